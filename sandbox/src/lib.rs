@@ -1,0 +1,26 @@
+//! The sandbox protocol's words: what the engine asks of every isolation class, and what it is answered.
+//!
+//! A class implements [`Runtime`]; the engine and the OCI command line are its only callers and know no class by name.
+//! Native serves the trait in process. Classes with a monitor will serve the same verbs over a socket.
+#![forbid(unsafe_code)]
+
+mod class;
+mod error;
+mod id;
+mod request;
+mod runtime;
+mod state;
+mod stats;
+
+pub use class::{ANNOTATION, IsolationClass, UnknownClass};
+pub use error::{Error, Result};
+pub use id::{ContainerId, InvalidId};
+pub use request::{
+    CgroupManager, CreateRequest, DeleteMode, ExecRequest, PivotRoot, Rootfs, SessionKeyring, SignalTarget, Stdio,
+    Terminal, WritableLayer,
+};
+pub use runtime::{OomWatch, Runtime};
+pub use state::{ContainerState, Status};
+pub use stats::{
+    BlkioEntry, BlkioStats, CpuStats, HugetlbStats, MemoryStats, PidsStats, Pressure, PressureLine, Stats,
+};
