@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Isolation class `native`: namespaces, cgroups, seccomp and capabilities of the host kernel.
+
+pub mod cgroup;
+pub mod seccomp;
