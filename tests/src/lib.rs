@@ -1,1 +1,22 @@
-//! P.
+//! What the end-to-end tests share: fixtures, commands with deadlines, bundles, a loopback registry, and the check that nothing leaks.
+//!
+//! Everything here panics with a full account instead of returning errors: its callers are tests. Every wait has a deadline.
+//! Needs root and the fixtures that `cargo xtask setup` builds.
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod command;
+mod fixtures;
+pub mod leaks;
+mod pty;
+mod registry;
+mod scratch;
+mod wait;
+
+pub use bundle::Bundle;
+pub use command::{Cmd, Output, Running, run};
+pub use fixtures::{bin, fixture, fixtures_dir, oci_layout, rootfs, workspace_root};
+pub use pty::Pty;
+pub use registry::Registry;
+pub use scratch::Scratch;
+pub use wait::wait_until;
