@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Images: references, the registry client, the store on disk, archives, and the conversion of layers to EROFS.
+//!
+//! Everything here is synchronous from outside; a single-threaded tokio runtime starts inside [`Store::pull`] once the network
+//! is needed. Every byte from a registry or an archive is hostile: parsed under limits, checked against its digest, and
+//! visible under its final name only after that.
+
+#![forbid(unsafe_code)]
+
+mod change;
+mod config;
+mod digest;
+mod image;
+mod platform;
+mod progress;
+mod reference;
+mod store;
+
+pub use change::ConfigChangeError;
+pub use config::{Config, Limits, RegistryConfig};
+pub use digest::{Digest, DigestError};
+pub use image::{ConfigChange, HistoryEntry, Image, Layer};
+pub use platform::{Platform, PlatformError};
+pub use progress::{Event, LayerSize, NoProgress, Phase, Progress};
+pub use reference::{Reference, ReferenceError};
+pub use store::{
+    FindError, ImportError, ImportOptions, IoError, LeaseError, LoadError, OpenError, PruneError, PruneScope, Pruned,
+    PullError, PullOptions, PullPolicy, RemoveError, RemoveMode, Removed, SaveError, Store,
+};
