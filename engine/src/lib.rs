@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The engine: lifecycle, state on disk, names, volumes, logs, events, and the supervisor of each running container.
+//!
+//! It drives isolation classes by [`stockade_sandbox::Runtime`] only, knows none by name, and prints nothing: commands
+//! and tables are the binary's.
+#![forbid(unsafe_code)]
+
+mod backend;
+mod directories;
+mod engine;
+mod error;
+mod image;
+mod lifecycle;
+mod logs;
+pub mod options;
+mod query;
+mod session;
+
+mod events;
+mod supervise;
+
+pub use backend::{Backend, SupervisorCommand};
+pub use directories::Directories;
+pub use engine::Engine;
+pub use error::{LookupError, StateError};
+pub use events::{Event, EventError, EventFilter, EventKind, EventsOptions};
+pub use image::ContainerImage;
+pub use lifecycle::{
+    CreateError, ExecError, ExecOptions, PauseError, RemoveError, RemoveOptions, RenameError, SignalError, StartError,
+    StopOptions, UpdateError, WaitError,
+};
+pub use logs::{LogLine, LogStream, LogsError, LogsOptions};
+pub use options::ContainerOptions;
+pub use query::{ContainerSummary, Inspect, ListFilter, NetworkStats, ProcessTable, QueryError, StatsSample, Status};
+pub use session::{AttachError, AttachOptions, DetachKeys, Outcome, Session, SessionError, SignalProxy};
+pub use supervise::supervise_main;

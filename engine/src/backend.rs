@@ -1,0 +1,30 @@
+//! What the binary that links the engine provides: the classes, and its own way to become a supervisor.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use oci_spec::runtime::LinuxSeccomp;
+use stockade_sandbox::{IsolationClass, Runtime};
+
+use crate::Directories;
+
+/// The engine's view of its binary.
+pub trait Backend {
+    /// The service of a class, or the error that says why this build lacks it.
+    fn runtime(&self, class: IsolationClass, directories: &Directories) -> stockade_sandbox::Result<Box<dyn Runtime>>;
+
+    /// Docker's default system call filter.
+    fn default_seccomp(&self) -> LinuxSeccomp;
+
+    /// How to start the program that calls [`supervise_main`](crate::supervise_main).
+    fn supervisor(&self) -> SupervisorCommand;
+}
+
+/// A program and its leading arguments; the engine appends its own.
+#[derive(Clone, Debug)]
+pub struct SupervisorCommand {
+    /// The program, for example `/proc/self/exe`.
+    pub program: PathBuf,
+    /// For example the hidden verb.
+    pub arguments: Vec<OsString>,
+}

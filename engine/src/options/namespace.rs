@@ -1,0 +1,46 @@
+//! `--network`, `--pid`, `--ipc`, `--uts`, `--cgroupns`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::InvalidOption;
+
+/// Which namespace of one kind a container lives in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceMode {
+    /// One of its own; for networks, one with only a loopback interface (`none`).
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+    /// That of another container, by name or id; resolved to an id at create.
+    Container(String),
+}
+
+impl FromStr for NamespaceMode {
+    type Err = InvalidOption;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
+        match text.split_once(':') {
+            Some(("container", id)) if !id.is_empty() => Ok(Self::Container(id.to_owned())),
+            None if text == "host" => Ok(Self::Host),
+            None if ["none", "private", "shareable", ""].contains(&text) => Ok(Self::Private),
+            _ => {
+                Err(InvalidOption(format!("invalid namespace mode {text:?}: use none, private, host or container:ID")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for NamespaceMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Private => f.write_str("private"),
+            Self::Host => f.write_str("host"),
+            Self::Container(id) => write!(f, "container:{id}"),
+        }
+    }
+}

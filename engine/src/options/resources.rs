@@ -1,0 +1,112 @@
+//! Limits: what `--memory` and its kin set, and `update` changes.
+
+use serde::{Deserialize, Serialize};
+
+use super::InvalidOption;
+
+/// Limits of one container; `None` is no limit at create, and "as it is" for `update`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// `--memory` in bytes.
+    pub memory_bytes: Option<u64>,
+    /// `--memory-swap` in bytes: memory and swap together, -1 for no limit; twice the memory when absent.
+    pub memory_swap_bytes: Option<i64>,
+    /// `--memory-reservation` in bytes.
+    pub memory_reservation_bytes: Option<u64>,
+    /// `--memory-swappiness`, 0 to 100.
+    pub memory_swappiness: Option<u64>,
+    /// `--oom-kill-disable`.
+    pub oom_kill_disable: Option<bool>,
+    /// `--cpus` in thousand-millionths of a CPU.
+    pub nano_cpus: Option<u64>,
+    /// `--cpu-shares`.
+    pub cpu_shares: Option<u64>,
+    /// `--cpu-period` in microseconds.
+    pub cpu_period_us: Option<u64>,
+    /// `--cpu-quota` in microseconds.
+    pub cpu_quota_us: Option<i64>,
+    /// `--cpuset-cpus`.
+    pub cpuset_cpus: Option<String>,
+    /// `--cpuset-mems`.
+    pub cpuset_mems: Option<String>,
+    /// `--pids-limit`; -1 and 0 for no limit.
+    pub pids_limit: Option<i64>,
+    /// `--blkio-weight`, 10 to 1000.
+    pub blkio_weight: Option<u16>,
+}
+
+/// Docker's least memory limit: below it an init can hardly start.
+const MEMORY_BYTES_MIN: u64 = 6 << 20;
+
+impl Resources {
+    /// Lets the fields that `change` sets replace this one's.
+    pub fn merge(&mut self, change: &Self) {
+        let change = change.clone();
+        self.memory_bytes = change.memory_bytes.or(self.memory_bytes);
+        self.memory_swap_bytes = change.memory_swap_bytes.or(self.memory_swap_bytes);
+        self.memory_reservation_bytes = change.memory_reservation_bytes.or(self.memory_reservation_bytes);
+        self.memory_swappiness = change.memory_swappiness.or(self.memory_swappiness);
+        self.oom_kill_disable = change.oom_kill_disable.or(self.oom_kill_disable);
+        self.nano_cpus = change.nano_cpus.or(self.nano_cpus);
+        self.cpu_shares = change.cpu_shares.or(self.cpu_shares);
+        self.cpu_period_us = change.cpu_period_us.or(self.cpu_period_us);
+        self.cpu_quota_us = change.cpu_quota_us.or(self.cpu_quota_us);
+        self.cpuset_cpus = change.cpuset_cpus.or(self.cpuset_cpus.take());
+        self.cpuset_mems = change.cpuset_mems.or(self.cpuset_mems.take());
+        self.pids_limit = change.pids_limit.or(self.pids_limit);
+        self.blkio_weight = change.blkio_weight.or(self.blkio_weight);
+    }
+
+    /// Refuses contradictions, as Docker words them.
+    pub fn validate(&self) -> Result<(), InvalidOption> {
+        let fail = |text: &str| Err(InvalidOption::new(text));
+        let memory = self.memory_bytes.unwrap_or(0);
+        if memory > 0 && memory < MEMORY_BYTES_MIN {
+            return fail("Minimum memory limit allowed is 6MB");
+        }
+        match self.memory_swap_bytes {
+            Some(swap) if swap > 0 && memory == 0 => {
+                return fail("You should always set the Memory limit when using Memoryswap limit, see usage");
+            }
+            Some(swap) if swap > 0 && u64::try_from(swap).is_ok_and(|swap| swap < memory) => {
+                return fail("Minimum memoryswap limit should be larger than memory limit, see usage");
+            }
+            _ => {}
+        }
+        if self.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
+            return fail("Range of blkio weight is from 10 to 1000");
+        }
+        if self.nano_cpus.is_some_and(|cpus| cpus > 0) && (self.cpu_quota_us.or(Some(0)) != Some(0)) {
+            return fail("Conflicting options: CPU Quota and CPU Quota (--cpus) cannot both be set");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contradictions() {
+        let check = |resources: Resources, valid: bool| {
+            assert_eq!(resources.validate().is_ok(), valid, "{resources:?}");
+        };
+        check(Resources::default(), true);
+        check(Resources { memory_bytes: Some(64 << 20), ..Default::default() }, true);
+        check(Resources { memory_bytes: Some(1 << 20), ..Default::default() }, false);
+        check(Resources { memory_swap_bytes: Some(64 << 20), ..Default::default() }, false);
+        check(Resources { memory_bytes: Some(64 << 20), memory_swap_bytes: Some(-1), ..Default::default() }, true);
+        check(Resources { memory_bytes: Some(64 << 20), memory_swap_bytes: Some(1), ..Default::default() }, false);
+        check(Resources { blkio_weight: Some(9), ..Default::default() }, false);
+        check(Resources { nano_cpus: Some(1), cpu_quota_us: Some(5), ..Default::default() }, false);
+    }
+
+    #[test]
+    fn a_change_replaces_only_what_it_names() {
+        let mut limits = Resources { memory_bytes: Some(1), pids_limit: Some(2), ..Default::default() };
+        limits.merge(&Resources { pids_limit: Some(3), ..Default::default() });
+        assert_eq!(limits, Resources { memory_bytes: Some(1), pids_limit: Some(3), ..Default::default() });
+    }
+}

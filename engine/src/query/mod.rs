@@ -1,0 +1,185 @@
+//! The verbs that only look.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use stockade_sandbox::Stats;
+
+use crate::options::InvalidOption;
+use crate::{Engine, LookupError, StateError};
+
+/// Where a container is in its life, in Docker's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Made, and never started (or its start failed).
+    Created,
+    /// Runs.
+    Running,
+    /// Frozen.
+    Paused,
+    /// Ended.
+    Exited,
+    /// Its removal failed half way; `rm -f` goes on with it.
+    Removing,
+}
+
+/// Why a query failed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// No such container.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// It must run for this.
+    #[error("Container {0} is not running")]
+    NotRunning(String),
+    /// The class refused.
+    #[error(transparent)]
+    Class(#[from] stockade_sandbox::Error),
+    /// `ps` does not run, or does not answer as it should.
+    #[error("cannot list processes: {0}")]
+    Ps(String),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Which containers `ps` lists; conditions of one kind are alternatives.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// `--all`: also those that do not run.
+    pub all: bool,
+    /// `--last`: only the newest so many, whatever their status.
+    pub last: Option<usize>,
+    conditions: BTreeMap<String, Vec<String>>,
+}
+
+impl ListFilter {
+    /// Adds one `--filter KEY=VALUE`: id, name, label, status, exited, ancestor, volume, isolation, before, since.
+    pub fn add(&mut self, filter: &str) -> Result<(), InvalidOption> {
+        const KEYS: [&str; 10] =
+            ["id", "name", "label", "status", "exited", "ancestor", "volume", "isolation", "before", "since"];
+        let (key, value) = filter
+            .split_once('=')
+            .ok_or_else(|| InvalidOption(format!("bad format of filter (expected name=value): {filter}")))?;
+        if !KEYS.contains(&key) {
+            return Err(InvalidOption(format!("invalid filter '{key}': choose {}", KEYS.join(", "))));
+        }
+        self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
+        Ok(())
+    }
+}
+
+/// One line of `ps`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContainerSummary {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Without Docker's leading slash.
+    pub name: String,
+    /// The image as it was asked for.
+    pub image: String,
+    /// `sha256:…`.
+    pub image_id: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339, empty before the first start.
+    pub started_at: String,
+    /// RFC 3339, empty while it runs.
+    pub finished_at: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Of its last run.
+    pub exit_code: i32,
+    /// `--label` and the image's.
+    pub labels: BTreeMap<String, String>,
+    /// Its class.
+    pub isolation: String,
+    /// Sources of its mounts.
+    pub mounts: Vec<String>,
+    /// `none`, `host` or `container:ID`.
+    pub network: String,
+    /// Bytes of its writable layer.
+    pub size_rw_bytes: Option<u64>,
+}
+
+/// What `inspect` answers: Docker's document.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Inspect(pub serde_json::Value);
+
+/// What `top` answers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ProcessTable {
+    /// Column heads.
+    pub titles: Vec<String>,
+    /// One row per process.
+    pub processes: Vec<Vec<String>>,
+}
+
+/// Bytes and packets of one network interface.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NetworkStats {
+    /// For example `eth0`.
+    pub interface: String,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+}
+
+/// One sample for `stats`. Two samples give rates: CPU per cent is the growth of `stats.cpu.total_ns` over that of `read_ns`.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatsSample {
+    /// The container.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Monotonic time of the sample in nanoseconds.
+    pub read_ns: u64,
+    /// CPUs online on the host.
+    pub cpus_online: u32,
+    /// The memory limit, or the host's memory when there is none.
+    pub memory_limit_bytes: u64,
+    /// What the class counts.
+    pub stats: Stats,
+    /// Its interfaces, the loopback left out.
+    pub networks: Vec<NetworkStats>,
+}
+
+impl Engine {
+    /// The full id of a container by name, id, or the beginning of its id.
+    pub fn resolve(&self, name: &str) -> Result<String, LookupError> {
+        Err(LookupError::NotFound(name.to_owned()))
+    }
+
+    /// The containers that `ps` shows, newest first.
+    pub fn list(&self, filter: &ListFilter) -> Result<Vec<ContainerSummary>, StateError> {
+        let _ = filter;
+        Err(crate::lifecycle::unfinished())
+    }
+
+    /// Everything about one container.
+    pub fn inspect(&self, name: &str) -> Result<Inspect, QueryError> {
+        let _ = name;
+        Err(crate::lifecycle::unfinished().into())
+    }
+
+    /// The container's processes: Docker's columns, or those of `ps` with other arguments.
+    pub fn top(&self, name: &str, ps_arguments: &[String]) -> Result<ProcessTable, QueryError> {
+        let _ = (name, ps_arguments);
+        Err(crate::lifecycle::unfinished().into())
+    }
+
+    /// One sample of resource use.
+    pub fn stats(&self, name: &str) -> Result<StatsSample, QueryError> {
+        let _ = name;
+        Err(crate::lifecycle::unfinished().into())
+    }
+}
