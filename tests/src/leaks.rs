@@ -6,37 +6,46 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::mount::{UnmountFlags, unmount};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 use crate::wait::holds_within;
 
 /// How long the kernel and reparented processes may take to finish what a command began.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Everything on the machine that can leak: mounts of this mount namespace, control groups, processes, network interfaces.
+/// What can stay on a machine: mounts of this mount namespace, control groups, network interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot(BTreeSet<String>);
 
 impl Snapshot {
     /// Looks now.
     pub fn take() -> Self {
-        let mounts = mounts().into_iter().map(|mount| format!("mount {} ({})", mount.target.display(), mount.line));
+        let mounts = mounts().into_iter().map(|mount| format!("mount {}", mount.line));
         let cgroups = cgroups().into_iter().map(|dir| format!("control group {}", dir.display()));
-        let processes =
-            processes().into_iter().filter(|process| !process.is_kernel()).map(|process| process.describe());
         let interfaces = names_in("/sys/class/net").into_iter().map(|name| format!("network interface {name}"));
-        Self(mounts.chain(cgroups).chain(processes).chain(interfaces).collect())
+        Self(mounts.chain(cgroups).chain(interfaces).collect())
     }
 
     /// What is here now and was not then, once it had time to go away.
-    pub fn new_since(&self, ours: &dyn Fn(&str) -> bool) -> Vec<String> {
+    pub fn new_since(&self) -> Vec<String> {
         let mut left = Vec::new();
         holds_within(GRACE, || {
-            left = Self::take().0.difference(&self.0).filter(|thing| !ours(thing)).cloned().collect();
+            left = Self::take().0.difference(&self.0).cloned().collect();
             left.is_empty()
         });
         left
     }
+}
+
+/// Processes below this one, once they had time to end. The caller is a subreaper, so orphans are here too; dead ones are reaped.
+pub fn descendants_left() -> Vec<String> {
+    let mut left = Vec::new();
+    holds_within(GRACE, || {
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+        left = descendants().iter().map(Process::describe).collect();
+        left.is_empty()
+    });
+    left
 }
 
 /// Waits until nothing that names `token` is left: no mount, control group or process. Returns what stays.
@@ -129,17 +138,13 @@ fn named_cgroups(token: &str, names: &[String]) -> Vec<PathBuf> {
 
 struct Process {
     pid: i32,
+    parent: i32,
     command: String,
-    start: String,
 }
 
 impl Process {
-    fn is_kernel(&self) -> bool {
-        self.command.is_empty()
-    }
-
     fn describe(&self) -> String {
-        format!("process {} (started at tick {}): {}", self.pid, self.start, self.command)
+        format!("process {}: {}", self.pid, self.command)
     }
 
     /// Its command line, environment or root mount names `token`; zombies have none of them.
@@ -162,14 +167,29 @@ fn process(pid: i32) -> Option<Process> {
     let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command).replace('\0', " ").trim().to_owned();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Field 22 is the start time; the name in parentheses may hold anything (proc_pid_stat(5)).
-    let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned();
-    Some(Process { pid, command, start })
+    // Field 4 is the parent; field 2, the name in parentheses, may hold anything (proc_pid_stat(5)).
+    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Process { pid, parent, command })
+}
+
+fn descendants() -> Vec<Process> {
+    let (mut others, mut found) = (processes(), Vec::new());
+    let mut parents = vec![my_pid()];
+    while let Some(parent) = parents.pop() {
+        let (children, rest) = others.into_iter().partition::<Vec<_>, _>(|process| process.parent == parent);
+        parents.extend(children.iter().map(|process| process.pid));
+        found.extend(children);
+        others = rest;
+    }
+    found
+}
+
+fn my_pid() -> i32 {
+    i32::try_from(std::process::id()).expect("a pid fits in i32")
 }
 
 fn named_processes(token: &str) -> Vec<Process> {
-    let me = i32::try_from(std::process::id()).expect("a pid fits in i32");
-    processes().into_iter().filter(|process| process.pid != me && process.names(token)).collect()
+    processes().into_iter().filter(|process| process.pid != my_pid() && process.names(token)).collect()
 }
 
 fn kill(pid: i32) {

@@ -29,9 +29,15 @@ impl Registry {
     #[track_caller]
     pub fn empty() -> Self {
         let store = tempfile::tempdir().expect("make a directory");
-        let mut registry = Self::serve(store.path(), "", "");
+        let mut registry = Self::on(store.path());
         registry._store = Some(store);
         registry
+    }
+
+    /// Serves a store that takes pushes; the directory stays.
+    #[track_caller]
+    pub fn on(store: &Path) -> Self {
+        Self::serve(store, "", "")
     }
 
     /// Serves the fixture images to callers who know the name and the password.

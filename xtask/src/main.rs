@@ -1,2 +1,40 @@
-//! P.
-fn main() {}
+//! `cargo xtask VERB`: everything a developer or a CI machine does to this tree.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a developer's tool talks on stdout")]
+
+mod build;
+mod lint;
+mod setup;
+mod sh;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, build, tests, lint, demonstration, benchmarks and fuzzing of Stockade.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Xtask {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Install the missing Debian packages and build the test fixtures (both are kept; root only where something is missing).
+    Setup,
+    /// Build the static release binaries: target/release/stockade and target/release/stockade-oci.
+    Build,
+    /// Set up, build, run every test, and check that nothing was left on the machine.
+    Test(test::Options),
+    /// Check formatting and run clippy, warnings denied.
+    Lint,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Xtask::parse().verb {
+        Verb::Setup => setup::run(),
+        Verb::Build => build::release().map(drop),
+        Verb::Test(options) => test::run(&options),
+        Verb::Lint => lint::run(),
+    }
+}

@@ -1,0 +1,62 @@
+//! A folder of built things, each made beside its place, renamed into it and only then stamped: killed at any point, the next
+//! run cleans up and goes on.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+/// Part of every stamp: raise it when a recipe changes.
+const RECIPES: &str = "1";
+
+/// The fixtures, held under a lock.
+#[derive(Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Waits for other runs and removes what a killed one left.
+    pub fn open(dir: PathBuf) -> Result<Self> {
+        fs::create_dir_all(dir.join(".stamps")).with_context(|| format!("make {}", dir.display()))?;
+        let lock = File::create(dir.join(".lock"))?;
+        lock.lock()?;
+        remove(&dir.join(".tmp"))?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Builds `name` by `recipe`, which fills the directory it is given, unless that was done before.
+    pub fn build(&self, name: &str, recipe: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let (place, stamp) = (self.dir.join(name), self.dir.join(".stamps").join(name.replace('/', "-")));
+        if place.exists() && fs::read_to_string(&stamp).is_ok_and(|text| text == RECIPES) {
+            return Ok(());
+        }
+        println!("fixture {name}: building");
+        let (begin, tmp) = (Instant::now(), self.dir.join(".tmp"));
+        remove(&stamp)?;
+        fs::create_dir_all(&tmp)?;
+        recipe(&tmp).with_context(|| format!("build fixture {name}"))?;
+        fs::create_dir_all(place.parent().context("a fixture lies in the folder")?)?;
+        remove(&place)?;
+        fs::rename(&tmp, &place)?;
+        fs::write(&stamp, RECIPES)?;
+        println!("fixture {name}: built in {:.1} s", begin.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+    .with_context(|| format!("remove {}", path.display()))
+}
