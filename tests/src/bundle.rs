@@ -20,7 +20,8 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// A bundle that runs `args` in a writable busybox root of its own, as `runc spec` would describe it, without a terminal.
+    /// A bundle that runs `args` in a writable busybox root of its own, as `runc spec` would describe it, without a
+    /// terminal.
     #[track_caller]
     pub fn busybox(args: &[&str]) -> Self {
         Self::busybox_at(unique_dir(), args)
@@ -104,7 +105,8 @@ impl Bundle {
 }
 
 impl Drop for Bundle {
-    /// Asserts nothing: the containers of the bundle are removed, and looked for, by the [`crate::Scratch`] that outlives it.
+    /// Asserts nothing: the containers of the bundle are removed, and looked for, by the [`crate::Scratch`] that
+    /// outlives it.
     fn drop(&mut self) {
         let _ = unmount(self.rootfs(), UnmountFlags::DETACH);
         release(self.dir.take(), &self.token);
@@ -160,8 +162,8 @@ fn default_config(args: &[&str]) -> Value {
         "linux": {
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}],
-            "maskedPaths": ["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"],
+            "maskedPaths": ["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+                "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
         }
     })
@@ -170,7 +172,8 @@ fn default_config(args: &[&str]) -> Value {
 fn default_mounts() -> Value {
     json!([
         {"destination": "/proc", "type": "proc", "source": "proc"},
-        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
         {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
             "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
         {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",

@@ -37,7 +37,8 @@ impl Snapshot {
     }
 }
 
-/// Processes below this one, once they had time to end. The caller is a subreaper, so orphans are here too; dead ones are reaped.
+/// Processes below this one, once they had time to end. The caller is a subreaper, so orphans are here too; dead ones
+/// are reaped.
 pub fn descendants_left() -> Vec<String> {
     let mut left = Vec::new();
     holds_within(GRACE, || {

@@ -1,6 +1,8 @@
-//! What the end-to-end tests share: fixtures, commands with deadlines, bundles, a loopback registry, and the check that nothing leaks.
+//! What the end-to-end tests share: fixtures, commands with deadlines, bundles, a loopback registry, and the check
+//! that nothing leaks.
 //!
-//! Everything here panics with a full account instead of returning errors: its callers are tests. Every wait has a deadline.
+//! Everything here panics with a full account instead of returning errors: its callers are tests. Every wait has a
+//! deadline.
 //! Needs root and the fixtures that `cargo xtask setup` builds.
 #![forbid(unsafe_code)]
 

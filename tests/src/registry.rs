@@ -55,8 +55,8 @@ impl Registry {
         let config = dir.path().join("config.yml");
         // Port 0 lets the kernel choose; the registry logs what it got.
         let text = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\n\
-             {storage_options}http: {{addr: \"127.0.0.1:0\", secret: fixture}}\n{more}",
+            "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n\
+             \x20 delete: {{enabled: true}}\n{storage_options}http: {{addr: \"127.0.0.1:0\", secret: fixture}}\n{more}",
             storage.display()
         );
         fs::write(&config, text).expect("write the registry's configuration");

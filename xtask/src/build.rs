@@ -9,7 +9,8 @@ use stockade_tests::workspace_root;
 
 use crate::sh;
 
-/// The one target. It is given to cargo by name: otherwise the flags below would also reach proc-macros, which cannot be static.
+/// The one target. It is given to cargo by name: otherwise the flags below would also reach proc-macros, which cannot
+/// be static.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const BINARIES: &[&str] = &["stockade", "stockade-oci"];
 

@@ -20,7 +20,8 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Install the missing Debian packages and build the test fixtures (both are kept; root only where something is missing).
+    /// Install the missing Debian packages and build the test fixtures (both are kept; root only where something is
+    /// missing).
     Setup,
     /// Build the static release binaries: target/release/stockade and target/release/stockade-oci.
     Build,

@@ -38,7 +38,8 @@ pub fn run(options: &Options) -> Result<()> {
     sh::check(inner.env("STOCKADE_BIN_DIR", binaries).env("STOCKADE_FIXTURES", fixtures_dir()))
 }
 
-/// Shared propagation, as systemd sets it up on ordinary hosts: a container's mount that escapes to the host shows there.
+/// Shared propagation, as systemd sets it up on ordinary hosts: a container's mount that escapes to the host shows
+/// there.
 fn in_own_mount_namespace() -> Result<std::process::Command> {
     let me = std::env::current_exe().context("find this program")?;
     let mut command = sh::cmd("unshare", ["--mount", "--propagation", "private", "sh", "-c"]);

@@ -23,7 +23,8 @@ const PUSHED: &[(&str, &str)] = &[
     ("multi", "multi:latest"),
 ];
 
-/// Tags `busybox`, `debian`, `debian-layers` (debian and three hand-made layers) and `multi` (amd64 busybox, arm64 in name only).
+/// Tags `busybox`, `debian`, `debian-layers` (debian and three hand-made layers) and `multi` (amd64 busybox, arm64 in
+/// name only).
 pub fn oci_layout(layout: &Path, rootfs: &Path) -> Result<()> {
     // umoci makes the directory itself.
     fs::remove_dir(layout)?;
@@ -92,7 +93,8 @@ fn multi(layout: &Path, content: &Path, work: &Path) -> Result<()> {
         Ok(json!({"mediaType": MANIFEST, "digest": found["digest"], "size": found["size"],
             "platform": {"architecture": arch, "os": "linux"}}))
     };
-    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry("amd64", "busybox")?, entry("arm64", "arm64")?]});
+    let manifests = [entry("amd64", "busybox")?, entry("arm64", "arm64")?];
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
     let (digest, size) = write_blob(layout, &index)?;
     let manifests = top["manifests"].as_array_mut().context("index.json has no manifests")?;
     manifests.retain(|manifest| tag_of(manifest) != Some("arm64"));

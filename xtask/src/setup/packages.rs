@@ -85,7 +85,8 @@ fn apt_get(args: &[&str]) -> Result<()> {
     sh::run(sh::cmd("apt-get", options.iter().chain(args)).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-/// invoke-rc.d asks /usr/sbin/policy-rc.d before it starts a service (its manual page); ours forbids, unless the machine has its own.
+/// invoke-rc.d asks /usr/sbin/policy-rc.d before it starts a service (its manual page); ours forbids, unless the
+/// machine has its own.
 fn without_services(install: impl FnOnce() -> Result<()>) -> Result<()> {
     if Path::new(POLICY).exists() {
         return install();
