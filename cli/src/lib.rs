@@ -6,6 +6,7 @@
 pub mod config;
 pub mod format;
 pub mod human;
+pub mod oci;
 pub mod parse;
 pub mod suggest;
 pub mod template;

@@ -1,2 +1,7 @@
-//! P.
-fn main() {}
+//! The OCI runtime command line; see `stockade_cli::oci`.
+
+use std::process::exit;
+
+fn main() {
+    exit(stockade_cli::oci::main());
+}

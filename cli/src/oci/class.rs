@@ -1,0 +1,66 @@
+//! Which isolation class serves a container; the only place here that knows their implementations.
+
+use std::path::Path;
+
+use oci_spec::runtime::Spec;
+use stockade_sandbox::{ANNOTATION, Error, IsolationClass, Result, Runtime};
+
+use crate::config::{self, Config};
+
+/// The class of a new container: `--isolation`, then the bundle's annotation, then the config file.
+pub fn choose(option: Option<IsolationClass>, spec: &Spec) -> Result<IsolationClass> {
+    let annotation = spec.annotations().as_ref().and_then(|annotations| annotations.get(ANNOTATION));
+    match (option, annotation) {
+        (Some(class), _) => Ok(class),
+        (None, Some(name)) => name.parse().map_err(|e| Error::Other(format!("annotation {ANNOTATION}: {e}"))),
+        (None, None) => configured(),
+    }
+}
+
+/// The service of a class, with its state below `state_root`. A class that is lacking is an error: never another one.
+pub fn open(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runtime>> {
+    match class {
+        IsolationClass::Native => Err(Error::Other(format!("no native yet {}", state_root.display()))),
+        IsolationClass::Kernel | IsolationClass::Vm => Err(Error::Unsupported {
+            class,
+            what: "run containers".to_owned(),
+            why: "this build lacks the class; choose --isolation native".to_owned(),
+        }),
+    }
+}
+
+/// Parsing the config file costs more than the rest of start-up, so only an existing one is read.
+fn configured() -> Result<IsolationClass> {
+    if !Path::new(config::PATH).exists() {
+        return Ok(IsolationClass::Native);
+    }
+    Config::load(None).map(|config| config.isolation).map_err(|e| Error::Other(format!("{e:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn annotated(class: &str) -> Spec {
+        let mut spec = Spec::default();
+        spec.set_annotations(Some(HashMap::from([(ANNOTATION.to_owned(), class.to_owned())])));
+        spec
+    }
+
+    #[test]
+    fn the_option_outranks_the_annotation() {
+        assert_eq!(choose(None, &annotated("vm")).unwrap(), IsolationClass::Vm);
+        assert_eq!(choose(Some(IsolationClass::Native), &annotated("vm")).unwrap(), IsolationClass::Native);
+        assert!(choose(None, &annotated("moon")).is_err());
+    }
+
+    #[test]
+    fn a_lacking_class_is_an_error() {
+        for class in [IsolationClass::Kernel, IsolationClass::Vm] {
+            let error = open(class, Path::new("/nonexistent")).err().unwrap().to_string();
+            assert!(error.contains("this build lacks the class"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `stockade-oci`: the OCI runtime command line, in runc's place.
+//!
+//! One verb is one short-lived process: it parses, finds the isolation class, makes one call on its
+//! [`Runtime`](stockade_sandbox::Runtime) and exits. Only foreground `run` and `exec` stay. Nothing here starts a
+//! thread: classes fork.
+
+mod argv;
+mod bundle;
+mod class;
+mod console;
+mod create;
+mod events;
+mod exec;
+mod features;
+mod foreground;
+mod grammar;
+mod kill;
+mod log;
+mod out;
+mod parse;
+mod query;
+mod signals;
+mod spec;
+mod update;
+
+use std::env;
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+use oci_spec::runtime::Spec;
+use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
+
+use grammar::{Cli, Global, Verb};
+use log::Log;
+
+/// The command's name and all its help, for man pages and completion.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the command line of this process; its exit status.
+pub fn main() -> i32 {
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    if matches!(words.first().and_then(|word| word.to_str()), Some("--version" | "-version" | "-v" | "-V")) {
+        return out::text(&features::version()).unwrap_or(1);
+    }
+    match parse(words) {
+        Ok(cli) => dispatch(cli),
+        Err(error) => usage_error(&error),
+    }
+}
+
+fn parse(words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
+    let mut command = command();
+    let words = argv::rewrite(&command, words);
+    let program = std::iter::once(OsString::from("stockade-oci"));
+    Cli::from_arg_matches(&command.try_get_matches_from_mut(program.chain(words))?)
+}
+
+/// Help goes to standard output with status 0; a mistake to standard error with runc's status 1.
+fn usage_error(error: &clap::Error) -> i32 {
+    let _ = error.print();
+    i32::from(!matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion))
+}
+
+fn dispatch(cli: Cli) -> i32 {
+    let context = Context { log: Log::new(&cli.global), global: cli.global };
+    let failure = Failure::of(&cli.verb);
+    run(&context, cli.verb).unwrap_or_else(|error| {
+        context.log.error(&format!("{}{}", failure.prefix, text(&error)));
+        failure.status
+    })
+}
+
+fn run(context: &Context, verb: Verb) -> Result<i32> {
+    match verb {
+        Verb::Create(args) => create::create(context, args),
+        Verb::Run(args) => create::run(context, args),
+        Verb::Start(args) => create::start(&*context.existing()?, &args.id),
+        Verb::Exec(args) => exec::exec(&*context.existing()?, args),
+        Verb::Kill(args) => kill::kill(&*context.existing()?, &args),
+        Verb::Delete(args) => kill::delete(&*context.existing()?, &args),
+        Verb::State(args) => query::state(&*context.existing()?, &args.id),
+        Verb::List(args) => query::list(&*context.existing()?, &args),
+        Verb::Ps(args) => query::ps(&*context.existing()?, &args),
+        Verb::Pause(args) => context.existing()?.pause(&args.id).map(|()| 0),
+        Verb::Resume(args) => context.existing()?.resume(&args.id).map(|()| 0),
+        Verb::Update(args) => update::update(&*context.existing()?, &args),
+        Verb::Events(args) => events::events(&*context.existing()?, &args),
+        Verb::Spec(args) => spec::spec(&args),
+        Verb::Features => features::features(),
+        Verb::Checkpoint(_) => Err(unbuilt("checkpoint a container")),
+        Verb::Restore(_) => Err(unbuilt("restore a container")),
+    }
+}
+
+/// What every verb needs.
+struct Context {
+    global: Global,
+    log: Log,
+}
+
+impl Context {
+    /// The class that serves a new container.
+    fn new_container(&self, spec: &Spec) -> Result<Box<dyn Runtime>> {
+        class::open(class::choose(self.global.isolation, spec)?, &self.global.root)
+    }
+
+    /// The class that serves the containers of the state directory. Only `native` keeps any there in this build.
+    fn existing(&self) -> Result<Box<dyn Runtime>> {
+        class::open(IsolationClass::Native, &self.global.root)
+    }
+}
+
+fn unbuilt(what: &str) -> Error {
+    let why = "this build lacks it".to_owned();
+    Error::Unsupported { class: IsolationClass::Native, what: what.to_owned(), why }
+}
+
+/// How a verb reports that it failed.
+struct Failure {
+    prefix: &'static str,
+    status: i32,
+}
+
+impl Failure {
+    /// runc's words and statuses: an exec that failed must differ from a process that ended with 1.
+    fn of(verb: &Verb) -> Self {
+        match verb {
+            Verb::Create(_) => Self { prefix: "stockade-oci create failed: ", status: 1 },
+            Verb::Run(_) => Self { prefix: "stockade-oci run failed: ", status: 1 },
+            Verb::Exec(_) => Self { prefix: "exec failed: ", status: 255 },
+            _ => Self { prefix: "", status: 1 },
+        }
+    }
+}
+
+/// The message, with what runc puts before errors of the process itself.
+fn text(error: &Error) -> String {
+    match error {
+        Error::ExecutableNotFound(_) | Error::NoSuchProgram(_) | Error::NotExecutable { .. } => {
+            format!("unable to start container process: {error}")
+        }
+        _ => error.to_string(),
+    }
+}
