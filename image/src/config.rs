@@ -52,12 +52,8 @@ pub struct Limits {
     pub layers_max: usize,
     /// Bytes of one layer as downloaded.
     pub layer_bytes_max: u64,
-    /// Bytes of one layer's tar stream and of the files it unpacks to.
-    pub unpacked_bytes_max: u64,
-    /// Files, directories and links in one layer.
-    pub entries_max: u64,
-    /// Directories within directories.
-    pub depth_max: u32,
+    /// What one layer may unpack to; the table `[image.limits.layer]`.
+    pub layer: crate::layer::Limits,
 }
 
 impl Default for Config {
@@ -84,9 +80,7 @@ impl Default for Limits {
             // More than overlayfs takes in one mount is no use.
             layers_max: 500,
             layer_bytes_max: 64 * GIB,
-            unpacked_bytes_max: 256 * GIB,
-            entries_max: 10_000_000,
-            depth_max: 1024,
+            layer: crate::layer::Limits::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod change;
 mod config;
 mod digest;
 mod image;
+pub mod layer;
 mod platform;
 mod progress;
 mod reference;

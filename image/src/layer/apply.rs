@@ -255,12 +255,7 @@ impl<'a, W: Write + Seek> Layer<'a, W> {
     }
 
     /// A directory that the tar has no entry for, perhaps in the place of a whiteout.
-    fn implied_directory(
-        &mut self,
-        parent: NodeId,
-        name: &[u8],
-        whiteout: Option<NodeId>,
-    ) -> Result<NodeId, Fault> {
+    fn implied_directory(&mut self, parent: NodeId, name: &[u8], whiteout: Option<NodeId>) -> Result<NodeId, Fault> {
         if whiteout::is_reserved(name) {
             return Err(Refusal::ThroughWhiteout(text(name)).into());
         }

@@ -1,6 +1,9 @@
 //! A directory of the host as a tar stream. (Stub.)
 
-use std::{io::{self, Write}, path::{Path, PathBuf}};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 /// Why a directory could not be archived.
 #[derive(Debug, thiserror::Error)]

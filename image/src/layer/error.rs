@@ -25,7 +25,7 @@ pub enum ConvertError {
         offset: u64,
     },
     /// The stream is no tar, or a damaged one.
-    #[error("the layer's tar is malformed {offset} bytes in: {source}")]
+    #[error("the layer's tar is malformed {offset} bytes in")]
     Tar {
         /// Where.
         offset: u64,
@@ -33,10 +33,10 @@ pub enum ConvertError {
         source: TarError,
     },
     /// An entry was refused.
-    #[error("the layer's entry {:?} is refused: {source}", .0.path, source = .0.refusal)]
-    Entry(Box<EntryError>),
+    #[error("the layer's entry {:?} is refused", .0.path)]
+    Entry(#[source] Box<EntryError>),
     /// The layer as a whole is beyond a limit.
-    #[error("the layer exceeds {limit} = {max}; raise it under [image.limits] if you trust the image")]
+    #[error("the layer exceeds {limit} = {max}; raise it under [image.limits.layer] if you trust the image")]
     Limit {
         /// Key of the config file.
         limit: &'static str,
@@ -48,8 +48,9 @@ pub enum ConvertError {
     Archive(#[from] super::ArchiveError),
 }
 
-/// An entry that was refused.
-#[derive(Debug)]
+/// An entry that was refused, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{refusal}")]
 pub struct EntryError {
     /// Its path as the tar has it, bytes that are no UTF-8 replaced.
     pub path: String,
@@ -70,7 +71,7 @@ pub enum Refusal {
     #[error("a name in its path is longer than 255 bytes")]
     NameTooLong,
     /// Beyond a limit that holds for one entry.
-    #[error("it exceeds {limit} = {max}; raise it under [image.limits] if you trust the image")]
+    #[error("it exceeds {limit} = {max}; raise it under [image.limits.layer] if you trust the image")]
     Limit {
         /// Key of the config file.
         limit: &'static str,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Limits on one layer; the table `[image.limits]` of the config file. A layer beyond any of them is refused.
+/// Limits on one layer; the table `[image.limits.layer]` of the config file. A layer beyond any of them is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

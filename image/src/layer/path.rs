@@ -16,8 +16,7 @@ impl<'a> EntryPath<'a> {
         if raw.len() > limits.path_bytes_max {
             return Err(Refusal::Limit { limit: "path_bytes_max", max: to_u64(limits.path_bytes_max) });
         }
-        let names: Vec<_> =
-            raw.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
+        let names: Vec<_> = raw.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
         names.iter().try_for_each(|name| check_name(name))?;
         if names.len() > limits.path_depth_max {
             return Err(Refusal::Limit { limit: "path_depth_max", max: to_u64(limits.path_depth_max) });

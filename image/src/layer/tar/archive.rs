@@ -78,7 +78,7 @@ impl<R: Read> Archive<R> {
             let size = header.size().map_err(|error| self.stream.malformed(error))?;
             match header.kind {
                 b'x' | b'X' => self.pax(size, |_, records| extensions.pax.parse(records))?,
-                b'g' => self.pax(size, |global, records| set_global(global, records))?,
+                b'g' => self.pax(size, set_global)?,
                 b'L' => extensions.long_path = Some(self.long_name(size)?),
                 b'K' => extensions.long_link = Some(self.long_name(size)?),
                 // A volume's label.

@@ -101,7 +101,7 @@ fn path(block: &[u8; BLOCK_BYTES]) -> Vec<u8> {
 fn check_checksum(block: &[u8; BLOCK_BYTES]) -> Result<(), TarError> {
     let expected = number::field(&block[148..156]).ok_or(TarError::Checksum)?;
     let summed = block.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { b' ' } else { byte });
-    let (unsigned, signed) =
-        summed.fold((0, 0), |(unsigned, signed), byte| (unsigned + i64::from(byte), signed + i64::from(byte.cast_signed())));
+    let (unsigned, signed) = summed
+        .fold((0, 0), |(unsigned, signed), byte| (unsigned + i64::from(byte), signed + i64::from(byte.cast_signed())));
     if expected == unsigned || expected == signed { Ok(()) } else { Err(TarError::Checksum) }
 }

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use stockade_erofs_writer::Timestamp;
 
 use super::{super::TarError, number};
@@ -115,11 +119,7 @@ fn text(value: &[u8]) -> Option<Vec<u8>> {
     (!value.is_empty()).then(|| value.to_vec())
 }
 
-fn parsed<T>(
-    value: &[u8],
-    key: &'static str,
-    parse: impl Fn(&[u8]) -> Option<T>,
-) -> Result<Option<T>, TarError> {
+fn parsed<T>(value: &[u8], key: &'static str, parse: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, TarError> {
     if value.is_empty() { Ok(None) } else { parse(value).map(Some).ok_or(TarError::PaxValue(key)) }
 }
 
@@ -147,27 +147,12 @@ fn hex_byte([high, low]: [u8; 2]) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// Base 64 with or without padding.
+/// Base 64; libarchive leaves the padding out.
 fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
-    let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 3);
-    for group in text.chunks(4) {
-        let digits = group.iter().try_fold(0_u32, |value, &byte| Some(value << 6 | base64_digit(byte)?))?;
-        let [_, bytes @ ..] = (digits << (6 * (4 - group.len()))).to_be_bytes();
-        decoded.extend_from_slice(&bytes[..(group.len() * 3 / 4)]);
-    }
-    Some(decoded)
-}
-
-fn base64_digit(byte: u8) -> Option<u32> {
-    Some(match byte {
-        b'A'..=b'Z' => u32::from(byte - b'A'),
-        b'a'..=b'z' => u32::from(byte - b'a') + 26,
-        b'0'..=b'9' => u32::from(byte - b'0') + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    })
+    const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(&alphabet::STANDARD, CONFIG).decode(text).ok()
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 use std::io::Read;
 
 use super::{
-    super::{ConvertError, TarError, stream::{BLOCK_BYTES, Stream}, to_u64},
+    super::{
+        ConvertError, TarError,
+        stream::{BLOCK_BYTES, Stream},
+        to_u64,
+    },
     header::{self, Header},
     number,
     pax::PaxSparse,

@@ -1,0 +1,5 @@
+//! Layers to EROFS: the kernel, `fsck.erofs` and our reader must agree on every image.
+
+mod oracle;
+mod tar;
+mod trees;
