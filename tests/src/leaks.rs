@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,13 +38,18 @@ impl Snapshot {
     }
 }
 
+/// Pids of every process below this one.
+pub fn descendants() -> Vec<i32> {
+    children_and_theirs().iter().map(|process| process.pid).collect()
+}
+
 /// Processes below this one, once they had time to end. The caller is a subreaper, so orphans are here too; dead ones
 /// are reaped.
 pub fn descendants_left() -> Vec<String> {
     let mut left = Vec::new();
     holds_within(GRACE, || {
         while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
-        left = descendants().iter().map(Process::describe).collect();
+        left = children_and_theirs().iter().map(Process::describe).collect();
         left.is_empty()
     });
     left
@@ -63,7 +69,7 @@ pub(crate) fn left_by(token: &str, cgroup_names: &[String]) -> Vec<String> {
 pub(crate) fn remove(token: &str, cgroup_names: &[String]) {
     let groups = named_cgroups(token, cgroup_names);
     for group in &groups {
-        let _ = fs::write(group.join("freezer.state"), "THAWED");
+        thaw(group);
         names_in_file(&group.join("cgroup.procs")).for_each(kill);
     }
     named_processes(token).into_iter().for_each(|process| kill(process.pid));
@@ -75,6 +81,18 @@ pub(crate) fn remove(token: &str, cgroup_names: &[String]) {
         groups.iter().rev().for_each(|group| drop(fs::remove_dir(group)));
         groups.iter().all(|group| !group.exists())
     });
+}
+
+/// Removes the control groups that name `token`: daemons of others leave theirs behind.
+pub fn remove_empty_cgroups(token: &str) {
+    named_cgroups(token, &[]).iter().rev().for_each(|group| drop(fs::remove_dir(group)));
+}
+
+/// Frozen processes do not die (cgroup v1); the file is absent in other hierarchies.
+fn thaw(group: &Path) {
+    if let Ok(mut state) = fs::OpenOptions::new().write(true).open(group.join("freezer.state")) {
+        let _ = state.write_all(b"THAWED");
+    }
 }
 
 /// True while a mount of this namespace names `token`.
@@ -173,7 +191,7 @@ fn process(pid: i32) -> Option<Process> {
     Some(Process { pid, parent, command })
 }
 
-fn descendants() -> Vec<Process> {
+fn children_and_theirs() -> Vec<Process> {
     let (mut others, mut found) = (processes(), Vec::new());
     let mut parents = vec![my_pid()];
     while let Some(parent) = parents.pop() {

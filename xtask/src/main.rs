@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a developer's tool talks on stdout")]
 
+mod bench;
 mod build;
 mod lint;
 mod setup;
@@ -27,6 +28,8 @@ enum Verb {
     Build,
     /// Set up, build, run every test, and check that nothing was left on the machine.
     Test(test::Options),
+    /// Measure ours beside its peers; JSON in target/bench, tables on standard output.
+    Bench(bench::Options),
     /// Check formatting and run clippy, warnings denied.
     Lint,
 }
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Setup => setup::run(),
         Verb::Build => build::release().map(drop),
         Verb::Test(options) => test::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Lint => lint::run(),
     }
 }

@@ -1,0 +1,137 @@
+//! A benchmark's outcome: rows, ratios against goals, and the machine.
+
+use std::fs;
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::measure::{Contender, Summary};
+
+/// The outcome of one benchmark.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What was measured, in a sentence.
+    pub title: String,
+    /// The unit of all rows.
+    pub unit: &'static str,
+    /// One per contender and quantity.
+    pub rows: Vec<Row>,
+    /// Ours to a peer's, or ours to an absolute goal.
+    pub ratios: Vec<Ratio>,
+    /// Where it ran.
+    pub machine: Machine,
+}
+
+/// One measured quantity.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Whose, and of what.
+    pub name: String,
+    /// Its values.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+/// A comparison and its goal.
+#[derive(Debug, Serialize)]
+pub struct Ratio {
+    /// What is compared.
+    pub name: String,
+    /// Ours divided by theirs.
+    pub value: f64,
+    /// The most it should be.
+    pub goal: Option<f64>,
+}
+
+/// Facts without which a number says little.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    cpus: usize,
+    cpu_model: String,
+    kernel: String,
+    /// Average number of runnable processes over the last minute, this benchmark included.
+    load: String,
+}
+
+impl Report {
+    /// A report on contenders that were measured together.
+    pub fn new(title: &str, unit: &'static str, contenders: &[Contender], summaries: Vec<Summary>) -> Self {
+        let rows =
+            contenders.iter().zip(summaries).map(|(contender, summary)| Row { name: contender.name.into(), summary });
+        Self::of_rows(title, unit, rows.collect())
+    }
+
+    /// A report on rows.
+    pub fn of_rows(title: &str, unit: &'static str, rows: Vec<Row>) -> Self {
+        Self { title: title.to_owned(), unit, rows, ratios: Vec::new(), machine: Machine::here() }
+    }
+
+    /// Adds the ratio of two rows' medians.
+    pub fn compare(mut self, ours: &str, theirs: &str, goal: Option<f64>) -> Self {
+        if let (Some(a), Some(b)) = (self.median(ours), self.median(theirs)) {
+            self.ratios.push(Ratio { name: format!("{ours} / {theirs}"), value: a / b, goal });
+        }
+        self
+    }
+
+    /// Adds the ratio of a row's median to an absolute goal.
+    pub fn limit(mut self, ours: &str, goal: f64) -> Self {
+        if let Some(value) = self.median(ours) {
+            self.ratios.push(Ratio {
+                name: format!("{ours} / {goal} {}", self.unit),
+                value: value / goal,
+                goal: Some(1.0),
+            });
+        }
+        self
+    }
+
+    fn median(&self, name: &str) -> Option<f64> {
+        self.rows.iter().find(|row| row.name == name).map(|row| row.summary.median)
+    }
+
+    /// Prints the table.
+    pub fn print(&self, name: &str) {
+        println!("\n{name}: {} ({})", self.title, self.unit);
+        println!("  {:40} {:>10} {:>10} {:>10} {:>10} {:>4}", "", "median", "lower q.", "upper q.", "min", "n");
+        for Row { name, summary: Summary { median, lower_quartile, upper_quartile, min, count } } in &self.rows {
+            println!("  {name:40} {median:>10.2} {lower_quartile:>10.2} {upper_quartile:>10.2} {min:>10.2} {count:>4}");
+        }
+        for Ratio { name, value, goal } in &self.ratios {
+            let verdict = goal.map_or(String::new(), |goal| {
+                format!("goal {goal:.2}: {}", if *value <= goal { "met" } else { "missed" })
+            });
+            println!("  {name:40} {value:>10.2}  {verdict}");
+        }
+    }
+
+    /// Writes DIR/NAME.json.
+    pub fn save(&self, name: &str, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir)?;
+        let path = dir.join(format!("{name}.json"));
+        fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+impl Row {
+    /// A quantity that was measured once.
+    pub fn single(name: impl Into<String>, value: f64) -> Self {
+        Self { name: name.into(), summary: Summary::of(vec![value]) }
+    }
+}
+
+impl Machine {
+    fn here() -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let model =
+            read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name\t: ").map(str::to_owned));
+        Self {
+            cpus: available_parallelism().map_or(0, usize::from),
+            cpu_model: model.unwrap_or_default(),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
