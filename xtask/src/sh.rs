@@ -20,6 +20,16 @@ pub fn check(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs the rest of our own work in another process, which reports its failures itself; ends with its status unless
+/// that is 0.
+pub fn continue_in(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {}", text(command)))?;
+    if !status.success() {
+        std::process::exit(status.code().unwrap_or(1));
+    }
+    Ok(())
+}
+
 /// Runs a command and returns its standard output; anything but status 0 is an error.
 pub fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", text(command)))?;
