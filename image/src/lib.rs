@@ -8,22 +8,27 @@
 
 mod change;
 mod config;
+mod decode;
 mod digest;
 mod image;
 pub mod layer;
+mod manifest;
 mod platform;
 mod progress;
 mod reference;
+mod registry;
 mod store;
 
 pub use change::ConfigChangeError;
 pub use config::{Config, Limits, RegistryConfig};
 pub use digest::{Digest, DigestError};
 pub use image::{ConfigChange, HistoryEntry, Image, Layer};
+pub use manifest::ManifestError;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Event, LayerSize, NoProgress, Phase, Progress};
 pub use reference::{Reference, ReferenceError};
+pub use registry::{CredentialError, RegistryError};
 pub use store::{
-    FindError, ImportError, ImportOptions, IoError, LeaseError, LoadError, OpenError, PruneError, PruneScope, Pruned,
-    PullError, PullOptions, PullPolicy, RemoveError, RemoveMode, Removed, SaveError, Store,
+    FindError, ImportError, ImportOptions, IoError, LayerError, LeaseError, LoadError, OpenError, PruneError,
+    PruneScope, Pruned, PullError, PullOptions, PullPolicy, RemoveError, RemoveMode, Removed, SaveError, Store,
 };

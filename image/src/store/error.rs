@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::layer::ConvertError;
+use crate::manifest::ManifestError;
+use crate::registry::RegistryError;
 use crate::{Digest, Platform, Reference};
 
 /// A file operation that failed.
@@ -111,25 +114,129 @@ pub enum PruneError {
     Io(#[from] IoError),
 }
 
+/// Why a layer was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// More bytes than announced or allowed.
+    #[error("layer {layer} has more than {expected} bytes; its source is broken or lies")]
+    TooLong {
+        /// The layer.
+        layer: String,
+        /// As its descriptor or the limit says.
+        expected: u64,
+    },
+    /// Fewer bytes than announced.
+    #[error("layer {layer} has {found} bytes, not {expected}; its source is broken or lies")]
+    Short {
+        /// The layer.
+        layer: String,
+        /// As its descriptor says.
+        expected: u64,
+        /// As received.
+        found: u64,
+    },
+    /// The bytes are not what the digest says.
+    #[error("layer {expected} came with digest {found}; its source is broken or lies")]
+    Digest {
+        /// As its descriptor says.
+        expected: Digest,
+        /// Of what was received.
+        found: Digest,
+    },
+    /// The tar stream is not what the configuration says.
+    #[error("layer {layer} unpacks to diff id {found}, not {expected} as its image says; do not trust this image")]
+    DiffId {
+        /// The layer.
+        layer: String,
+        /// As the configuration says.
+        expected: Digest,
+        /// Of what was unpacked.
+        found: Digest,
+    },
+    /// Two descriptors share a digest and differ in the rest.
+    #[error("layer {layer} is listed twice with different sizes or diff ids; do not trust this image")]
+    Contradiction {
+        /// The layer.
+        layer: Digest,
+    },
+    /// Neither gzip nor zstd nor a plain tar.
+    #[error("cannot decompress layer {layer}")]
+    Decode {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Broken compression, a broken tar stream, or one that exceeds a limit.
+    #[error("cannot unpack layer {layer}")]
+    Convert {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: ConvertError,
+    },
+    /// The thread panicked: a fault of ours.
+    #[error("the conversion of a layer broke down; please report this")]
+    ConverterGone,
+    /// Where the bytes come from could not be read.
+    #[error("cannot read the layer's source")]
+    Source(#[source] io::Error),
+    /// The store could not be changed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+impl LayerError {
+    /// The same error with the layer's name, which the converting thread does not know.
+    pub(crate) fn of(self, name: &str) -> Self {
+        match self {
+            Self::Decode { source, .. } => Self::Decode { layer: name.into(), source },
+            Self::Convert { source, .. } => Self::Convert { layer: name.into(), source },
+            other => other,
+        }
+    }
+}
+
 /// Why an image was not pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// The policy is never to pull, and the image is not here.
     #[error("image {0} is not in the store and the pull policy is never")]
     Never(Reference),
-    /// What is here is for another platform.
-    #[error("image {name} is here for {found}, not for {wanted}; pull it with that platform")]
+    /// The image is for another platform than was asked for.
+    #[error("image {name} is for {found}, not for {wanted}; ask for platform {found} if you mean it")]
     Platform {
         /// The image.
         name: Reference,
-        /// Of the one in the store.
+        /// What it is for.
         found: Platform,
         /// Asked for.
         wanted: Platform,
     },
-    /// Not in this build.
-    #[error("this build cannot pull from registries yet")]
-    NotYet,
+    /// The registry did not give it.
+    #[error("cannot pull {name}")]
+    Registry {
+        /// The image.
+        name: Reference,
+        /// Why.
+        source: RegistryError,
+    },
+    /// A manifest or configuration was refused.
+    #[error("cannot pull {name}")]
+    Manifest {
+        /// The image.
+        name: Reference,
+        /// Why.
+        source: ManifestError,
+    },
+    /// A layer was refused.
+    #[error("cannot pull {name}")]
+    Layer {
+        /// The image.
+        name: Reference,
+        /// Why.
+        source: LayerError,
+    },
     /// The store could not be read.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -138,13 +245,51 @@ pub enum PullError {
     Io(#[from] IoError),
 }
 
+impl PullError {
+    /// Whether what was downloaded so far is worth keeping for the next attempt.
+    pub(crate) fn is_resumable(&self) -> bool {
+        match self {
+            Self::Registry { source, .. } => source.is_transient(),
+            Self::Layer { source, .. } => matches!(source, LayerError::Io(_)),
+            Self::Io(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Why a root file system was not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Not in this build.
-    #[error("this build cannot import root file systems yet")]
-    NotYet,
-    /// The store or the source could not be read, or the store not changed.
+    /// The source could not be read.
+    #[error("cannot read {}", path.display())]
+    Source {
+        /// The tarball or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tool for a compression is missing or failed.
+    #[error("cannot decompress {} by {tool}: {reason}; install {tool}, or decompress the file first", path.display())]
+    Tool {
+        /// The tarball.
+        path: PathBuf,
+        /// `xz` or `bzip2`.
+        tool: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The tarball was refused.
+    #[error("cannot import {}", path.display())]
+    Layer {
+        /// The tarball or directory.
+        path: PathBuf,
+        /// Why.
+        source: LayerError,
+    },
+    /// The new image cannot be read back.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The store could not be changed.
     #[error(transparent)]
     Io(#[from] IoError),
 }
@@ -155,10 +300,44 @@ pub enum LoadError {
     /// The source is not `oci:`, `oci-archive:` or `docker-archive:`.
     #[error("cannot load {0:?}: expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE")]
     Source(String),
-    /// Not in this build.
-    #[error("this build cannot load archives yet")]
-    NotYet,
-    /// The store or the source could not be read, or the store not changed.
+    /// The archive is broken, or not what it should be.
+    #[error("cannot load {archive}: {reason}")]
+    Archive {
+        /// File or directory.
+        archive: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The archive has no image of this name.
+    #[error("{archive} has no image {tag:?}; it has {}", offered.join(", "))]
+    NoTag {
+        /// File or directory.
+        archive: String,
+        /// Asked for.
+        tag: String,
+        /// What there is.
+        offered: Vec<String>,
+    },
+    /// A manifest or configuration was refused.
+    #[error("cannot load {archive}")]
+    Manifest {
+        /// File or directory.
+        archive: String,
+        /// Why.
+        source: ManifestError,
+    },
+    /// A layer was refused.
+    #[error("cannot load {archive}")]
+    Layer {
+        /// File or directory.
+        archive: String,
+        /// Why.
+        source: LayerError,
+    },
+    /// The new image cannot be read back.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The store could not be changed.
     #[error(transparent)]
     Io(#[from] IoError),
 }
@@ -169,10 +348,21 @@ pub enum SaveError {
     /// No such image.
     #[error(transparent)]
     Find(#[from] FindError),
-    /// Not in this build.
-    #[error("this build cannot save images yet")]
-    NotYet,
-    /// The store could not be read or the archive not written.
+    /// A layer was not kept as it was downloaded.
+    #[error(
+        "layer {layer} of {image} was not kept as downloaded, and only that reproduces its digest; set keep_compressed = true in \
+         [image], pull {image} again, then save it"
+    )]
+    NotKept {
+        /// The image.
+        image: String,
+        /// The layer.
+        layer: Digest,
+    },
+    /// The archive could not be written.
+    #[error("cannot write the archive")]
+    Write(#[source] io::Error),
+    /// The store could not be read.
     #[error(transparent)]
     Io(#[from] IoError),
 }

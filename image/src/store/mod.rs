@@ -1,15 +1,25 @@
-//! The store on disk.
+//! The store on disk: see [`disk`] for its layout, lock order and durability.
 
+mod collect;
+mod commit;
+mod disk;
 mod error;
+mod find;
+mod ingest;
+mod lease;
+mod pull;
+mod record;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use error::{
-    FindError, ImportError, IoError, LeaseError, LoadError, OpenError, PruneError, PullError, RemoveError, SaveError,
+    FindError, ImportError, IoError, LayerError, LeaseError, LoadError, OpenError, PruneError, PullError, RemoveError,
+    SaveError,
 };
 
 use crate::{Config, ConfigChange, Digest, Image, Platform, Progress, Reference};
+use disk::Disk;
 
 /// When a pull asks the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,99 +97,42 @@ pub enum PruneScope {
     Unused,
 }
 
-/// A directory of images, shared by any number of processes.
+/// A directory of images, shared by any number of processes and threads.
 #[derive(Debug)]
 pub struct Store {
-    dir: PathBuf,
-    #[expect(dead_code, reason = "the pull comes next")]
+    disk: Disk,
     config: Config,
 }
 
 impl Store {
     /// Opens the store in `dir`; makes it if it is not there.
     pub fn open(dir: &Path, config: Config) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(dir).map_err(IoError::at("create", dir))?;
-        Ok(Self { dir: dir.into(), config })
+        Ok(Self { disk: Disk::open(dir)?, config })
     }
 
     /// The directory of the store.
     pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Fetches an image from a registry, or finds it, as the policy says.
-    pub fn pull(
-        &self,
-        _name: &Reference,
-        _options: &PullOptions,
-        _progress: &dyn Progress,
-    ) -> Result<Image, PullError> {
-        Err(PullError::NotYet)
-    }
-
-    /// Finds an image by name, `name@digest`, id, or the first digits of an id.
-    pub fn find(&self, text: &str) -> Result<Image, FindError> {
-        Err(FindError::Missing(text.into()))
-    }
-
-    /// All images, newest first.
-    pub fn list(&self) -> Result<Vec<Image>, FindError> {
-        Ok(Vec::new())
-    }
-
-    /// Gives `image` a further name.
-    pub fn tag(&self, image: &Image, _name: &Reference) -> Result<(), LeaseError> {
-        Err(LeaseError::Gone(image.id))
-    }
-
-    /// Keeps the layers of `image` until `holder` releases them. A holder has one lease; a second one replaces it.
-    pub fn lease(&self, image: &Image, _holder: &str) -> Result<(), LeaseError> {
-        Err(LeaseError::Gone(image.id))
-    }
-
-    /// Ends the lease of `holder`, if it has one.
-    pub fn release(&self, _holder: &str) -> Result<(), LeaseError> {
-        Ok(())
-    }
-
-    /// The holders of leases on an image, sorted.
-    pub fn holders(&self, _image: &Image) -> Result<Vec<String>, LeaseError> {
-        Ok(Vec::new())
-    }
-
-    /// Removes one name; with the last name, the image. An id stands for its only name.
-    pub fn remove(&self, text: &str, _mode: RemoveMode) -> Result<Removed, RemoveError> {
-        Err(FindError::Missing(text.into()).into())
-    }
-
-    /// Removes images that no lease holds, what no image needs, and leftovers of dead processes.
-    pub fn prune(&self, _scope: PruneScope) -> Result<Pruned, PruneError> {
-        Ok(Pruned::default())
+        self.disk.dir()
     }
 
     /// Makes a one-layer image of a root file system: a directory, or a tarball, compressed or not.
     pub fn import(
         &self,
-        _source: &Path,
+        source: &Path,
         _options: &ImportOptions,
         _progress: &dyn Progress,
     ) -> Result<Image, ImportError> {
-        Err(ImportError::NotYet)
+        Err(ImportError::Source { path: source.into(), source: std::io::ErrorKind::Unsupported.into() })
     }
 
     /// Loads the images of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE`.
-    pub fn load(&self, _source: &str, _progress: &dyn Progress) -> Result<Vec<Image>, LoadError> {
-        Err(LoadError::NotYet)
+    pub fn load(&self, source: &str, _progress: &dyn Progress) -> Result<Vec<Image>, LoadError> {
+        Err(LoadError::Source(source.into()))
     }
 
     /// Writes images as an OCI archive that `docker load` reads too. Manifests, configurations and layers are the bytes that
     /// were pulled.
     pub fn save(&self, _names: &[String], _out: &mut dyn Write) -> Result<(), SaveError> {
-        Err(SaveError::NotYet)
-    }
-
-    /// Reads every blob of `image` and compares it with its digest.
-    pub fn verify(&self, _image: &Image) -> Result<(), FindError> {
-        Ok(())
+        Err(SaveError::Write(std::io::ErrorKind::Unsupported.into()))
     }
 }
