@@ -17,14 +17,29 @@ use crate::{Bundle, Cmd, bin, leaks};
 pub struct Scratch {
     dir: Option<TempDir>,
     token: String,
+    binaries: Option<PathBuf>,
 }
 
 impl Scratch {
     /// Makes the directories.
     pub fn new() -> Self {
+        Self::make(None)
+    }
+
+    /// Makes the directories, for binaries of a given directory instead of those of [`bin`].
+    pub fn with_binaries(binaries: PathBuf) -> Self {
+        Self::make(Some(binaries))
+    }
+
+    fn make(binaries: Option<PathBuf>) -> Self {
         let dir = unique_dir();
         let token = token_of(&dir);
-        Self { dir: Some(dir), token }
+        Self { dir: Some(dir), token, binaries }
+    }
+
+    #[track_caller]
+    fn bin(&self, name: &str) -> PathBuf {
+        self.binaries.as_ref().map_or_else(|| bin(name), |dir| dir.join(name))
     }
 
     /// The directory that holds all others.
@@ -61,13 +76,13 @@ impl Scratch {
     #[track_caller]
     pub fn stockade<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Cmd {
         let dirs = ["--root".into(), self.root(), "--state".into(), self.state()];
-        self.marked(Cmd::new(bin("stockade")).args(dirs)).args(args)
+        self.marked(Cmd::new(self.bin("stockade")).args(dirs)).args(args)
     }
 
     /// `stockade-oci` with the private state directory.
     #[track_caller]
     pub fn oci<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Cmd {
-        self.marked(Cmd::new(bin("stockade-oci")).args(["--root".into(), self.oci_root()])).args(args)
+        self.marked(Cmd::new(self.bin("stockade-oci")).args(["--root".into(), self.oci_root()])).args(args)
     }
 
     /// Any command, marked so that what it leaves is found.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod demo;
 mod lint;
 mod setup;
 mod sh;
@@ -26,6 +27,8 @@ enum Verb {
     Setup,
     /// Build the static release binaries: target/release/stockade and target/release/stockade-oci.
     Build,
+    /// Set up, build, and show Stockade at work on a Debian image from a registry on loopback.
+    Demo,
     /// Set up, build, run every test, and check that nothing was left on the machine.
     Test(test::Options),
     /// Measure ours beside its peers; JSON in target/bench, tables on standard output.
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     match Xtask::parse().verb {
         Verb::Setup => setup::run(),
         Verb::Build => build::release().map(drop),
+        Verb::Demo => demo::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Lint => lint::run(),
