@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use oci_spec::runtime::LinuxSeccomp;
+use oci_spec::runtime::{Capabilities, LinuxSeccomp};
 use stockade_sandbox::{IsolationClass, Runtime};
 
 use crate::Directories;
@@ -13,8 +13,8 @@ pub trait Backend {
     /// The service of a class, or the error that says why this build lacks it.
     fn runtime(&self, class: IsolationClass, directories: &Directories) -> stockade_sandbox::Result<Box<dyn Runtime>>;
 
-    /// Docker's default system call filter.
-    fn default_seccomp(&self) -> LinuxSeccomp;
+    /// Docker's default system call filter, for a container with these bounding capabilities.
+    fn default_seccomp(&self, bounding: &Capabilities) -> LinuxSeccomp;
 
     /// How to start the program that calls [`supervise_main`](crate::supervise_main).
     fn supervisor(&self) -> SupervisorCommand;

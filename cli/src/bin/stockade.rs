@@ -1,2 +1,7 @@
-//! P.
-fn main() {}
+//! `stockade`: containers for people.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stockade_cli::verbs::main()
+}

@@ -187,7 +187,7 @@ mod tests {
     /// serde lists the fields it knows when it meets one that it does not.
     #[test]
     fn the_sample_documents_every_key() {
-        for table in ["", "container", "image", "image.limits"] {
+        for table in ["", "container", "image", "image.limits", "image.limits.layer"] {
             let text = format!("{}probe = 1", if table.is_empty() { String::new() } else { format!("[{table}]\n") });
             let error = toml::from_str::<Config>(&text).unwrap_err().to_string();
             let expected = error.split("expected one of ").nth(1).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which isolation class serves a container; the only place here that knows their implementations.
+//! Which isolation class serves a container.
 
 use std::path::Path;
 
@@ -19,14 +19,7 @@ pub fn choose(option: Option<IsolationClass>, spec: &Spec) -> Result<IsolationCl
 
 /// The service of a class, with its state below `state_root`. A class that is lacking is an error: never another one.
 pub fn open(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runtime>> {
-    match class {
-        IsolationClass::Native => Err(Error::Other(format!("no native yet {}", state_root.display()))),
-        IsolationClass::Kernel | IsolationClass::Vm => Err(Error::Unsupported {
-            class,
-            what: "run containers".to_owned(),
-            why: "this build lacks the class; choose --isolation native".to_owned(),
-        }),
-    }
+    crate::runtime::runtime(class, state_root)
 }
 
 /// Parsing the config file costs more than the rest of start-up, so only an existing one is read.

@@ -41,15 +41,15 @@ pub fn parse(lexemes: Vec<Lexeme>) -> Result<Vec<Node>, TemplateError> {
     let mut parser = Parser { lexemes, next: 0, depth: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
-        End::Input => Ok(nodes),
-        End::Else | End::ElseIf | End::ElseWith => Err(parser.wrong("unexpected {{else}}")),
-        End::End => Err(parser.wrong("unexpected {{end}}")),
+        Stop::Input => Ok(nodes),
+        Stop::Else | Stop::ElseIf | Stop::ElseWith => Err(parser.wrong("unexpected {{else}}")),
+        Stop::End => Err(parser.wrong("unexpected {{end}}")),
     }
 }
 
 /// What ended a list of nodes.
 #[derive(PartialEq)]
-enum End {
+enum Stop {
     Input,
     Else,
     ElseIf,
@@ -97,11 +97,11 @@ impl Parser {
         result
     }
 
-    fn nodes(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, Stop), TemplateError> {
         let mut nodes = Vec::new();
         loop {
             match self.take() {
-                None => return Ok((nodes, End::Input)),
+                None => return Ok((nodes, Stop::Input)),
                 Some(Token::Text(text)) => nodes.push(Node::Text(text)),
                 Some(_open) => match self.peek() {
                     Some(Token::Word(word)) if word == "end" || word == "else" => return Ok((nodes, self.end()?)),
@@ -111,15 +111,15 @@ impl Parser {
         }
     }
 
-    fn end(&mut self) -> Result<End, TemplateError> {
+    fn end(&mut self) -> Result<Stop, TemplateError> {
         if self.take() == Some(Token::Word("end".to_owned())) {
             self.expect_close()?;
-            return Ok(End::End);
+            return Ok(Stop::End);
         }
         match self.peek() {
-            Some(Token::Word(word)) if word == "if" => Ok(End::ElseIf),
-            Some(Token::Word(word)) if word == "with" => Ok(End::ElseWith),
-            _ => self.expect_close().map(|()| End::Else),
+            Some(Token::Word(word)) if word == "if" => Ok(Stop::ElseIf),
+            Some(Token::Word(word)) if word == "with" => Ok(Stop::ElseWith),
+            _ => self.expect_close().map(|()| Stop::Else),
         }
     }
 
@@ -176,14 +176,14 @@ impl Parser {
     fn bodies(&mut self) -> Result<(Vec<Node>, Vec<Node>), TemplateError> {
         let (then, end) = self.nodes()?;
         let otherwise = match end {
-            End::End => Vec::new(),
-            End::ElseIf => vec![self.deeper(Self::conditional)?],
-            End::ElseWith => vec![self.deeper(Self::with)?],
-            End::Else => match self.nodes()? {
-                (otherwise, End::End) => otherwise,
+            Stop::End => Vec::new(),
+            Stop::ElseIf => vec![self.deeper(Self::conditional)?],
+            Stop::ElseWith => vec![self.deeper(Self::with)?],
+            Stop::Else => match self.nodes()? {
+                (otherwise, Stop::End) => otherwise,
                 _ => return Err(self.wrong("expected {{end}}")),
             },
-            End::Input => return Err(self.wrong("expected {{end}}")),
+            Stop::Input => return Err(self.wrong("expected {{end}}")),
         };
         Ok((then, otherwise))
     }

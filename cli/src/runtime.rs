@@ -1,0 +1,36 @@
+//! From an isolation class to the code that serves it; the only place that knows them all.
+
+use std::path::Path;
+
+use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
+
+/// Every class with, where this build lacks it, the reason.
+pub fn classes() -> [(IsolationClass, Option<&'static str>); 3] {
+    [IsolationClass::Native, IsolationClass::Kernel, IsolationClass::Vm].map(|class| (class, lacking(class)))
+}
+
+/// Why a class cannot be had, if it cannot.
+pub fn lacking(class: IsolationClass) -> Option<&'static str> {
+    match class {
+        IsolationClass::Native => None,
+        IsolationClass::Kernel | IsolationClass::Vm => Some("this build lacks the class"),
+    }
+}
+
+/// The error for a class that this build lacks.
+pub fn check(class: IsolationClass) -> Result<()> {
+    match lacking(class) {
+        None => Ok(()),
+        Some(reason) => Err(Error::Unsupported {
+            class,
+            what: "run containers".to_owned(),
+            why: format!("{reason}; choose --isolation native"),
+        }),
+    }
+}
+
+/// The service of `class`, with its state below `state_root`. A class that is lacking is an error: never another one.
+pub fn runtime(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runtime>> {
+    check(class)?;
+    Err(Error::Other(format!("class native is not linked yet ({})", state_root.display())))
+}

@@ -1,0 +1,125 @@
+//! `run` and `create`.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use stockade_engine::{AttachOptions, ContainerImage, Engine, Outcome, RemoveOptions, SignalProxy};
+use stockade_image::{Image, Store};
+use stockade_sandbox::{ANNOTATION, IsolationClass};
+
+use super::context::Context;
+use super::{message, pull, session};
+use crate::args::{CreateArgs, CreateFlags, RunArgs};
+use crate::{options, runtime};
+
+/// `stockade create`.
+pub fn create(context: &Context, args: &CreateArgs) -> Result<u8> {
+    let made = Made::new(context, args, Presence::Background)?;
+    message::print(&made.id)?;
+    Ok(0)
+}
+
+/// `stockade run`.
+pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
+    let flags = &args.create.flags;
+    if args.detach {
+        if !flags.process.attach.is_empty() {
+            bail!("Conflicting options: -a and -d");
+        }
+        let made = Made::new(context, &args.create, Presence::Background)?;
+        made.engine.start(&made.id)?;
+        message::print(&made.id)?;
+        return Ok(0);
+    }
+    let keys = context.detach_keys(args.detach_keys.as_deref())?;
+    if flags.process.tty && flags.process.interactive && !io::stdin().is_terminal() {
+        bail!("the input device is not a TTY: leave out -t, or -i");
+    }
+    let made = Made::new(context, &args.create, Presence::Foreground)?;
+    let stdin = session::join_streams(&flags.process.attach, flags.process.interactive)?;
+    let session = made.engine.start_attached(&made.id, &AttachOptions { stdin })?;
+    let proxy = match args.sig_proxy {
+        true => SignalProxy::Forward,
+        false => SignalProxy::Off,
+    };
+    let outcome = session.run(&keys, proxy)?;
+    if flags.keep.rm && matches!(outcome, Outcome::Exited(_)) {
+        made.store.release(&made.id)?;
+    }
+    Ok(session::exit_code(outcome))
+}
+
+/// Whether the command stays with its container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Foreground,
+    Background,
+}
+
+/// A container that was just made, with a lease on its image.
+struct Made {
+    engine: Engine,
+    store: Store,
+    id: String,
+}
+
+impl Made {
+    fn new(context: &Context, args: &CreateArgs, presence: Presence) -> Result<Self> {
+        let flags = &args.flags;
+        flags.later.check().map_err(|text| anyhow!(text))?;
+        let class = class(context, flags)?;
+        runtime::check(class)?;
+        let (name, command) = args.image_and_command.split_first().context("an image is needed")?;
+        let mut options = options::container(&context.config, flags, command)?;
+        options.isolation = Some(class);
+        options.stdin_once = presence == Presence::Foreground && options.interactive;
+        let cidfile = flags.keep.cidfile.as_deref().map(CidFile::new).transpose()?;
+        let (engine, store) = (context.engine()?, context.store()?);
+        let image = pull::image_for(context, &store, name, flags)?;
+        let layers = image.layers.iter().map(|layer| layer.blob.clone()).collect();
+        let id = engine.create(options, ContainerImage::new(&image.id.to_string(), name, &image.config, layers))?;
+        lease(&engine, &store, &image, &id)?;
+        cidfile.map_or(Ok(()), |file| file.write(&id))?;
+        Ok(Self { engine, store, id })
+    }
+}
+
+/// Holds the image for as long as the container exists. A lease whose container is gone is dropped by the next look at
+/// the leases (`images::drop_stale_leases`), which is why it is taken after the container was made.
+fn lease(engine: &Engine, store: &Store, image: &Image, id: &str) -> Result<()> {
+    if let Err(error) = store.lease(image, id) {
+        engine.remove(id, RemoveOptions { force: true, volumes: true })?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Flag, annotation, config file: in this order.
+fn class(context: &Context, flags: &CreateFlags) -> Result<IsolationClass> {
+    let annotation = flags.keep.annotation.iter().rev().find(|(key, _)| key == ANNOTATION);
+    match (flags.security.isolation, annotation) {
+        (Some(class), _) => Ok(class),
+        (None, Some((_, class))) => Ok(class.parse()?),
+        (None, None) => Ok(context.config.isolation),
+    }
+}
+
+/// `--cidfile`: made before the container, so that no container goes unrecorded.
+struct CidFile<'a> {
+    path: &'a Path,
+    file: std::fs::File,
+}
+
+impl<'a> CidFile<'a> {
+    fn new(path: &'a Path) -> Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = file.with_context(|| format!("make the container id file {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, id: &str) -> Result<()> {
+        self.file.write_all(id.as_bytes()).with_context(|| format!("write {}", self.path.display()))
+    }
+}

@@ -1,0 +1,55 @@
+//! Fetching images: `pull`, and what `run` and `create` do when an image is absent.
+
+use anyhow::Result;
+use stockade_image::{FindError, Image, Platform, PullOptions, PullPolicy, Reference, Store};
+
+use super::context::Context;
+use super::message;
+use super::progress::progress;
+use crate::args::{CreateFlags, Pull, PullArgs};
+
+/// `stockade pull`.
+pub fn pull(context: &Context, args: &PullArgs) -> Result<u8> {
+    let store = context.store()?;
+    let before = store.find(&args.name.to_string()).ok();
+    let image = fetch(&store, &args.name, args.platform.as_ref(), args.quiet)?;
+    context.engine()?.image_event("pull", &image.id.to_string(), &args.name.familiar());
+    if !args.quiet {
+        let is_new = before.is_none_or(|before| before.id != image.id);
+        let status = if is_new { "Downloaded newer image for" } else { "Image is up to date for" };
+        message::note(format!("Status: {status} {}", args.name.familiar()));
+    }
+    message::print(args.name.to_string())?;
+    Ok(0)
+}
+
+/// The image of a new container, pulled as `--pull` says.
+pub fn image_for(context: &Context, store: &Store, name: &str, flags: &CreateFlags) -> Result<Image> {
+    let platform = flags.keep.platform.as_ref();
+    let quiet = flags.keep.quiet;
+    if flags.keep.pull == Pull::Always {
+        return fetched(context, store, name, platform, quiet);
+    }
+    match store.find(name) {
+        Ok(image) if platform.is_none_or(|wanted| wanted.accepts(&image.platform)) => Ok(image),
+        Err(FindError::Missing(_)) | Ok(_) if flags.keep.pull == Pull::Missing => {
+            let reference: Reference = name.parse()?;
+            message::note(format!("Unable to find image '{}' locally", reference.familiar()));
+            fetched(context, store, name, platform, quiet)
+        }
+        Ok(image) => anyhow::bail!("image {name} is here for {} only, and --pull is never", image.platform),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fetched(context: &Context, store: &Store, name: &str, platform: Option<&Platform>, quiet: bool) -> Result<Image> {
+    let reference: Reference = name.parse()?;
+    let image = fetch(store, &reference, platform, quiet)?;
+    context.engine()?.image_event("pull", &image.id.to_string(), &reference.familiar());
+    Ok(image)
+}
+
+fn fetch(store: &Store, name: &Reference, platform: Option<&Platform>, quiet: bool) -> Result<Image> {
+    let options = PullOptions { policy: PullPolicy::Always, platform: platform.cloned().unwrap_or_default() };
+    Ok(store.pull(name, &options, progress(quiet).as_ref())?)
+}
