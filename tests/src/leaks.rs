@@ -95,6 +95,18 @@ fn thaw(group: &Path) {
     }
 }
 
+/// Waits until no process names `token`; true when it is so.
+pub(crate) fn processes_end(token: &str) -> bool {
+    holds_within(GRACE, || named_processes(token).is_empty())
+}
+
+/// Removes control groups that name `token` and hold nothing: container managers leave the parents that they make.
+pub(crate) fn remove_empty_groups(token: &str) {
+    for group in named_cgroups(token, &[]).iter().rev() {
+        let _ = fs::remove_dir(group);
+    }
+}
+
 /// True while a mount of this namespace names `token`.
 pub(crate) fn is_mounted(token: &str) -> bool {
     mounts().iter().any(|mount| mount.line.contains(token))

@@ -8,8 +8,12 @@
 
 mod bundle;
 mod command;
+mod containerd;
+mod daemon;
+mod docker;
 mod fixtures;
 pub mod leaks;
+mod podman;
 mod pty;
 mod registry;
 mod scratch;
@@ -17,7 +21,11 @@ mod wait;
 
 pub use bundle::Bundle;
 pub use command::{Cmd, Output, Running, run};
+pub use containerd::{BUSYBOX, Containerd};
+pub use daemon::oci_runtime;
+pub use docker::Docker;
 pub use fixtures::{bin, fixture, fixtures_dir, oci_layout, rootfs, workspace_root};
+pub use podman::Podman;
 pub use pty::Pty;
 pub use registry::Registry;
 pub use scratch::Scratch;

@@ -1,4 +1,5 @@
 //! The OCI runtime command line; see `stockade_cli::oci`.
+#![forbid(unsafe_code)]
 
 use std::process::exit;
 
