@@ -1,0 +1,153 @@
+//! Making the directories, with what the kernel wants done before a process may enter.
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::LinuxResources;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+
+use super::{Cgroup, CgroupError, Hierarchy, Version, file, host, limits, processes};
+
+/// Makes every directory, applies every limit; on failure removes what it made.
+pub(super) fn make(cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
+    let mut made = Made::default();
+    let outcome = made.all(cgroup, resources).and_then(|()| configure(cgroup, resources));
+    if outcome.is_err() {
+        made.undo();
+    }
+    outcome
+}
+
+fn configure(cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
+    limits::apply(cgroup, resources)?;
+    if let Some(dir) = cgroup.has_v1("cpuset") {
+        inherit_cpuset(dir)?;
+    }
+    crate::device::apply(cgroup, resources.devices().as_deref().unwrap_or_default())
+}
+
+/// A v1 CPU set starts empty, and an empty one takes no process.
+fn inherit_cpuset(dir: &Path) -> Result<(), CgroupError> {
+    ["cpuset.cpus", "cpuset.mems"].into_iter().try_for_each(|name| inherit(dir, name).map(drop))
+}
+
+/// Fills an empty value from the parent's, itself filled first.
+fn inherit(dir: &Path, name: &str) -> Result<String, CgroupError> {
+    let value = file::read(dir, name)?.trim().to_owned();
+    let Some(parent) = dir.parent().filter(|_| value.is_empty()) else { return Ok(value) };
+    let value = inherit(parent, name)?;
+    file::write(dir, name, &value)?;
+    Ok(value)
+}
+
+/// The directories made so far, in order.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn all(&mut self, cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
+        cgroup.hierarchies.iter().try_for_each(|own| self.hierarchy(own, resources))?;
+        cgroup.has_v1("cpuset").and_then(Path::parent).map_or(Ok(()), inherit_cpuset)
+    }
+
+    fn hierarchy(&mut self, own: &Hierarchy, resources: &LinuxResources) -> Result<(), CgroupError> {
+        if own.version == Version::V2 && !own.controllers.is_empty() {
+            self.v2_chain(own, resources)?;
+        }
+        match self.dir_and_parents(&own.path)? {
+            Novelty::New => Ok(()),
+            Novelty::Existing => refuse_in_use(own),
+        }
+    }
+
+    /// From the root of the hierarchy down: pass controllers on, make the next directory.
+    fn v2_chain(&mut self, own: &Hierarchy, resources: &LinuxResources) -> Result<(), CgroupError> {
+        let parent = own.path.parent().unwrap_or(&own.mountpoint);
+        let mut current = own.mountpoint.clone();
+        pass_on(&current)?;
+        for part in parent.strip_prefix(&own.mountpoint).unwrap_or(Path::new("")) {
+            current.push(part);
+            self.dir(&current)?;
+            settle_type(&current, resources)?;
+            pass_on(&current)?;
+        }
+        self.dir(&own.path)?;
+        settle_type(&own.path, resources)
+    }
+
+    /// Makes the directory, and its parents only when they turn out to be missing.
+    fn dir_and_parents(&mut self, dir: &Path) -> Result<Novelty, CgroupError> {
+        match self.dir(dir) {
+            Err(error) if error.is(Errno::NOENT) => {
+                let parent = dir.parent().ok_or(error)?;
+                self.dir_and_parents(parent)?;
+                self.dir(dir)
+            }
+            other => other,
+        }
+    }
+
+    fn dir(&mut self, dir: &Path) -> Result<Novelty, CgroupError> {
+        match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) => {
+                self.0.push(dir.to_owned());
+                Ok(Novelty::New)
+            }
+            Err(Errno::EXIST) if self.0.iter().any(|made| made == dir) => Ok(Novelty::New),
+            Err(Errno::EXIST) => Ok(Novelty::Existing),
+            Err(error) => Err(CgroupError::file("mkdir", dir, error)),
+        }
+    }
+
+    /// Newest first, so that children go before parents. Parents that others use by now stay.
+    fn undo(self) {
+        for dir in self.0.iter().rev() {
+            let _ = rustix::fs::rmdir(dir);
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Novelty {
+    New,
+    Existing,
+}
+
+/// A directory left by a crash, or made by the caller, is fine; a live container's is not.
+fn refuse_in_use(own: &Hierarchy) -> Result<(), CgroupError> {
+    match processes::all(&own.path)?.len() {
+        0 => Ok(()),
+        pids => Err(CgroupError::NotEmpty { path: own.path.clone(), pids }),
+    }
+}
+
+/// Enables for the children every controller that this cgroup itself has. Those that cannot be (an ancestor's
+/// processes, a rootless caller) are missed only by the limit that needs them, which then says so.
+fn pass_on(dir: &Path) -> Result<(), CgroupError> {
+    let enabled = file::read(dir, "cgroup.subtree_control")?;
+    let missing: Vec<_> = host::v2_controllers(dir)?
+        .into_iter()
+        .filter(|controller| !enabled.split_whitespace().any(|other| other == controller))
+        .map(|controller| format!("+{controller}"))
+        .collect();
+    if missing.is_empty() || file::write(dir, "cgroup.subtree_control", &missing.join(" ")).is_ok() {
+        return Ok(());
+    }
+    missing.iter().for_each(|one| drop(file::write(dir, "cgroup.subtree_control", one)));
+    Ok(())
+}
+
+/// A cgroup below one with processes is no domain of its own: threaded mode will do unless a limit needs a domain.
+fn settle_type(dir: &Path, resources: &LinuxResources) -> Result<(), CgroupError> {
+    let kind = file::read_if_present(dir, "cgroup.type")?.unwrap_or_default();
+    match kind.trim() {
+        "domain invalid" | "domain threaded" | "threaded" if limits::need_domain(resources) => {
+            Err(CgroupError::Unsupported {
+                what: format!("set memory, CPU, I/O or huge page limits in {}", dir.display()),
+                why: format!("it is in {} mode: choose a cgroupsPath whose parents hold no processes", kind.trim()),
+            })
+        }
+        "domain invalid" => file::write(dir, "cgroup.type", "threaded"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,295 @@
+//! On the real cgroups of this host, whatever their version, as root. Each test has a cgroup of its own.
+
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use oci_spec::runtime::LinuxResources;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use stockade_sandbox::{CgroupManager, ContainerId};
+
+use super::{Cgroup, CgroupError, Joiner, file};
+
+/// A cgroup that goes with the test.
+struct Own(Cgroup);
+
+fn id() -> ContainerId {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("limits-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
+}
+
+fn create(resources: &str) -> Result<Own, CgroupError> {
+    let resources: LinuxResources = serde_json::from_str(resources).unwrap();
+    Cgroup::create(None, &id(), &resources, CgroupManager::Cgroupfs).map(Own)
+}
+
+fn resources(text: &str) -> LinuxResources {
+    serde_json::from_str(text).unwrap()
+}
+
+impl Own {
+    /// Runs a shell command inside.
+    fn shell(&self, command: &str) -> Child {
+        let joiner = self.0.joiner().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
+        in_child(&mut shell, joiner);
+        shell.spawn().unwrap()
+    }
+
+    fn v1_file(&self, controller: &str, name: &str) -> String {
+        file::read(self.0.has_v1(controller).unwrap(), name).unwrap().trim().to_owned()
+    }
+}
+
+fn in_child(command: &mut Command, joiner: Joiner) {
+    // SAFETY: `join` only makes system calls.
+    unsafe { command.pre_exec(move || joiner.join()) };
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = self.0.kill_all();
+        let removed = self.0.remove();
+        assert!(std::thread::panicking() || removed.is_ok(), "{removed:?}");
+    }
+}
+
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Most checks below read v1 files; the same limits on v2 are checked on directories in `limits/tests.rs`.
+#[test]
+fn limits_arrive_and_change() {
+    let own = create(
+        r#"{"memory": {"limit": 104857600, "swap": 209715200, "reservation": 52428800, "swappiness": 10},
+            "cpu": {"shares": 512, "quota": 50000, "period": 100000, "cpus": "0"}, "pids": {"limit": 33}}"#,
+    )
+    .unwrap();
+    let check = |controller, name, expected: &str| assert_eq!(own.v1_file(controller, name), expected, "{name}");
+    check("memory", "memory.limit_in_bytes", "104857600");
+    check("memory", "memory.memsw.limit_in_bytes", "209715200");
+    check("memory", "memory.soft_limit_in_bytes", "52428800");
+    check("memory", "memory.swappiness", "10");
+    check("cpu", "cpu.shares", "512");
+    check("cpu", "cpu.cfs_quota_us", "50000");
+    check("cpuset", "cpuset.cpus", "0");
+    assert!(!own.v1_file("cpuset", "cpuset.mems").is_empty());
+    check("pids", "pids.max", "33");
+
+    let update = |text| own.0.apply(&resources(text)).unwrap();
+    // Up past the old sum, then down below the old limit: either order of the two writes fails once.
+    update(r#"{"memory": {"limit": 419430400, "swap": 524288000}}"#);
+    check("memory", "memory.limit_in_bytes", "419430400");
+    update(r#"{"memory": {"limit": 52428800, "swap": 62914560}}"#);
+    check("memory", "memory.memsw.limit_in_bytes", "62914560");
+    update(r#"{"memory": {"limit": -1}}"#);
+    check("memory", "memory.memsw.limit_in_bytes", "9223372036854771712");
+    update(r#"{"pids": {"limit": -1}, "cpu": {"quota": -1, "shares": 0}}"#);
+    check("pids", "pids.max", "max");
+    check("cpu", "cpu.cfs_quota_us", "-1");
+    check("cpu", "cpu.shares", "512");
+}
+
+#[test]
+fn quota_and_burst_change_together() {
+    let own = create(r#"{"cpu": {"quota": 10000, "period": 100000}}"#).unwrap();
+    own.0.apply(&resources(r#"{"cpu": {"quota": 40000, "burst": 30000}}"#)).unwrap();
+    assert_eq!(own.v1_file("cpu", "cpu.cfs_burst_us"), "30000");
+    own.0.apply(&resources(r#"{"cpu": {"quota": 2000, "period": 2000, "burst": 100}}"#)).unwrap();
+    assert_eq!(own.v1_file("cpu", "cpu.cfs_period_us"), "2000");
+}
+
+#[test]
+fn what_the_kernel_would_bend_or_lacks_is_refused() {
+    let refused = |text: &str, reason: &str| match create(text) {
+        Ok(_) => panic!("{text} was accepted"),
+        Err(error) => assert!(error.to_string().contains(reason), "{error}"),
+    };
+    refused(r#"{"cpu": {"shares": 1}}"#, "minimum allowed cpu-shares is 2");
+    refused(r#"{"cpu": {"shares": 9999999}}"#, "maximum allowed cpu-shares is 262144");
+    refused(r#"{"memory": {"swappiness": 101}}"#, "0..=100");
+    refused(r#"{"network": {"classID": 1}}"#, "net_cls");
+    refused(r#"{"unified": {"memory.high": "1"}}"#, "v1");
+    refused(r#"{"devices": [{"allow": true, "type": "c", "access": "x"}]}"#, "other letters");
+}
+
+#[test]
+fn a_failed_create_leaves_nothing() {
+    let id = id();
+    let path = format!("/{id}/a/b");
+    let wrong = resources(r#"{"cpu": {"cpus": "4000"}}"#);
+    let error = Cgroup::create(Some(Path::new(&path)), &id, &wrong, CgroupManager::Cgroupfs).unwrap_err();
+    assert!(error.to_string().contains("cpuset.cpus"), "{error}");
+    for mounted in super::host::detect().unwrap() {
+        assert!(!mounted.mountpoint.join(id.as_str()).exists());
+    }
+}
+
+#[test]
+fn a_cgroup_in_use_is_refused_and_an_empty_one_reused() {
+    let id = id();
+    let path = format!("/{id}/nested");
+    let create = || Cgroup::create(Some(Path::new(&path)), &id, &resources("{}"), CgroupManager::Cgroupfs);
+    let own = Own(create().unwrap());
+    drop(create().unwrap());
+    let child = own.shell("exec sleep 100");
+    eventually("the child is in", || own.0.pids().unwrap() == [child.id()]);
+    let error = create().unwrap_err().to_string();
+    assert!(error.contains("is not empty: 1 process(es) found"), "{error}");
+    end(child);
+    let parents: Vec<_> = own.0.hierarchies().iter().map(|own| own.path.parent().unwrap().to_owned()).collect();
+    drop(own);
+    parents.iter().for_each(|parent| super::remove::tree(parent).unwrap());
+}
+
+#[test]
+fn attach_and_join_reach_every_hierarchy() {
+    let own = create("{}").unwrap();
+    let joined = own.shell("exec sleep 100");
+    let mut attached = Command::new("sleep").arg("100").spawn().unwrap();
+    own.0.attach(attached.id()).unwrap();
+    eventually("both are in", || own.0.pids().unwrap().len() == 2);
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", attached.id())).unwrap();
+    for hierarchy in own.0.hierarchies() {
+        let path = format!("/{}", hierarchy.path.strip_prefix(&hierarchy.mountpoint).unwrap().display());
+        assert!(text.lines().any(|line| line.ends_with(&path)), "{path} in {text}");
+    }
+    own.0.kill_all().unwrap();
+    assert!(!attached.wait().unwrap().success());
+    end(joined);
+    assert!(own.0.clone_target().unwrap().is_some());
+}
+
+#[test]
+fn state_survives_json() {
+    let own = create("{}").unwrap();
+    let text = serde_json::to_string(&own.0).unwrap();
+    assert_eq!(serde_json::from_str::<Cgroup>(&text).unwrap(), own.0);
+}
+
+#[test]
+fn frozen_processes_stand_still_and_can_be_killed() {
+    let own = create("{}").unwrap();
+    let mut child = own.shell("while :; do :; done");
+    eventually("it runs", || own.0.stats().unwrap().cpu.total_ns > 20_000_000);
+    own.0.freeze().unwrap();
+    assert!(own.0.is_frozen().unwrap());
+    let before = own.0.stats().unwrap().cpu.total_ns;
+    std::thread::sleep(Duration::from_millis(30));
+    assert_eq!(own.0.stats().unwrap().cpu.total_ns, before);
+    own.0.thaw().unwrap();
+    assert!(!own.0.is_frozen().unwrap());
+    eventually("it goes on", || own.0.stats().unwrap().cpu.total_ns > before);
+    own.0.freeze().unwrap();
+    own.0.kill_all().unwrap();
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn a_signal_reaches_all_generations() {
+    let own = create(r#"{"pids": {"limit": 200}}"#).unwrap();
+    // Forks without end, each new process an orphan of the last.
+    let mut bomb = own.shell("f() { f & f & sleep 0.01; }; f");
+    eventually("it has grown", || own.0.pids().unwrap().len() > 50);
+    own.0.kill_all().unwrap();
+    let _ = bomb.wait();
+    eventually("all are gone", || own.0.pids().unwrap().is_empty());
+}
+
+#[test]
+fn real_time_signals_pass() {
+    let own = create("{}").unwrap();
+    let mut child = own.shell("trap 'exit 7' RTMIN; while :; do sleep 0.01; done");
+    std::thread::sleep(Duration::from_millis(100));
+    own.0.signal_all(34).unwrap();
+    // dash knows no RTMIN: the signal's default ends it.
+    assert!(!child.wait().unwrap().success());
+    assert!(own.0.signal_all(65).is_err());
+}
+
+#[test]
+fn nested_cgroups_are_counted_and_removed() {
+    let own = create("{}").unwrap();
+    for hierarchy in own.0.hierarchies() {
+        std::fs::create_dir(hierarchy.path.join("inner")).unwrap();
+        std::fs::create_dir(hierarchy.path.join("inner/most")).unwrap();
+    }
+    let cpuset = own.0.has_v1("cpuset").unwrap().to_owned();
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let value = file::read(&cpuset, name).unwrap();
+        file::write(&cpuset.join("inner"), name, value.trim()).unwrap();
+        file::write(&cpuset.join("inner/most"), name, value.trim()).unwrap();
+    }
+    let inner = own.0.below(Path::new("inner/most")).unwrap();
+    assert!(own.0.below(Path::new("../x")).is_err());
+    let child = Command::new("sleep").arg("100").spawn().unwrap();
+    inner.attach(child.id()).unwrap();
+    assert_eq!(own.0.pids().unwrap(), [child.id()]);
+    own.0.kill_all().unwrap();
+    end(child);
+}
+
+#[test]
+fn removal_waits_for_dying_processes_and_is_idempotent() {
+    let own = create("{}").unwrap();
+    let children: Vec<_> = (0..20).map(|_| own.shell("exec sleep 100")).collect();
+    own.0.kill_all().unwrap();
+    own.0.remove().unwrap();
+    own.0.remove().unwrap();
+    own.0.kill_all().unwrap();
+    assert_eq!(own.0.pids().unwrap(), [0u32; 0]);
+    assert!(!own.0.is_frozen().unwrap());
+    children.into_iter().for_each(end);
+}
+
+#[test]
+fn figures() {
+    let own =
+        create(r#"{"cpu": {"quota": 5000, "period": 50000}, "pids": {"limit": 50}, "memory": {"limit": 67108864}}"#);
+    let own = own.unwrap();
+    let child = own.shell("while :; do :; done");
+    eventually("it was throttled", || own.0.stats().unwrap().cpu.throttled_periods > 2);
+    let stats = own.0.stats().unwrap();
+    assert!(stats.cpu.total_ns > 0 && stats.cpu.user_ns > 0 && stats.cpu.periods > 0 && stats.cpu.throttled_ns > 0);
+    assert!(stats.memory.usage > 0 && stats.memory.max_usage >= stats.memory.usage);
+    assert_eq!((stats.memory.limit, stats.memory.swap_limit), (67_108_864, u64::MAX));
+    assert_eq!((stats.pids.current, stats.pids.limit), (1, 50));
+    assert!(stats.memory.raw.contains_key("total_rss") || stats.memory.raw.contains_key("anon"));
+    end(child);
+}
+
+#[test]
+fn out_of_memory_is_told_with_its_count() {
+    let own = create(r#"{"memory": {"limit": 8388608, "swap": 8388608}}"#).unwrap();
+    let mut watch = own.0.watch_oom().unwrap();
+    assert_eq!(watch.take().unwrap(), Some(0));
+    let mut hungry = own.shell("exec dd if=/dev/zero of=/dev/null bs=200M count=1");
+    let mut kills = 0;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while kills == 0 && Instant::now() < deadline {
+        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&watch.fd(), PollFlags::IN)], Some(&second)).unwrap();
+        kills += watch.take().unwrap().unwrap();
+    }
+    assert_eq!(kills, 1);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&hungry.wait().unwrap()), Some(libc::SIGKILL));
+    assert_eq!(own.0.stats().unwrap().memory.oom_kills, 1);
+    own.0.remove().unwrap();
+    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(&watch.fd().as_fd(), PollFlags::IN)], Some(&second)).unwrap(), 1);
+    assert_eq!(watch.take().unwrap(), None);
+}
