@@ -1,0 +1,67 @@
+//! The `delete` verb, and the clearing away of what a killed `create` left.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use stockade_sandbox::{ContainerId, DeleteMode, Error, Result, Status};
+
+use crate::hooks;
+use crate::state::{Dir, Record};
+
+/// How long a killed process may take to end.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Removes a container and all it held.
+pub(crate) fn delete(state_root: &Path, id: &ContainerId, mode: DeleteMode) -> Result<()> {
+    let dir = Dir::of(state_root, id);
+    let record = match dir.read() {
+        Err(Error::NotFound) if dir.exists() => return remove_half_made(state_root, &dir, mode),
+        Err(Error::NotFound) if mode == DeleteMode::Force => return Ok(()),
+        answer => answer?,
+    };
+    match dir.status(&record) {
+        Status::Stopped | Status::Created => {}
+        _ if mode == DeleteMode::Force => {}
+        status => return Err(Error::NotStopped { id: id.to_string(), status }),
+    }
+    destroy(state_root, &dir, &record)
+}
+
+fn remove_half_made(state_root: &Path, dir: &Dir, mode: DeleteMode) -> Result<()> {
+    if mode == DeleteMode::Stopped && dir.try_lock()?.is_none() {
+        return Err(Error::NotFound);
+    }
+    clear(state_root, dir)
+}
+
+/// Clears away whatever there is of a container, without asking for its state.
+pub(crate) fn clear(state_root: &Path, dir: &Dir) -> Result<()> {
+    match dir.read() {
+        Ok(record) => destroy(state_root, dir, &record),
+        Err(_) => dir.remove(),
+    }
+}
+
+fn destroy(state_root: &Path, dir: &Dir, record: &Record) -> Result<()> {
+    end_processes(record)?;
+    record.cgroup.remove()?;
+    let _ = state_root;
+    let poststop = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_ref());
+    hooks::run_all("poststop", poststop, &hooks::state_json(record, Status::Stopped, None));
+    dir.remove()
+}
+
+fn end_processes(record: &Record) -> Result<()> {
+    if let Some(init) = record.init {
+        let _ = init.signal(Signal::KILL);
+    }
+    // Those of a shared pid namespace outlive the init; a frozen one would not die.
+    if record.cgroup.pids().is_ok_and(|pids| !pids.is_empty()) {
+        record.cgroup.kill_all()?;
+    }
+    match record.init {
+        Some(init) if !init.wait_end(KILL_LIMIT) => Err(Error::Other("container init still running".into())),
+        _ => Ok(()),
+    }
+}

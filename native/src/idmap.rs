@@ -1,0 +1,95 @@
+//! User and group id maps of user namespaces.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use oci_spec::runtime::LinuxIdMapping;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use stockade_sandbox::Result;
+
+use crate::fail::Context;
+use crate::pid::kill_and_reap;
+use crate::sys::clone::{CloneFlags, clone3};
+
+/// The maps of one user namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdMaps {
+    pub uid: Vec<LinuxIdMapping>,
+    pub gid: Vec<LinuxIdMapping>,
+}
+
+impl IdMaps {
+    /// Copies of the spec's lists.
+    pub(crate) fn new(uid: &Option<Vec<LinuxIdMapping>>, gid: &Option<Vec<LinuxIdMapping>>) -> Self {
+        Self { uid: uid.clone().unwrap_or_default(), gid: gid.clone().unwrap_or_default() }
+    }
+
+    /// Writes the maps of the new user namespace of process `pid` (user_namespaces(7)).
+    pub(crate) fn write(&self, pid: u32) -> Result<()> {
+        write_map(pid, "uid_map", &self.uid)?;
+        write_map(pid, "gid_map", &self.gid)
+    }
+
+    /// The host's id of the namespace's id, if it has one.
+    pub(crate) fn host_id(maps: &[LinuxIdMapping], id: u32) -> Option<u32> {
+        maps.iter().find_map(|map| {
+            let offset = id.checked_sub(map.container_id())?;
+            (offset < map.size()).then(|| map.host_id().checked_add(offset))?
+        })
+    }
+}
+
+fn write_map(pid: u32, file: &str, maps: &[LinuxIdMapping]) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    std::fs::write(&path, text(maps)).at_with(|| format!("write {path}"))
+}
+
+fn text(maps: &[LinuxIdMapping]) -> String {
+    maps.iter().fold(String::new(), |mut text, map| {
+        let _ = writeln!(text, "{} {} {}", map.container_id(), map.host_id(), map.size());
+        text
+    })
+}
+
+/// A user namespace with these maps and nobody in it, for idmapped mounts.
+pub(crate) fn user_namespace(maps: &IdMaps) -> Result<OwnedFd> {
+    let pid = clone3(CloneFlags::NEWUSER, None, idle).at("make a user namespace")?;
+    let namespace =
+        maps.write(pid).and_then(|()| File::open(format!("/proc/{pid}/ns/user")).at("open the new user namespace"));
+    kill_and_reap(pid);
+    namespace.map(Into::into)
+}
+
+/// Holds the namespace until it is killed.
+fn idle() -> Infallible {
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    loop {
+        rustix::event::pause();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oci_spec::runtime::LinuxIdMappingBuilder;
+
+    use super::*;
+
+    fn map(container: u32, host: u32, size: u32) -> LinuxIdMapping {
+        LinuxIdMappingBuilder::default().container_id(container).host_id(host).size(size).build().unwrap()
+    }
+
+    #[test]
+    fn host_ids() {
+        let maps = [map(0, 1000, 10), map(10, 5000, 5), map(20, u32::MAX, 2)];
+        let check = |id, host| assert_eq!(IdMaps::host_id(&maps, id), host, "{id}");
+        check(0, Some(1000));
+        check(9, Some(1009));
+        check(10, Some(5000));
+        check(15, None);
+        check(20, Some(u32::MAX));
+        check(21, None);
+        assert_eq!(text(&maps[..1]), "0 1000 10\n");
+    }
+}

@@ -1,0 +1,131 @@
+//! What a runtime process and the process it cloned tell each other over a socketpair.
+//!
+//! Invariant: each packet is one tag byte and, for some, a body. An end of file instead of a packet means that the
+//! other side is gone, or, after exec's last packet, that execve succeeded.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use serde::{Deserialize, Serialize};
+use stockade_sandbox::{Error, IsolationClass, Result};
+
+use crate::fail::Context;
+use crate::sys::process::{CloseRange, close_range};
+
+/// A message.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Message {
+    /// Parent: the child's identity maps are written, go on.
+    Go,
+    /// First stage: the real child has this pid; it is the parent's child too.
+    Pid(u32),
+    /// Child: run the hooks that belong before pivot_root, then answer `Go`.
+    Hooks,
+    /// Child: its descriptor of this number is the seccomp listener; fetch it, then answer `Go`.
+    Listener(i32),
+    /// Init: everything is set up, it now waits for `start`.
+    Ready,
+    /// Child: it gave up.
+    Failed(Failure),
+}
+
+/// An [`Error`] that can travel.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Failure {
+    NotFound(String),
+    NoSuchProgram(String),
+    NotExecutable { program: String, reason: String },
+    InvalidConfig(String),
+    Unsupported { what: String, why: String },
+    Os { what: String, errno: i32 },
+    Other(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::ExecutableNotFound(program) => Self::NotFound(program),
+            Error::NoSuchProgram(program) => Self::NoSuchProgram(program),
+            Error::NotExecutable { program, reason } => Self::NotExecutable { program, reason },
+            Error::InvalidConfig(what) => Self::InvalidConfig(what),
+            Error::Unsupported { what, why, .. } => Self::Unsupported { what, why },
+            Error::Os { what, source } => match source.raw_os_error() {
+                Some(errno) => Self::Os { what, errno },
+                None => Self::Other(format!("{what}: {source}")),
+            },
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotFound(program) => Self::ExecutableNotFound(program),
+            Failure::NoSuchProgram(program) => Self::NoSuchProgram(program),
+            Failure::NotExecutable { program, reason } => Self::NotExecutable { program, reason },
+            Failure::InvalidConfig(what) => Self::InvalidConfig(what),
+            Failure::Unsupported { what, why } => Self::Unsupported { class: IsolationClass::Native, what, why },
+            Failure::Os { what, errno } => Self::os(what, io::Error::from_raw_os_error(errno)),
+            Failure::Other(text) => Self::Other(text),
+        }
+    }
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: OwnedFd,
+}
+
+impl Channel {
+    /// Both ends, closed at exec.
+    pub(crate) fn pair() -> Result<(Self, Self)> {
+        let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .at("make a socket pair")?;
+        Ok((Self { socket: a }, Self { socket: b }))
+    }
+
+    /// Sends a message; a vanished peer is an error, not a signal.
+    pub(crate) fn send(&self, message: &Message) -> Result<()> {
+        let packet = serde_json::to_vec(message).map_err(|e| Error::Other(e.to_string()))?;
+        send(&self.socket, &packet, SendFlags::NOSIGNAL).at("send to the other side of the clone").map(drop)
+    }
+
+    /// The next message; `None` at the end.
+    pub(crate) fn receive(&self) -> Result<Option<Message>> {
+        let mut packet = vec![0; 16 * 1024];
+        let (_, length) = loop {
+            match recv(&self.socket, &mut packet[..], RecvFlags::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                // A peer that died with our packets unread.
+                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                answer => break answer.at("receive from the other side of the clone")?,
+            }
+        };
+        if length == 0 {
+            return Ok(None);
+        }
+        serde_json::from_slice(&packet[..length]).map(Some).map_err(|e| Error::Other(e.to_string()))
+    }
+
+    /// Waits for `Go`; anything else means that the parent gave up.
+    pub(crate) fn wait_for_go(&self) -> Result<()> {
+        match self.receive()? {
+            Some(Message::Go) => Ok(()),
+            _ => Err(Error::Other("the runtime process gave up".into())),
+        }
+    }
+
+    /// In a freshly cloned child: closes its copy of the other side's end, so that an end of file can be seen.
+    pub(crate) fn close_copy(&self) {
+        let number = self.socket.as_raw_fd().unsigned_abs();
+        let _ = close_range(number, number, CloseRange::Now);
+    }
+
+    /// The descriptor's number, to be spared when all others are closed.
+    pub(crate) fn number(&self) -> u32 {
+        self.socket.as_raw_fd().unsigned_abs()
+    }
+}
