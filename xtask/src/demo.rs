@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use stockade_tests::{Bundle, Registry, Scratch};
 
-use crate::{build, setup, sh};
+use crate::{build, setup};
 
 /// Sets up, builds, and shows each of the two binaries at work; whatever fails, the demonstration fails.
 pub fn run() -> Result<()> {
