@@ -15,6 +15,7 @@ mod fixtures;
 pub mod leaks;
 mod podman;
 mod pty;
+pub mod reference;
 mod registry;
 mod scratch;
 mod wait;

@@ -100,9 +100,11 @@ impl Scratch {
     fn ids(&self) -> Vec<String> {
         let dirs = [self.root().join("containers"), self.oci_root()];
         let entries = dirs.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
+        // What is being made or is shared by containers has a name that no container can have.
         entries
             .filter(|entry| entry.path().is_dir())
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with(['@', '.']))
             .collect()
     }
 

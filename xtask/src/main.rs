@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod demo;
+mod docs;
 mod lint;
 mod setup;
 mod sh;
@@ -33,6 +34,8 @@ enum Verb {
     Test(test::Options),
     /// Measure ours beside its peers; JSON in target/bench, tables on standard output.
     Bench(bench::Options),
+    /// Regenerate docs/reference from the binaries.
+    Docs(docs::Options),
     /// Check formatting and run clippy, warnings denied.
     Lint,
 }
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Demo => demo::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Docs(options) => docs::run(&options),
         Verb::Lint => lint::run(),
     }
 }

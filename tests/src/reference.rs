@@ -1,0 +1,77 @@
+//! The pages of docs/reference that the binaries write themselves: `cargo xtask docs` stores them, a test compares.
+
+use crate::{Cmd, bin};
+
+/// A page: its path from the root of the tree, and its text.
+#[derive(Debug)]
+pub struct Page {
+    /// For example `docs/reference/cli.md`.
+    pub path: &'static str,
+    /// Markdown.
+    pub text: String,
+}
+
+const CLI: &str = "# `stockade`: the command line for people
+
+Written by `cargo xtask docs` from `stockade --help`. Names, shorthands and meanings are Docker's wherever Docker has the
+flag. Exit status: the container's own; 125 when Stockade could not do what was asked, 126 when the program in the
+container cannot be executed, 127 when it is not there.
+";
+
+const CONFIG: &str = "# The config file
+
+Written by `cargo xtask docs` from `stockade info --default-config`. The file is TOML, `/etc/stockade/config.toml` unless
+`--config` names another; every key is optional, and an unknown key is refused with the nearest known name. A commented
+line shows a key's default.
+";
+
+/// Asks the binaries.
+#[track_caller]
+pub fn pages() -> Vec<Page> {
+    vec![
+        Page { path: "docs/reference/cli.md", text: cli() },
+        Page { path: "docs/reference/config.md", text: format!("{CONFIG}\n```toml\n{}\n```\n", config().trim_end()) },
+    ]
+}
+
+fn config() -> String {
+    Cmd::new(bin("stockade")).args(["info", "--default-config"]).ok().stdout
+}
+
+fn cli() -> String {
+    let mut text = CLI.to_owned();
+    section(&mut text, &[]);
+    text
+}
+
+/// A verb's help, then that of the verbs below it.
+fn section(text: &mut String, verb: &[&str]) {
+    // COLUMNS would change the wrapping, STOCKADE_* the defaults.
+    let help = Cmd::new(bin("stockade")).args(verb).arg("--help").env_remove("COLUMNS").ok().stdout;
+    let title = [&["stockade"], verb].concat().join(" ");
+    let trimmed: Vec<&str> = help.lines().map(str::trim_end).collect();
+    text.push_str(&format!("\n## `{title}`\n\n```text\n{}\n```\n", trimmed.join("\n").trim_end()));
+    for below in verbs_in(&help) {
+        section(text, &[verb, &[below]].concat());
+    }
+}
+
+/// The first word of each line under `Commands:`.
+fn verbs_in(help: &str) -> Vec<&str> {
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let is_verb = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    lines.filter(is_verb).filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_are_the_first_words_of_their_lines() {
+        let help =
+            "Usage: x\n\nCommands:\n  run     Make\n          more\n  help  Print\n  rm  Remove\n\nOptions:\n  -h\n";
+        assert_eq!(verbs_in(help), ["run", "rm"]);
+        assert_eq!(verbs_in("Usage: x\n"), Vec::<&str>::new());
+    }
+}
