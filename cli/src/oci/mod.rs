@@ -25,10 +25,12 @@ mod update;
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use oci_spec::runtime::Spec;
+use stockade_native::seal;
 use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
 
 use grammar::{Cli, Global, Verb};
@@ -39,11 +41,20 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// Verbs whose processes a container can reach. Looked for before parsing, because the guard starts the program anew.
+const CLONING: [&str; 3] = ["create", "run", "exec"];
+
 /// Runs the command line of this process; its exit status.
 pub fn main() -> i32 {
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     if matches!(words.first().and_then(|word| word.to_str()), Some("--version" | "-version" | "-v" | "-V")) {
         return out::text(&features::version()).unwrap_or(1);
+    }
+    if words.iter().any(|word| CLONING.iter().any(|verb| word == verb))
+        && let Err(error) = seal::guard()
+    {
+        let _ = writeln!(io::stderr(), "stockade-oci: {error}");
+        return 1;
     }
     match parse(words) {
         Ok(cli) => dispatch(cli),
