@@ -44,9 +44,20 @@ pub fn main() -> ExitCode {
     let program = arguments.next().unwrap_or_else(|| "stockade".into());
     let rest: Vec<OsString> = arguments.collect();
     match rest.first() {
-        Some(verb) if verb == SUPERVISE => stockade_engine::supervise_main(&rest[1..], &backend::Binary),
+        Some(verb) if verb == SUPERVISE => supervise(&rest[1..]),
         Some(_) => people(program, rest),
         None => help(),
+    }
+}
+
+/// A supervisor starts containers, so it runs from a file that no container can write to.
+fn supervise(arguments: &[OsString]) -> ExitCode {
+    match stockade_native::seal::guard() {
+        Ok(()) => stockade_engine::supervise_main(arguments, &backend::Binary),
+        Err(error) => {
+            message::error(&error.into());
+            ExitCode::from(ENGINE_ERROR)
+        }
     }
 }
 

@@ -39,7 +39,8 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<u8> {
 /// `stockade attach`.
 pub fn attach(context: &Context, args: &AttachArgs) -> Result<u8> {
     let keys = context.detach_keys(args.detach_keys.as_deref())?;
-    let session = context.engine()?.attach(&args.name, &AttachOptions { stdin: !args.no_stdin })?;
+    let engine = context.engine()?;
+    let session = engine.attach(&args.name, &AttachOptions { stdin: !args.no_stdin })?;
     let proxy = match args.sig_proxy {
         true => SignalProxy::Forward,
         false => SignalProxy::Off,

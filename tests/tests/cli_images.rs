@@ -1,0 +1,122 @@
+//! `stockade`'s verbs on images, against a real registry.
+
+mod people;
+
+use people::{IMAGE, People};
+use serde_json::Value;
+use stockade_tests::{Pty, Registry, oci_layout};
+
+#[test]
+fn pull_list_inspect_and_remove() {
+    let (people, registry) = (People::empty(), Registry::start());
+    let name = registry.reference("busybox");
+    let pulled = people.stockade(&["pull", &name]).ok();
+    assert_eq!(pulled.out(), format!("{name}:latest"));
+    assert!(pulled.stderr.contains("Pull complete") && pulled.stderr.contains("Downloaded newer image"), "{pulled}");
+    assert!(people.stockade(&["pull", &name]).ok().stderr.contains("Image is up to date"), "{pulled}");
+    let quiet = people.stockade(&["pull", "-q", &name]).ok();
+    assert!(quiet.stderr.is_empty(), "{quiet}");
+
+    let table = people.stockade(&["images"]).ok().stdout;
+    assert!(table.starts_with("REPOSITORY"), "{table}");
+    assert!(table.contains("IMAGE ID") && table.contains("latest") && table.contains(" ago"), "{table}");
+    let id = people.stockade(&["images", "-q"]).ok().out().to_owned();
+    assert_eq!(id.len(), 12);
+    let full = people.stockade(&["images", "-q", "--no-trunc"]).ok().out().to_owned();
+    assert!(full.starts_with(&format!("sha256:{id}")));
+    assert!(people.stockade(&["image", "ls", "--digests"]).ok().stdout.contains("sha256:"));
+    let row = people.stockade(&["images", "--format", "json"]).ok().json();
+    assert_eq!((&row["Tag"], &row["ID"]), (&"latest".into(), &Value::from(id.as_str())));
+
+    let document = people.stockade(&["image", "inspect", &id]).ok().json();
+    assert_eq!(document[0]["Id"], full);
+    assert_eq!(document[0]["RepoTags"][0], format!("{name}:latest"));
+    let command = people.stockade(&["inspect", "-f", "{{join .Config.Cmd \",\"}}", &name]).ok();
+    assert_eq!(command.out(), "sh");
+    let history = people.stockade(&["history", &name]).ok().stdout;
+    assert!(history.starts_with("IMAGE") && history.contains(&id) && history.contains("<missing>"), "{history}");
+    people.stockade(&["image", "verify", &name]).ok();
+
+    let removed = people.stockade(&["rmi", &name]).ok().stdout;
+    assert!(removed.contains(&format!("Untagged: {name}:latest")) && removed.contains("Deleted: sha256:"), "{removed}");
+    assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
+}
+
+#[test]
+fn filters_and_tags() {
+    let people = People::new();
+    people.stockade(&["tag", IMAGE, "localhost/other:1"]).ok();
+    let tags = |filter: &str| {
+        let output = people.stockade(&["images", "--filter", filter, "--format", "{{.Repository}}:{{.Tag}}"]).ok();
+        let mut lines: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(tags("reference=localhost/other"), ["localhost/other:1"]);
+    assert_eq!(tags("reference=localhost/*:latest"), ["localhost/busybox:latest"]);
+    assert_eq!(tags("dangling=true"), Vec::<String>::new());
+    assert_eq!(tags("dangling=false").len(), 3);
+    assert_eq!(tags("label=none"), Vec::<String>::new());
+    let error = people.stockade(&["images", "--filter", "colour=red"]).exits(1).stderr;
+    assert!(error.contains("choose dangling, reference, label, before or since"), "{error}");
+    assert_eq!(people.stockade(&["images", "localhost/other", "-q"]).ok().stdout.lines().count(), 1);
+}
+
+#[test]
+fn errors_name_the_thing_and_the_remedy() {
+    let (people, registry) = (People::empty(), Registry::start());
+    let check = |args: &[&str], code: i32, expected: &str| {
+        let output = people.stockade(args).exits(code);
+        assert!(output.stderr.starts_with("stockade: error: ") || code == 125, "{output}");
+        assert!(output.stderr.contains(expected), "{output}");
+        assert_eq!(output.stderr.matches("error:").count(), 1, "{output}");
+    };
+    check(&["pull", &registry.reference("absent")], 1, "absent");
+    check(&["pull", "a//b"], 125, "invalid image reference");
+    check(&["rmi", "absent"], 1, "no such image: absent");
+    check(&["inspect", "absent"], 1, "No such object: absent");
+    check(&["image", "inspect", "absent"], 1, "No such image: absent");
+    check(&["run", "--pull", "never", "absent"], 125, "no such image: absent");
+    check(&["run", &registry.reference("absent")], 125, "absent");
+}
+
+#[test]
+fn a_terminal_sees_bars() {
+    let (people, registry) = (People::empty(), Registry::start());
+    let mut pty = Pty::spawn(people.stockade(&["pull", &registry.reference("debian")]));
+    pty.expect("Downloading [");
+    let (code, output) = pty.wait();
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("Pull complete") && output.contains("debian:latest"), "{output}");
+}
+
+#[test]
+fn layouts_archives_and_root_directories() {
+    let people = People::empty();
+    let layout = format!("oci:{}:busybox", oci_layout().display());
+    let loaded = people.stockade(&["load", &layout]).ok();
+    assert!(loaded.stdout.starts_with("Loaded image"), "{loaded}");
+    let id = people.stockade(&["images", "-q", "--no-trunc"]).ok().out().to_owned();
+
+    people.stockade(&["tag", &id, IMAGE]).ok();
+    let archive = people.scratch.path("busybox.tar");
+    let archive = archive.to_str().unwrap();
+    people.stockade(&["save", "-o", archive, IMAGE]).ok();
+    people.stockade(&["rmi", "-f", &id]).ok();
+    assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
+    people.stockade(&["load", "-i", archive]).ok();
+    assert_eq!(people.stockade(&["images", "-q", "--no-trunc"]).ok().out(), id);
+    people.stockade(&["rmi", "-f", &id]).ok();
+    let bytes = std::fs::read(archive).unwrap();
+    people.stockade(&["load"]).input(bytes).ok();
+    assert_eq!(people.stockade(&["images", "-q", "--no-trunc"]).ok().out(), id);
+
+    let rootfs = stockade_tests::rootfs("busybox");
+    let change = "CMD [\"echo\", \"hello\"]";
+    people.stockade(&["import", "--change", change, "-m", "mine", rootfs.to_str().unwrap(), "localhost/imported"]).ok();
+    let command = people.stockade(&["inspect", "-f", "{{json .Config.Cmd}}", "localhost/imported"]).ok();
+    assert_eq!(command.out(), "[\"echo\",\"hello\"]");
+    assert!(people.stockade(&["history", "localhost/imported"]).ok().stdout.contains("mine"));
+    assert!(people.stockade(&["image", "prune", "-af"]).ok().stdout.contains("Total reclaimed space:"));
+    assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
+}
