@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 
 use stockade_erofs::format::{
-    BLOCK_BITS, BLOCK_BYTES, Compat, Incompat, SUPERBLOCK_OFFSET, Superblock, superblock_checksum,
+    BLOCK_BITS, BLOCK_BYTES, Compat, Incompat, SUPERBLOCK_OFFSET, Superblock, XATTR_HEADER_BYTES, superblock_checksum,
 };
 
 use crate::{
@@ -42,6 +42,8 @@ impl<W: Write + Seek> Finish<'_, W> {
         for (ordinal, place) in (1..=u32::MAX).zip(&places) {
             self.inode(place, ordinal, meta_block)?;
         }
+        // fsck.erofs 1.5 reads an xattr header behind every inode, also where there is none.
+        self.area.zeros(to_u64(XATTR_HEADER_BYTES))?;
         self.area.align()?;
         let superblock = self.superblock(&places, xattr_block, meta_block, uuid)?;
         let summary = Summary { bytes: self.area.position(), inodes: superblock.inodes };

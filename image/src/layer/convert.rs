@@ -2,12 +2,14 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Read, Seek, Write},
+    io::{Read, Seek, Write},
     path::Path,
     thread,
 };
 
-use super::{ArchiveError, ConvertError, Limits, apply::Layer, archive_directory, stream::Stream, tar::Archive};
+use super::{
+    ArchiveError, ConvertError, Limits, apply::Layer, archive::pipe, archive_directory, stream::Stream, tar::Archive,
+};
 
 /// Part of a blob's key in the store: rises whenever the same tar would give other bytes.
 pub const CONVERTER_VERSION: u32 = 1;
@@ -56,13 +58,13 @@ pub fn convert_directory(
     blob: impl Write + Seek,
     limits: &Limits,
 ) -> Result<Converted, ConvertError> {
-    let (reader, writer) = io::pipe().map_err(ArchiveError::Output)?;
+    let (reader, writer) = pipe();
     thread::scope(|scope| {
         let archiver = scope.spawn(move || archive_directory(directory, writer));
         let converted = convert(reader, blob, limits);
         let archived = archiver.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (archived, converted) {
-            // The converter gave up and closed the pipe: its error is the cause.
+            // The converter gave up and dropped its end: its error is the cause.
             (Err(ArchiveError::Output(_)), Err(error)) => Err(error),
             (Err(error), _) => Err(error.into()),
             (Ok(()), converted) => converted,

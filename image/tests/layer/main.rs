@@ -1,5 +1,8 @@
 //! Layers to EROFS: the kernel, `fsck.erofs` and our reader must agree on every image.
 
+mod directories;
+mod hostile;
+mod mkfs;
 mod oracle;
 mod tar;
 mod trees;

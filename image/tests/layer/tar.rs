@@ -111,6 +111,11 @@ impl Tar {
         self
     }
 
+    /// The tar without its end.
+    pub fn cut(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Ends the tar.
     pub fn end(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(&[0; 1024]);

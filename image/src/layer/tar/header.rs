@@ -75,7 +75,12 @@ pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
 }
 
 fn owner(bytes: &[u8], name: &'static str) -> Result<u32, TarError> {
-    unsigned(bytes, name).and_then(|value| u32::try_from(value).map_err(|_| TarError::Number(name)))
+    unsigned(bytes, name).and_then(|value| owner_id(value).ok_or(TarError::Number(name)))
+}
+
+/// A user or group; the largest number of 32 bits means "none" to Linux.
+pub(super) fn owner_id(value: u64) -> Option<u32> {
+    u32::try_from(value).ok().filter(|&id| id != u32::MAX)
 }
 
 fn dialect(block: &[u8; BLOCK_BYTES]) -> Dialect {

@@ -8,7 +8,7 @@ use base64::{
 };
 use stockade_erofs_writer::Timestamp;
 
-use super::{super::TarError, number};
+use super::{super::TarError, header, number};
 
 /// What pax records say about the next entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn parsed<T>(value: &[u8], key: &'static str, parse: impl Fn(&[u8]) -> Option<T>
 }
 
 fn owner(value: &[u8]) -> Option<u32> {
-    number::decimal(value)?.try_into().ok()
+    header::owner_id(number::decimal(value)?)
 }
 
 fn number_list(value: &[u8]) -> Option<Vec<u64>> {
