@@ -24,3 +24,9 @@ impl Engine {
         &self.directories
     }
 }
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("directories", &self.directories).finish_non_exhaustive()
+    }
+}

@@ -16,6 +16,17 @@ pub enum StateError {
         /// The host's answer.
         source: io::Error,
     },
+    /// A class cannot release what a dead supervisor's container holds.
+    #[error("cannot clean up container {id}: {source}")]
+    Class {
+        /// The container.
+        id: String,
+        /// Its answer.
+        source: Box<stockade_sandbox::Error>,
+    },
+    /// The image store cannot lease or release an image.
+    #[error("cannot lease image: {0}")]
+    Lease(String),
     /// A file of ours does not parse.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {

@@ -8,21 +8,24 @@ mod backend;
 mod directories;
 mod engine;
 mod error;
+mod events;
 mod image;
+mod lease;
 mod lifecycle;
 mod logs;
 pub mod options;
 mod query;
 mod session;
-
-mod events;
+mod spec;
+mod state;
 mod supervise;
+mod watch;
 
 pub use backend::{Backend, SupervisorCommand};
 pub use directories::Directories;
 pub use engine::Engine;
 pub use error::{LookupError, StateError};
-pub use events::{Event, EventError, EventFilter, EventKind, EventsOptions};
+pub use events::{Actor, Event, EventError, EventFilter, EventKind, EventsOptions};
 pub use image::ContainerImage;
 pub use lifecycle::{
     CreateError, ExecError, ExecOptions, PauseError, RemoveError, RemoveOptions, RenameError, SignalError, StartError,

@@ -1,11 +1,16 @@
 //! The event log: what happened to containers and images, in Docker's words.
 
+mod filter;
+mod log;
+
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::options::InvalidOption;
-use crate::{Engine, StateError};
+use crate::state::Record;
+use crate::{Directories, Engine, StateError};
+pub use filter::EventFilter;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,27 +56,6 @@ pub struct Actor {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Conditions on events; each kind given must match one of its values.
-#[derive(Clone, Debug, Default)]
-pub struct EventFilter {
-    conditions: BTreeMap<String, Vec<String>>,
-}
-
-impl EventFilter {
-    /// Adds one `--filter KEY=VALUE`: container, image, event, type, label, volume.
-    pub fn add(&mut self, filter: &str) -> Result<(), InvalidOption> {
-        const KEYS: [&str; 7] = ["container", "image", "event", "type", "label", "volume", "scope"];
-        let (key, value) = filter
-            .split_once('=')
-            .ok_or_else(|| InvalidOption(format!("bad format of filter (expected name=value): {filter}")))?;
-        if !KEYS.contains(&key) {
-            return Err(InvalidOption(format!("invalid filter '{key}': choose {}", KEYS.join(", "))));
-        }
-        self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
-        Ok(())
-    }
-}
-
 /// Which events to show.
 #[derive(Clone, Debug, Default)]
 pub struct EventsOptions {
@@ -101,12 +85,42 @@ impl Engine {
         options: &EventsOptions,
         sink: &mut dyn FnMut(&Event) -> std::io::Result<()>,
     ) -> Result<(), EventError> {
-        let _ = (options, sink);
-        Err(crate::lifecycle::unfinished().into())
+        log::follow(&self.directories.events(), options, sink)
     }
 
     /// Records what happened to an image: `pull`, `untag`, `delete`, `tag`, `import`, `load`, `save`.
     pub fn image_event(&self, action: &str, id: &str, name: &str) {
-        let _ = (action, id, name);
+        let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
+        record(&self.directories, EventKind::Image, action, Actor { id: id.to_owned(), attributes });
+    }
+
+    /// Records what happened to a container.
+    pub(crate) fn log_event(&self, record: &Record, action: &str, attributes: &[(&str, &str)]) {
+        record_container(&self.directories, record, action, attributes);
+    }
+}
+
+/// Records what happened to a container: its labels, name and image come along, as in Docker.
+pub(crate) fn record_container(directories: &Directories, about: &Record, action: &str, more: &[(&str, &str)]) {
+    let mut attributes = about.labels();
+    attributes.insert("name".to_owned(), about.name.clone());
+    attributes.insert("image".to_owned(), about.image.name.clone());
+    attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    record(directories, EventKind::Container, action, Actor { id: about.id.clone(), attributes });
+}
+
+/// Appends an event. A log that cannot be written must not stop what happened.
+fn record(directories: &Directories, kind: EventKind, action: &str, actor: Actor) {
+    let time_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+    let event = Event {
+        kind,
+        action: action.to_owned(),
+        actor,
+        scope: "local".to_owned(),
+        time: time_ns / 1_000_000_000,
+        time_ns,
+    };
+    if let Err(error) = log::append(&directories.events(), &event) {
+        tracing::warn!(%error, "cannot record an event");
     }
 }

@@ -1,8 +1,13 @@
 //! What a container wrote, kept in Docker's json-file format.
 
+mod reader;
+mod writer;
+
 use serde::{Deserialize, Serialize};
 
+use crate::options::LogDriver;
 use crate::{Engine, LookupError, StateError};
+pub(crate) use writer::LogWriter;
 
 /// Which stream a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +69,10 @@ impl Engine {
         options: &LogsOptions,
         sink: &mut dyn FnMut(&LogLine) -> std::io::Result<()>,
     ) -> Result<(), LogsError> {
-        let _ = (name, options, sink);
-        Err(crate::lifecycle::unfinished().into())
+        let container = self.find(name)?;
+        if container.record()?.options.log.driver == LogDriver::None {
+            return Err(LogsError::NotKept);
+        }
+        reader::show(self, &container, options, sink)
     }
 }

@@ -1,12 +1,18 @@
 //! The verbs that only look.
 
+mod filter;
+mod inspect;
+mod list;
+mod stats;
+mod top;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use stockade_sandbox::Stats;
 
-use crate::options::InvalidOption;
 use crate::{Engine, LookupError, StateError};
+pub use filter::ListFilter;
 
 /// Where a container is in its life, in Docker's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,32 +48,6 @@ pub enum QueryError {
     /// The state directory.
     #[error(transparent)]
     State(#[from] StateError),
-}
-
-/// Which containers `ps` lists; conditions of one kind are alternatives.
-#[derive(Clone, Debug, Default)]
-pub struct ListFilter {
-    /// `--all`: also those that do not run.
-    pub all: bool,
-    /// `--last`: only the newest so many, whatever their status.
-    pub last: Option<usize>,
-    conditions: BTreeMap<String, Vec<String>>,
-}
-
-impl ListFilter {
-    /// Adds one `--filter KEY=VALUE`: id, name, label, status, exited, ancestor, volume, isolation, before, since.
-    pub fn add(&mut self, filter: &str) -> Result<(), InvalidOption> {
-        const KEYS: [&str; 10] =
-            ["id", "name", "label", "status", "exited", "ancestor", "volume", "isolation", "before", "since"];
-        let (key, value) = filter
-            .split_once('=')
-            .ok_or_else(|| InvalidOption(format!("bad format of filter (expected name=value): {filter}")))?;
-        if !KEYS.contains(&key) {
-            return Err(InvalidOption(format!("invalid filter '{key}': choose {}", KEYS.join(", "))));
-        }
-        self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
-        Ok(())
-    }
 }
 
 /// One line of `ps`.
@@ -156,30 +136,6 @@ pub struct StatsSample {
 impl Engine {
     /// The full id of a container by name, id, or the beginning of its id.
     pub fn resolve(&self, name: &str) -> Result<String, LookupError> {
-        Err(LookupError::NotFound(name.to_owned()))
-    }
-
-    /// The containers that `ps` shows, newest first.
-    pub fn list(&self, filter: &ListFilter) -> Result<Vec<ContainerSummary>, StateError> {
-        let _ = filter;
-        Err(crate::lifecycle::unfinished())
-    }
-
-    /// Everything about one container.
-    pub fn inspect(&self, name: &str) -> Result<Inspect, QueryError> {
-        let _ = name;
-        Err(crate::lifecycle::unfinished().into())
-    }
-
-    /// The container's processes: Docker's columns, or those of `ps` with other arguments.
-    pub fn top(&self, name: &str, ps_arguments: &[String]) -> Result<ProcessTable, QueryError> {
-        let _ = (name, ps_arguments);
-        Err(crate::lifecycle::unfinished().into())
-    }
-
-    /// One sample of resource use.
-    pub fn stats(&self, name: &str) -> Result<StatsSample, QueryError> {
-        let _ = name;
-        Err(crate::lifecycle::unfinished().into())
+        Ok(self.find(name)?.id)
     }
 }

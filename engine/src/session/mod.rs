@@ -1,9 +1,19 @@
 //! A caller's end of a container's streams: the caller's descriptors 0, 1 and 2 joined to a process.
 
-use std::str::FromStr;
+mod detach;
+mod proxy;
+mod signals;
+mod terminal;
 
-use crate::options::InvalidOption;
+use std::os::fd::OwnedFd;
+
+use crate::query::Status;
+use crate::state::Container;
+use crate::supervise::greeting;
+use crate::supervise::protocol::{Role, connect, send};
 use crate::{Engine, LookupError, StateError};
+pub use detach::DetachKeys;
+pub(crate) use terminal::own_window;
 
 /// Why `attach` failed.
 #[derive(Debug, thiserror::Error)]
@@ -57,47 +67,6 @@ pub enum SignalProxy {
     Off,
 }
 
-/// The key sequence that leaves a container running (`--detach-keys`); `ctrl-p,ctrl-q` by default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DetachKeys(Vec<u8>);
-
-impl Default for DetachKeys {
-    fn default() -> Self {
-        Self(vec![0x10, 0x11])
-    }
-}
-
-impl DetachKeys {
-    /// The bytes to recognise.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl FromStr for DetachKeys {
-    type Err = InvalidOption;
-
-    fn from_str(text: &str) -> Result<Self, InvalidOption> {
-        if text.is_empty() {
-            return Ok(Self(Vec::new()));
-        }
-        text.split(',').map(key_byte).collect::<Option<_>>().map(Self).ok_or_else(|| {
-            InvalidOption(format!("invalid detach keys {text:?}: use letters and ctrl-LETTER with commas between"))
-        })
-    }
-}
-
-/// `a`, or `ctrl-` with one of `a-z @ [ \ ] ^ _`.
-fn key_byte(key: &str) -> Option<u8> {
-    match (key.strip_prefix("ctrl-").map(str::as_bytes), key.as_bytes()) {
-        (Some(&[letter @ b'a'..=b'z']), _) => Some(letter - b'a' + 1),
-        (Some(b"@"), _) => Some(0),
-        (Some(&[symbol @ b'['..=b'_']), _) => Some(symbol - b'@'),
-        (None, &[byte]) => Some(byte),
-        _ => None,
-    }
-}
-
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -108,21 +77,66 @@ pub enum Outcome {
 }
 
 /// Streams joined to a container's init or to an exec'd process.
-pub struct Session {}
+#[derive(Debug)]
+pub struct Session<'e> {
+    engine: &'e Engine,
+    container: Container,
+    socket: OwnedFd,
+    role: Role,
+    tty: bool,
+    target: Target,
+}
 
-impl Session {
+/// What a session is joined to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// The container's init: signals can be sent on to it.
+    Init,
+    /// An exec'd process.
+    Exec,
+}
+
+impl<'e> Session<'e> {
+    /// A session with an init.
+    pub(crate) fn new(engine: &'e Engine, container: &Container, socket: OwnedFd, role: Role, tty: bool) -> Self {
+        Self { engine, container: container.clone(), socket, role, tty, target: Target::Init }
+    }
+
+    /// A session with an exec'd process.
+    pub(crate) fn of_exec(engine: &'e Engine, container: &Container, socket: OwnedFd, role: Role, tty: bool) -> Self {
+        Self { engine, container: container.clone(), socket, role, tty, target: Target::Exec }
+    }
+
     /// Moves bytes, window sizes and signals until the process ends or the caller detaches. Puts a terminal on
     /// standard input in raw mode meanwhile, when the process has one too.
     pub fn run(self, keys: &DetachKeys, proxy: SignalProxy) -> Result<Outcome, SessionError> {
-        let _ = (keys, proxy);
-        Err(crate::lifecycle::unfinished().into())
+        proxy::run(&self, keys, proxy)
     }
 }
 
 impl Engine {
     /// Joins a running container's streams.
-    pub fn attach(&self, name: &str, options: &AttachOptions) -> Result<Session, AttachError> {
-        let _ = (name, options);
-        Err(crate::lifecycle::unfinished().into())
+    pub fn attach(&self, name: &str, options: &AttachOptions) -> Result<Session<'_>, AttachError> {
+        let container = self.find(name)?;
+        match self.peek(&container)?.status {
+            Status::Running => {}
+            Status::Paused => return Err(AttachError::Paused),
+            _ => return Err(AttachError::NotRunning),
+        }
+        let record = container.record()?;
+        let role = if options.stdin && record.options.interactive { Role::InputOutput } else { Role::Output };
+        let join = || {
+            let socket = connect(&container.run, "attach.sock")?;
+            let mut packet = Vec::new();
+            for request in greeting(role, own_window()) {
+                request.encode(&mut packet);
+                send(&socket, &packet)?;
+            }
+            Ok(socket)
+        };
+        // A supervisor that ends just now counts as ended.
+        let socket = join().map_err(|_: rustix::io::Errno| AttachError::NotRunning)?;
+        self.log_event(&record, "attach", &[]);
+        Ok(Session::new(self, &container, socket, role, record.options.tty))
     }
 }

@@ -1,17 +1,123 @@
-//! The supervisor: one small process per running container.
+//! The supervisor: one small process per running container (and per exec), as conmon is.
+//!
+//! It starts the workload through the class, so that the init is its child; keeps the log, the terminal and the socket that
+//! clients attach to; and records how the workload ended. It is single-threaded, has a session of its own, and neither
+//! needs its starter nor keeps it from ending. What it needed to start is dropped before its loop begins.
+//!
+//! Descriptors at birth: 0 the first client's socket, 1 the container's lock (held until the workload runs).
+
+mod client;
+mod exec;
+mod finish;
+mod launch;
+pub(crate) mod protocol;
+mod pump;
+mod spawn;
+mod streams;
 
 use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
+use rustix::net::RecvFlags;
 use stockade_sandbox::Error;
 
-use crate::Backend;
+use crate::state::{Container, ContainerLock};
+use crate::{Backend, Directories, Engine};
+use client::Client;
+pub(crate) use exec::ExecDocument;
+use protocol::{MESSAGE_BYTES_MAX, Reply, Request, Role, receive};
+pub(crate) use spawn::{Task, greeting, spawn};
 
 /// What the binary runs after its hidden verb: keeps one container until it ends. `arguments` are those that the
 /// engine appended to [`SupervisorCommand`](crate::SupervisorCommand).
-pub fn supervise_main(arguments: &[OsString], backend: &dyn Backend) -> ExitCode {
-    let _ = (arguments, backend.supervisor());
-    ExitCode::FAILURE
+pub fn supervise_main(arguments: &[OsString], backend: Box<dyn Backend>) -> ExitCode {
+    match Birth::new(arguments, backend) {
+        Ok(birth) => birth.run(),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A supervisor that has not begun.
+struct Birth {
+    engine: Engine,
+    container: Container,
+    task: Task,
+    client: OwnedFd,
+    lock: ContainerLock,
+}
+
+impl Birth {
+    /// Takes its arguments and descriptors, and leaves its starter's session.
+    fn new(arguments: &[OsString], backend: Box<dyn Backend>) -> io::Result<Self> {
+        let [task, root, state, id] = arguments else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the supervisor is started by the engine only"));
+        };
+        let task = Task::parse(task).ok_or(io::ErrorKind::InvalidInput)?;
+        let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
+        let client = take_descriptor(rustix::stdio::stdin())?;
+        let lock = ContainerLock::from_inherited(take_descriptor(rustix::stdio::stdout())?);
+        silence()?;
+        // Fails only for one that leads a session already.
+        let _ = rustix::process::setsid();
+        rustix::process::chdir("/")?;
+        let directories = Directories { root: root.into(), state: state.into() };
+        let container = Container::new(&directories, id);
+        Ok(Self { engine: Engine { directories, backend }, container, task, client, lock })
+    }
+
+    /// Supervises.
+    fn run(self) -> ExitCode {
+        let mut client = Client::new(self.client);
+        let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+        let document = greet(&mut client, &mut buffer, self.task);
+        let (engine, container) = (self.engine, self.container);
+        let done = match self.task {
+            Task::Container => launch::supervise(&engine, &container, self.lock, client),
+            Task::Exec => {
+                self.lock.release();
+                exec::supervise(&engine, &container, document.as_deref().unwrap_or_default(), client)
+            }
+        };
+        if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// A copy of an inherited descriptor that no child of ours inherits.
+fn take_descriptor(fd: impl std::os::fd::AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// Makes the standard streams /dev/null.
+fn silence() -> io::Result<()> {
+    let null = streams::null()?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(rustix::stdio::dup2_stderr(&null)?)
+}
+
+/// Reads who the first client is, and for an exec what to run. Its starter has sent both before it started us.
+fn greet(client: &mut Client, buffer: &mut [u8], task: Task) -> Option<Vec<u8>> {
+    let length = receive(client.socket(), buffer, RecvFlags::DONTWAIT).ok()?;
+    let role = match Request::decode(&buffer[..length]) {
+        Some(Request::Hello(role)) => role,
+        _ => Role::Watch,
+    };
+    client.set_role(role);
+    if task != Task::Exec {
+        return None;
+    }
+    let length = receive(client.socket(), buffer, RecvFlags::DONTWAIT).ok()?;
+    match Request::decode(&buffer[..length]) {
+        Some(Request::Exec(document)) => Some(document.to_vec()),
+        _ => None,
+    }
+}
+
+/// Tells the first client why there is no workload.
+fn fail(client: &mut Client, code: u8, message: &str) {
+    client.send(Reply::Failed(code, message));
 }
 
 /// The exit status that a start error stands for; `other` when the program is not at fault.

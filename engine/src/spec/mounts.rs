@@ -1,0 +1,94 @@
+//! Docker's default mounts, the container's /etc files, and what was asked for.
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{Mount, MountBuilder};
+
+use super::{Context, SpecError, etc, linux};
+use crate::options::NamespaceMode;
+use crate::state::{MountKind, MountRecord};
+
+/// Docker's /dev/shm.
+const SHM_BYTES: u64 = 64 << 20;
+
+/// Every mount of the container, parents before what is below them.
+pub(super) fn all(context: &Context<'_>) -> Result<Vec<Mount>, SpecError> {
+    let asked = &context.record.mounts;
+    let mut mounts = system(context)?;
+    mounts.extend(etc::mounts(context)?);
+    // What was asked for replaces a default at the same place.
+    mounts.retain(|mount| !asked.iter().any(|record| record.target == *mount.destination()));
+    for record in asked {
+        mounts.push(from_record(record)?);
+    }
+    Ok(mounts)
+}
+
+/// /proc, /dev, /sys and what is in them.
+fn system(context: &Context<'_>) -> Result<Vec<Mount>, SpecError> {
+    let access = if context.record.options.privileged { "rw" } else { "ro" };
+    Ok(vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?,
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        )?,
+        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?,
+        mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", access])?,
+        message_queues(context)?,
+        shared_memory(context)?,
+    ])
+}
+
+/// /dev/mqueue: the IPC namespace's.
+fn message_queues(context: &Context<'_>) -> Result<Mount, SpecError> {
+    match context.record.options.ipc {
+        NamespaceMode::Host => bind(Path::new("/dev/mqueue"), "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]),
+        _ => mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+    }
+}
+
+/// /dev/shm: that of whom the IPC namespace is shared with.
+fn shared_memory(context: &Context<'_>) -> Result<Mount, SpecError> {
+    let flags = ["rbind", "nosuid", "noexec", "nodev"];
+    match &context.record.options.ipc {
+        NamespaceMode::Host => bind(Path::new("/dev/shm"), "/dev/shm", &flags),
+        NamespaceMode::Container(id) => {
+            let pid = linux::init_of(context.engine, id)?;
+            bind(&PathBuf::from(format!("/proc/{pid}/root/dev/shm")), "/dev/shm", &flags)
+        }
+        NamespaceMode::Private => {
+            let size = context.record.options.shm_size_bytes.unwrap_or(SHM_BYTES);
+            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={size}")])
+        }
+    }
+}
+
+/// What was asked for.
+fn from_record(record: &MountRecord) -> Result<Mount, SpecError> {
+    let (kind, source) = match record.kind {
+        MountKind::Tmpfs => ("tmpfs", Path::new("tmpfs")),
+        MountKind::Bind | MountKind::Volume { .. } => ("bind", record.source.as_path()),
+    };
+    let mount = MountBuilder::default()
+        .destination(record.target.clone())
+        .typ(kind)
+        .source(source)
+        .options(record.options.clone());
+    Ok(mount.build()?)
+}
+
+/// A bind mount.
+pub(super) fn bind(source: &Path, target: &str, options: &[&str]) -> Result<Mount, SpecError> {
+    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    Ok(MountBuilder::default().destination(target).typ("bind").source(source).options(options).build()?)
+}
+
+/// A file system.
+fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Result<Mount, SpecError> {
+    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    Ok(MountBuilder::default().destination(target).typ(kind).source(source).options(options).build()?)
+}

@@ -1,0 +1,62 @@
+//! Whole-file reads and atomic writes.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::StateError;
+
+/// Whether a write must survive a crash of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// fsync(2) before the rename.
+    Durable,
+    /// Atomic for other processes; a host crash may lose it, as it ends the container anyway.
+    Volatile,
+}
+
+/// Replaces a file in one step: readers see the old content or the new.
+pub(crate) fn write_atomic(path: &Path, content: &[u8], durability: Durability) -> Result<(), StateError> {
+    let temporary = path.with_extension(format!("new-{}", std::process::id()));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(content)?;
+        if durability == Durability::Durable {
+            file.sync_all()?;
+        }
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        StateError::io("write", path)(error)
+    })
+}
+
+/// Replaces a file by a JSON document.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T, durability: Durability) -> Result<(), StateError> {
+    let text = serde_json::to_vec(value)
+        .map_err(|error| StateError::Damaged { path: path.to_owned(), reason: error.to_string() })?;
+    write_atomic(path, &text, durability)
+}
+
+/// Reads a JSON document; `None` when there is no file.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(StateError::io("read", path)(error)),
+    };
+    let value = serde_json::from_slice(&text);
+    value.map(Some).map_err(|error| StateError::Damaged { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// Removes a directory and all in it; one that is absent is fine.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), StateError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StateError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}

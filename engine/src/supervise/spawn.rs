@@ -1,0 +1,72 @@
+//! The starter's side: a new supervisor, and the socket to it.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use super::protocol::{Request, WindowSize, pair, send};
+use crate::state::{Container, ContainerLock};
+use crate::supervise::protocol::Role;
+use crate::{Engine, StateError};
+
+/// What a supervisor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A container's init.
+    Container,
+    /// One more process in it.
+    Exec,
+}
+
+impl Task {
+    /// As an argument.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Exec => "exec",
+        }
+    }
+
+    /// From an argument.
+    pub(crate) fn parse(text: &OsStr) -> Option<Self> {
+        [Self::Container, Self::Exec].into_iter().find(|task| text == task.as_str())
+    }
+}
+
+/// Starts a supervisor whose first client is the returned socket. It takes the lock over.
+pub(crate) fn spawn(
+    engine: &Engine,
+    container: &Container,
+    task: Task,
+    lock: ContainerLock,
+    greeting: &[Request<'_>],
+) -> Result<OwnedFd, StateError> {
+    let command = engine.backend.supervisor();
+    let failed = StateError::io("start the supervisor", &command.program);
+    let start = || -> std::io::Result<OwnedFd> {
+        let (ours, theirs) = pair()?;
+        let mut packet = Vec::new();
+        for request in greeting {
+            request.encode(&mut packet);
+            send(&ours, &packet)?;
+        }
+        Command::new(&command.program)
+            .args(&command.arguments)
+            .arg(task.as_str())
+            .args([&engine.directories.root, &engine.directories.state])
+            .arg(&container.id)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::from(lock.into_fd()))
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(ours)
+    };
+    start().map_err(failed)
+}
+
+/// What a client says first.
+pub(crate) fn greeting<'a>(role: Role, window: Option<WindowSize>) -> Vec<Request<'a>> {
+    let mut greeting = vec![Request::Hello(role)];
+    greeting.extend(window.map(Request::Resize));
+    greeting
+}
