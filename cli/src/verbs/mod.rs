@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
 /// A supervisor starts containers, so it runs from a file that no container can write to.
 fn supervise(arguments: &[OsString]) -> ExitCode {
     match stockade_native::seal::guard() {
-        Ok(()) => stockade_engine::supervise_main(arguments, &backend::Binary),
+        Ok(()) => stockade_engine::supervise_main(arguments, Box::new(backend::Binary)),
         Err(error) => {
             message::error(&error.into());
             ExitCode::from(ENGINE_ERROR)
