@@ -232,8 +232,6 @@ impl Creation<'_> {
         record.init = pid::Process::of(pid);
         self.dir.write(record)?;
         self.serve(pid, channel, record)?;
-        // Only now: a low limit of descriptors would fail the init's own work.
-        limits::set_rlimits(pid::raw(pid), process.rlimits().iter().flatten())?;
         if let Some(path) = pid_file {
             replace_file(path, pid.to_string().as_bytes())?;
         }
@@ -247,6 +245,9 @@ impl Creation<'_> {
                 Some(Message::Ready) => return Ok(()),
                 Some(Message::Failed(failure)) => return Err(failure.into()),
                 Some(Message::Hooks) => self.run_hooks(pid, record)?,
+                Some(Message::Limits) => {
+                    limits::set_rlimits(pid::raw(pid), self.checked.process.rlimits().iter().flatten())?;
+                }
                 Some(Message::Listener(number)) => {
                     send_listener(pid, number, self.checked.seccomp.as_ref(), record)?;
                 }

@@ -21,7 +21,7 @@ use crate::state::Record;
 use crate::sys::clone::{CloneFlags, setns, unshare};
 use crate::sys::process::{exit, join_session_keyring, reset_signals};
 use crate::wire::{Channel, Message};
-use crate::{hooks, sysctl};
+use crate::{hooks, limits, sysctl};
 
 /// All that the init needs, computed before it was cloned.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
     make_directory(plan)?;
     take_streams(plan, &root)?;
     drop(root);
+    set_rlimits(plan, channel)?;
     let armed = plan.workload.arm(procfs, channel, vec![number(&plan.fifo)])?;
     // Changing credentials cleared it (prctl(2)); from `Ready` on the container stands without its creator.
     set_parent_process_death_signal(None).at("outlive the runtime process")?;
@@ -171,6 +172,17 @@ fn build_root(plan: &Plan<'_>, channel: &Channel) -> Result<root::Root> {
     }
     run_hooks(plan, "createContainer", all.and_then(|hooks| hooks.create_container().as_ref()), Status::Creating)?;
     built.enter(&plan.root)
+}
+
+/// While the process still is root: its creator could set the limits of another user's process only with
+/// CAP_SYS_RESOURCE. In a user namespace only the creator may raise them.
+fn set_rlimits(plan: &Plan<'_>, channel: &Channel) -> Result<()> {
+    let limits = plan.workload.process.rlimits();
+    if limits::set_rlimits(None, limits.iter().flatten()).is_ok() {
+        return Ok(());
+    }
+    channel.send(&Message::Limits)?;
+    channel.wait_for_go()
 }
 
 /// Whether there are hooks that the runtime process runs between the mounts and pivot_root.

@@ -22,6 +22,8 @@ pub(crate) enum Message {
     Pid(u32),
     /// Child: run the hooks that belong before pivot_root, then answer `Go`.
     Hooks,
+    /// Child: set the process's rlimits, then answer `Go`.
+    Limits,
     /// Child: its descriptor of this number is the seccomp listener; fetch it, then answer `Go`.
     Listener(i32),
     /// Init: everything is set up, it now waits for `start`.

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::Cmd;
 use crate::daemon::Home;
 
+/// Podman reads a runtime's errors as JSON only when the runtime's name is listed (containers.conf(5)).
+const CONFIG: &str = "[engine]\nevents_logger = \"file\"\nruntime_supports_json = [\"runc\", \"stockade-oci\"]\n";
+
 /// Podman with directories of its own and the image `busybox`. On drop it ends all containers, and fails when anything
 /// is left.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ impl Podman {
     #[track_caller]
     pub fn new(runtime: &Path) -> Self {
         let home = Home::new();
-        fs::write(home.path("containers.conf"), "[engine]\nevents_logger = \"file\"\n").expect("write containers.conf");
+        fs::write(home.path("containers.conf"), CONFIG).expect("write containers.conf");
         let podman = Self { runtime: runtime.to_owned(), home };
         let archive = podman.home.archive("busybox", "docker-archive", "localhost/busybox:latest");
         podman.podman(&["load", "--quiet", "--input"]).arg(archive).ok();
