@@ -68,6 +68,16 @@ impl Containerd {
         self.daemon = start_daemon(&self.home);
     }
 
+    /// Where it keeps content and snapshots.
+    pub fn root(&self) -> PathBuf {
+        self.home.path("root")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> rustix::process::Pid {
+        self.daemon.pid()
+    }
+
     /// What containerd and its shims have logged.
     pub fn log(&self) -> String {
         self.daemon.log()

@@ -83,11 +83,6 @@ pub(crate) fn remove(token: &str, cgroup_names: &[String]) {
     });
 }
 
-/// Removes the control groups that name `token`: daemons of others leave theirs behind.
-pub fn remove_empty_cgroups(token: &str) {
-    named_cgroups(token, &[]).iter().rev().for_each(|group| drop(fs::remove_dir(group)));
-}
-
 /// Frozen processes do not die (cgroup v1); the file is absent in other hierarchies.
 fn thaw(group: &Path) {
     if let Ok(mut state) = fs::OpenOptions::new().write(true).open(group.join("freezer.state")) {

@@ -8,9 +8,8 @@ use stockade_tests::{Registry, Scratch};
 use super::Effort;
 use super::containers::{Oci, check_alive, reap_all, shared_bundle};
 use super::measure::to_milliseconds;
-use super::people::{pull, stockade};
+use super::people::pull;
 use super::report::{Report, Row};
-use crate::sh;
 
 /// 500 containers of stockade-oci, then of crun.
 pub fn oci(effort: &Effort) -> Result<Report> {
@@ -30,14 +29,18 @@ pub fn oci(effort: &Effort) -> Result<Report> {
 /// 500 containers of `stockade run --detach`.
 pub fn people(effort: &Effort) -> Result<Report> {
     let scratch = Scratch::new();
-    let image = pull(&scratch, &Registry::start(), "busybox")?;
+    let image = pull(&scratch, &Registry::start(), "busybox");
     let count = effort.repeat(500);
     let name = |index| scratch.id(&format!("many-{index}"));
     let start = |index| {
         let options = ["run", "--detach", "--name", &name(index), &image, "sleep", "1000000"];
-        sh::check(&mut stockade(&scratch, options))
+        scratch.stockade(&options).ok();
+        Ok(())
     };
-    let delete = |index| sh::check(&mut stockade(&scratch, ["rm", "--force", &name(index)]));
+    let delete = |index| {
+        scratch.stockade(&["rm", "--force", &name(index)]).ok();
+        Ok(())
+    };
     let rows = measure("stockade run -d", count, start, delete)?;
     Ok(Report::of_rows(&format!("{count} containers at once, one after the other"), "ms per container", rows.into()))
 }

@@ -1,14 +1,14 @@
 //! What one more idle container costs when many run already.
 
+use std::path::Path;
+
 use anyhow::Result;
-use stockade_tests::{Registry, Scratch};
+use stockade_tests::{Docker, Registry, Scratch};
 
 use super::Effort;
 use super::containers::{Oci, check_alive, pss_kib, reap_all, shared_bundle};
-use super::daemons::Docker;
-use super::people::{pull, stockade};
+use super::people::pull;
 use super::report::{Report, Row};
-use crate::sh;
 
 const OURS: &str = "stockade run -d";
 const THEIRS: &str = "docker run -d";
@@ -45,26 +45,30 @@ pub fn people(_: &Effort) -> Result<Report> {
 }
 
 fn by_stockade(scratch: &Scratch) -> Result<f64> {
-    let image = pull(scratch, &Registry::start(), "busybox")?;
+    let image = pull(scratch, &Registry::start(), "busybox");
     let cost = marginal(|index| {
         let options = ["run", "--detach", "--name", &name(scratch, index), &image];
-        sh::check(&mut stockade(scratch, options.iter().chain(&SLEEP)))
+        scratch.stockade(&options).args(SLEEP).ok();
+        Ok(())
     })?;
-    (0..BEFORE + COUNTED)
-        .try_for_each(|index| sh::check(&mut stockade(scratch, ["rm", "--force", &name(scratch, index)])))?;
+    all(scratch).iter().for_each(|name| drop(scratch.stockade(&["rm", "--force", name]).ok()));
     reap_all();
     Ok(cost)
 }
 
 fn by_docker(scratch: &Scratch) -> Result<f64> {
-    let docker = Docker::start(scratch)?;
+    let docker = Docker::start(Path::new("runc"));
     let cost = marginal(|index| {
         let options = ["run", "--detach", "--network", "none", "--name", &name(scratch, index), "busybox"];
-        sh::check(&mut docker.docker(options.iter().chain(&SLEEP)))
+        docker.docker(&options).args(SLEEP).ok();
+        Ok(())
     })?;
-    (0..BEFORE + COUNTED)
-        .try_for_each(|index| sh::check(&mut docker.docker(["rm", "--force", &name(scratch, index)])))?;
+    all(scratch).iter().for_each(|name| drop(docker.docker(&["rm", "--force", name]).ok()));
     Ok(cost)
+}
+
+fn all(scratch: &Scratch) -> Vec<String> {
+    (0..BEFORE + COUNTED).map(|index| name(scratch, index)).collect()
 }
 
 fn name(scratch: &Scratch, index: usize) -> String {

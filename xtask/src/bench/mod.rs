@@ -4,7 +4,6 @@
 //! results.
 
 mod containers;
-mod daemons;
 mod many;
 mod measure;
 mod memory;
