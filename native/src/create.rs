@@ -11,6 +11,7 @@ use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, Sessio
 use crate::cgroup::Cgroup;
 use crate::fail::{Context, invalid};
 use crate::idmap::IdMaps;
+use crate::layers::Layers;
 use crate::namespaces::Namespaces;
 use crate::pid::{self, kill_and_reap};
 use crate::process::Workload;
@@ -28,7 +29,7 @@ pub(crate) fn create(state_root: &Path, id: &ContainerId, request: CreateRequest
     let lock = claim(state_root, &dir, id)?;
     let made = Creation { state_root, id, dir: &dir, bundle, checked }.run(request);
     if made.is_err()
-        && let Err(error) = delete::clear(state_root, &dir)
+        && let Err(error) = delete::clear(state_root, &dir, id)
     {
         tracing::warn!("cannot clear away the failed container {id}: {error}");
     }
@@ -43,7 +44,7 @@ fn claim(state_root: &Path, dir: &Dir, id: &ContainerId) -> Result<OwnedFd> {
     }
     if dir.is_half_made() && dir.try_lock()?.is_some() {
         tracing::warn!("clearing away the half-made container {id}");
-        delete::clear(state_root, dir)?;
+        delete::clear(state_root, dir, id)?;
         return dir.make()?.ok_or(Error::AlreadyExists);
     }
     Err(Error::AlreadyExists)
@@ -84,6 +85,9 @@ fn check_spec(spec: &Spec, linux: &Linux, process: &Process, namespaces: &Namesp
     if linux.intel_rdt().is_some() {
         return Err(invalid("intelRdt is not supported: remove it from the config"));
     }
+    if linux.memory_policy().is_some() {
+        return Err(invalid("memoryPolicy is not supported: use resources.cpu.mems"));
+    }
     if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
         return Err(invalid("netDevices is not supported: move the device into the network namespace before create"));
     }
@@ -116,8 +120,8 @@ struct Creation<'a> {
 impl Creation<'_> {
     fn run(self, request: CreateRequest) -> Result<u32> {
         let fifo = self.dir.make_fifo()?;
-        let (source, layers) = self.open_rootfs(&request)?;
-        let mut record = self.record(&request.spec, layers, self.make_cgroup(&request)?);
+        let source = self.open_rootfs(&request)?;
+        let mut record = self.record(&request, self.make_cgroup(&request)?);
         self.dir.write(&record)?;
         if let Some(profile) = self.checked.linux.seccomp() {
             self.dir.write_seccomp(profile)?;
@@ -145,10 +149,14 @@ impl Creation<'_> {
         Ok(Cgroup::create(path, self.id, &resources, request.cgroup_manager)?)
     }
 
-    fn open_rootfs(&self, request: &CreateRequest) -> Result<(root::Source, Vec<String>)> {
+    fn open_rootfs(&self, request: &CreateRequest) -> Result<root::Source> {
         match &request.rootfs {
-            Rootfs::Bundle => Ok((root::Source::Directory(self.rootfs_path(&request.spec)?), Vec::new())),
-            Rootfs::Layers { .. } => Err(invalid("image layers are not supported yet")),
+            Rootfs::Bundle => Ok(root::Source::Directory(self.rootfs_path(&request.spec)?)),
+            Rootfs::Layers { blobs, writable } => {
+                let layers = Layers::new(self.state_root).acquire(self.id, blobs)?;
+                let maps = self.checked.namespaces.user().then_some(&self.checked.maps);
+                Ok(root::Source::Tree(root::overlay::mount(&layers, writable, maps)?))
+            }
         }
     }
 
@@ -158,7 +166,8 @@ impl Creation<'_> {
         path.canonicalize().at_with(|| format!("open rootfs {}", path.display()))
     }
 
-    fn record(&self, spec: &Spec, layers: Vec<String>, cgroup: Cgroup) -> Record {
+    fn record(&self, request: &CreateRequest, cgroup: Cgroup) -> Record {
+        let spec = &request.spec;
         let process = &self.checked.process;
         let joined = self.checked.namespaces.joined.iter().map(|(flag, _)| *flag);
         Record {
@@ -171,7 +180,7 @@ impl Creation<'_> {
             init: None,
             cgroup,
             namespaces: joined.fold(self.checked.namespaces.new, |all, flag| all | flag).bits(),
-            layers,
+            image_layers: matches!(request.rootfs, Rootfs::Layers { .. }),
             hooks: spec.hooks().clone(),
             defaults: ProcessDefaults {
                 capabilities: process.capabilities().clone(),

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use stockade_sandbox::{ContainerId, DeleteMode, Error, Result, Status};
 
 use crate::hooks;
+use crate::layers::Layers;
 use crate::state::{Dir, Record};
 
 /// How long a killed process may take to end.
@@ -16,7 +17,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) fn delete(state_root: &Path, id: &ContainerId, mode: DeleteMode) -> Result<()> {
     let dir = Dir::of(state_root, id);
     let record = match dir.read() {
-        Err(Error::NotFound) if dir.exists() => return remove_half_made(state_root, &dir, mode),
+        Err(Error::NotFound) if dir.exists() => return remove_half_made(state_root, &dir, id, mode),
         Err(Error::NotFound) if mode == DeleteMode::Force => return Ok(()),
         answer => answer?,
     };
@@ -28,25 +29,37 @@ pub(crate) fn delete(state_root: &Path, id: &ContainerId, mode: DeleteMode) -> R
     destroy(state_root, &dir, &record)
 }
 
-fn remove_half_made(state_root: &Path, dir: &Dir, mode: DeleteMode) -> Result<()> {
+fn remove_half_made(state_root: &Path, dir: &Dir, id: &ContainerId, mode: DeleteMode) -> Result<()> {
     if mode == DeleteMode::Stopped && dir.try_lock()?.is_none() {
         return Err(Error::NotFound);
     }
-    clear(state_root, dir)
+    clear(state_root, dir, id)
 }
 
 /// Clears away whatever there is of a container, without asking for its state.
-pub(crate) fn clear(state_root: &Path, dir: &Dir) -> Result<()> {
+pub(crate) fn clear(state_root: &Path, dir: &Dir, id: &ContainerId) -> Result<()> {
     match dir.read() {
         Ok(record) => destroy(state_root, dir, &record),
-        Err(_) => dir.remove(),
+        Err(_) => {
+            release_layers(state_root, id)?;
+            dir.remove()
+        }
     }
+}
+
+/// Ends the container's use of image layers, and that of containers whose creators were killed and cleared away.
+fn release_layers(state_root: &Path, id: &ContainerId) -> Result<()> {
+    let layers = Layers::new(state_root);
+    layers.release(id)?;
+    layers.sweep(|user| state_root.join(user).exists())
 }
 
 fn destroy(state_root: &Path, dir: &Dir, record: &Record) -> Result<()> {
     end_processes(record)?;
     record.cgroup.remove()?;
-    let _ = state_root;
+    if record.image_layers {
+        release_layers(state_root, &record.id)?;
+    }
     let poststop = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_ref());
     hooks::run_all("poststop", poststop, &hooks::state_json(record, Status::Stopped, None));
     dir.remove()

@@ -8,7 +8,7 @@ use oci_spec::runtime::{Hook, LinuxTimeOffset, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, umask};
-use stockade_sandbox::{Error, Result, Status, Stdio};
+use stockade_sandbox::{ContainerId, Error, Result, Status, Stdio};
 
 use crate::cgroup::Joiner;
 use crate::console::Pty;
@@ -60,7 +60,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
     enter_namespaces(plan, channel)?;
     let _ = rustix::process::setsid();
     if plan.keyring {
-        make_keyring(plan)?;
+        join_keyring(&plan.record.id)?;
     }
     let procfs = ProcFs::open()?;
     set_names(plan)?;
@@ -108,7 +108,7 @@ fn enter_namespaces(plan: &Plan<'_>, channel: &Channel) -> Result<()> {
 }
 
 /// The user namespace's root, if it maps one.
-fn become_root() -> Result<()> {
+pub(crate) fn become_root() -> Result<()> {
     use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
     let _ = set_thread_groups(&[]);
     match set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT) {
@@ -140,9 +140,9 @@ fn set_clock(clock: &str, offset: &LinuxTimeOffset) -> Result<()> {
     std::fs::write("/proc/self/timens_offsets", text).at_with(|| format!("set the offset of clock {clock}"))
 }
 
-fn make_keyring(plan: &Plan<'_>) -> Result<()> {
-    let name =
-        std::ffi::CString::new(format!("_ses.{}", plan.record.id)).map_err(|error| invalid(error.to_string()))?;
+/// Joins the container's session keyring, made if it is not there: keys of the caller's stay its own.
+pub(crate) fn join_keyring(id: &ContainerId) -> Result<()> {
+    let name = std::ffi::CString::new(format!("_ses.{id}")).map_err(|error| invalid(error.to_string()))?;
     match join_session_keyring(&name) {
         // A kernel without keyrings has nothing to separate.
         Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),

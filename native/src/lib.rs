@@ -10,8 +10,6 @@
 //! - whatever can fail in the container's process is reported to the caller as an [`stockade_sandbox::Error`];
 //! - nothing is looked up in a container's root by a path that is checked in one call and used in another.
 
-#![allow(dead_code, reason = "exec and image layers follow")]
-
 pub mod cgroup;
 pub mod seal;
 pub mod seccomp;

@@ -4,8 +4,8 @@
 //! that a write of a label or a sysctl goes elsewhere (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). Every access
 //! here starts at a descriptor that is known to be the root of a procfs, crosses no mount and follows no link.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat2};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
@@ -49,21 +49,9 @@ impl ProcFs {
         Ok(openat2(&self.root, path, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)?)
     }
 
-    /// Reads a whole small file.
-    pub(crate) fn read(&self, path: &str) -> io::Result<String> {
-        let mut text = String::new();
-        std::fs::File::from(self.open_file(path, OFlags::RDONLY)?).read_to_string(&mut text)?;
-        Ok(text)
-    }
-
     /// Writes a file in one system call, as procfs files want it.
     pub(crate) fn write(&self, path: &str, text: &str) -> io::Result<()> {
         std::fs::File::from(self.open_file(path, OFlags::WRONLY)?).write_all(text.as_bytes())
-    }
-
-    /// The root, to keep it open or to close it.
-    pub(crate) fn as_fd(&self) -> impl AsFd {
-        self.root.as_fd()
     }
 }
 

@@ -44,9 +44,8 @@ pub(crate) struct Record {
     pub cgroup: Cgroup,
     /// Clone flags of all namespaces that are not the host's.
     pub namespaces: u32,
-    /// Keys of image layers in use.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub layers: Vec<String>,
+    /// Whether the root is an overlay of image layers.
+    pub image_layers: bool,
     /// Those that run after `create`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use stockade_sandbox::{Error, Result, Stdio};
 
 use crate::fail::Context;
-use crate::sys::process::{CloseRange, close_range, dup2};
+use crate::sys::process::{close_range, dup2};
 
 /// Makes these the standard streams.
 pub(crate) fn set(streams: [&OwnedFd; 3]) -> Result<()> {
@@ -54,9 +54,9 @@ pub(crate) fn close_others(first: u32, mut kept: Vec<u32>) -> Result<()> {
     let mut next = first;
     for number in kept {
         if number > next {
-            close_range(next, number - 1, CloseRange::Now).at("close descriptors")?;
+            close_range(next, number - 1).at("close descriptors")?;
         }
         next = number + 1;
     }
-    close_range(next, u32::MAX, CloseRange::Now).at("close descriptors")
+    close_range(next, u32::MAX).at("close descriptors")
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
 use crate::fail::Context;
-use crate::sys::process::{CloseRange, close_range};
+use crate::sys::process::close_range;
 
 /// A message.
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl Channel {
     /// In a freshly cloned child: closes its copy of the other side's end, so that an end of file can be seen.
     pub(crate) fn close_copy(&self) {
         let number = self.socket.as_raw_fd().unsigned_abs();
-        let _ = close_range(number, number, CloseRange::Now);
+        let _ = close_range(number, number);
     }
 
     /// The descriptor's number, to be spared when all others are closed.

@@ -73,21 +73,10 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes descriptors `first..=last`, or only marks them to close at exec.
-pub(crate) fn close_range(first: u32, last: u32, how: CloseRange) -> io::Result<()> {
-    let flags = match how {
-        CloseRange::Now => 0,
-        CloseRange::AtExec => libc::CLOSE_RANGE_CLOEXEC,
-    };
+/// Closes descriptors `first..=last`.
+pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the callers are processes about to exec, which use none of these descriptors again.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
-}
-
-/// When [`close_range`] takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CloseRange {
-    Now,
-    AtExec,
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
 /// Makes `new` refer to what `old` does, without close-on-exec, whatever `new` was before.
@@ -135,10 +124,4 @@ pub(crate) fn set_scheduler(mut attr: SchedAttr) -> io::Result<()> {
     attr.size = u32::try_from(size_of::<SchedAttr>()).map_err(io::Error::other)?;
     // SAFETY: attr lives through the call and carries its size.
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
-}
-
-/// set_mempolicy(2) for the calling process; one bit per node.
-pub(crate) fn set_memory_policy(mode: libc::c_int, nodes: &[u64]) -> io::Result<()> {
-    // SAFETY: the mask lives through the call and the count of bits given is not above its length.
-    check(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, nodes.as_ptr(), nodes.len() * 64) }).map(drop)
 }
