@@ -34,7 +34,8 @@ pub struct RegistryConfig {
     /// Speak plain http. Without this key loopback addresses and `localhost` are spoken to in plain http and all others in
     /// https.
     pub insecure: Option<bool>,
-    /// A file of PEM certificates trusted for this registry, besides the system's.
+    /// A file of PEM certificates trusted for this registry, besides the system's. A registry's own self-signed certificate
+    /// must not be marked as an authority (`basicConstraints=CA:FALSE`).
     pub ca: Option<PathBuf>,
 }
 

@@ -81,11 +81,6 @@ impl Reference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
-    /// The same name without its digest where it has a tag too.
-    pub(crate) fn by_tag(&self) -> Option<Self> {
-        self.tag.as_ref().map(|_| Self { digest: None, ..self.clone() })
-    }
-
     fn suffix(&self) -> String {
         let tag = self.tag.iter().map(|tag| format!(":{tag}"));
         tag.chain(self.digest.iter().map(|digest| format!("@{digest}"))).collect()

@@ -45,7 +45,8 @@ fn endpoint(server: &str, name: &Reference, config: &Config) -> Result<Endpoint,
     let prefix = prefix.trim_matches('/');
     let path = if prefix.is_empty() { name.path().to_owned() } else { format!("{prefix}/{}", name.path()) };
     let repository: Url = format!("{scheme}://{address}/v2/{path}").parse().map_err(|_| invalid())?;
-    if repository.host_str().is_none_or(str::is_empty) || !repository.username().is_empty() {
+    // The URL parser takes the first part of the path for a missing host.
+    if host.is_empty() || !repository.username().is_empty() {
         return Err(invalid());
     }
     Ok(Endpoint { repository, path, host: host.into(), ca: settings.ca })

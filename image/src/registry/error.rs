@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::credentials::CredentialError;
+use crate::Digest;
 use crate::manifest::ManifestError;
-use crate::{Digest, Reference};
 
 /// Why a registry did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub enum RegistryError {
     },
     /// No such tag, digest or repository.
     #[error("{0} is not in the registry, or it needs a login; check the name, or run `docker login`")]
-    NotFound(Reference),
+    NotFound(String),
     /// The registry wants credentials, or refused the ones it got.
     #[error("{host} refuses access to {path}: {reason}; run `docker login {host}` and try again")]
     Denied {
@@ -64,24 +64,20 @@ pub enum RegistryError {
         realm: String,
     },
     /// The bytes are not what the digest says.
-    #[error("{what} of {name} has digest {found}, not {expected}; the registry is broken or lies")]
+    #[error("{what} has digest {found}, not {expected}; the registry is broken or lies")]
     Digest {
         /// Manifest or configuration.
         what: &'static str,
-        /// The image.
-        name: Reference,
         /// As named.
         expected: Digest,
         /// As received.
         found: Digest,
     },
     /// More or fewer bytes than announced.
-    #[error("{what} of {name} has {found} bytes, not {expected}; the registry is broken or lies")]
+    #[error("{what} has {found} bytes, not {expected}; the registry is broken or lies")]
     Length {
         /// Manifest or configuration.
         what: &'static str,
-        /// The image.
-        name: Reference,
         /// As the descriptor says.
         expected: u64,
         /// As received, cut at one more than expected.
@@ -112,13 +108,8 @@ pub enum RegistryError {
         reason: String,
     },
     /// A document that was refused.
-    #[error("{name}: {source}")]
-    Manifest {
-        /// The image.
-        name: Reference,
-        /// Why.
-        source: ManifestError,
-    },
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// Docker's configuration file or a helper.
     #[error(transparent)]
     Credentials(#[from] CredentialError),

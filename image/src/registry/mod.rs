@@ -64,11 +64,10 @@ impl<'a> Repository<'a> {
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let media_type = content_type.unwrap_or_default().to_owned();
         let bytes = client::read(response, self.config.limits.manifest_bytes_max).await?;
-        let refused = |source| RegistryError::Manifest { name: self.name.clone(), source };
-        manifest::check_bytes("manifest", bytes.len() as u64, &self.config.limits).map_err(refused)?;
+        manifest::check_bytes("manifest", bytes.len() as u64, &self.config.limits)?;
         let found = Digest::of(&bytes);
-        self.check_digest("the manifest", digest, found)?;
-        let document = manifest::parse(&bytes, &media_type, &self.config.limits).map_err(refused)?;
+        check_digest("the manifest", digest, found)?;
+        let document = manifest::parse(&bytes, &media_type, &self.config.limits)?;
         Ok(Fetched { bytes, digest: found, media_type, document })
     }
 
@@ -83,10 +82,9 @@ impl<'a> Repository<'a> {
         let bytes = client::read(self.successful(client, response).await?, descriptor.size).await?;
         let found = bytes.len() as u64;
         if found != descriptor.size {
-            let (what, name) = ("the configuration", self.name.clone());
-            return Err(RegistryError::Length { what, name, expected: descriptor.size, found });
+            return Err(RegistryError::Length { what: "the configuration", expected: descriptor.size, found });
         }
-        self.check_digest("the configuration", Some(&descriptor.digest), Digest::of(&bytes))?;
+        check_digest("the configuration", Some(&descriptor.digest), Digest::of(&bytes))?;
         Ok(bytes)
     }
 
@@ -124,18 +122,16 @@ impl<'a> Repository<'a> {
     async fn successful(&self, client: &Client, response: Response) -> Result<Response, RegistryError> {
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::NOT_FOUND => Err(RegistryError::NotFound(self.name.clone())),
+            StatusCode::NOT_FOUND => Err(RegistryError::NotFound(self.name.familiar())),
             _ => Err(client.error(response).await),
         }
     }
+}
 
-    fn check_digest(&self, what: &'static str, expected: Option<&Digest>, found: Digest) -> Result<(), RegistryError> {
-        match expected {
-            Some(expected) if *expected != found => {
-                Err(RegistryError::Digest { what, name: self.name.clone(), expected: *expected, found })
-            }
-            _ => Ok(()),
-        }
+fn check_digest(what: &'static str, expected: Option<&Digest>, found: Digest) -> Result<(), RegistryError> {
+    match expected {
+        Some(expected) if *expected != found => Err(RegistryError::Digest { what, expected: *expected, found }),
+        _ => Ok(()),
     }
 }
 

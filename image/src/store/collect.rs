@@ -167,8 +167,7 @@ impl Live {
         self.images.insert(record.id);
         self.blobs.insert(record.id.hex());
         for manifest in &record.manifests {
-            self.blobs.insert(manifest.digest.hex());
-            self.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex()));
+            self.blobs.extend(manifest.blobs().map(|digest| digest.hex()));
             self.layers.extend(manifest.layers.iter().map(|layer| disk::layer_key(&layer.diff_id)));
         }
     }

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Digest;
 use crate::layer::ConvertError;
 use crate::manifest::ManifestError;
 use crate::registry::RegistryError;
-use crate::{Digest, Platform, Reference};
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -202,22 +202,22 @@ impl LayerError {
 pub enum PullError {
     /// The policy is never to pull, and the image is not here.
     #[error("image {0} is not in the store and the pull policy is never")]
-    Never(Reference),
+    Never(String),
     /// The image is for another platform than was asked for.
     #[error("image {name} is for {found}, not for {wanted}; ask for platform {found} if you mean it")]
     Platform {
         /// The image.
-        name: Reference,
+        name: String,
         /// What it is for.
-        found: Platform,
+        found: String,
         /// Asked for.
-        wanted: Platform,
+        wanted: String,
     },
     /// The registry did not give it.
     #[error("cannot pull {name}")]
     Registry {
         /// The image.
-        name: Reference,
+        name: String,
         /// Why.
         source: RegistryError,
     },
@@ -225,7 +225,7 @@ pub enum PullError {
     #[error("cannot pull {name}")]
     Manifest {
         /// The image.
-        name: Reference,
+        name: String,
         /// Why.
         source: ManifestError,
     },
@@ -233,7 +233,7 @@ pub enum PullError {
     #[error("cannot pull {name}")]
     Layer {
         /// The image.
-        name: Reference,
+        name: String,
         /// Why.
         source: LayerError,
     },

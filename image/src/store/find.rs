@@ -37,7 +37,8 @@ impl Store {
         let image = self.image(&record, manifest.as_ref(), &references)?;
         let by = reference.map(|reference| reference.name);
         let manifest = record.manifest(manifest.as_ref()).expect("checked by Store::image").clone();
-        Ok(Found { image, manifest, by })
+        let config_bytes = std::fs::metadata(self.disk.blob(&id)).map_or(0, |meta| meta.len());
+        Ok(Found { image, manifest, by, config_bytes })
     }
 
     /// The id behind `text`, and the reference if it is a name. A name wins over a short id, as in Docker.
@@ -153,6 +154,8 @@ pub struct Found {
     pub manifest: ManifestRecord,
     /// The name, if it was found by one.
     pub by: Option<Reference>,
+    /// Of the configuration.
+    pub config_bytes: u64,
 }
 
 /// What a configuration says that it is for.

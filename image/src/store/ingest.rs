@@ -139,11 +139,8 @@ impl Ingest {
         self.conversion_failed()
     }
 
-    /// Takes everything that `source` has, outside an async runtime.
-    pub fn absorb(&mut self, mut source: impl Read) -> Result<(), LayerError> {
-        while let Some(chunk) = self.replay()? {
-            self.forward_blocking(chunk)?;
-        }
+    /// Takes everything that `source` has, outside an async runtime, and reports how far it is.
+    pub fn absorb(&mut self, mut source: impl Read, report: impl Fn(u64)) -> Result<(), LayerError> {
         loop {
             let mut chunk = Vec::with_capacity(READ_BYTES);
             source.by_ref().take(READ_BYTES as u64).read_to_end(&mut chunk).map_err(LayerError::Source)?;
@@ -153,6 +150,7 @@ impl Ingest {
             let chunk = Bytes::from(chunk);
             self.accept(&chunk)?;
             self.forward_blocking(chunk)?;
+            report(self.done);
         }
     }
 

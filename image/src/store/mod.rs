@@ -5,12 +5,14 @@ mod commit;
 mod disk;
 mod error;
 mod find;
+mod import;
 mod ingest;
 mod lease;
+mod load;
 mod pull;
 mod record;
+mod save;
 
-use std::io::Write;
 use std::path::Path;
 
 pub use error::{
@@ -18,7 +20,7 @@ pub use error::{
     SaveError,
 };
 
-use crate::{Config, ConfigChange, Digest, Image, Platform, Progress, Reference};
+use crate::{Config, ConfigChange, Digest, Platform, Reference};
 use disk::Disk;
 
 /// When a pull asks the registry.
@@ -113,26 +115,5 @@ impl Store {
     /// The directory of the store.
     pub fn dir(&self) -> &Path {
         self.disk.dir()
-    }
-
-    /// Makes a one-layer image of a root file system: a directory, or a tarball, compressed or not.
-    pub fn import(
-        &self,
-        source: &Path,
-        _options: &ImportOptions,
-        _progress: &dyn Progress,
-    ) -> Result<Image, ImportError> {
-        Err(ImportError::Source { path: source.into(), source: std::io::ErrorKind::Unsupported.into() })
-    }
-
-    /// Loads the images of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE`.
-    pub fn load(&self, source: &str, _progress: &dyn Progress) -> Result<Vec<Image>, LoadError> {
-        Err(LoadError::Source(source.into()))
-    }
-
-    /// Writes images as an OCI archive that `docker load` reads too. Manifests, configurations and layers are the bytes that
-    /// were pulled.
-    pub fn save(&self, _names: &[String], _out: &mut dyn Write) -> Result<(), SaveError> {
-        Err(SaveError::Write(std::io::ErrorKind::Unsupported.into()))
     }
 }

@@ -20,7 +20,7 @@ use super::record::{LayerLink, ManifestRecord};
 use super::{PullOptions, PullPolicy, Store};
 use crate::manifest::{self, Descriptor, Document, Manifest};
 use crate::registry::{Fetched, RegistryError, Repository, backoff, innermost};
-use crate::{Digest, Event, Image, LayerSize, Phase, Progress, Reference};
+use crate::{Digest, Event, Image, LayerSize, Phase, Platform, Progress, Reference};
 
 /// How often to look whether another process is done with a layer.
 const WAIT: Duration = Duration::from_millis(20);
@@ -51,10 +51,8 @@ impl Store {
         let never = options.policy == PullPolicy::Never;
         match self.find(&name.to_string()) {
             Ok(image) if options.platform.accepts(&image.platform) => Ok(Some(image)),
-            Ok(image) if never => {
-                Err(PullError::Platform { name: name.clone(), found: image.platform, wanted: options.platform.clone() })
-            }
-            Err(FindError::Missing(_)) if never => Err(PullError::Never(name.clone())),
+            Ok(image) if never => Err(platform_error(name, &image.platform, &options.platform)),
+            Err(FindError::Missing(_)) if never => Err(PullError::Never(name.familiar())),
             Err(error) if never => Err(error.into()),
             Ok(_) | Err(FindError::Missing(_) | FindError::Damaged { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -127,7 +125,7 @@ impl Pull<'_> {
         let parsed =
             manifest::parse_config(&config, &self.store.config.limits).map_err(|error| self.manifest(error))?;
         self.check_platform(&parsed)?;
-        let diff_ids = manifest::diff_ids(&parsed, &manifest).map_err(|error| self.manifest(error))?;
+        let diff_ids = manifest::diff_ids(&parsed, manifest.layers.len()).map_err(|error| self.manifest(error))?;
         let media_type = manifest::media_type_of(&fetched.bytes, &fetched.media_type);
         Ok(Resolved { top, fetched, media_type, manifest, config, diff_ids })
     }
@@ -146,7 +144,7 @@ impl Pull<'_> {
         if found.architecture.is_empty() || wanted.accepts(&found) {
             return Ok(());
         }
-        Err(PullError::Platform { name: self.name.clone(), found, wanted: wanted.clone() })
+        Err(platform_error(self.name, &found, wanted))
     }
 
     /// Protects everything this pull needs, what is here already included, and stores the documents.
@@ -297,14 +295,18 @@ impl Pull<'_> {
     }
 
     fn manifest(&self, source: manifest::ManifestError) -> PullError {
-        PullError::Manifest { name: self.name.clone(), source }
+        PullError::Manifest { name: self.name.familiar(), source }
     }
 
     fn layer_error(&self, source: LayerError) -> PullError {
-        PullError::Layer { name: self.name.clone(), source }
+        PullError::Layer { name: self.name.familiar(), source }
     }
 }
 
 fn registry(name: &Reference, source: RegistryError) -> PullError {
-    PullError::Registry { name: name.clone(), source }
+    PullError::Registry { name: name.familiar(), source }
+}
+
+fn platform_error(name: &Reference, found: &Platform, wanted: &Platform) -> PullError {
+    PullError::Platform { name: name.familiar(), found: found.to_string(), wanted: wanted.to_string() }
 }

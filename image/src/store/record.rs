@@ -65,6 +65,13 @@ pub struct HoldRecord {
     pub layers: Vec<Digest>,
 }
 
+impl ManifestRecord {
+    /// The blobs that make it up, the configuration aside.
+    pub fn blobs(&self) -> impl Iterator<Item = Digest> {
+        self.layers.iter().map(|layer| layer.digest).chain([self.digest])
+    }
+}
+
 impl ImageRecord {
     /// The manifest with `digest`, or the latest.
     pub fn manifest(&self, digest: Option<&Digest>) -> Option<&ManifestRecord> {
