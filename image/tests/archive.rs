@@ -4,17 +4,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use common::docker_registry::{busybox, run};
 use common::registry::{Content, honest, name};
 use common::{Scratch, TestImage, chain, gzip, listing, noise, reference, tar};
 use stockade_image::{Digest, Image, ImportOptions, NoProgress, PruneScope, Store};
-
-fn run(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn load(store: &Store, source: &str) -> Vec<Image> {
     store.load(source, &NoProgress).unwrap_or_else(|error| panic!("{}", chain(&error)))
@@ -100,14 +94,7 @@ fn diff_ids(image: &Image) -> Vec<Digest> {
 #[test]
 fn we_read_what_skopeo_and_umoci_write() {
     let scratch = Scratch::new();
-    let (layout, root) = (scratch.dir.path().join("layout"), scratch.dir.path().join("bundle"));
-    let image = format!("{}:busybox", layout.display());
-    run("umoci", &["init", "--layout", &layout.display().to_string()]);
-    run("umoci", &["new", "--image", &image]);
-    run("umoci", &["unpack", "--image", &image, &root.display().to_string()]);
-    std::fs::create_dir_all(root.join("rootfs/bin")).unwrap();
-    std::fs::copy("/bin/busybox", root.join("rootfs/bin/busybox")).unwrap();
-    run("umoci", &["repack", "--image", &image, &root.display().to_string()]);
+    let image = busybox(scratch.dir.path());
     let original = &load(&scratch.store, &format!("oci:{image}"))[0];
     assert!(original.layers[0].entries >= 2);
     let (oci, docker) = (scratch.dir.path().join("oci.tar"), scratch.dir.path().join("docker.tar"));

@@ -3,9 +3,9 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
+use common::docker_registry::{Access, DockerRegistry};
 use common::registry::{Content, honest};
 use common::server::{Reply, Request, Server};
 use common::{Scratch, TestImage, chain};
@@ -203,7 +203,7 @@ fn docker_registry_with_tls_and_htpasswd() {
         return assert!(text.contains("not in the registry"), "{text}");
     }
     let dir = tempfile::tempdir().unwrap();
-    let registry = real::Registry::start(dir.path());
+    let registry = DockerRegistry::start(dir.path(), Access::TlsAndPassword);
     let ca = dir.path().join("cert.pem");
     let name = format!("{}/missing:1", registry.address);
     let environment = [("STOCKADE_TEST_NAME", name.as_str()), ("STOCKADE_TEST_CA", ca.to_str().unwrap())];
@@ -216,60 +216,4 @@ fn docker_registry_with_tls_and_htpasswd() {
     );
     let error = chain(&Scratch::with(config).pull(&name).unwrap_err());
     assert!(error.contains("certificate"), "{error}");
-}
-
-mod real {
-    use super::*;
-
-    pub struct Registry {
-        pub address: String,
-        child: std::process::Child,
-    }
-
-    /// bcrypt of `secret`, cost 4.
-    const HTPASSWD: &str = "user:$2y$04$GDknRp.cMVxKDyM9O3EGh.zsL17Azz4Jcl3.vJxpI0thNhRa7LjYm\n";
-
-    impl Registry {
-        pub fn start(dir: &Path) -> Self {
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let file = |name: &str| dir.join(name).display().to_string();
-            let (certificate, key, passwords) = (file("cert.pem"), file("key.pem"), file("htpasswd"));
-            let names = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
-            let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
-            let made = Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-                .args(names)
-                .args(leaf)
-                .args(["-keyout", &key, "-out", &certificate])
-                .output()
-                .unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-            std::fs::write(&passwords, HTPASSWD).unwrap();
-            let config = serde_json::json!({
-                "version": "0.1",
-                "storage": {"filesystem": {"rootdirectory": file("data")}},
-                "http": {"addr": format!("127.0.0.1:{port}"), "tls": {"certificate": certificate, "key": key}},
-                "auth": {"htpasswd": {"realm": "test", "path": passwords}},
-            });
-            std::fs::write(dir.join("registry.yml"), config.to_string()).unwrap();
-            let log = std::fs::File::create(dir.join("log")).unwrap();
-            let mut command = Command::new("docker-registry");
-            command.arg("serve").arg(dir.join("registry.yml")).stdout(log.try_clone().unwrap()).stderr(log);
-            let registry = Self { address: format!("127.0.0.1:{port}"), child: command.spawn().unwrap() };
-            for _ in 0..200 {
-                if std::net::TcpStream::connect(&registry.address).is_ok() {
-                    return registry;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
-            panic!("{}", std::fs::read_to_string(dir.join("log")).unwrap());
-        }
-    }
-
-    impl Drop for Registry {
-        fn drop(&mut self) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
 }

@@ -74,6 +74,16 @@ impl<R: Read> Stream<R> {
         self.take(count, |_| Ok(()))
     }
 
+    /// Skips `count` bytes, fewer at the end of the stream.
+    pub(super) fn skip_padding(&mut self, mut count: u64) -> Result<(), ConvertError> {
+        while count > 0 && !self.fill()?.is_empty() {
+            let now = self.unread.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+            self.consume(now);
+            count -= to_u64(now);
+        }
+        Ok(())
+    }
+
     /// The next `count` bytes at once; the caller bounds `count`.
     pub(super) fn bytes(&mut self, count: u64) -> Result<Vec<u8>, ConvertError> {
         let mut all = Vec::new();

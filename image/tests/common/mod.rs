@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod docker_registry;
 pub mod registry;
 pub mod server;
 

@@ -107,7 +107,9 @@ impl<R: Read> Archive<R> {
     }
 
     fn header(&mut self) -> Result<Option<Header>, ConvertError> {
-        self.stream.skip(self.data + self.padding)?;
+        self.stream.skip(self.data)?;
+        // `umoci insert` ends its tars within the last padding; Go's reader takes that for the end.
+        self.stream.skip_padding(self.padding)?;
         (self.data, self.padding) = (0, 0);
         // Many tars lack the two zero blocks at their end.
         let Some(block) = self.stream.block()? else { return Ok(None) };
