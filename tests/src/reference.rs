@@ -25,11 +25,19 @@ Written by `cargo xtask docs` from `stockade info --default-config`. The file is
 line shows a key's default.
 ";
 
+const OCI: &str = "# `stockade-oci`: the OCI runtime command line
+
+Written by `cargo xtask docs` from `stockade-oci --help`. Verbs, flags, files and error texts are runc's; global options
+come before the verb, and a container's own options may also follow its id. How to put it under containerd, Docker and
+Podman: [drop-in.md](../drop-in.md).
+";
+
 /// Asks the binaries.
 #[track_caller]
 pub fn pages() -> Vec<Page> {
     vec![
-        Page { path: "docs/reference/cli.md", text: cli() },
+        Page { path: "docs/reference/cli.md", text: help_of("stockade", CLI) },
+        Page { path: "docs/reference/oci.md", text: help_of("stockade-oci", OCI) },
         Page { path: "docs/reference/config.md", text: format!("{CONFIG}\n```toml\n{}\n```\n", config().trim_end()) },
     ]
 }
@@ -38,21 +46,21 @@ fn config() -> String {
     Cmd::new(bin("stockade")).args(["info", "--default-config"]).ok().stdout
 }
 
-fn cli() -> String {
-    let mut text = CLI.to_owned();
-    section(&mut text, &[]);
+fn help_of(program: &str, introduction: &str) -> String {
+    let mut text = introduction.to_owned();
+    section(&mut text, program, &[]);
     text
 }
 
 /// A verb's help, then that of the verbs below it.
-fn section(text: &mut String, verb: &[&str]) {
+fn section(text: &mut String, program: &str, verb: &[&str]) {
     // COLUMNS would change the wrapping, STOCKADE_* the defaults.
-    let help = Cmd::new(bin("stockade")).args(verb).arg("--help").env_remove("COLUMNS").ok().stdout;
-    let title = [&["stockade"], verb].concat().join(" ");
+    let help = Cmd::new(bin(program)).args(verb).arg("--help").env_remove("COLUMNS").ok().stdout;
+    let title = [&[program], verb].concat().join(" ");
     let trimmed: Vec<&str> = help.lines().map(str::trim_end).collect();
     text.push_str(&format!("\n## `{title}`\n\n```text\n{}\n```\n", trimmed.join("\n").trim_end()));
     for below in verbs_in(&help) {
-        section(text, &[verb, &[below]].concat());
+        section(text, program, &[verb, &[below]].concat());
     }
 }
 
