@@ -95,6 +95,7 @@ for dir in /sys/fs/cgroup/*; do
     mount --move "$dir" "$new/${dir##*/}"
   fi
 done
+umount /sys/fs/cgroup/unified
 mount --move "$new" /sys/fs/cgroup
 rmdir "$new"
 exec "$@"
