@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use oci_spec::runtime::{Linux, Process, Spec};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
@@ -27,7 +28,7 @@ pub(crate) fn create(state_root: &Path, id: &ContainerId, request: CreateRequest
     let checked = Checked::new(&request)?;
     let dir = Dir::of(state_root, id);
     let lock = claim(state_root, &dir, id)?;
-    let made = Creation { state_root, id, dir: &dir, bundle, checked }.run(request);
+    let made = Creation { state_root, id, dir: &dir, lock: &lock, bundle, checked }.run(request);
     if made.is_err()
         && let Err(error) = delete::clear(state_root, &dir, id)
     {
@@ -42,13 +43,26 @@ fn claim(state_root: &Path, dir: &Dir, id: &ContainerId) -> Result<OwnedFd> {
     if let Some(lock) = dir.make()? {
         return Ok(lock);
     }
-    if dir.is_half_made() && dir.try_lock()?.is_some() {
-        tracing::warn!("clearing away the half-made container {id}");
-        delete::clear(state_root, dir, id)?;
-        return dir.make()?.ok_or(Error::AlreadyExists);
+    for _ in 0..CLAIM_ATTEMPTS_MAX {
+        if !dir.is_half_made() {
+            return Err(Error::AlreadyExists);
+        }
+        if dir.try_lock()?.is_some() {
+            tracing::warn!("clearing away the half-made container {id}");
+            delete::clear(state_root, dir, id)?;
+        }
+        if let Some(lock) = dir.make()? {
+            return Ok(lock);
+        }
+        std::thread::sleep(CLAIM_PAUSE);
     }
     Err(Error::AlreadyExists)
 }
+
+/// How often, and after what pause, the lock of a half-made container is tried: the clone of a creator that was killed
+/// holds it for the moment that it has left to live.
+const CLAIM_ATTEMPTS_MAX: u32 = 20;
+const CLAIM_PAUSE: Duration = Duration::from_millis(5);
 
 /// What can be computed and refused before anything is made.
 struct Checked {
@@ -113,6 +127,7 @@ struct Creation<'a> {
     state_root: &'a Path,
     id: &'a ContainerId,
     dir: &'a Dir,
+    lock: &'a OwnedFd,
     bundle: PathBuf,
     checked: Checked,
 }
@@ -229,6 +244,7 @@ impl Creation<'_> {
             stdio: Default::default(),
             keyring: true,
             fifo,
+            lock: self.lock,
         })
     }
 

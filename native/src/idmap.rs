@@ -26,6 +26,11 @@ impl IdMaps {
         Self { uid: uid.clone().unwrap_or_default(), gid: gid.clone().unwrap_or_default() }
     }
 
+    /// The host's id of the namespace's root in one of the maps; the host's own root where it has none.
+    pub(crate) fn host_root(map: &[LinuxIdMapping]) -> u32 {
+        map.iter().find(|range| range.container_id() == 0 && range.size() > 0).map_or(0, LinuxIdMapping::host_id)
+    }
+
     /// Writes the maps of the new user namespace of process `pid` (user_namespaces(7)).
     pub(crate) fn write(&self, pid: u32) -> Result<()> {
         write_map(pid, "uid_map", &self.uid)?;

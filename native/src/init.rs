@@ -19,7 +19,7 @@ use crate::procfs::ProcFs;
 use crate::root;
 use crate::state::Record;
 use crate::sys::clone::{CloneFlags, setns, unshare};
-use crate::sys::process::{exit, join_session_keyring, reset_signals};
+use crate::sys::process::{close_range, exit, join_session_keyring, reset_signals};
 use crate::wire::{Channel, Message};
 use crate::{hooks, limits, sysctl};
 
@@ -36,6 +36,8 @@ pub(crate) struct Plan<'a> {
     pub stdio: Stdio,
     pub keyring: bool,
     pub fifo: OwnedFd,
+    /// The creator's lock, which the init must not hold on to.
+    pub lock: &'a OwnedFd,
 }
 
 /// Runs the init: the body of the cloned process.
@@ -55,7 +57,9 @@ pub(crate) fn run(plan: &Plan<'_>, channel: &Channel) -> Infallible {
 }
 
 fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
+    close_range(number(plan.lock), number(plan.lock)).at("close the creator's lock")?;
     die_with_parent()?;
+    channel.check_peer()?;
     plan.joiner.join().at("join the container's cgroup")?;
     enter_namespaces(plan, channel)?;
     let _ = rustix::process::setsid();

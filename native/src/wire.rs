@@ -112,6 +112,15 @@ impl Channel {
         serde_json::from_slice(&packet[..length]).map(Some).map_err(|e| Error::Other(e.to_string()))
     }
 
+    /// Fails when the other side has gone already, without waiting. A parent that died before its child asked for a
+    /// death signal sends none.
+    pub(crate) fn check_peer(&self) -> Result<()> {
+        match recv(&self.socket, &mut [0u8; 1][..], RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            Ok((_, 0)) | Err(rustix::io::Errno::CONNRESET) => Err(Error::Other("the runtime process is gone".into())),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for `Go`; anything else means that the parent gave up.
     pub(crate) fn wait_for_go(&self) -> Result<()> {
         match self.receive()? {

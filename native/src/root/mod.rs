@@ -61,7 +61,7 @@ pub(crate) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Opens now, with the caller's privilege, what the container's own processes could not.
     pub(crate) fn open_for_user_namespace(&mut self) -> Result<()> {
-        let propagation = self.propagation()?.map_or(Propagation::Slave, |(propagation, _)| propagation);
+        let propagation = self.propagation_of_binds()?;
         for prepared in &mut self.mounts {
             if prepared.needs_host(self.user_namespace) {
                 let tree = bind::prepare(self.bundle, prepared.mount, &prepared.options, self.maps)?;
@@ -75,6 +75,15 @@ impl<'a> Plan<'a> {
             self.source = Source::Tree(tree);
         }
         Ok(())
+    }
+
+    /// What a tree cloned in the host's mount namespace becomes; as if it had been cloned after `isolate`.
+    fn propagation_of_binds(&self) -> Result<Propagation> {
+        Ok(match self.propagation()? {
+            None => Propagation::Slave,
+            Some((Propagation::Unbindable, _)) => Propagation::Private,
+            Some((propagation, _)) => propagation,
+        })
     }
 
     fn propagation(&self) -> Result<Option<(Propagation, Depth)>> {
@@ -101,7 +110,12 @@ impl<'a> Plan<'a> {
     }
 
     fn isolate(&self, host: &OwnedFd) -> Result<()> {
-        let wanted = self.propagation()?.unwrap_or((Propagation::Slave, Depth::All));
+        let wanted = match self.propagation()? {
+            None => (Propagation::Slave, Depth::All),
+            // Nothing could be bound from there; the new root becomes unbindable once it is entered.
+            Some((Propagation::Unbindable, depth)) => (Propagation::Private, depth),
+            Some(wanted) => wanted,
+        };
         let change = Change { propagation: Some(wanted.0), ..Change::default() };
         set_attributes(host, wanted.1, &change).at("set propagation of /")?;
         if wanted.0 == Propagation::Shared {

@@ -18,6 +18,7 @@ use super::bind::{clone_tree, detach_from_peers};
 use super::filesystem::Filesystem;
 use crate::fail::Context;
 use crate::idmap::{IdMaps, user_namespace};
+use crate::sys::identity::as_file_system_user;
 use crate::sys::mount::{Change, Depth, MountAttr, Propagation, set_attributes};
 
 /// Mounts the layers, lowest first, under the writable one. With `maps`, ids on disk stay those of the image and the
@@ -26,14 +27,18 @@ pub(crate) fn mount(layers: &[PathBuf], writable: &WritableLayer, maps: Option<&
     prepare_writable(layers, writable)?;
     let overlay = Filesystem::new("overlay")?;
     overlay.set("source", Some("overlay"))?;
-    match maps {
-        Some(maps) => set_mapped(&overlay, layers, writable, maps)?,
-        None => set_plain(&overlay, layers, writable)?,
-    }
     if writable.volatile {
         overlay.set("volatile", None)?;
     }
-    overlay.mount(MountAttr::empty())
+    let Some(maps) = maps else {
+        set_plain(&overlay, layers, writable)?;
+        return overlay.mount(MountAttr::empty());
+    };
+    // Detached trees live as long as their descriptors.
+    let _trees = set_mapped(&overlay, layers, writable, maps)?;
+    // overlayfs works with its mounter's identity, which must have an id on the mapped trees.
+    let (uid, gid) = (IdMaps::host_root(&maps.uid), IdMaps::host_root(&maps.gid));
+    as_file_system_user(uid, gid, || overlay.mount(MountAttr::empty())).at("become the namespace's root for files")?
 }
 
 /// Makes `upper` and `work`. The upper directory is the root that the container sees, so it looks like the image's.
@@ -83,19 +88,23 @@ fn set_upper(overlay: &Filesystem, writable: &WritableLayer) -> Result<()> {
     overlay.set("workdir", Some(&writable.dir.join("work").to_string_lossy()))
 }
 
-fn set_mapped(overlay: &Filesystem, layers: &[PathBuf], writable: &WritableLayer, maps: &IdMaps) -> Result<()> {
+fn set_mapped(
+    overlay: &Filesystem,
+    layers: &[PathBuf],
+    writable: &WritableLayer,
+    maps: &IdMaps,
+) -> Result<Vec<OwnedFd>> {
     let namespace = user_namespace(maps)?;
-    for layer in layers.iter().rev() {
-        set_tree(overlay, "lowerdir+", &mapped(layer, &namespace)?)?;
-    }
+    let trees = layers.iter().rev().map(|layer| mapped(layer, &namespace)).collect::<Result<Vec<_>>>()?;
+    trees.iter().try_for_each(|tree| set_tree(overlay, "lowerdir+", tree))?;
     // Both must lie on one mount.
-    let tree = mapped(&writable.dir, &namespace)?;
+    let upper = mapped(&writable.dir, &namespace)?;
     for (key, name) in [("upperdir", "upper"), ("workdir", "work")] {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = openat(&tree, name, flags, Mode::empty()).at_with(|| format!("open {name}"))?;
+        let dir = openat(&upper, name, flags, Mode::empty()).at_with(|| format!("open {name}"))?;
         set_tree(overlay, key, &dir)?;
     }
-    Ok(())
+    Ok(trees.into_iter().chain([upper]).collect())
 }
 
 fn mapped(path: &Path, namespace: &OwnedFd) -> Result<OwnedFd> {

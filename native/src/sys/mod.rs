@@ -2,6 +2,7 @@
 //! `device` lives here, one small file per family.
 
 pub(crate) mod clone;
+pub(crate) mod identity;
 pub(crate) mod loop_ioctl;
 pub(crate) mod mount;
 pub(crate) mod net;
