@@ -1,4 +1,5 @@
 //! `stockade`: containers for people.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
