@@ -136,8 +136,9 @@ impl Creation<'_> {
     fn run(self, request: CreateRequest) -> Result<u32> {
         let fifo = self.dir.make_fifo()?;
         let source = self.open_rootfs(&request)?;
-        let mut record = self.record(&request, self.make_cgroup(&request)?);
+        let mut record = self.record(&request, self.locate_cgroup(&request)?);
         self.dir.write(&record)?;
+        self.make_cgroup(&mut record)?;
         if let Some(profile) = self.checked.linux.seccomp() {
             self.dir.write_seccomp(profile)?;
         }
@@ -158,10 +159,20 @@ impl Creation<'_> {
         self.finish(pid, &ours, &mut record, request.pid_file.as_deref()).inspect_err(|_| kill_and_reap(pid))
     }
 
-    fn make_cgroup(&self, request: &CreateRequest) -> Result<Cgroup> {
-        let resources = self.checked.linux.resources().clone().unwrap_or_default();
+    fn locate_cgroup(&self, request: &CreateRequest) -> Result<Cgroup> {
         let path = self.checked.linux.cgroups_path().as_deref();
-        Ok(Cgroup::create(path, self.id, &resources, request.cgroup_manager)?)
+        Ok(Cgroup::locate(path, self.id, request.cgroup_manager)?)
+    }
+
+    /// One that cannot be made may be another container's, so clearing up must not find it.
+    fn make_cgroup(&self, record: &mut Record) -> Result<()> {
+        let resources = self.checked.linux.resources().clone().unwrap_or_default();
+        if let Err(error) = record.cgroup.make(&resources) {
+            record.cgroup = Cgroup::none();
+            self.dir.write(record)?;
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     fn open_rootfs(&self, request: &CreateRequest) -> Result<root::Source> {

@@ -114,7 +114,7 @@ enum Novelty {
 }
 
 /// A directory left by a crash, or made by the caller, is fine; a live container's is not.
-fn refuse_in_use(own: &Hierarchy) -> Result<(), CgroupError> {
+pub(super) fn refuse_in_use(own: &Hierarchy) -> Result<(), CgroupError> {
     match processes::all(&own.path)?.len() {
         0 => Ok(()),
         pids => Err(CgroupError::NotEmpty { path: own.path.clone(), pids }),

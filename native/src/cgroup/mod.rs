@@ -88,11 +88,29 @@ impl Cgroup {
         resources: &LinuxResources,
         manager: CgroupManager,
     ) -> Result<Self, CgroupError> {
+        let cgroup = Self::locate(path, id, manager)?;
+        cgroup.make(resources)?;
+        Ok(cgroup)
+    }
+
+    /// Where [`Cgroup::create`] would make it; fails when a directory there holds processes. A creator writes this
+    /// down before [`Cgroup::make`], so that whoever clears up after its death knows what to remove.
+    pub fn locate(path: Option<&Path>, id: &ContainerId, manager: CgroupManager) -> Result<Self, CgroupError> {
         let wanted = locate::wanted(path, id, manager)?;
         let hierarchies = host::detect()?.into_iter().map(|mounted| locate::place(mounted, &wanted)).collect();
         let cgroup = Self { hierarchies };
-        create::make(&cgroup, resources)?;
+        cgroup.hierarchies.iter().filter(|own| own.path.exists()).try_for_each(create::refuse_in_use)?;
         Ok(cgroup)
+    }
+
+    /// The second half of [`Cgroup::create`].
+    pub fn make(&self, resources: &LinuxResources) -> Result<(), CgroupError> {
+        create::make(self, resources)
+    }
+
+    /// A cgroup in no hierarchy.
+    pub fn none() -> Self {
+        Self { hierarchies: Vec::new() }
     }
 
     /// The hierarchies, for cgroup mounts inside the container.
