@@ -75,7 +75,7 @@ fn the_options_of_run_reach_the_container() {
     check(&["--cap-add", "NET_ADMIN"], &["grep", "CapEff", "/proc/self/status"], 0, "00000000a80435fb");
     check(&[], &["sh", "-c", "exit 42"], 42, "");
     check(&[], &["no-such-program"], 127, "executable file not found in $PATH");
-    check(&[], &["/etc"], 126, "permission denied");
+    check(&[], &["/etc"], 126, "exec: \"/etc\": ");
     let hungry = "a=x; while :; do a=$a$a; done";
     check(&["--memory", "20m", "--memory-swap", "20m"], &["sh", "-c", hungry], 137, "");
 }

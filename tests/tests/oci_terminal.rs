@@ -1,0 +1,87 @@
+//! Terminals of `stockade-oci`: console sockets for callers, and a proxy for people.
+
+use std::io::{IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::termios::{LocalModes, tcgetattr};
+use serde_json::json;
+use stockade_tests::{Pty, Scratch, wait_until};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn the_master_side_goes_over_the_console_socket() {
+    let scratch = Scratch::new();
+    let bundle = scratch.bundle(&["sh", "-c", "tty; echo on the console"]).set("/process/terminal", json!(true));
+    let id = scratch.id("socket");
+    let no_socket = scratch.oci(&["create", "--bundle"]).arg(bundle.path()).arg(&id).exits(1);
+    assert!(no_socket.stderr.contains("cannot allocate tty if runc will detach"), "{no_socket}");
+
+    let socket = scratch.path("console.sock");
+    let listener = UnixListener::bind(&socket).expect("listen");
+    let create = scratch.oci(&["create", "--console-socket"]).arg(&socket).arg("--bundle").arg(bundle.path()).arg(&id);
+    create.ok();
+    let (stream, _) = listener.accept().expect("accept");
+    let master = receive(&stream);
+    scratch.oci(&["start", &id]).ok();
+    let mut seen = String::new();
+    // EIO ends the output: the last holder of the other side is gone.
+    let _ = std::fs::File::from(master).read_to_string(&mut seen);
+    assert_eq!(seen, "/dev/pts/0\r\non the console\r\n");
+    std::fs::remove_file(&socket).expect("remove a socket");
+}
+
+fn receive(stream: &UnixStream) -> OwnedFd {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut name = [0; 256];
+    recvmsg(stream, &mut [IoSliceMut::new(&mut name)], &mut control, RecvFlags::CMSG_CLOEXEC).expect("receive");
+    let mut fds = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    fds.next().expect("a message with descriptors").next().expect("a descriptor")
+}
+
+#[test]
+fn a_foreground_run_is_a_terminal_session() {
+    let scratch = Scratch::new();
+    let bundle = scratch.bundle(&["sh"]).set("/process/terminal", json!(true));
+    let id = scratch.id("shell");
+    let mut shell = Pty::spawn(scratch.oci(&["run", "--bundle"]).arg(bundle.path()).arg(&id));
+    shell.expect("#");
+    let raw = tcgetattr(shell.terminal()).expect("ask for the terminal's modes");
+    assert!(!raw.local_modes.contains(LocalModes::ICANON), "the caller's terminal is in raw mode");
+    shell.send("tty; stty size\n");
+    shell.expect("/dev/pts/0");
+    shell.expect("24 80");
+    shell.resize(50, 120);
+    wait_until("the new size arrives", SOON, || {
+        shell.send("stty size; echo do''ne\n");
+        shell.expect("done").contains("50 120")
+    });
+    shell.send("sh -c 'echo be$((4))gin; exec sleep 1000'\n");
+    shell.expect("be4gin");
+    shell.send("\x03");
+    shell.send("echo still''here; exit 6\n");
+    shell.expect("stillhere");
+    assert_eq!(shell.wait().0, 6);
+}
+
+#[test]
+fn exec_with_a_terminal_restores_the_callers() {
+    let scratch = Scratch::new();
+    let bundle = scratch.bundle(&["sleep", "1000"]);
+    let id = scratch.id("tty");
+    scratch.oci(&["run", "-d", "--bundle"]).arg(bundle.path()).arg(&id).ok();
+    let mut exec = Pty::spawn(scratch.oci(&["exec", "-t", &id, "sh", "-c", "tty; read line; echo got $line; exit 3"]));
+    exec.expect("/dev/pts/0");
+    exec.send("words\n");
+    exec.expect("got words");
+    let (code, _) = exec.wait();
+    assert_eq!(code, 3);
+}
