@@ -8,7 +8,7 @@ use std::{
 
 use stockade_image::layer::{ConvertError, Limits, archive_directory, convert, convert_directory};
 
-use crate::oracle::{Tree, agreed, assert_same, by_kernel};
+use crate::oracle::{Tree, agreed, assert_same, by_kernel, fsck};
 
 /// What cannot be equal: inode numbers, and the link counts that file systems give directories.
 fn comparable(mut tree: Tree) -> Tree {
@@ -59,6 +59,31 @@ fn odd_files() {
     sparse.write_all_at(&[1; 100_000], (300 << 20) - 100_000).unwrap();
     File::create(path("all hole")).unwrap().set_len(123_456).unwrap();
     check(scratch.path());
+}
+
+/// What `fsck.erofs --extract` of version 1.5 preserves: no times, xattrs, links, nor setuid (its chown clears it).
+fn extracted(tree: Tree) -> Tree {
+    let mut tree = comparable(tree);
+    tree.retain(|_, facts| facts.mode & 0o170_000 != 0o140_000);
+    for facts in tree.values_mut() {
+        facts.mode &= 0o170_777;
+        (facts.mtime, facts.nlink) = ((0, 0), 0);
+        facts.xattrs.clear();
+    }
+    tree
+}
+
+#[test]
+fn fsck_extracts_the_same() {
+    let blob = tempfile::tempfile().unwrap();
+    convert_directory(Path::new("/etc"), &blob, &Limits::default()).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let target = scratch.path().join("extracted");
+    fsck(&blob, &[&format!("--extract={}", target.display()), "--preserve"]);
+    let mut tree = extracted(by_kernel(&target));
+    // The directory that it is told to make keeps its own mode.
+    tree.insert("".into(), extracted(agreed(&blob)).remove(Path::new("")).unwrap());
+    assert_same(&tree, &extracted(agreed(&blob)));
 }
 
 #[test]

@@ -4,5 +4,6 @@ mod directories;
 mod hostile;
 mod mkfs;
 mod oracle;
+mod overlay;
 mod tar;
 mod trees;

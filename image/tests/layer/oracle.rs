@@ -13,6 +13,7 @@ use std::{
     process::Command,
 };
 
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 use sha2::{Digest, Sha256};
 use stockade_erofs::{Image, Inode, Source, format::FileKind};
 use stockade_image::layer::{ConvertError, Converted, FileSource, Limits, convert};
@@ -64,7 +65,7 @@ pub fn agreed(blob: &File) -> Tree {
     fsck(blob, &[]);
     let ours = by_reader(FileSource(blob.try_clone().unwrap()));
     let mount = mount(blob);
-    let kernels = by_kernel(Path::new(&format!("/proc/self/fd/{}/", mount.as_raw_fd())));
+    let kernels = by_kernel(&root(&mount));
     assert_same(&ours, &kernels);
     ours
 }
@@ -84,15 +85,24 @@ pub fn fsck(blob: &File, options: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
 }
 
-/// A detached mount, gone with its descriptor.
-fn mount(blob: &File) -> OwnedFd {
-    use rustix::mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-    };
-    let context = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
-    fsconfig_set_string(&context, "source", format!("/proc/self/fd/{}", blob.as_raw_fd())).unwrap();
+/// A detached mount of an image, gone with its descriptor.
+pub fn mount(blob: &File) -> OwnedFd {
+    detached("erofs", &[("source", &format!("/proc/self/fd/{}", blob.as_raw_fd()))])
+}
+
+/// A detached, read-only mount.
+pub fn detached(file_system: &str, options: &[(&str, &str)]) -> OwnedFd {
+    let context = fsopen(file_system, FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+    for (key, value) in options {
+        fsconfig_set_string(&context, *key, *value).unwrap();
+    }
     fsconfig_create(&context).unwrap();
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY).unwrap()
+}
+
+/// A path to the root of a detached mount.
+pub fn root(mount: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/", mount.as_raw_fd()))
 }
 
 /// What the kernel shows below a directory.

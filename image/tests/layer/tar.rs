@@ -1,7 +1,7 @@
 //! Builds tars, also those that no tool would.
 
 /// A tar in the making.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Tar {
     bytes: Vec<u8>,
 }
