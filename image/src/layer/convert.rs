@@ -34,7 +34,7 @@ pub struct Converted {
 /// Reads `tar` to its true end and writes its content to `blob`, which must be empty, as an EROFS image. Nothing is
 /// synchronised to disk; on an error `blob` holds no valid image.
 pub fn convert(tar: impl Read, blob: impl Write + Seek, limits: &Limits) -> Result<Converted, ConvertError> {
-    let mut archive = Archive::new(Stream::new(tar, limits.unpacked_bytes_max));
+    let mut archive = Archive::new(Stream::new(tar, limits.unpacked_bytes_max).map_err(ConvertError::Thread)?);
     let mut layer = Layer::new(blob, limits)?;
     while let Some(entry) = archive.next()? {
         layer.apply(&entry, &mut archive)?;

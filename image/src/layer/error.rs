@@ -15,6 +15,9 @@ pub enum ConvertError {
         /// What failed.
         source: io::Error,
     },
+    /// The thread that hashes the tar could not start.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// The blob could not be written.
     #[error("cannot write the layer's image")]
     Write(#[from] WriteError),

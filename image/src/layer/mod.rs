@@ -13,6 +13,7 @@ mod apply;
 mod archive;
 mod convert;
 mod error;
+mod hash;
 mod limits;
 mod path;
 mod source;

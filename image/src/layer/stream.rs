@@ -1,10 +1,11 @@
 //! The tar stream: buffered, counted, hashed as it is read.
 
-use std::io::{ErrorKind, Read};
+use std::{
+    io::{self, ErrorKind, Read},
+    sync::Arc,
+};
 
-use sha2::{Digest, Sha256};
-
-use super::{ConvertError, TarError, to_u64};
+use super::{ConvertError, TarError, hash::Hasher, to_u64};
 
 const BUFFER_BYTES: usize = 1 << 20;
 pub(super) const BLOCK_BYTES: usize = 512;
@@ -12,19 +13,18 @@ pub(super) const BLOCK_BYTES: usize = 512;
 /// Every byte of the stream goes through here.
 pub(super) struct Stream<R> {
     inner: R,
-    hasher: Sha256,
-    buffer: Box<[u8]>,
-    /// What of the buffer is not consumed yet.
-    unread: std::ops::Range<usize>,
+    hasher: Hasher,
+    chunk: Arc<Vec<u8>>,
+    /// How much of the chunk is consumed.
+    consumed: usize,
     /// Bytes consumed.
     offset: u64,
     bytes_max: u64,
 }
 
 impl<R: Read> Stream<R> {
-    pub(super) fn new(inner: R, bytes_max: u64) -> Self {
-        let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
-        Self { inner, hasher: Sha256::new(), buffer, unread: 0..0, offset: 0, bytes_max }
+    pub(super) fn new(inner: R, bytes_max: u64) -> io::Result<Self> {
+        Ok(Self { inner, hasher: Hasher::start()?, chunk: Arc::default(), consumed: 0, offset: 0, bytes_max })
     }
 
     /// Bytes consumed so far.
@@ -98,40 +98,44 @@ impl<R: Read> Stream<R> {
     pub(super) fn finish(mut self) -> Result<([u8; 32], u64), ConvertError> {
         loop {
             match self.fill()?.len() {
-                0 => return Ok((self.hasher.finalize().into(), self.offset)),
+                0 => return Ok((self.hasher.finish(), self.offset)),
                 bytes => self.consume(bytes),
             }
         }
     }
 
     fn consume(&mut self, bytes: usize) {
-        self.unread.start += bytes;
+        self.consumed += bytes;
         self.offset += to_u64(bytes);
     }
 
     /// What is buffered; empty only at the end of the stream.
     fn fill(&mut self) -> Result<&[u8], ConvertError> {
-        if self.unread.is_empty() {
-            let bytes = self.refill()?;
-            self.unread = 0..bytes;
-            self.hasher.update(&self.buffer[..bytes]);
-            if self.offset + to_u64(bytes) > self.bytes_max {
+        if self.consumed == self.chunk.len() {
+            let mut buffer = self.hasher.buffer();
+            self.read_chunk(&mut buffer)?;
+            if self.offset + to_u64(buffer.len()) > self.bytes_max {
                 return Err(ConvertError::Limit { limit: "unpacked_bytes_max", max: self.bytes_max });
             }
+            self.chunk = self.hasher.update(buffer);
+            self.consumed = 0;
         }
-        Ok(&self.buffer[self.unread.clone()])
+        Ok(&self.chunk[self.consumed..])
     }
 
-    fn refill(&mut self) -> Result<usize, ConvertError> {
+    /// Fills the buffer as far as the stream goes.
+    fn read_chunk(&mut self, buffer: &mut Vec<u8>) -> Result<(), ConvertError> {
         let mut filled = 0;
-        while filled < self.buffer.len() {
-            match self.inner.read(&mut self.buffer[filled..]) {
+        buffer.resize(BUFFER_BYTES, 0);
+        while filled < BUFFER_BYTES {
+            match self.inner.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(bytes) => filled += bytes,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(source) => return Err(ConvertError::Read { offset: self.offset + to_u64(filled), source }),
             }
         }
-        Ok(filled)
+        buffer.truncate(filled);
+        Ok(())
     }
 }
