@@ -76,8 +76,11 @@ impl<R: Read> Stream<R> {
 
     /// Skips `count` bytes, fewer at the end of the stream.
     pub(super) fn skip_padding(&mut self, mut count: u64) -> Result<(), ConvertError> {
-        while count > 0 && !self.fill()?.is_empty() {
-            let now = self.unread.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        while count > 0 {
+            let now = self.fill()?.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+            if now == 0 {
+                break;
+            }
             self.consume(now);
             count -= to_u64(now);
         }

@@ -100,7 +100,7 @@ fn bombs() {
 #[test]
 fn damaged_tars() {
     let whole = Tar::default().file("x", &[1; 2000]).end();
-    for length in [100, 512, 1000, 2047, 2560 - 1] {
+    for length in [100, 512, 1000, 2047, 2511] {
         check_limited(&whole[..length], &Limits::default(), "cut short");
     }
     check(Tar::default().raw(&[1; 512]), "checksum is wrong");
