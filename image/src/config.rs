@@ -14,6 +14,9 @@ pub struct Config {
     /// Keep each layer as it was downloaded beside its converted form. `image save` needs it to reproduce digests; it costs
     /// the image's download size on disk (about 40 % on top of the converted layers).
     pub keep_compressed: bool,
+    /// Wait for the disk before an image counts as pulled. Without it a power cut may lose the images of the last half minute;
+    /// what it left is compared with its digest before its first use after the boot.
+    pub flush: bool,
     /// Attempts at a download that stalls or breaks before the pull fails. Each goes on from where the last one stopped.
     pub retries: u32,
     /// Seconds without a byte from a registry before a connection counts as stalled.
@@ -62,6 +65,7 @@ impl Default for Config {
         Self {
             parallel_downloads: 4,
             keep_compressed: true,
+            flush: false,
             retries: 5,
             stall_timeout_s: 30,
             registries: BTreeMap::new(),

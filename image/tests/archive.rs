@@ -71,6 +71,18 @@ fn compressed(image: &Image) -> Vec<Digest> {
 }
 
 #[test]
+fn a_damaged_blob_is_not_saved() {
+    let (scratch, name) = pulled();
+    let image = scratch.store.find(&format!("{name}:1")).unwrap();
+    let blob = scratch.store.dir().join("blobs/sha256").join(image.layers[1].compressed.hex());
+    let length = std::fs::metadata(&blob).unwrap().len();
+    std::fs::write(&blob, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    let error = scratch.store.save(&[format!("{name}:1")], &mut std::io::sink()).unwrap_err().to_string();
+    assert!(error.contains("has changed on disk"), "{error}");
+    assert!(!blob.exists());
+}
+
+#[test]
 fn skopeo_reads_what_we_save() {
     let (scratch, name) = pulled();
     let image = scratch.store.find(&format!("{name}:1")).unwrap();

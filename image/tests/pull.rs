@@ -154,6 +154,37 @@ fn a_pull_without_network_keeps_what_it_has_for_the_next() {
     assert_eq!(resumed.unwrap(), "bytes=50000-");
 }
 
+/// What a power cut may leave: records that say another boot, and bytes that never reached the disk.
+#[test]
+fn what_did_not_survive_a_boot_is_fetched_again() {
+    let server = honest(Content::of("1", &TestImage::small()));
+    let scratch = Scratch::new();
+    let image = scratch.pull(&name(&server)).unwrap();
+    let record = image.layers[0].blob.with_extension("json");
+    let age = || {
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        json["boot"] = "another".into();
+        std::fs::write(&record, json.to_string()).unwrap();
+    };
+    age();
+    scratch.store.lease(&image, "a").unwrap();
+    assert!(!std::fs::read_to_string(&record).unwrap().contains("boot"));
+    age();
+    std::fs::write(&image.layers[0].blob, vec![0; usize::try_from(image.layers[0].blob_bytes).unwrap()]).unwrap();
+    scratch.store.lease(&image, "a").unwrap_err();
+    scratch.pull(&name(&server)).unwrap();
+    scratch.store.lease(&image, "a").unwrap();
+    scratch.store.verify(&image).unwrap();
+    std::fs::write(&record, "").unwrap();
+    assert!(scratch.store.find(&name(&server)).unwrap_err().to_string().contains("is damaged"));
+    scratch.pull(&name(&server)).unwrap();
+    let partial = scratch.store.dir().join("partial").join(image.layers[0].compressed.hex());
+    scratch.store.remove(&name(&server), stockade_image::RemoveMode::Force).unwrap();
+    scratch.store.release("a").unwrap();
+    std::fs::write(&partial, [0; 20]).unwrap();
+    scratch.pull(&name(&server)).unwrap();
+}
+
 #[test]
 fn a_mirror_is_asked_first() {
     let image = TestImage::small();

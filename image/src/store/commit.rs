@@ -1,6 +1,7 @@
 //! The last step of every pull, load and import: protect, store, name.
 
 use std::fs;
+use std::path::Path;
 
 use super::Store;
 use super::disk::{self, HOLD, LockedFile, read_record};
@@ -33,7 +34,24 @@ impl Store {
 
     /// Whether a layer is converted, and kept as downloaded if it should be.
     pub(super) fn has_layer(&self, link: &LayerLink) -> Result<bool, IoError> {
-        Ok(self.layer_record(&link.diff_id)?.is_some() && (!self.config.keep_compressed || self.has_blob(link)))
+        Ok(self.has_sound_layer(&link.diff_id)? && (!self.config.keep_compressed || self.has_blob(link)))
+    }
+
+    /// Whether a converted layer is here. One that was written before the last boot is compared with its digest first, and
+    /// goes if it has not survived.
+    pub(super) fn has_sound_layer(&self, diff_id: &Digest) -> Result<bool, IoError> {
+        let Some(mut record) = self.layer_record(diff_id)? else { return Ok(false) };
+        if record.boot.as_ref().is_none_or(|boot| *boot == disk::boot_id()) {
+            return Ok(true);
+        }
+        let (path, blob) = (self.disk.layer_record(diff_id), self.disk.layer_blob(diff_id));
+        if hash_file(&blob)? == record.blob_digest {
+            record.boot = None;
+            return self.disk.write_record(&path, &record).map(|()| true);
+        }
+        tracing::warn!(%diff_id, "a layer did not survive the last shutdown");
+        disk::remove(&path)?;
+        Ok(false)
     }
 
     pub(super) fn has_blob(&self, link: &LayerLink) -> bool {
@@ -85,9 +103,7 @@ impl Store {
     /// Reads every blob of `image` and compares it with its digest.
     pub fn verify(&self, image: &Image) -> Result<(), FindError> {
         for layer in &image.layers {
-            let file = fs::File::open(&layer.blob).map_err(IoError::at("open", &layer.blob))?;
-            let found = super::ingest::hash_reader(file).map_err(IoError::at("read", &layer.blob))?;
-            if found != layer.blob_digest {
+            if hash_file(&layer.blob)? != layer.blob_digest {
                 let reason = format!("the blob of layer {} has changed on disk", layer.diff_id);
                 return Err(FindError::Damaged { id: image.id, reason });
             }
@@ -99,4 +115,9 @@ impl Store {
             false => Err(FindError::Damaged { id: image.id, reason: "its manifest is gone or changed".into() }),
         }
     }
+}
+
+fn hash_file(path: &Path) -> Result<Digest, IoError> {
+    let file = fs::File::open(path).map_err(IoError::at("open", path))?;
+    super::ingest::hash_reader(file).map_err(IoError::at("read", path))
 }

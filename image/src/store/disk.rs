@@ -14,8 +14,13 @@
 //! ```
 //!
 //! Lock order: `lock`, then a file in `partial/` or `tmp/` without waiting. A download waits for `partial/HEX` while it holds
-//! nothing else. Durability: a blob is flushed before its name appears and so is a record; directories are not, because losing
-//! the newest names in a power cut only means to pull again.
+//! nothing else.
+//!
+//! Durability: a store is a cache of what registries have, so by default nothing waits for the disk (measured here: flushing
+//! takes longer than pulling). What a power cut can do is made harmless instead: a damaged record counts as absent, a resumed
+//! download is hashed from its first byte, and a layer's record names the boot it was written in; in any later boot the layer
+//! is compared with its digest before its first use. `flush = true` in the configuration flushes each file before it gets its
+//! name, and then nothing is compared.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -40,6 +45,14 @@ const RECORD_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug, Clone)]
 pub struct Disk {
     dir: PathBuf,
+    flush: Flush,
+}
+
+/// Whether files reach the disk before they get their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    Lazy,
+    BeforeNaming,
 }
 
 /// The store's lock, given back on drop.
@@ -50,8 +63,8 @@ pub struct StoreLock {
 
 impl Disk {
     /// Makes what is missing of the layout.
-    pub fn open(dir: &Path) -> Result<Self, IoError> {
-        let disk = Self { dir: std::path::absolute(dir).map_err(IoError::at("resolve", dir))? };
+    pub fn open(dir: &Path, flush: Flush) -> Result<Self, IoError> {
+        let disk = Self { dir: std::path::absolute(dir).map_err(IoError::at("resolve", dir))?, flush };
         for part in ["", "blobs/sha256", "layers", "images", "references", "leases", "partial", "tmp"] {
             let path = disk.dir.join(part);
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
@@ -140,8 +153,30 @@ impl Disk {
         let temp = self.temp_file("")?;
         let mut file = temp.file();
         file.write_all(bytes).map_err(IoError::at("write", temp.path()))?;
-        temp.persist(path)
+        self.persist(temp, path)
     }
+
+    /// Gives a file its final name.
+    pub fn persist(&self, mut temp: LockedFile, to: &Path) -> Result<(), IoError> {
+        if self.flush == Flush::BeforeNaming {
+            temp.file.sync_data().map_err(IoError::at("flush", &temp.path))?;
+        }
+        fs::rename(&temp.path, to).map_err(IoError::at("rename to", to))?;
+        temp.remove_on_drop = false;
+        Ok(())
+    }
+
+    /// What a new layer record says about its boot: nothing if its blob is on the disk.
+    pub fn boot(&self) -> Option<String> {
+        (self.flush == Flush::Lazy).then(boot_id)
+    }
+}
+
+/// Changes with every boot. See `random(4)`.
+pub fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    // Without procfs every layer is compared whenever it is used.
+    id.map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 /// What a layer is filed under: a converter with other output has another version, and then layers are converted again.
@@ -244,14 +279,6 @@ impl LockedFile {
     /// Removes the file when the lock is given back.
     pub fn remove_on_drop(&mut self) {
         self.remove_on_drop = true;
-    }
-
-    /// Flushes the file to disk and gives it its final name.
-    pub fn persist(mut self, to: &Path) -> Result<(), IoError> {
-        self.file.sync_data().map_err(IoError::at("flush", &self.path))?;
-        fs::rename(&self.path, to).map_err(IoError::at("rename to", to))?;
-        self.remove_on_drop = false;
-        Ok(())
     }
 }
 

@@ -359,6 +359,9 @@ pub enum SaveError {
         /// The layer.
         layer: Digest,
     },
+    /// A blob is not what it was.
+    #[error("blob {0} has changed on disk and was removed; pull the image again, then save it")]
+    Damaged(Digest),
     /// The archive could not be written.
     #[error("cannot write the archive")]
     Write(#[source] io::Error),

@@ -44,6 +44,7 @@ pub struct Ingest {
     bytes_max: u64,
     hasher: Sha256,
     done: u64,
+    replayed: u64,
     converter: Option<Converter>,
     failed: Option<LayerError>,
 }
@@ -87,6 +88,7 @@ impl Ingest {
             bytes_max,
             hasher: Sha256::new(),
             done: 0,
+            replayed: 0,
             converter,
             failed: None,
         })
@@ -97,6 +99,24 @@ impl Ingest {
         self.done
     }
 
+    /// Bytes that an earlier attempt left behind.
+    pub fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    /// Whether the bytes so far have the digest that they should have in the end.
+    pub fn is_right(&self) -> bool {
+        let digest = Digest::finish(self.hasher.clone());
+        self.expected.digest.is_none_or(|expected| expected == digest)
+    }
+
+    /// Gives the file back, empty.
+    pub fn restart(self) -> Result<LockedFile, IoError> {
+        self.received.file().set_len(0).map_err(IoError::at("truncate", self.received.path()))?;
+        self.received.file().rewind().map_err(IoError::at("rewind", self.received.path()))?;
+        Ok(self.received)
+    }
+
     /// The next bytes that an earlier attempt left behind; `None` when all of them were taken.
     pub fn replay(&mut self) -> Result<Option<Bytes>, LayerError> {
         let mut chunk = Vec::with_capacity(READ_BYTES);
@@ -104,6 +124,7 @@ impl Ingest {
         read.map_err(IoError::at("read", self.received.path()))?;
         self.hasher.update(&chunk);
         self.done += chunk.len() as u64;
+        self.replayed = self.done;
         Ok((!chunk.is_empty()).then(|| chunk.into()))
     }
 
@@ -169,7 +190,6 @@ impl Ingest {
     fn check(&mut self) -> Result<(Digest, Option<(LockedFile, LayerRecord)>), LayerError> {
         let digest = self.check_received()?;
         self.failed.take().map_or(Ok(()), Err)?;
-        self.received.file().sync_data().map_err(IoError::at("flush", self.received.path()))?;
         let done = self.converter.take().map(Converter::finish).transpose().map_err(|error| error.of(&self.name()))?;
         Ok((digest, done.map(|done| self.check_converted(done)).transpose()?))
     }
@@ -195,6 +215,7 @@ impl Ingest {
             blob_digest: done.blob_digest,
             blob_bytes: done.blob_bytes,
             entries: done.converted.entries,
+            boot: self.disk.boot(),
         };
         Ok((done.blob, record))
     }
@@ -228,11 +249,11 @@ impl Verified {
     /// Gives the blobs their final names. The caller protects them by a hold.
     pub fn commit(self, config: &Config) -> Result<LayerLink, IoError> {
         if let Some((blob, record)) = self.converted {
-            blob.persist(&self.disk.layer_blob(&self.link.diff_id))?;
+            self.disk.persist(blob, &self.disk.layer_blob(&self.link.diff_id))?;
             self.disk.write_record(&self.disk.layer_record(&self.link.diff_id), &record)?;
         }
         if config.keep_compressed {
-            self.received.persist(&self.disk.blob(&self.link.digest))?;
+            self.disk.persist(self.received, &self.disk.blob(&self.link.digest))?;
         } else {
             self.received.discard();
         }
@@ -284,12 +305,7 @@ fn convert(compressed: ChannelReader, blob: LockedFile, limits: &layer::Limits) 
     let converted = layer::convert(tar, blob.file(), limits);
     let converted = converted.map_err(|source| LayerError::Convert { layer: String::new(), source })?;
     let blob_bytes = blob.len()?;
-    let blob_digest = std::thread::scope(|scope| {
-        // Write-back and hashing keep different parts of the machine busy. The flush is repeated, and its error seen, when the
-        // blob gets its name.
-        scope.spawn(|| blob.file().sync_data());
-        hash(&blob)
-    })?;
+    let blob_digest = hash(&blob)?;
     Ok(Done { blob, blob_digest, blob_bytes, converted })
 }
 

@@ -14,7 +14,7 @@ impl Store {
         check_holder(holder)?;
         let _lock = self.disk.lock_shared()?;
         for layer in &image.layers {
-            self.layer_record(&layer.diff_id)?.ok_or(LeaseError::Gone(image.id))?;
+            self.has_sound_layer(&layer.diff_id)?.then_some(()).ok_or(LeaseError::Gone(image.id))?;
         }
         let layers = image.layers.iter().map(|layer| layer.diff_id).collect();
         let record = LeaseRecord { holder: holder.into(), image: image.id, layers };

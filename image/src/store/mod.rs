@@ -21,7 +21,7 @@ pub use error::{
 };
 
 use crate::{Config, ConfigChange, Digest, Platform, Reference};
-use disk::Disk;
+use disk::{Disk, Flush};
 
 /// When a pull asks the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,7 +109,8 @@ pub struct Store {
 impl Store {
     /// Opens the store in `dir`; makes it if it is not there.
     pub fn open(dir: &Path, config: Config) -> Result<Self, OpenError> {
-        Ok(Self { disk: Disk::open(dir)?, config })
+        let flush = if config.flush { Flush::BeforeNaming } else { Flush::Lazy };
+        Ok(Self { disk: Disk::open(dir, flush)?, config })
     }
 
     /// The directory of the store.

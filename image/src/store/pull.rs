@@ -214,22 +214,36 @@ impl Pull<'_> {
             self.report(link, Phase::Exists);
             return Ok(());
         }
-        let store = self.store;
-        let conversion =
-            if store.layer_record(&link.diff_id)?.is_some() { Conversion::Skip } else { Conversion::Convert };
-        store.reuse_blob(link, &file)?;
-        let expected = Expected { digest: Some(link.digest), bytes: Some(link.bytes), diff_id: Some(link.diff_id) };
-        let ingest = Ingest::begin(&store.disk, &store.config, file, expected, conversion);
-        let mut ingest = ingest.map_err(|error| self.layer_error(error))?;
-        self.replay(link, &mut ingest).await?;
-        self.download(link, &mut ingest).await?;
+        self.store.reuse_blob(link, &file)?;
+        let ingest = self.ingest(link, file).await?;
         self.report(link, Phase::Converting);
-        let config = store.config.clone();
+        let config = self.store.config.clone();
         let finish = move || ingest.verify().and_then(|verified| Ok(verified.commit(&config)?));
         let finished = tokio::task::spawn_blocking(finish).await.unwrap_or(Err(LayerError::ConverterGone));
         finished.map_err(|error| self.layer_error(error))?;
         self.report(link, Phase::Done);
         Ok(())
+    }
+
+    /// All bytes of a layer. If they are wrong and some were here before, those may have suffered a power cut: from the start.
+    async fn ingest(&self, link: &LayerLink, file: LockedFile) -> Result<Ingest, PullError> {
+        let conversion = match self.store.layer_record(&link.diff_id)? {
+            Some(_) => Conversion::Skip,
+            None => Conversion::Convert,
+        };
+        let begin = |file| {
+            let expected = Expected { digest: Some(link.digest), bytes: Some(link.bytes), diff_id: Some(link.diff_id) };
+            let ingest = Ingest::begin(&self.store.disk, &self.store.config, file, expected, conversion);
+            ingest.map_err(|error| self.layer_error(error))
+        };
+        let mut ingest = begin(file)?;
+        self.replay(link, &mut ingest).await?;
+        self.download(link, &mut ingest).await?;
+        if ingest.replayed() > 0 && !ingest.is_right() {
+            ingest = begin(ingest.restart()?)?;
+            self.download(link, &mut ingest).await?;
+        }
+        Ok(ingest)
     }
 
     /// What an earlier attempt downloaded is hashed and converted like new bytes.

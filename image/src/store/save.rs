@@ -8,7 +8,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use super::Store;
+use super::disk;
 use super::error::{IoError, SaveError};
 use super::find::Found;
 use crate::archive::{DockerImage, NAME_ANNOTATION, TAG_ANNOTATION, blob_path};
@@ -51,10 +54,29 @@ impl Store {
         for (digest, bytes) in blobs {
             let path = self.disk.blob(digest);
             let file = File::open(&path).map_err(IoError::at("open", &path))?;
-            append(&mut archive, &blob_path(digest), *bytes, checked(file, *bytes, &path)?)
-                .map_err(SaveError::Write)?;
+            let mut content = Hashing { file: checked(file, *bytes, &path)?, hasher: Sha256::new() };
+            append(&mut archive, &blob_path(digest), *bytes, &mut content).map_err(SaveError::Write)?;
+            if Digest::finish(content.hasher) != *digest {
+                // The next pull fetches it again.
+                disk::remove(&path)?;
+                return Err(SaveError::Damaged(*digest));
+            }
         }
         archive.into_inner().and_then(Write::flush).map_err(SaveError::Write)
+    }
+}
+
+/// Hashes what is read.
+struct Hashing {
+    file: File,
+    hasher: Sha256,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
     }
 }
 
