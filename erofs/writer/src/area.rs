@@ -7,6 +7,8 @@ use stockade_erofs::format::{BLOCK_BITS, BLOCK_BYTES};
 use crate::{WriteError, to_u64};
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// Fewer zeros than this are cheaper to write than to seek over.
+const HOLE_BYTES: u64 = 1 << 16;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 static ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
 
@@ -48,7 +50,7 @@ impl<W: Write + Seek> Area<W> {
     }
 
     pub(crate) fn zeros(&mut self, mut count: u64) -> Result<(), WriteError> {
-        if count > to_u64(BUFFER_BYTES) {
+        if count >= HOLE_BYTES {
             self.flush()?;
             self.flushed = self.flushed.checked_add(count).ok_or(WriteError::TooManyBlocks)?;
             self.out.seek(SeekFrom::Start(self.flushed))?;

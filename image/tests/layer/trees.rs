@@ -49,6 +49,7 @@ fn the_diff_id_covers_the_stream_to_its_end() {
     check(&Tar::default().file("a", b"x").end());
     check(&[Tar::default().file("a", b"x").end(), b"trailing bytes".repeat(100_000)].concat());
     check(&Tar::default().dir("no end at all").cut());
+    check(&Tar::default().file("ends within its padding", b"x").cut()[..512 + 1]);
     check(&[]);
 }
 
@@ -61,6 +62,7 @@ fn times_names_and_numbers_of_pax() {
         .file("short", b"pax")
         .pax(&[("linkpath", "t".repeat(4000).as_bytes()), ("hdrcharset", b"BINARY"), ("comment", b"a=b")])
         .symlink("link", "x")
+        .pax(&[("path", b"replaced by the next"), ("uid", b"7")])
         .pax(&[("path", b"bytes \xff\xfe")])
         .file("x", b"")
         .with_data(Header::new(b'L', "././@LongLink"), &[long.as_bytes(), b".gnu\0"].concat()[80..])
@@ -78,6 +80,8 @@ fn times_names_and_numbers_of_pax() {
     assert_eq!(file.nlink, 1 + 1);
     assert_eq!(at(&tree, "link").target.as_deref(), Some("t".repeat(4000).as_bytes()));
     assert_eq!(at(&tree, "link").mtime, (5, 500_000_000), "the global header holds");
+    let bytes = tree.iter().find(|(path, _)| path.as_os_str().as_encoded_bytes() == b"bytes \xff\xfe").unwrap().1;
+    assert_eq!(bytes.uid, 0, "of two pax headers the last holds");
     assert_eq!(at(&tree, "prefix/tail").content, hash(b"ustar prefix"));
     assert_eq!(at(&tree, "base256").uid, 0x1234_5678);
 }

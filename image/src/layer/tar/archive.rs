@@ -77,7 +77,11 @@ impl<R: Read> Archive<R> {
         while let Some(header) = self.header()? {
             let size = header.size().map_err(|error| self.stream.malformed(error))?;
             match header.kind {
-                b'x' | b'X' => self.pax(size, |_, records| extensions.pax.parse(records))?,
+                // As in Go, a second one replaces the first: together they could fill the memory.
+                b'x' | b'X' => self.pax(size, |global, records| {
+                    extensions.pax = global.clone();
+                    extensions.pax.parse(records)
+                })?,
                 b'g' => self.pax(size, set_global)?,
                 b'L' => extensions.long_path = Some(self.long_name(size)?),
                 b'K' => extensions.long_link = Some(self.long_name(size)?),
