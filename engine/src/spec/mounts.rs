@@ -73,12 +73,16 @@ fn from_record(record: &MountRecord) -> Result<Mount, SpecError> {
         MountKind::Tmpfs => ("tmpfs", Path::new("tmpfs")),
         MountKind::Bind | MountKind::Volume { .. } => ("bind", record.source.as_path()),
     };
-    let mount = MountBuilder::default()
-        .destination(record.target.clone())
-        .typ(kind)
-        .source(source)
-        .options(record.options.clone());
+    let mut options = record.options.clone();
+    options.extend(fills_from_image(record).then(|| "tmpcopyup".to_owned()));
+    let mount = MountBuilder::default().destination(record.target.clone()).typ(kind).source(source).options(options);
     Ok(mount.build()?)
+}
+
+/// Whether a volume is to begin with what the image has at its place: one that is empty and can be written to.
+fn fills_from_image(record: &MountRecord) -> bool {
+    let is_empty = || std::fs::read_dir(&record.source).is_ok_and(|mut entries| entries.next().is_none());
+    record.copy_up && !record.read_only && is_empty()
 }
 
 /// A bind mount.

@@ -59,8 +59,10 @@ pub(super) fn failed(engine: &Engine, container: &Container, lock: &ContainerLoc
         tracing::error!(%error, "cannot undo a failed start");
     }
     let before = container.run_state().unwrap_or_default();
-    let status = if before.finished_at.is_empty() { Status::Created } else { Status::Exited };
-    let state = RunState { status, pid: 0, exit_code: code.into(), error: text.clone(), ..before };
+    let first = before.finished_at.is_empty();
+    let status = if first { Status::Created } else { Status::Exited };
+    let started_at = if first { String::new() } else { before.started_at };
+    let state = RunState { status, pid: 0, started_at, exit_code: code.into(), error: text.clone(), ..before };
     let _ = container.write_run_state(&state);
     if record.options.auto_remove {
         let _ = engine.dispose(container, &record, lock);

@@ -1,4 +1,4 @@
-//! `tmpcopyup`: a tmpfs that starts with what it covers.
+//! `tmpcopyup`: a tmpfs, or a bind mount of a new volume, that starts with what it covers.
 
 use std::fs::File;
 use std::io;
@@ -17,6 +17,12 @@ const DEPTH_MAX: u32 = 256;
 /// Copies directories, files and links with owner, mode and times. Other kinds of files are left out, as in runc.
 pub(crate) fn copy(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
     copy_dir(&openat(from, ".", READ_DIR, Mode::empty())?, &openat(to, ".", READ_DIR, Mode::empty())?, DEPTH_MAX)
+}
+
+/// As [`copy`], and the directory's own owner, mode and times.
+pub(crate) fn copy_all(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    copy(&from, &to)?;
+    copy_attributes(&fstat(from)?, openat(to, ".", READ_DIR, Mode::empty())?)
 }
 
 const READ_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -115,6 +115,9 @@ impl<'a> Prepared<'a> {
             FileType::Directory => root.make_dir(self.destination())?,
             _ => root.make_file(self.destination())?,
         };
+        if self.options.copy_up && file_type(&tree)? == FileType::Directory {
+            copy_up::copy_all(&target, &tree).at("copy the directory below into the volume")?;
+        }
         self.attach_checked(root, tree, target)
     }
 
