@@ -1,0 +1,127 @@
+//! Ways out of a container through files of the kernel: procfs, cgroups, devices, keys.
+//!
+//! Every attack also runs where it must succeed, so that a test whose attack is broken fails.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use stockade_tests::{Bundle, Output, Scratch};
+
+/// Runs the bundle's script to its end.
+fn run(scratch: &Scratch, name: &str, bundle: &Bundle) -> Output {
+    let path = bundle.path().to_str().expect("a UTF-8 path");
+    scratch.oci(&["run", "--bundle", path, &scratch.id(name)]).run()
+}
+
+fn shell(scratch: &Scratch, script: &str) -> Bundle {
+    scratch.bundle(&["sh", "-c", script])
+}
+
+/// The script prints `out` once per way out that it found.
+#[track_caller]
+fn check_contained(scratch: &Scratch, bundle: &Bundle) {
+    let output = run(scratch, "attack", bundle);
+    assert!(output.code == 0 && !output.stdout.contains("out"), "{output}");
+}
+
+#[track_caller]
+fn check_escapes(scratch: &Scratch, bundle: &Bundle) {
+    let output = run(scratch, "control", bundle);
+    assert!(output.stdout.contains("out"), "the attack does not work where nothing hinders it\n{output}");
+}
+
+/// CVE-2022-0492 and the escapes by core_pattern, sysrq, uevent_helper and the like: files by which the kernel is made
+/// to run a program of the attacker's, or to stop. What is written is what is there already, or harmless.
+#[test]
+fn kernel_wide_settings_are_out_of_reach() {
+    let script = r#"
+        for file in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/kernel/hostname \
+            /proc/sys/vm/overcommit_memory /proc/irq/default_smp_affinity /sys/kernel/uevent_helper; do
+            old=$(cat $file 2>/dev/null) && (echo "$old" > $file) 2>/dev/null && echo "out by $file"
+        done
+        (echo h > /proc/sysrq-trigger) 2>/dev/null && echo "out by sysrq"
+        true
+    "#;
+    let scratch = Scratch::new();
+    check_contained(&scratch, &shell(&scratch, script));
+    check_escapes(&scratch, &shell(&scratch, script).set("/linux/readonlyPaths", json!([])));
+}
+
+/// CVE-2022-0492: release_agent; CVE-2023-25809: cgroup files writable where only reading was meant.
+#[test]
+fn cgroup_files_are_read_only() {
+    let script = r#"
+        for dir in /sys/fs/cgroup /sys/fs/cgroup/*; do
+            for file in release_agent notify_on_release pids.max cgroup.clone_children; do
+                old=$(cat $dir/$file 2>/dev/null) && (echo "$old" > $dir/$file) 2>/dev/null && echo "out by $dir/$file"
+            done
+            mkdir $dir/inner 2>/dev/null && rmdir $dir/inner && echo "out by mkdir in $dir"
+        done
+        mkdir /tmp/c && mount -t cgroup -o pids cgroup /tmp/c 2>/dev/null && echo "out by mount"
+        unshare -Urm mount -t cgroup -o pids cgroup /tmp/c 2>/dev/null && echo "out by user namespace"
+        true
+    "#;
+    let scratch = Scratch::new();
+    check_contained(&scratch, &shell(&scratch, script));
+    let writable = shell(&scratch, script).edit(|config| {
+        let mounts = config["mounts"].as_array_mut().expect("mounts is an array");
+        let cgroup = mounts.iter_mut().find(|mount| mount["type"] == "cgroup").expect("a cgroup mount");
+        cgroup["options"] = json!(["nosuid", "noexec", "nodev"]);
+    });
+    check_escapes(&scratch, &writable);
+}
+
+/// Root in a container may make device nodes, as Docker's default has it, but not open them.
+#[test]
+fn nodes_of_host_devices_cannot_be_opened() {
+    let script = "mknod /disk c 10 229 && (: < /disk) 2>/dev/null && echo 'out by the device'; true";
+    let scratch = Scratch::new();
+    let capable = |bundle: Bundle| {
+        bundle.edit(|config| {
+            for set in ["bounding", "effective", "permitted"] {
+                push(&mut config["process"]["capabilities"][set], json!("CAP_MKNOD"));
+            }
+        })
+    };
+    check_contained(&scratch, &capable(shell(&scratch, script)));
+    let allowed = json!({"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"});
+    let bundle = capable(shell(&scratch, script));
+    check_escapes(&scratch, &bundle.edit(|config| push(&mut config["linux"]["resources"]["devices"], allowed)));
+}
+
+fn push(array: &mut Value, value: Value) {
+    array.as_array_mut().expect("an array").push(value);
+}
+
+/// Keys of the caller's session, Kerberos tickets among them, are not the container's (`--no-new-keyring` shares them).
+#[test]
+fn the_session_keyring_is_the_containers_own() {
+    let scratch = Scratch::new();
+    let bundle = || shell(&scratch, "cat /proc/keys").set("/linux/maskedPaths", json!([]));
+    let keys = |name: &str, flags: &[&str]| {
+        let bundle = bundle();
+        let path = bundle.path().to_str().expect("a UTF-8 path");
+        let id = scratch.id(name);
+        let own = format!("_ses.{id}");
+        let output = scratch.oci(&[&["run", "--bundle", path], flags, &[id.as_str()]].concat()).ok();
+        output.stdout.contains(&own)
+    };
+    assert!(keys("own", &[]));
+    assert!(!keys("shared", &["--no-new-keyring"]));
+}
+
+/// What the kernel tells about the host is hidden: masked paths are empty, and stay so for a root without CAP_SYS_ADMIN.
+#[test]
+fn masked_paths_cannot_be_uncovered() {
+    let script = r#"
+        umount /proc/kcore 2>/dev/null && echo out
+        mkdir /tmp/p && mount -t proc proc /tmp/p 2>/dev/null && echo out
+        [ -s /proc/timer_list ] || [ -n "$(cat /proc/timer_list 2>/dev/null)" ] && echo out
+        [ -n "$(ls /sys/firmware)" ] && echo out
+        true
+    "#;
+    let scratch = Scratch::new();
+    check_contained(&scratch, &shell(&scratch, script));
+    check_escapes(&scratch, &shell(&scratch, script).set("/linux/maskedPaths", json!([])));
+    assert!(fs::metadata("/proc/timer_list").is_ok(), "the host itself must have the file");
+}

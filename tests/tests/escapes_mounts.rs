@@ -1,0 +1,204 @@
+//! Ways out of a container while its root file system is put together: links where the runtime expects directories.
+//!
+//! The attacker owns the image and the volumes. Every test shows that its attack works on a naive caller, or by a
+//! control that lacks the protection.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde_json::{Value, json};
+use stockade_tests::{Bundle, Cmd, Output, Pty, Scratch};
+
+fn run(scratch: &Scratch, name: &str, bundle: &Bundle) -> Output {
+    let path = bundle.path().to_str().expect("a UTF-8 path");
+    scratch.oci(&["run", "--bundle", path, &scratch.id(name)]).run()
+}
+
+fn bind(source: &Path, destination: &str) -> Value {
+    json!({"type": "bind", "source": source, "destination": destination, "options": ["rbind"]})
+}
+
+fn directory(path: PathBuf) -> PathBuf {
+    fs::create_dir_all(&path).expect("make a directory");
+    path
+}
+
+/// The runtime must neither list nor make anything in a directory of the host's.
+#[track_caller]
+fn assert_empty(dir: &Path) {
+    let names: Vec<_> = fs::read_dir(dir).expect("list a directory").map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.is_empty(), "the runtime wrote to the host: {names:?}");
+}
+
+/// A link in the image at the target of a mount: its missing parts would be made on the host.
+#[test]
+fn mount_targets_stay_inside_the_root() {
+    let scratch = Scratch::new();
+    let host = directory(scratch.path("host"));
+    for (name, target) in [("absolute", host.clone()), ("relative", Path::new("../../../../../../..").join(&host))] {
+        let bundle = scratch.bundle(&["sh", "-c", "echo ran"]);
+        symlink(&target, bundle.rootfs().join("link")).unwrap();
+        let volume = directory(scratch.path("volume"));
+        let bundle = bundle.mount(bind(&volume, "/link/sub/deep"));
+        run(&scratch, name, &bundle);
+        assert_empty(&host);
+        // What a naive caller would do.
+        fs::create_dir_all(bundle.rootfs().join("link/naive")).ok();
+        if name == "absolute" {
+            fs::remove_dir(host.join("naive")).expect("the attack reaches the host where nothing hinders it");
+        }
+    }
+}
+
+/// CVE-2021-30465: a volume shared with a running container, in which a directory and a link to the host change
+/// places while the runtime mounts below them.
+#[test]
+fn cve_2021_30465_exchanging_a_target_with_a_link() {
+    let scratch = Scratch::new();
+    let (host, volume) = (directory(scratch.path("host")), directory(scratch.path("volume")));
+    directory(volume.join("dir"));
+    symlink(&host, volume.join("link")).unwrap();
+    let (stop, exchanges) = (AtomicBool::new(false), || {
+        renameat_with(CWD, volume.join("dir"), CWD, volume.join("link"), RenameFlags::EXCHANGE).unwrap();
+    });
+    let mut escaped_naively = false;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                exchanges();
+            }
+        });
+        for round in 0..25 {
+            let bundle = scratch
+                .bundle(&["true"])
+                .mount(bind(&volume, "/volume"))
+                .mount(json!({"type": "tmpfs", "source": "tmpfs", "destination": format!("/volume/dir/{round}/deep")}));
+            run(&scratch, &format!("round-{round}"), &bundle);
+        }
+        let made = fs::read_dir(&host).unwrap().count();
+        // The same race against mkdir -p, until it loses.
+        for round in 0..100_000 {
+            fs::create_dir_all(volume.join(format!("dir/naive-{round}"))).ok();
+            escaped_naively = host.join(format!("naive-{round}")).exists();
+            if escaped_naively {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(made, 0, "the runtime made directories on the host");
+    });
+    assert!(escaped_naively, "the race works against a naive caller");
+}
+
+/// CVE-2019-16884 and CVE-2025-52881: a volume over /proc, or over a part of it, would take the writes by which the
+/// runtime sets labels and sysctls.
+#[test]
+fn cve_2019_16884_volumes_over_proc_are_refused() {
+    let scratch = Scratch::new();
+    let fake = directory(scratch.path("fake"));
+    for file in ["self/attr/exec", "sys/kernel/domainname", "kernel/domainname", "attr/exec", "exec"] {
+        directory(fake.join(file).parent().unwrap().to_owned());
+        fs::write(fake.join(file), "untouched").unwrap();
+    }
+    for (name, destination) in
+        [("proc", "/proc"), ("self", "/proc/self"), ("sys", "/proc/sys"), ("attr", "/proc/1/attr")]
+    {
+        let bundle = scratch.bundle(&["cat", "/proc/sys/kernel/domainname"]).mount(bind(&fake, destination));
+        let bundle = bundle.set("/linux/sysctl", json!({"kernel.domainname": "written"}));
+        let output = run(&scratch, name, &bundle);
+        assert!(output.code != 0 || output.out() == "written", "{destination}: {output}");
+        for file in ["sys/kernel/domainname", "kernel/domainname", "self/attr/exec", "attr/exec"] {
+            assert_eq!(fs::read_to_string(fake.join(file)).unwrap(), "untouched", "{destination}: {file}");
+        }
+        if destination == "/proc" {
+            assert!(output.code != 0, "a volume over all of /proc must be refused\n{output}");
+        }
+    }
+    let plain = scratch.bundle(&["cat", "/proc/sys/kernel/domainname"]);
+    let plain = plain.set("/linux/sysctl", json!({"kernel.domainname": "written"}));
+    assert_eq!(run(&scratch, "control", &plain).out(), "written");
+}
+
+/// CVE-2019-19921 and CVE-2023-27561: /proc is a link in the image, or leads through a volume's link; what is masked
+/// at /proc would be masked elsewhere, while the real files stay in the open.
+#[test]
+fn cve_2023_27561_a_link_at_proc_does_not_unmask() {
+    let scratch = Scratch::new();
+    let script = "for d in /proc /elsewhere /elsewhere/proc; do (echo x > $d/sys/kernel/hostname) 2>/dev/null && echo out; done; true";
+    for (name, target) in [("inside", "/elsewhere"), ("dots", "../elsewhere"), ("self", "proc")] {
+        let bundle = scratch.bundle(&["sh", "-c", script]);
+        let proc = bundle.rootfs().join("proc");
+        fs::remove_dir(&proc).unwrap();
+        directory(bundle.rootfs().join("elsewhere/proc"));
+        symlink(target, &proc).unwrap();
+        let output = run(&scratch, name, &bundle);
+        assert!(!output.stdout.contains("out"), "{target}: {output}");
+    }
+    let bare = scratch.bundle(&["sh", "-c", script]).set("/linux/readonlyPaths", json!([]));
+    assert!(run(&scratch, "control", &bare).stdout.contains("out"));
+}
+
+/// CVE-2025-31133: what is masked is covered by /dev/null, which the attacker has replaced by a link: the link's
+/// target would appear there instead, and writable.
+#[test]
+fn cve_2025_31133_masks_do_not_follow_a_false_dev_null() {
+    let scratch = Scratch::new();
+    let script = "cat /covered; echo changed > /covered; true";
+    let bundle = |masked: bool| {
+        let bundle = scratch.bundle(&["sh", "-c", script]);
+        fs::write(bundle.rootfs().join("target"), "exposed").unwrap();
+        fs::write(bundle.rootfs().join("covered"), "secret").unwrap();
+        let dev = directory(bundle.path().join("dev"));
+        for name in ["pts", "shm", "mqueue"] {
+            directory(dev.join(name));
+        }
+        symlink("/target", dev.join("null")).unwrap();
+        let covered = if masked { json!(["/covered"]) } else { json!([]) };
+        bundle.set("/linux/maskedPaths", covered).edit(|config| {
+            let mounts = config["mounts"].as_array_mut().unwrap();
+            let at = mounts.iter().position(|mount| mount["destination"] == "/dev").unwrap();
+            mounts[at] = bind(&dev, "/dev");
+        })
+    };
+    let attacked = bundle(true);
+    let output = run(&scratch, "attack", &attacked);
+    assert!(!output.stdout.contains("exposed") && !output.stdout.contains("secret"), "{output}");
+    assert_eq!(fs::read_to_string(attacked.rootfs().join("target")).unwrap(), "exposed");
+    assert!(run(&scratch, "control", &bundle(false)).stdout.contains("secret"));
+}
+
+/// CVE-2025-52565: the container's terminal is bound to /dev/console, which the attacker has replaced by a link: the
+/// terminal would cover another file, /proc/sys/kernel/core_pattern for one.
+#[test]
+fn cve_2025_52565_the_console_does_not_follow_a_link() {
+    let scratch = Scratch::new();
+    let attack = |name: &str, link: bool| {
+        let bundle = scratch.bundle(&["sh", "-c", "echo begin; cat /proc/self/mountinfo; echo end"]);
+        fs::write(bundle.rootfs().join("target"), "").unwrap();
+        let dev = directory(bundle.path().join("dev"));
+        for name in ["pts", "shm", "mqueue"] {
+            directory(dev.join(name));
+        }
+        for (node, minor) in [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)] {
+            Cmd::new("mknod").arg(dev.join(node)).args(["c", "1", &minor.to_string()]).ok();
+        }
+        if link {
+            symlink("/target", dev.join("console")).unwrap();
+        }
+        let bundle = bundle.set("/process/terminal", json!(true)).edit(|config| {
+            let mounts = config["mounts"].as_array_mut().unwrap();
+            let at = mounts.iter().position(|mount| mount["destination"] == "/dev").unwrap();
+            mounts[at] = bind(&dev, "/dev");
+        });
+        let path = bundle.path().to_str().unwrap().to_owned();
+        Pty::spawn(scratch.oci(&["run", "--bundle", &path, &scratch.id(name)])).wait().1
+    };
+    let seen = attack("attack", true);
+    assert!(!seen.contains(" /target "), "{seen}");
+    let seen = attack("control", false);
+    assert!(seen.contains(" /dev/console "), "{seen}");
+}

