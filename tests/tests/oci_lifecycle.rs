@@ -91,8 +91,8 @@ fn run_gives_the_output_and_the_status() {
     check("(sleep 1000 &) ; echo orphaned", 0, "orphaned");
 
     let absent = Subject::new(&scratch, "absent", &["no-such-program"]);
-    let error = "run failed: unable to start container process: exec: \\\"no-such-program\\\": executable file not found in $PATH";
-    expect(&absent.make(&["run"]), 1, error);
+    let error = "exec: \\\"no-such-program\\\": executable file not found in $PATH";
+    expect(&absent.make(&["run"]), 1, &format!("run failed: unable to start container process: {error}"));
     expect(&absent.make(&["create"]), 1, "executable file not found in $PATH");
     let absent = Subject::new(&scratch, "absent", &["/no/program"]);
     expect(&absent.make(&["run"]), 1, "stat /no/program: no such file or directory");

@@ -1,8 +1,8 @@
 //! From the command lines that runc accepts to ones that clap accepts.
 //!
-//! runc's parser is Go's `flag`: one dash or two before any name (`-no-subreaper`), the next word is a flag's value even
-//! when it begins with a dash (`update -r -`), and switches take a value (`--tty=false`). Options may follow the id,
-//! except for `exec` and `ps`, where everything after the id is passed on.
+//! runc's parser is Go's `flag`: one dash or two before any name (`-no-subreaper`), the next word is a flag's value
+//! even when it begins with a dash (`update -r -`), and switches take a value (`--tty=false`). Options may follow the
+//! id, except for `exec` and `ps`, where everything after the id is passed on.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

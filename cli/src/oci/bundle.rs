@@ -1,8 +1,8 @@
 //! A bundle's config.json, and the process to run from it.
 
 use std::env;
-use std::fs::File;
-use std::io::BufReader;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
@@ -31,7 +31,7 @@ impl Bundle {
 pub fn load_spec(dir: &Path) -> Result<Spec> {
     let path = dir.join("config.json");
     let spec: Spec = match read_json(&path) {
-        Err(Error::Os { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+        Err(Error::Os { source, .. }) if source.kind() == ErrorKind::NotFound => {
             return Err(Error::Other(format!("JSON specification file {} not found", path.display())));
         }
         other => other?,
@@ -56,8 +56,8 @@ pub fn check_process(process: &Process) -> Result<()> {
 
 /// Reads a JSON file; the error names it.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let file = File::open(path).map_err(|e| Error::os(format!("open {}", path.display()), e))?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|e| invalid(&format!("{}: {e}", path.display())))
+    let bytes = fs::read(path).map_err(|e| Error::os(format!("open {}", path.display()), e))?;
+    serde_json::from_slice(&bytes).map_err(|e| invalid(&format!("{}: {e}", path.display())))
 }
 
 /// How many descriptors systemd passed to this very process (sd_listen_fds(3)).

@@ -15,7 +15,7 @@ use super::grammar::{Global, LogFormat};
 pub const STDERR: &str = "/dev/stderr";
 
 /// Where and how to log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Log {
     file: Option<PathBuf>,
     format: LogFormat,
@@ -28,6 +28,8 @@ pub struct Log {
 pub enum Level {
     /// For `--debug`.
     Debug,
+    /// Something went otherwise than it should, and the verb went on.
+    Warning,
     /// The verb failed.
     Error,
 }
@@ -61,8 +63,13 @@ impl Log {
         }
     }
 
+    /// Whether `--debug` was given.
+    pub fn is_debug(&self) -> bool {
+        self.debug
+    }
+
     /// A log that cannot be written must not fail the verb.
-    fn write(&self, level: Level, message: &str) {
+    pub fn write(&self, level: Level, message: &str) {
         let line = self.line(level, message, &now());
         let _ = match &self.file {
             Some(file) => append(file, &line),
@@ -75,6 +82,7 @@ impl Log {
             LogFormat::Text => {
                 let level = match level {
                     Level::Debug => "debug",
+                    Level::Warning => "warning",
                     Level::Error => "error",
                 };
                 format!("time={time:?} level={level} msg={msg:?}\n")

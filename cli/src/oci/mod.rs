@@ -21,6 +21,7 @@ mod parse;
 mod query;
 mod signals;
 mod spec;
+mod trace;
 mod update;
 
 use std::env;
@@ -77,6 +78,7 @@ fn usage_error(error: &clap::Error) -> i32 {
 
 fn dispatch(cli: Cli) -> i32 {
     let context = Context { log: Log::new(&cli.global), global: cli.global };
+    trace::install(context.log.clone());
     let failure = Failure::of(&cli.verb);
     run(&context, cli.verb).unwrap_or_else(|error| {
         context.log.error(&format!("{}{}", failure.prefix, text(&error)));
