@@ -59,10 +59,10 @@ pub(crate) fn build(engine: &Engine, container: &Container, record: &Record) -> 
         .linux(linux::build(&context)?)
         .annotations(record.options.annotations.clone().into_iter().collect::<std::collections::HashMap<_, _>>())
         .build()?;
-    if record.options.uts != NamespaceMode::Host {
-        spec.set_hostname(Some(record.hostname().to_owned()));
-        spec.set_domainname(record.options.domainname.clone());
-    }
+    // The builder has a default, which only a namespace of the container's own can take.
+    let owned = record.options.uts != NamespaceMode::Host;
+    spec.set_hostname(owned.then(|| record.hostname().to_owned()));
+    spec.set_domainname(record.options.domainname.clone().filter(|_| owned));
     Ok(spec)
 }
 

@@ -38,17 +38,10 @@ fn system(context: &Context<'_>) -> Result<Vec<Mount>, SpecError> {
         )?,
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access])?,
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", access])?,
-        message_queues(context)?,
+        // Shows the queues of the IPC namespace that the container is in, whosever it is.
+        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
         shared_memory(context)?,
     ])
-}
-
-/// /dev/mqueue: the IPC namespace's.
-fn message_queues(context: &Context<'_>) -> Result<Mount, SpecError> {
-    match context.record.options.ipc {
-        NamespaceMode::Host => bind(Path::new("/dev/mqueue"), "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]),
-        _ => mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-    }
 }
 
 /// /dev/shm: that of whom the IPC namespace is shared with.

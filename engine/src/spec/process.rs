@@ -20,7 +20,7 @@ pub(super) fn init(record: &Record) -> Result<Process, SpecError> {
         .env(environment::init(record))
         .cwd(working_directory(record)?)
         .capabilities(capabilities::init(record)?)
-        .rlimits(options.ulimits.iter().map(rlimit).collect::<Result<Vec<_>, _>>()?)
+        .rlimits(rlimits(&options.ulimits)?)
         .no_new_privileges(options.security.no_new_privileges)
         .build()?;
     process.set_oom_score_adj(options.oom_score_adj);
@@ -69,6 +69,12 @@ fn absolute(directory: &str) -> Result<PathBuf, InvalidOption> {
         return Ok(directory.into());
     }
     Err(InvalidOption(format!("the working directory '{directory}' is invalid, it needs to be an absolute path")))
+}
+
+/// The last limit of each name, as setrlimit(2) has it.
+fn rlimits(ulimits: &[Ulimit]) -> Result<Vec<PosixRlimit>, SpecError> {
+    let last = |(n, limit): &(usize, &Ulimit)| !ulimits[n + 1..].iter().any(|later| later.name == limit.name);
+    ulimits.iter().enumerate().filter(last).map(|(_, limit)| rlimit(limit)).collect()
 }
 
 /// One limit of setrlimit(2).
