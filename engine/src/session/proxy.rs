@@ -8,10 +8,11 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 use super::detach::Scanner;
-use super::signals::Signals;
+use super::signals::{CallerTerminal, Signals, end_by};
 use super::terminal::{RawMode, own_window};
 use super::{DetachKeys, Outcome, Session, SessionError, SignalProxy, Target};
 use crate::logs::LogStream;
+use crate::options::Signal;
 use crate::supervise::protocol::{DATA_BYTES_MAX, MESSAGE_BYTES_MAX, Reply, Request, Role, receive, try_send};
 
 /// Runs a session to its end.
@@ -19,17 +20,33 @@ pub(super) fn run(session: &Session<'_>, keys: &DetachKeys, proxy: SignalProxy) 
     let reads_input = session.role == Role::InputOutput;
     // Docker does not send signals on to an exec'd process.
     let proxy = if session.target == Target::Init { proxy } else { SignalProxy::Off };
-    let signals = Signals::watch(proxy).map_err(failed("watch signals"))?;
     let keys = if session.tty { keys.bytes() } else { &[] };
-    let mut pump = Proxy { session, scanner: Scanner::new(keys), pending: VecDeque::new(), input_open: reads_input };
-    let _raw = if session.tty && reads_input { RawMode::enter() } else { None };
+    let mut pump =
+        Proxy { session, proxy, scanner: Scanner::new(keys), pending: VecDeque::new(), input_open: reads_input };
+    let raw = if session.tty && reads_input { RawMode::enter() } else { None };
+    let terminal = if raw.is_some() { CallerTerminal::Raw } else { CallerTerminal::Untouched };
+    let signals = Signals::watch(proxy, terminal).map_err(failed("watch signals"))?;
     let mut buffer = vec![0; MESSAGE_BYTES_MAX];
     loop {
         let ready = pump.wait(&signals)?;
-        if let Some(outcome) = pump.step(ready, &signals, &mut buffer)? {
-            return Ok(outcome);
+        match pump.step(ready, &signals, &mut buffer)? {
+            Some(Step::Done(outcome)) => return Ok(outcome),
+            Some(Step::EndedBy(signal)) => {
+                drop(raw);
+                end_by(signal);
+                return Ok(Outcome::Detached);
+            }
+            None => {}
         }
     }
+}
+
+/// What ends a session.
+enum Step {
+    /// It ran its course.
+    Done(Outcome),
+    /// A signal that is not sent on ends the caller.
+    EndedBy(Signal),
 }
 
 /// What became ready.
@@ -44,6 +61,7 @@ struct Ready {
 /// be waiting for us to take output.
 struct Proxy<'s> {
     session: &'s Session<'s>,
+    proxy: SignalProxy,
     scanner: Scanner<'s>,
     pending: VecDeque<Vec<u8>>,
     input_open: bool,
@@ -68,10 +86,12 @@ impl Proxy<'_> {
         Ok(Ready { input, socket: fds[0].revents(), signals })
     }
 
-    /// Does what is due; the outcome at the end.
-    fn step(&mut self, ready: Ready, signals: &Signals, buffer: &mut [u8]) -> Result<Option<Outcome>, SessionError> {
-        if ready.signals {
-            self.pass_signals(signals);
+    /// Does what is due.
+    fn step(&mut self, ready: Ready, signals: &Signals, buffer: &mut [u8]) -> Result<Option<Step>, SessionError> {
+        if ready.signals
+            && let Some(signal) = self.pass_signals(signals)
+        {
+            return Ok(Some(Step::EndedBy(signal)));
         }
         if ready.socket.contains(PollFlags::OUT) {
             self.flush();
@@ -79,22 +99,26 @@ impl Proxy<'_> {
         if ready.socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
             && let Some(outcome) = self.take_reply(buffer)?
         {
-            return Ok(Some(outcome));
+            return Ok(Some(Step::Done(outcome)));
         }
-        if ready.input { self.read_input(buffer) } else { Ok(None) }
+        let outcome = if ready.input { self.read_input(buffer)? } else { None };
+        Ok(outcome.map(Step::Done))
     }
 
-    /// Sends signals on; a changed window goes to the terminal.
-    fn pass_signals(&mut self, signals: &Signals) {
+    /// Sends signals on, or returns the one that ends the caller; a changed window goes to the terminal.
+    fn pass_signals(&mut self, signals: &Signals) -> Option<Signal> {
         for signal in signals.take() {
             if signal.number() == libc::SIGWINCH {
                 if let Some(size) = own_window() {
                     self.queue(&Request::Resize(size));
                 }
+            } else if self.proxy == SignalProxy::Off {
+                return Some(signal);
             } else if let Ok(record) = self.session.container.record() {
                 let _ = self.session.engine.send_signal(&self.session.container, &record, signal);
             }
         }
+        None
     }
 
     /// Takes one message from the supervisor.

@@ -21,17 +21,31 @@ const FORWARDED: [i32; 8] = [
     libc::SIGCONT,
 ];
 
+/// What would end the caller, and leave its terminal raw, if it did not watch.
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Whether the caller's terminal is in raw mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallerTerminal {
+    Raw,
+    Untouched,
+}
+
 /// Signals under watch, until dropped.
 pub(super) struct Signals {
     watched: Vec<(i32, UnixStream, SigId)>,
 }
 
 impl Signals {
-    /// Watches window changes, and what is to be sent on.
-    pub(super) fn watch(proxy: SignalProxy) -> std::io::Result<Self> {
-        let forwarded = if proxy == SignalProxy::Forward { &FORWARDED[..] } else { &[] };
+    /// Watches window changes, what is to be sent on, and what must not end the caller before its terminal is restored.
+    pub(super) fn watch(proxy: SignalProxy, terminal: CallerTerminal) -> std::io::Result<Self> {
+        let others = match (proxy, terminal) {
+            (SignalProxy::Forward, _) => &FORWARDED[..],
+            (SignalProxy::Off, CallerTerminal::Raw) => &ENDING[..],
+            (SignalProxy::Off, CallerTerminal::Untouched) => &[],
+        };
         let mut signals = Self { watched: Vec::new() };
-        for &number in forwarded.iter().chain(&[libc::SIGWINCH]) {
+        for &number in others.iter().chain(&[libc::SIGWINCH]) {
             let (ours, theirs) = UnixStream::pair()?;
             ours.set_nonblocking(true)?;
             let registration = pipe::register(number, theirs)?;
@@ -54,6 +68,12 @@ impl Signals {
         let numbers = self.watched.iter().filter(|(_, stream, _)| came(stream)).map(|(number, _, _)| *number);
         numbers.filter_map(Signal::from_number).collect()
     }
+}
+
+/// Ends the caller as the signal would have done.
+pub(super) fn end_by(signal: Signal) {
+    // It returns only for signals that end nobody.
+    let _ = signal_hook::low_level::emulate_default_handler(signal.number());
 }
 
 impl Drop for Signals {
