@@ -198,8 +198,9 @@ pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8], flags: RecvFlags) ->
         match rustix::net::recvmsg(&socket, &mut parts, &mut control, flags) {
             Ok(message) if message.flags.contains(ReturnFlags::TRUNC) => return Err(Errno::MSGSIZE),
             Ok(message) => return Ok(message.bytes),
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(0),
+            // A far end that closes with packets unread is told of once, ahead of what it sent before
+            // (net/core/datagram.c takes sk_err first): the next call has that, or the end.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(error) => return Err(error),
         }
     }
