@@ -5,8 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use stockade_engine::{AttachOptions, ContainerImage, Engine, Outcome, RemoveOptions, SignalProxy};
-use stockade_image::{Image, Store};
+use stockade_engine::{AttachOptions, ContainerImage, Engine, SignalProxy};
 use stockade_sandbox::{ANNOTATION, IsolationClass};
 
 use super::context::Context;
@@ -45,9 +44,6 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
         false => SignalProxy::Off,
     };
     let outcome = session.run(&keys, proxy)?;
-    if flags.keep.rm && matches!(outcome, Outcome::Exited(_)) {
-        made.store.release(&made.id)?;
-    }
     Ok(session::exit_code(outcome))
 }
 
@@ -58,10 +54,9 @@ enum Presence {
     Background,
 }
 
-/// A container that was just made, with a lease on its image.
+/// A container that was just made.
 struct Made {
     engine: Engine,
-    store: Store,
     id: String,
 }
 
@@ -78,22 +73,10 @@ impl Made {
         let cidfile = flags.keep.cidfile.as_deref().map(CidFile::new).transpose()?;
         let (engine, store) = (context.engine()?, context.store()?);
         let image = pull::image_for(context, &store, name, flags)?;
-        let layers = image.layers.iter().map(|layer| layer.blob.clone()).collect();
-        let id = engine.create(options, ContainerImage::new(&image.id.to_string(), name, &image.config, layers))?;
-        lease(&engine, &store, &image, &id)?;
+        let id = engine.create(options, ContainerImage::from_store(&image, name))?;
         cidfile.map_or(Ok(()), |file| file.write(&id))?;
-        Ok(Self { engine, store, id })
+        Ok(Self { engine, id })
     }
-}
-
-/// Holds the image for as long as the container exists. A lease whose container is gone is dropped by the next look at
-/// the leases (`images::drop_stale_leases`), which is why it is taken after the container was made.
-fn lease(engine: &Engine, store: &Store, image: &Image, id: &str) -> Result<()> {
-    if let Err(error) = store.lease(image, id) {
-        engine.remove(id, RemoveOptions { force: true, volumes: true })?;
-        return Err(error.into());
-    }
-    Ok(())
 }
 
 /// Flag, annotation, config file: in this order.

@@ -1,6 +1,5 @@
 //! `images`, `image history`, `image rm`, `image prune`.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +9,6 @@ use stockade_image::{Image, PruneScope, Reference, RemoveMode, Removed, Store};
 
 use super::context::Context;
 use super::message;
-use super::ps::everything;
 use crate::args::{HistoryArgs, ImagePruneArgs, ImagesArgs, RemoveImageArgs};
 use crate::format::{Format, Headings};
 use crate::human;
@@ -37,7 +35,6 @@ pub fn list(context: &Context, args: &ImagesArgs) -> Result<u8> {
         false => Format::parse(args.format.as_deref(), if args.digests { TABLE_DIGESTS } else { TABLE })?,
     };
     let store = context.store()?;
-    drop_stale_leases(&context.engine()?, &store)?;
     let conditions = Conditions::parse(&store, args)?;
     let mut rows = Vec::new();
     for image in store.list()?.iter().filter(|image| conditions.hold(image)) {
@@ -184,7 +181,6 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<u8> {
 /// `stockade image rm`.
 pub fn remove(context: &Context, args: &RemoveImageArgs) -> Result<u8> {
     let (engine, store) = (context.engine()?, context.store()?);
-    drop_stale_leases(&engine, &store)?;
     let mode = if args.force { RemoveMode::Force } else { RemoveMode::Careful };
     message::each(&args.names, |name| report(&engine, &store.remove(name, mode)?))
 }
@@ -212,7 +208,6 @@ pub fn prune(context: &Context, args: &ImagePruneArgs) -> Result<u8> {
         return Ok(0);
     }
     let (engine, store) = (context.engine()?, context.store()?);
-    drop_stale_leases(&engine, &store)?;
     let pruned = store.prune(scope)?;
     for id in &pruned.deleted {
         engine.image_event("delete", &id.to_string(), "");
@@ -221,21 +216,6 @@ pub fn prune(context: &Context, args: &ImagePruneArgs) -> Result<u8> {
     pruned.deleted.iter().try_for_each(|id| message::print(format!("Deleted: {id}")))?;
     message::print(format!("Total reclaimed space: {}", human::short_size(pruned.freed_bytes)))?;
     Ok(0)
-}
-
-/// Drops the leases of containers that removed themselves (`--rm`) or whose removal was cut short. A lease is taken
-/// after its container was made, so a lease without a container is never one in the making.
-pub fn drop_stale_leases(engine: &Engine, store: &Store) -> Result<()> {
-    let mut held: BTreeSet<String> = BTreeSet::new();
-    for image in store.list()? {
-        held.extend(store.holders(&image.id)?);
-    }
-    if held.is_empty() {
-        return Ok(());
-    }
-    let all = engine.list(&everything())?;
-    let alive: BTreeSet<String> = all.into_iter().map(|container| container.id).collect();
-    held.difference(&alive).try_for_each(|holder| Ok(store.release(holder)?))
 }
 
 #[cfg(test)]

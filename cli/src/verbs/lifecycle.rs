@@ -51,10 +51,7 @@ pub fn remove(context: &Context, args: &RemoveArgs) -> Result<u8> {
 }
 
 fn remove_one(context: &Context, name: &str, options: RemoveOptions) -> Result<()> {
-    let engine = context.engine()?;
-    let id = engine.resolve(name)?;
-    engine.remove(&id, options)?;
-    Ok(context.store()?.release(&id)?)
+    Ok(context.engine()?.remove(name, options)?)
 }
 
 /// `stockade container prune`.
