@@ -110,7 +110,8 @@ fn the_session_keyring_is_the_containers_own() {
     assert!(!keys("shared", &["--no-new-keyring"]));
 }
 
-/// What the kernel tells about the host is hidden: masked paths are empty, and stay so for a root without CAP_SYS_ADMIN.
+/// What the kernel tells about the host is hidden: masked paths are empty, and stay so for a root that lacks
+/// CAP_SYS_ADMIN.
 #[test]
 fn masked_paths_cannot_be_uncovered() {
     let script = r#"

@@ -128,7 +128,10 @@ fn cve_2019_16884_volumes_over_proc_are_refused() {
 #[test]
 fn cve_2023_27561_a_link_at_proc_does_not_unmask() {
     let scratch = Scratch::new();
-    let script = "for d in /proc /elsewhere /elsewhere/proc; do (echo x > $d/sys/kernel/hostname) 2>/dev/null && echo out; done; true";
+    let script = r#"
+        for d in /proc /elsewhere /elsewhere/proc; do (echo x > $d/sys/kernel/hostname) 2>/dev/null && echo out; done
+        true
+    "#;
     for (name, target) in [("inside", "/elsewhere"), ("dots", "../elsewhere"), ("self", "proc")] {
         let bundle = scratch.bundle(&["sh", "-c", script]);
         let proc = bundle.rootfs().join("proc");

@@ -64,8 +64,8 @@ fn careless(prison: &Prison<'_>, program: &Path, args: &[&str]) -> Child {
 }
 
 /// Waits for a process that runs a program of the host, holds the program, ends the process, writes to the program.
-/// Only the two programs that the test has copied for this are ever touched; the runtime's own view of itself is a mount
-/// without a path, or a memfd.
+/// Only the two programs that the test has copied for this are ever touched; the runtime's own view of itself is a
+/// mount without a path, or a memfd.
 const OVERWRITE: &str = r#"
     while [ ! -e /done ]; do
         for p in /proc/[0-9]*; do

@@ -369,7 +369,8 @@ fn shell(text: &str, script: &str) -> ExitStatus {
 fn the_kernel_takes_and_enforces_filters() {
     let deny = |action: &str| {
         format!(
-            r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{{"names": ["mkdir"], "action": "SCMP_ACT_{action}"}}]}}"#
+            r#"{{"defaultAction": "SCMP_ACT_ALLOW",
+                 "syscalls": [{{"names": ["mkdir"], "action": "SCMP_ACT_{action}"}}]}}"#
         )
     };
     let script = "mkdir /proc/limits-test || exit 5";
