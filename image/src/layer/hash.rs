@@ -34,10 +34,12 @@ impl Hasher {
         Ok(Self { chunks: Some(sender), thread: Some(thread), given: VecDeque::with_capacity(BUFFERS) })
     }
 
-    /// A buffer to fill: an old chunk's, once the thread is done with it.
+    /// An empty buffer: an old chunk's, once the thread is done with it.
     pub(super) fn buffer(&mut self) -> Vec<u8> {
         let oldest = if self.given.len() < BUFFERS { None } else { self.given.pop_front() };
-        oldest.and_then(|chunk| Arc::try_unwrap(chunk).ok()).unwrap_or_default()
+        let mut buffer = oldest.and_then(|chunk| Arc::try_unwrap(chunk).ok()).unwrap_or_default();
+        buffer.clear();
+        buffer
     }
 
     /// Hashes a chunk; the caller reads it meanwhile.

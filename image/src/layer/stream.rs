@@ -1,13 +1,13 @@
 //! The tar stream: buffered, counted, hashed as it is read.
 
 use std::{
-    io::{self, ErrorKind, Read},
+    io::{self, Read},
     sync::Arc,
 };
 
 use super::{ConvertError, TarError, hash::Hasher, to_u64};
 
-const BUFFER_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: u64 = 1 << 20;
 pub(super) const BLOCK_BYTES: usize = 512;
 
 /// Every byte of the stream goes through here.
@@ -116,7 +116,8 @@ impl<R: Read> Stream<R> {
     fn fill(&mut self) -> Result<&[u8], ConvertError> {
         if self.consumed == self.chunk.len() {
             let mut buffer = self.hasher.buffer();
-            self.read_chunk(&mut buffer)?;
+            let read = self.inner.by_ref().take(CHUNK_BYTES).read_to_end(&mut buffer);
+            read.map_err(|source| ConvertError::Read { offset: self.offset, source })?;
             if self.offset + to_u64(buffer.len()) > self.bytes_max {
                 return Err(ConvertError::Limit { limit: "unpacked_bytes_max", max: self.bytes_max });
             }
@@ -124,21 +125,5 @@ impl<R: Read> Stream<R> {
             self.consumed = 0;
         }
         Ok(&self.chunk[self.consumed..])
-    }
-
-    /// Fills the buffer as far as the stream goes.
-    fn read_chunk(&mut self, buffer: &mut Vec<u8>) -> Result<(), ConvertError> {
-        let mut filled = 0;
-        buffer.resize(BUFFER_BYTES, 0);
-        while filled < BUFFER_BYTES {
-            match self.inner.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(bytes) => filled += bytes,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(source) => return Err(ConvertError::Read { offset: self.offset + to_u64(filled), source }),
-            }
-        }
-        buffer.truncate(filled);
-        Ok(())
     }
 }
