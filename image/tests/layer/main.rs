@@ -1,5 +1,6 @@
 //! Layers to EROFS: the kernel, `fsck.erofs` and our reader must agree on every image.
 
+mod corpus;
 mod directories;
 mod hostile;
 mod mkfs;

@@ -1,0 +1,29 @@
+//! The fuzzers' seeds, and what they once found, without a fuzzer.
+
+use std::{fs, fs::File, path::Path};
+
+use stockade_image::layer::Limits;
+
+use crate::oracle::{agreed, try_convert};
+
+fn inputs(folder: &str) -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn every_tar_is_refused_or_gives_a_sound_image() {
+    let accepted = inputs("fuzz/corpus/layer")
+        .iter()
+        .filter_map(|path| try_convert(&fs::read(path).unwrap(), &Limits::default()).ok())
+        .map(|blob| agreed(&blob.file))
+        .count();
+    assert!(accepted > 5, "only {accepted} seeds are accepted");
+}
+
+#[test]
+fn every_image_is_read_as_by_the_kernel() {
+    for path in inputs("../erofs/fuzz/corpus/read") {
+        agreed(&File::open(path).unwrap());
+    }
+}
