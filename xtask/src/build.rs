@@ -14,6 +14,21 @@ use crate::sh;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const BINARIES: &[&str] = &["stockade", "stockade-oci"];
 
+/// Options of `build`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// What the tests use: target/ci, nearly as fast and sooner built.
+    #[arg(long)]
+    ci: bool,
+}
+
+/// Builds.
+pub fn run(options: &Options) -> Result<()> {
+    let dir = if options.ci { ci() } else { release() }?;
+    println!("static binaries: {}", dir.display());
+    Ok(())
+}
+
 /// The release binaries, in target/release.
 pub fn release() -> Result<PathBuf> {
     binaries("release")

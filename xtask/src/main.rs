@@ -26,8 +26,8 @@ enum Verb {
     /// Install the missing Debian packages and build the test fixtures (both are kept; root only where something is
     /// missing).
     Setup,
-    /// Build the static release binaries: target/release/stockade and target/release/stockade-oci.
-    Build,
+    /// Build the static binaries: target/release/stockade and target/release/stockade-oci.
+    Build(build::Options),
     /// Set up, build, and show Stockade at work on a Debian image from a registry on loopback.
     Demo,
     /// Set up, build, run every test, and check that nothing was left on the machine.
@@ -43,7 +43,7 @@ enum Verb {
 fn main() -> anyhow::Result<()> {
     match Xtask::parse().verb {
         Verb::Setup => setup::run(),
-        Verb::Build => build::release().map(drop),
+        Verb::Build(options) => build::run(&options),
         Verb::Demo => demo::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Bench(options) => bench::run(&options),
