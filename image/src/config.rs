@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Layers of one image that download at once.
     pub parallel_downloads: usize,
-    /// Keep each layer as it was downloaded beside its converted form. `image save` needs it to reproduce digests; it costs
-    /// the image's download size on disk (about 40 % on top of the converted layers).
+    /// Keep each layer as it was downloaded beside its converted form. `image save` needs it to reproduce digests; it
+    /// costs the image's download size on disk (about 40 % on top of the converted layers).
     pub keep_compressed: bool,
-    /// Wait for the disk before an image counts as pulled. Without it a power cut may lose the images of the last half minute;
-    /// what it left is compared with its digest before its first use after the boot.
+    /// Wait for the disk before an image counts as pulled. Without it a power cut may lose the images of the last half
+    /// minute; what it left is compared with its digest before its first use after the boot.
     pub flush: bool,
-    /// Attempts at a download that stalls or breaks before the pull fails. Each goes on from where the last one stopped.
+    /// Attempts at a download that stalls or breaks before the pull fails. Each goes on from where the last one
+    /// stopped.
     pub retries: u32,
     /// Seconds without a byte from a registry before a connection counts as stalled.
     pub stall_timeout_s: u64,
@@ -31,14 +32,15 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryConfig {
-    /// Registries asked before this one, in this order: `HOST[:PORT]`, or a URL whose scheme says http or https and whose path
-    /// is put before the repository. Credentials of this registry are never sent to them, only credentials of their own.
+    /// Registries asked before this one, in this order: `HOST[:PORT]`, or a URL whose scheme says http or https and
+    /// whose path is put before the repository. Credentials of this registry are never sent to them, only credentials
+    /// of their own.
     pub mirrors: Vec<String>,
-    /// Speak plain http. Without this key loopback addresses and `localhost` are spoken to in plain http and all others in
-    /// https.
+    /// Speak plain http. Without this key loopback addresses and `localhost` are spoken to in plain http and all others
+    /// in https.
     pub insecure: Option<bool>,
-    /// A file of PEM certificates trusted for this registry, besides the system's. A registry's own self-signed certificate
-    /// must not be marked as an authority (`basicConstraints=CA:FALSE`).
+    /// A file of PEM certificates trusted for this registry, besides the system's. A registry's own self-signed
+    /// certificate must not be marked as an authority (`basicConstraints=CA:FALSE`).
     pub ca: Option<PathBuf>,
 }
 

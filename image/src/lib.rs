@@ -1,8 +1,8 @@
 //! Images: references, the registry client, the store on disk, archives, and the conversion of layers to EROFS.
 //!
-//! Everything here is synchronous from outside; a single-threaded tokio runtime starts inside [`Store::pull`] once the network
-//! is needed. Every byte from a registry or an archive is hostile: parsed under limits, checked against its digest, and
-//! visible under its final name only after that.
+//! Everything here is synchronous from outside; a single-threaded tokio runtime starts inside [`Store::pull`] once the
+//! network is needed. Every byte from a registry or an archive is hostile: parsed under limits, checked against its
+//! digest, and visible under its final name only after that.
 
 #![forbid(unsafe_code)]
 

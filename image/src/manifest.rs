@@ -1,6 +1,8 @@
-//! Manifests, indexes and configurations: hostile JSON, parsed under limits into types that can be trusted for their shape.
+//! Manifests, indexes and configurations: hostile JSON, parsed under limits into types that can be trusted for their
+//! shape.
 //!
-//! serde_json refuses nesting beyond 128 levels where it matters, and skips what it does not know without recursion; the byte limits bound everything else, and counts are checked after that.
+//! serde_json refuses nesting beyond 128 levels where it matters, and skips what it does not know without recursion;
+//! the byte limits bound everything else, and counts are checked after that.
 
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};

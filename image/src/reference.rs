@@ -1,7 +1,7 @@
 //! Image references: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`, expanded as Docker does.
 //!
-//! The grammar is that of github.com/distribution/reference: a first component with a dot or a colon, or `localhost`, is a
-//! registry host; a bare name is in `docker.io/library`.
+//! The grammar is that of github.com/distribution/reference: a first component with a dot or a colon, or `localhost`,
+//! is a registry host; a bare name is in `docker.io/library`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! Image layers mounted on the host, once each, for all containers that use them.
 //!
-//! One mount per blob shares one page cache among all containers. `STATE_ROOT/@layers/KEY/`, a name that no container has,
-//! holds `fs` (the mount point),
+//! One mount per blob shares one page cache among all containers. `STATE_ROOT/@layers/KEY/`, a name that no container
+//! has, holds `fs` (the mount point),
 //! `users/` (one empty file per container) and `lock`; KEY is the blob's device and inode number, which cannot be
 //! reused while the mount holds the inode. Whoever removes the last user unmounts. All changes happen under `lock`.
 //!

@@ -1,4 +1,5 @@
-//! Resource use of one container. Fields and units are those of `runc events --stats`; times in nanoseconds, sizes in bytes.
+//! Resource use of one container. Fields and units are those of `runc events --stats`; times in nanoseconds, sizes in
+//! bytes.
 
 use std::collections::BTreeMap;
 

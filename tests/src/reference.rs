@@ -13,15 +13,15 @@ pub struct Page {
 
 const CLI: &str = "# `stockade`: the command line for people
 
-Written by `cargo xtask docs` from `stockade --help`. Names, shorthands and meanings are Docker's wherever Docker has the
-flag. Exit status: the container's own; 125 when Stockade could not do what was asked, 126 when the program in the
+Written by `cargo xtask docs` from `stockade --help`. Names, shorthands and meanings are Docker's wherever Docker has
+the flag. Exit status: the container's own; 125 when Stockade could not do what was asked, 126 when the program in the
 container cannot be executed, 127 when it is not there.
 ";
 
 const CONFIG: &str = "# The config file
 
-Written by `cargo xtask docs` from `stockade info --default-config`. The file is TOML, `/etc/stockade/config.toml` unless
-`--config` names another; every key is optional, and an unknown key is refused with the nearest known name. A commented
+Written by `cargo xtask docs` from `stockade info --default-config`. The file is TOML, `/etc/stockade/config.toml`
+unless `--config` names another; every key is optional, and an unknown key is refused with the nearest known name. A commented
 line shows a key's default.
 ";
 

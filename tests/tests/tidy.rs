@@ -125,7 +125,9 @@ fn files_are_short_or_shrinking() {
 fn lines_fit_the_width() {
     let mut breaches = Vec::new();
     for (path, text) in sources() {
-        let wide = text.lines().enumerate().filter(|(_, line)| line.chars().count() > MAX_COLUMNS);
+        // rustfmt breaks code but no strings, and a script or a message reads best as it is.
+        let wide =
+            text.lines().enumerate().filter(|(_, line)| line.chars().count() > MAX_COLUMNS && !line.contains('"'));
         breaches.extend(wide.map(|(number, _)| format!("{path}:{} is wider than {MAX_COLUMNS} columns", number + 1)));
     }
     assert_none(breaches);

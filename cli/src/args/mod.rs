@@ -1,4 +1,5 @@
-//! The grammar of `stockade`: every verb and flag, declared once. Parsing, help, completion and man pages come from here.
+//! The grammar of `stockade`: every verb and flag, declared once. Parsing, help, completion and man pages come from
+//! here.
 
 mod container;
 mod create;

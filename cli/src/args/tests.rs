@@ -1,3 +1,5 @@
+//! The grammar by examples.
+
 use super::*;
 
 fn parsed(line: &str) -> Result<Verb, String> {

@@ -1,3 +1,5 @@
+//! Templates by examples.
+
 use serde_json::{Value, json};
 
 use super::{Template, unescape};

@@ -1,4 +1,5 @@
-//! The verbs of `stockade`: each turns its arguments into calls on the engine and the store, and their answers into text.
+//! The verbs of `stockade`: each turns its arguments into calls on the engine and the store, and their answers into
+//! text.
 //!
 //! Standard output is data; messages and progress go to standard error. A verb returns the exit status on success; an
 //! error's status is 125 for `run`, `create` and wrong usage, 126 and 127 where the program is at fault, else 1.

@@ -89,7 +89,8 @@ pub fn load(context: &Context, args: &LoadArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Names an archive's kind by what it holds: an OCI archive has `oci-layout`, one of `docker save` only `manifest.json`.
+/// Names an archive's kind by what it holds: an OCI archive has `oci-layout`, one of `docker save` only
+/// `manifest.json`.
 fn archive(path: &Path) -> Result<String> {
     let kind = if path.is_dir() {
         "oci"

@@ -19,8 +19,8 @@ impl Engine {
         self.launch(&container, Role::Watch).map(drop)
     }
 
-    /// Starts a container and returns a session that sees all its output from the first byte on. One that runs already is
-    /// attached to.
+    /// Starts a container and returns a session that sees all its output from the first byte on. One that runs already
+    /// is attached to.
     pub fn start_attached(&self, name: &str, options: &AttachOptions) -> Result<Session<'_>, StartError> {
         let container = self.find(name)?;
         let role = if options.stdin { Role::InputOutput } else { Role::Output };

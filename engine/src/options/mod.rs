@@ -33,7 +33,8 @@ pub struct ContainerOptions {
     pub name: Option<String>,
     /// What follows the image: replaces the image's `Cmd` when not empty.
     pub command: Vec<String>,
-    /// `--entrypoint`, split in words: replaces the image's, and drops its `Cmd`. `Some([])` resets it (`--entrypoint ""`).
+    /// `--entrypoint`, split in words: replaces the image's, and drops its `Cmd`. `Some([])` resets it (`--entrypoint
+    /// ""`).
     pub entrypoint: Option<Vec<String>>,
     /// `-t`: a terminal.
     pub tty: bool,

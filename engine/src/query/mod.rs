@@ -114,7 +114,8 @@ pub struct NetworkStats {
     pub tx_packets: u64,
 }
 
-/// One sample for `stats`. Two samples give rates: CPU per cent is the growth of `stats.cpu.total_ns` over that of `read_ns`.
+/// One sample for `stats`. Two samples give rates: CPU per cent is the growth of `stats.cpu.total_ns` over that of
+/// `read_ns`.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatsSample {
     /// The container.

@@ -57,8 +57,8 @@ struct Ready {
     signals: bool,
 }
 
-/// A session under way. What the socket has no room for waits here, and no more input is read meanwhile: the far end may
-/// be waiting for us to take output.
+/// A session under way. What the socket has no room for waits here, and no more input is read meanwhile: the far end
+/// may be waiting for us to take output.
 struct Proxy<'s> {
     session: &'s Session<'s>,
     proxy: SignalProxy,

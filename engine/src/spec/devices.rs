@@ -12,8 +12,8 @@ use super::SpecError;
 use crate::options::{DeviceOption, InvalidOption};
 use crate::state::Record;
 
-/// What every container may use: any node may be made, and these opened (null, zero, full, random, urandom, tty, console,
-/// ptmx, and the pseudo-terminals).
+/// What every container may use: any node may be made, and these opened (null, zero, full, random, urandom, tty,
+/// console, ptmx, and the pseudo-terminals).
 const DEFAULT: [(i64, i64); 9] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1)];
 
 /// Device rules; the last that matches decides.
@@ -93,7 +93,8 @@ fn host_nodes() -> Result<Vec<LinuxDevice>, SpecError> {
     paths.into_iter().map(|path| node(&path, path.clone())).collect()
 }
 
-/// Device nodes below a directory, without other file systems in it (pts, shm, mqueue), links, and what vanishes meanwhile.
+/// Device nodes below a directory, without other file systems in it (pts, shm, mqueue), links, and what vanishes
+/// meanwhile.
 fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
     let Ok(here) = fs::symlink_metadata(directory) else { return };
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -8,7 +8,8 @@
 //! ROOT/containers/ID/{log.json,hostname,hosts,resolv.conf,rw/}
 //! ROOT/names/NAME                     the id; changes under the flock ROOT/names/.lock
 //! ROOT/volumes/NAME/{_data/,volume.json}
-//! STATE/containers/ID/                exists from before the class's create until after its delete; holds `attach.sock`
+//! STATE/containers/ID/                exists from before the class's create until after its delete; holds
+//!                                     `attach.sock`
 //! STATE/events/log                    one JSON document per line
 //! ```
 //!

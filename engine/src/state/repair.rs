@@ -1,8 +1,8 @@
 //! What a dead supervisor leaves, and how the next command puts it right.
 //!
-//! A workload whose supervisor died has lost its log, its terminal and whoever would record its exit code. It is killed, as
-//! containerd does when a shim dies: exit code 137. If it had ended by itself the code is unknown: 255. Then its class
-//! releases what it held, and `--rm` is honoured.
+//! A workload whose supervisor died has lost its log, its terminal and whoever would record its exit code. It is
+//! killed, as containerd does when a shim dies: exit code 137. If it had ended by itself the code is unknown: 255. Then
+//! its class releases what it held, and `--rm` is honoured.
 
 use stockade_sandbox::{DeleteMode, Error, Status as SandboxStatus};
 

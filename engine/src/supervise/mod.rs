@@ -1,8 +1,8 @@
 //! The supervisor: one small process per running container (and per exec), as conmon is.
 //!
-//! It starts the workload through the class, so that the init is its child; keeps the log, the terminal and the socket that
-//! clients attach to; and records how the workload ended. It is single-threaded, has a session of its own, and neither
-//! needs its starter nor keeps it from ending. What it needed to start is dropped before its loop begins.
+//! It starts the workload through the class, so that the init is its child; keeps the log, the terminal and the socket
+//! that clients attach to; and records how the workload ended. It is single-threaded, has a session of its own, and
+//! neither needs its starter nor keeps it from ending. What it needed to start is dropped before its loop begins.
 //!
 //! Descriptors at birth: 0 the first client's socket, 1 the container's lock (held until the workload runs).
 

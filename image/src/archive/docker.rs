@@ -1,4 +1,5 @@
-//! `manifest.json` of `docker save`, in the old form (a directory for each layer) and the new one (an OCI layout beside it).
+//! `manifest.json` of `docker save`, in the old form (a directory for each layer) and the new one (an OCI layout beside
+//! it).
 
 use serde::{Deserialize, Serialize};
 

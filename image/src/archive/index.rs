@@ -1,7 +1,7 @@
 //! Where each file of a tar archive lies, so that an archive is read in any order and never unpacked.
 //!
-//! Names are only ever compared with names: nothing of them reaches a path on disk. Dialects: ustar, GNU long names, and pax
-//! `path`, `linkpath` and `size`.
+//! Names are only ever compared with names: nothing of them reaches a path on disk. Dialects: ustar, GNU long names,
+//! and pax `path`, `linkpath` and `size`.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -62,7 +62,8 @@ impl Files {
         TarIndex::read(file).map(Self::Archive).map_err(|error| error.to_string())
     }
 
-    /// A file and its length; `None` if there is none. In a directory, `name` must come from a digest or be one of OCI's own.
+    /// A file and its length; `None` if there is none. In a directory, `name` must come from a digest or be one of
+    /// OCI's own.
     pub fn file(&self, name: &str) -> io::Result<Option<(Box<dyn Read + '_>, u64)>> {
         match self {
             Self::Archive(index) => {

@@ -35,7 +35,8 @@ impl Client {
 
     /// Sends a GET. A refusal is answered once with a token or a password for its challenge.
     ///
-    /// Redirects to another host lose the authorisation (reqwest does that); tokens are asked for by the original host only.
+    /// Redirects to another host lose the authorisation (reqwest does that); tokens are asked for by the original host
+    /// only.
     pub async fn get(&self, url: Url, headers: HeaderMap) -> Result<Response, RegistryError> {
         let response = self.send(&url, &headers).await?;
         if response.status() != StatusCode::UNAUTHORIZED || response.url().host_str() != url.host_str() {
@@ -59,8 +60,8 @@ impl Client {
         request.send().await.map_err(|error| network(url, &error))
     }
 
-    /// The body of a blob from `offset` on, and how many of its first bytes must be dropped, because not every server can
-    /// start in the middle.
+    /// The body of a blob from `offset` on, and how many of its first bytes must be dropped, because not every server
+    /// can start in the middle.
     pub async fn blob(&self, digest: &Digest, offset: u64) -> Result<(Response, u64), RegistryError> {
         let url = self.endpoint.url("blobs", &digest.to_string());
         let mut headers = HeaderMap::new();

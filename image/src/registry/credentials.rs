@@ -1,7 +1,7 @@
 //! Credentials from Docker's configuration file and its helpers.
 //!
-//! <https://github.com/docker/docker-credential-helpers>: `docker-credential-NAME get` takes the registry on stdin and prints
-//! JSON. Order as in Docker: `credHelpers`, then `credsStore`, then `auths`.
+//! <https://github.com/docker/docker-credential-helpers>: `docker-credential-NAME get` takes the registry on stdin and
+//! prints JSON. Order as in Docker: `credHelpers`, then `credsStore`, then `auths`.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! A client of the OCI distribution protocol, for pulls.
 //!
-//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>. No answer is read without a bound, no redirect gets
-//! another host's credentials, and none leads from https to http. Nothing here knows the store.
+//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>. No answer is read without a bound, no
+//! redirect gets another host's credentials, and none leads from https to http. Nothing here knows the store.
 
 mod auth;
 mod challenge;

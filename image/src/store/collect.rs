@@ -1,7 +1,7 @@
 //! Removal: names first, then what nothing needs any more.
 //!
-//! The roots are image records, leases, and the holds of pulls under way. Everything else in the store is garbage, except a
-//! partly downloaded layer, which is kept for a day for the next attempt.
+//! The roots are image records, leases, and the holds of pulls under way. Everything else in the store is garbage,
+//! except a partly downloaded layer, which is kept for a day for the next attempt.
 
 use std::collections::HashSet;
 use std::path::Path;

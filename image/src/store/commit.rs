@@ -37,8 +37,8 @@ impl Store {
         Ok(self.has_sound_layer(&link.diff_id)? && (!self.config.keep_compressed || self.has_blob(link)))
     }
 
-    /// Whether a converted layer is here. One that was written before the last boot is compared with its digest first, and
-    /// goes if it has not survived.
+    /// Whether a converted layer is here. One that was written before the last boot is compared with its digest first,
+    /// and goes if it has not survived.
     pub(super) fn has_sound_layer(&self, diff_id: &Digest) -> Result<bool, IoError> {
         let Some(mut record) = self.layer_record(diff_id)? else { return Ok(false) };
         if record.boot.as_ref().is_none_or(|boot| *boot == disk::boot_id()) {

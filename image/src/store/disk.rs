@@ -1,26 +1,27 @@
-//! The layout of a store's directory, and the two ways to write to it: a locked temporary file that is renamed, and a small
-//! record replaced atomically.
+//! The layout of a store's directory, and the two ways to write to it: a locked temporary file that is renamed, and a
+//! small record replaced atomically.
 //!
 //! ```text
-//! lock              shared: take part; exclusive: commit an image, collect garbage. Held for milliseconds, never across I/O
-//!                   with a peer.
+//! lock              shared: take part; exclusive: commit an image, collect garbage. Held for milliseconds, never
+//!                   across I/O with a peer.
 //! blobs/sha256/HEX  manifests, configurations and layers as downloaded
 //! layers/HEX.vN.*   by diff id and converter version: the EROFS blob, and its record
 //! images/HEX.json   by configuration digest: which manifests and layers
 //! references/*.json one name each, by the hash of the name
 //! leases/*.json     one holder each
 //! partial/HEX       a layer on its way, flock-held by whoever downloads it; outlives a kill and is resumed
-//! tmp/              files being written and the holds of pulls under way, each flock-held: one that is not held is dead
+//! tmp/              files being written and the holds of pulls under way, each flock-held: one that is not held is
+//!                   dead
 //! ```
 //!
-//! Lock order: `lock`, then a file in `partial/` or `tmp/` without waiting. A download waits for `partial/HEX` while it holds
-//! nothing else.
+//! Lock order: `lock`, then a file in `partial/` or `tmp/` without waiting. A download waits for `partial/HEX` while it
+//! holds nothing else.
 //!
-//! Durability: a store is a cache of what registries have, so by default nothing waits for the disk (measured here: flushing
-//! takes longer than pulling). What a power cut can do is made harmless instead: a damaged record counts as absent, a resumed
-//! download is hashed from its first byte, and a layer's record names the boot it was written in; in any later boot the layer
-//! is compared with its digest before its first use. `flush = true` in the configuration flushes each file before it gets its
-//! name, and then nothing is compared.
+//! Durability: a store is a cache of what registries have, so by default nothing waits for the disk (measured here:
+//! flushing takes longer than pulling). What a power cut can do is made harmless instead: a damaged record counts as
+//! absent, a resumed download is hashed from its first byte, and a layer's record names the boot it was written in; in
+//! any later boot the layer is compared with its digest before its first use. `flush = true` in the configuration
+//! flushes each file before it gets its name, and then nothing is compared.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -244,8 +245,8 @@ pub struct LockedFile {
 impl LockedFile {
     /// Opens or makes `path` and locks it; `None` if someone else has the lock.
     ///
-    /// The file may be unlinked or renamed by its last owner between open and lock; then the lock is on a file without that
-    /// name, and this tries again.
+    /// The file may be unlinked or renamed by its last owner between open and lock; then the lock is on a file without
+    /// that name, and this tries again.
     pub fn try_acquire(path: &Path) -> Result<Option<Self>, IoError> {
         loop {
             let file = open_rw(path).map_err(IoError::at("open", path))?;

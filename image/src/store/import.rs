@@ -19,8 +19,8 @@ use crate::manifest::OCI_MANIFEST;
 use crate::{Digest, Image, Progress};
 
 impl Store {
-    /// Makes a one-layer image of a root file system: a directory, or a tarball, plain or compressed by gzip, zstd, xz or
-    /// bzip2. The latter two, which layers must not have, are undone by the tools of their names.
+    /// Makes a one-layer image of a root file system: a directory, or a tarball, plain or compressed by gzip, zstd, xz
+    /// or bzip2. The latter two, which layers must not have, are undone by the tools of their names.
     pub fn import(&self, source: &Path, options: &ImportOptions, _: &dyn Progress) -> Result<Image, ImportError> {
         let result = self.import_layer(source).and_then(|(verified, kind)| {
             let config = config(source, options, &verified.link.diff_id);

@@ -1,8 +1,8 @@
-//! One layer on its way into the store: bytes are counted, hashed and kept as they come, and a thread converts them at the same
-//! time.
+//! One layer on its way into the store: bytes are counted, hashed and kept as they come, and a thread converts them at
+//! the same time.
 //!
-//! Nothing gets its final name before every check has passed. Dropping an [`Ingest`] stops its thread and removes what the
-//! thread wrote; the bytes as downloaded stay in `partial/` for the next attempt unless they are known to be wrong.
+//! Nothing gets its final name before every check has passed. Dropping an [`Ingest`] stops its thread and removes what
+//! the thread wrote; the bytes as downloaded stay in `partial/` for the next attempt unless they are known to be wrong.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::thread::JoinHandle;
@@ -21,8 +21,8 @@ use crate::{Config, Digest};
 /// Chunks between the download and the conversion; bounds memory, as chunks have at most a few hundred KiB.
 const CHUNKS_MAX: usize = 64;
 const READ_BYTES: usize = 256 << 10;
-/// How much more is received after the conversion failed, to tell bytes that are wrong from bytes that are not what the digest
-/// says.
+/// How much more is received after the conversion failed, to tell bytes that are wrong from bytes that are not what the
+/// digest says.
 const DOUBTFUL_BYTES_MAX: u64 = 64 << 20;
 
 /// What is known of a layer before it is here.

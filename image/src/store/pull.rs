@@ -1,8 +1,8 @@
 //! Pulls: manifest and configuration, then all layers at once, then the names.
 //!
-//! Lock order: the store lock only to place the hold and to commit; a layer's file in `partial/` while it downloads, and never
-//! while waiting for another. A layer that another process downloads is waited for without one of our download permits, so that
-//! two pulls cannot wait for each other.
+//! Lock order: the store lock only to place the hold and to commit; a layer's file in `partial/` while it downloads,
+//! and never while waiting for another. A layer that another process downloads is waited for without one of our
+//! download permits, so that two pulls cannot wait for each other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,8 +28,8 @@ const WAIT: Duration = Duration::from_millis(20);
 impl Store {
     /// Fetches an image from a registry, or finds it, as the policy says.
     ///
-    /// A pull that a network or a signal cuts leaves its partly downloaded layers for the next one. A pull that fails a check
-    /// leaves nothing.
+    /// A pull that a network or a signal cuts leaves its partly downloaded layers for the next one. A pull that fails a
+    /// check leaves nothing.
     pub fn pull(&self, name: &Reference, options: &PullOptions, progress: &dyn Progress) -> Result<Image, PullError> {
         if options.policy != PullPolicy::Always
             && let Some(image) = self.present_image(name, options)?
@@ -225,7 +225,8 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// All bytes of a layer. If they are wrong and some were here before, those may have suffered a power cut: from the start.
+    /// All bytes of a layer. If they are wrong and some were here before, those may have suffered a power cut: from the
+    /// start.
     async fn ingest(&self, link: &LayerLink, file: LockedFile) -> Result<Ingest, PullError> {
         let conversion = match self.store.layer_record(&link.diff_id)? {
             Some(_) => Conversion::Skip,

@@ -40,8 +40,8 @@ pub struct LayerRecord {
     pub blob_digest: Digest,
     pub blob_bytes: u64,
     pub entries: u64,
-    /// The boot it was written in. In a later one the blob is compared with its digest once, as it may never have reached the
-    /// disk; after that there is none.
+    /// The boot it was written in. In a later one the blob is compared with its digest once, as it may never have
+    /// reached the disk; after that there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
 }

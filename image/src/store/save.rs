@@ -1,7 +1,7 @@
 //! Images as one archive: an OCI layout that also has docker load's `manifest.json`.
 //!
-//! Everything in it is the bytes that were pulled or loaded, so all digests come out again. Entries are sorted and carry no time
-//! or owner: the same images give the same archive.
+//! Everything in it is the bytes that were pulled or loaded, so all digests come out again. Entries are sorted and
+//! carry no time or owner: the same images give the same archive.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,8 +19,8 @@ use crate::manifest::OCI_INDEX;
 use crate::{Digest, Reference};
 
 impl Store {
-    /// Writes images as an OCI archive that `docker load` reads too. Manifests, configurations and layers are the bytes that
-    /// were pulled.
+    /// Writes images as an OCI archive that `docker load` reads too. Manifests, configurations and layers are the bytes
+    /// that were pulled.
     pub fn save(&self, names: &[String], out: &mut dyn Write) -> Result<(), SaveError> {
         let found = names.iter().map(|name| self.find_for_save(name)).collect::<Result<Vec<_>, _>>()?;
         let blobs = blobs(&found);

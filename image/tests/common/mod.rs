@@ -1,4 +1,5 @@
-//! What the tests of the store share: small images, a registry that does as it is told, and looks at a store's directory.
+//! What the tests of the store share: small images, a registry that does as it is told, and looks at a store's
+//! directory.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 

@@ -81,7 +81,8 @@ pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
 
 /// Makes `new` refer to what `old` does, without close-on-exec, whatever `new` was before.
 pub(crate) fn dup2(old: RawFd, new: RawFd) -> io::Result<()> {
-    // SAFETY: only standard streams and preserved descriptors of a process about to exec are replaced; nobody owns them.
+    // SAFETY: only standard streams and preserved descriptors of a process about to exec are replaced; nobody owns
+    // them.
     check(unsafe { libc::dup2(old, new) }.into()).map(drop)
 }
 
