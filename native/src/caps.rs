@@ -22,26 +22,24 @@ pub(crate) struct CapSets {
 }
 
 impl CapSets {
-    /// From the spec. Capabilities that the kernel or this process lacks are left out with a warning, as runc does.
+    /// From the spec. Capabilities that the kernel or this process lacks are left out, as runc does.
     pub(crate) fn new(spec: Option<&LinuxCapabilities>) -> Result<Self> {
         let Some(spec) = spec else { return Ok(Self::default()) };
-        let available = available()?;
-        let sets = Self {
+        Ok(Self::asked(spec).reduced_to(available()?))
+    }
+
+    fn asked(spec: &LinuxCapabilities) -> Self {
+        Self {
             bounding: bits(spec.bounding().as_ref()),
             effective: bits(spec.effective().as_ref()),
             permitted: bits(spec.permitted().as_ref()),
             inheritable: bits(spec.inheritable().as_ref()),
             ambient: bits(spec.ambient().as_ref()),
-        };
-        sets.warn_of(!available);
-        Ok(sets.reduced_to(available))
+        }
     }
 
-    fn warn_of(&self, missing: u64) {
-        let asked = (self.bounding | self.effective | self.permitted | self.inheritable | self.ambient) & missing;
-        if asked != 0 {
-            tracing::warn!("ignoring capabilities that this host cannot grant: {}", names(asked));
-        }
+    fn all_of_them(&self) -> u64 {
+        self.bounding | self.effective | self.permitted | self.inheritable | self.ambient
     }
 
     fn reduced_to(self, available: u64) -> Self {
@@ -89,6 +87,16 @@ impl CapSets {
     fn all(value: u64) -> Self {
         Self { bounding: value, effective: value, permitted: value, inheritable: value, ambient: value }
     }
+}
+
+/// Warns of capabilities that will be left out. For the process that clones: what the clone logs, the container sees.
+pub(crate) fn warn_of_missing(spec: Option<&LinuxCapabilities>) -> Result<()> {
+    let asked = spec.map_or(0, |spec| CapSets::asked(spec).all_of_them());
+    let permitted = rustix::thread::capabilities(None).at("read capabilities")?.permitted.bits();
+    if asked & !permitted != 0 {
+        tracing::warn!("ignoring capabilities that this host cannot grant: {}", names(asked & !permitted));
+    }
+    Ok(())
 }
 
 /// The calling process's permitted set, read once before anything is dropped; in a user namespace it is full.

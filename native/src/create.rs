@@ -20,10 +20,11 @@ use crate::seccomp::{self, Program};
 use crate::state::{Dir, ProcessDefaults, Record, replace_file};
 use crate::sys::clone::CloneFlags;
 use crate::wire::{Channel, Message};
-use crate::{clock, delete, hooks, init, launch, limits, root, sysctl};
+use crate::{caps, clock, delete, hooks, init, launch, limits, root, streams, sysctl};
 
 /// Makes the container; on failure nothing of it is left.
 pub(crate) fn create(state_root: &Path, id: &ContainerId, request: CreateRequest) -> Result<u32> {
+    streams::check_preserved(request.preserve_fds)?;
     let bundle = request.bundle.canonicalize().at_with(|| format!("open bundle {}", request.bundle.display()))?;
     let checked = Checked::new(&request)?;
     let dir = Dir::of(state_root, id);
@@ -81,6 +82,9 @@ impl Checked {
         let namespaces = Namespaces::from_spec(&linux)?;
         check_spec(spec, &linux, &process, &namespaces)?;
         check_terminal(&process, &request.terminal)?;
+        if !namespaces.user() {
+            caps::warn_of_missing(process.capabilities().as_ref())?;
+        }
         let maps = IdMaps::new(linux.uid_mappings(), linux.gid_mappings());
         let seccomp = linux.seccomp().as_ref().map(seccomp::compile).transpose()?.flatten();
         Ok(Self { linux, process, namespaces, maps, seccomp })

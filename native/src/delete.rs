@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use stockade_sandbox::{ContainerId, DeleteMode, Error, Result, Status};
 
 use crate::hooks;
@@ -67,7 +66,7 @@ fn destroy(state_root: &Path, dir: &Dir, record: &Record) -> Result<()> {
 
 fn end_processes(record: &Record) -> Result<()> {
     if let Some(init) = record.init {
-        let _ = init.signal(Signal::KILL);
+        let _ = init.signal(libc::SIGKILL);
     }
     // Those of a shared pid namespace outlive the init; a frozen one would not die.
     if record.cgroup.pids().is_ok_and(|pids| !pids.is_empty()) {

@@ -32,6 +32,7 @@ use crate::{init, limits, streams};
 
 /// Runs a process in the container and returns its host pid once it has become the program.
 pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest) -> Result<u32> {
+    streams::check_preserved(request.preserve_fds)?;
     check_terminal(&request.process, &request.terminal)?;
     let init = record.init.and_then(|init| init.open()).ok_or(Error::NotRunning)?;
     let process = with_defaults(request.process, &record.defaults);

@@ -1,13 +1,15 @@
 //! Processes named in a way that survives reuse of their pid.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 use serde::{Deserialize, Serialize};
 
 use crate::procfs::process_start;
+use crate::sys::process::send_signal;
 
 /// A process as state.json names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +37,11 @@ impl Process {
         self.is_alive().then_some(pidfd)
     }
 
-    /// Sends a signal; false when the process is gone.
-    pub(crate) fn signal(&self, signal: Signal) -> rustix::io::Result<bool> {
+    /// Sends a signal, 0 to ask only; false when the process is gone.
+    pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
         let Some(pidfd) = self.open() else { return Ok(false) };
-        match pidfd_send_signal(&pidfd, signal) {
-            Err(rustix::io::Errno::SRCH) => Ok(false),
+        match send_signal(&pidfd, signal) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
             answer => answer.map(|()| true),
         }
     }

@@ -62,7 +62,22 @@ impl<'a> Workload<'a> {
             set_no_new_privs(true).at("set no_new_privs")?;
         }
         streams::close_others(3 + self.preserve_fds, [vec![channel.number()], spared].concat())?;
-        self.find(&identity)
+        let armed = self.find(&identity)?;
+        if self.is_late() && !self.installs_at_exec() {
+            self.install(channel)?;
+        }
+        Ok(armed)
+    }
+
+    /// Whether the filter follows no_new_privs.
+    fn is_late(&self) -> bool {
+        self.no_new_privileges()
+    }
+
+    /// As close to execve as can be, so that the filter need not allow what comes before; but someone must still be
+    /// there to take a listener.
+    fn installs_at_exec(&self) -> bool {
+        self.is_late() && !self.seccomp.is_some_and(Program::notifies)
     }
 
     fn no_new_privileges(&self) -> bool {
@@ -116,7 +131,7 @@ impl<'a> Workload<'a> {
 
     /// Without no_new_privs only CAP_SYS_ADMIN may install a filter, so that happens while we still have it.
     fn install_early(&self, channel: &Channel) -> Result<()> {
-        if self.no_new_privileges() { Ok(()) } else { self.install(channel) }
+        if self.is_late() { Ok(()) } else { self.install(channel) }
     }
 
     fn install(&self, channel: &Channel) -> Result<()> {
@@ -148,7 +163,7 @@ impl<'a> Workload<'a> {
 impl Armed<'_> {
     /// Becomes the workload; returns only on failure.
     pub(crate) fn exec(&self, channel: &Channel) -> Error {
-        if self.workload.no_new_privileges()
+        if self.workload.installs_at_exec()
             && let Err(error) = self.workload.install(channel)
         {
             return error;

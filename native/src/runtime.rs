@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 
 use oci_spec::runtime::LinuxResources;
-use rustix::process::Signal;
 use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
 };
 
-use crate::fail::invalid;
 use crate::state::{Dir, Record, ids};
 use crate::{create, delete, exec, hooks};
 
@@ -141,18 +139,14 @@ impl Runtime for Native {
     }
 }
 
-fn signal_init(record: &Record, number: i32) -> Result<()> {
+fn signal_init(record: &Record, signal: i32) -> Result<()> {
     let init = record.init.ok_or(Error::NotRunning)?;
-    if number == 0 {
-        return if init.is_alive() { Ok(()) } else { Err(Error::NotRunning) };
-    }
-    let signal = Signal::from_named_raw(number).ok_or_else(|| invalid(format!("signal {number}")))?;
     match init.signal(signal) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::NotRunning),
-        Err(errno) => Err(Error::os(format!("signal {number}"), errno)),
-    }?;
-    if signal == Signal::KILL && record.cgroup.is_frozen().unwrap_or(false) {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::NotRunning),
+        Err(error) => return Err(Error::os(format!("signal {signal}"), error)),
+    }
+    if signal == libc::SIGKILL && record.cgroup.is_frozen().unwrap_or(false) {
         // A frozen process of cgroup v1 does not die before it is thawed.
         record.cgroup.thaw()?;
     }

@@ -24,6 +24,16 @@ pub(crate) fn set_given(stdio: &Stdio) -> Result<()> {
     Ok(())
 }
 
+/// Checks that the descriptors to be preserved are there: a gap would be filled by a descriptor of ours.
+pub(crate) fn check_preserved(count: u32) -> Result<()> {
+    for number in (3..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        if !std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok() {
+            return Err(Error::Other(format!("unable to stat preserved-fd {number} (of {count})")));
+        }
+    }
+    Ok(())
+}
+
 /// Gives the standard streams to the container's user, so that it can reopen /dev/stdout. What the host forbids, and
 /// the null device, stay as they are.
 pub(crate) fn give_to(uid: u32) -> Result<()> {

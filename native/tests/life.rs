@@ -170,6 +170,9 @@ fn failing_hooks_fail_the_verb_that_runs_them() {
 /// Accepts one connection and takes the descriptor that comes with its first message.
 fn receive_descriptor(listener: UnixListener) -> (OwnedFd, Vec<u8>) {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let limit = rustix::time::Timespec { tv_sec: 20, tv_nsec: 0 };
+    let mut ready = [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut ready, Some(&limit)).expect("poll"), 1, "nobody connected");
     let (stream, _): (UnixStream, _) = listener.accept().expect("a connection");
     let mut bytes = vec![0; 65536];
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -327,4 +330,65 @@ fn limits_change_while_it_runs() {
     assert!(mounted.status.success());
     let dirs = common::cgroups_named(Path::new("/sys/fs/cgroup/pids"), &bundle.id, 6);
     assert_eq!(fs::read_to_string(dirs[0].join("pids.max")).expect("pids.max"), "60\n");
+}
+
+#[test]
+fn real_time_signals_and_the_null_signal() {
+    let bundle = Bundle::new("trap 'echo caught > /caught; exit 0' 37; while :; do sleep 0.01; done");
+    bundle.start();
+    bundle.wait_for("running");
+    bundle.ok("kill", &["0"]);
+    std::thread::sleep(Duration::from_millis(100));
+    bundle.ok("kill", &["37"]);
+    bundle.wait_for("stopped");
+    assert!(bundle.rootfs().join("caught").exists());
+    assert!(stderr_of(&bundle, "kill", &["999"]).contains("container not running"));
+}
+
+#[test]
+fn preserved_descriptors_must_be_there() {
+    let bundle = Bundle::new("true");
+    let error = stderr_of(&bundle, "run", &["preserve-fds=40"]);
+    assert!(error.contains("unable to stat preserved-fd") && error.ends_with("(of 40)"), "{error}");
+}
+
+#[test]
+fn seccomp_forbids_and_exec_inherits_it() {
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]
+    });
+    for no_new_privileges in [true, false] {
+        let bundle = Bundle::new("mkdir /made; grep Seccomp: /proc/self/status; sleep 100")
+            .set("linux/seccomp", profile.clone())
+            .set("process/noNewPrivileges", json!(no_new_privileges));
+        bundle.start();
+        let script = "mkdir /by-exec 2>&1; awk '/^Seccomp:/ {print $2}' /proc/self/status /proc/1/status";
+        let output = stdout(&bundle.exec(script));
+        assert_eq!(output, "mkdir: can't create directory '/by-exec': Operation not permitted\n2\n2");
+        assert!(!bundle.rootfs().join("made").exists());
+    }
+}
+
+#[test]
+fn seccomp_agents_get_the_listener() {
+    let bundle = Bundle::new("mkdir /made; echo $?");
+    let path = bundle.dir.path().join("agent.sock");
+    let listener = UnixListener::bind(&path).expect("socket");
+    let bundle = bundle.set(
+        "linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": &path, "listenerMetadata": "meta",
+               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]}),
+    );
+    // The filter goes in before the program runs, so `create` or the init hands the listener over.
+    let agent = std::thread::spawn(move || receive_descriptor(listener));
+    bundle.ok("create", &[]);
+    bundle.ok("start", &[]);
+    let (descriptor, message) = agent.join().expect("agent");
+    let message: serde_json::Value = serde_json::from_slice(&message).expect("json");
+    assert_eq!((&message["fds"], &message["metadata"]), (&json!(["seccompFd"]), &json!("meta")));
+    assert_eq!(message["state"]["id"], bundle.id.as_str());
+    let link = fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&descriptor))).expect("link");
+    assert_eq!(link.to_string_lossy(), "anon_inode:seccomp notify");
+    bundle.ok("delete-force", &[]);
 }

@@ -126,3 +126,10 @@ pub(crate) fn set_scheduler(mut attr: SchedAttr) -> io::Result<()> {
     // SAFETY: attr lives through the call and carries its size.
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
 }
+
+/// pidfd_send_signal(2) for any signal number, the real-time ones included, which rustix has no names for.
+pub(crate) fn send_signal(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: without a siginfo the call reads integers only.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, none, 0) }).map(drop)
+}
