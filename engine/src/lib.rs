@@ -16,6 +16,7 @@ mod logs;
 pub mod options;
 mod query;
 mod session;
+mod shm;
 mod spec;
 mod state;
 mod supervise;

@@ -71,7 +71,6 @@ fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
     umask(Mode::empty());
     let root = build_root(plan, channel)?;
     sysctl::write(&procfs, plan.spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref()))?;
-    make_directory(plan)?;
     take_streams(plan, &root)?;
     drop(root);
     set_rlimits(plan, channel)?;
@@ -175,7 +174,10 @@ fn build_root(plan: &Plan<'_>, channel: &Channel) -> Result<root::Root> {
         channel.wait_for_go()?;
     }
     run_hooks(plan, "createContainer", all.and_then(|hooks| hooks.create_container().as_ref()), Status::Creating)?;
-    built.enter(&plan.root)
+    let root = built.enter(&plan.root)?;
+    make_directory(plan)?;
+    plan.root.restrict(&root)?;
+    Ok(root)
 }
 
 /// While the process still is root: its creator could set the limits of another user's process only with

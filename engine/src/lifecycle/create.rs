@@ -58,10 +58,33 @@ impl Engine {
         {
             return Err(InvalidOption::new("--uts and --cgroupns take only private or host").into());
         }
+        for mode in [&options.network, &options.pid, &options.uts, &options.cgroupns] {
+            if *mode == NamespaceMode::Shareable {
+                return Err(InvalidOption::new("only --ipc can be shareable").into());
+            }
+        }
         for mode in [&mut options.network, &mut options.pid, &mut options.ipc] {
             if let NamespaceMode::Container(name) = mode {
                 *name = self.find(name)?.id;
             }
+        }
+        self.check_joins(options)
+    }
+
+    /// What is joined must allow it; and who shares a network shares its host's name.
+    fn check_joins(&self, options: &mut ContainerOptions) -> Result<(), CreateError> {
+        let record = |id: &str| Container::new(&self.directories, id).record();
+        if let NamespaceMode::Container(id) = &options.ipc
+            && record(id)?.options.ipc != NamespaceMode::Shareable
+        {
+            let text = format!("cannot join IPC of a non-shareable container {id}: create it with --ipc shareable");
+            return Err(InvalidOption(text).into());
+        }
+        if let NamespaceMode::Container(id) = &options.network {
+            if options.hostname.is_some() {
+                return Err(InvalidOption::new("conflicting options: hostname and the network mode").into());
+            }
+            options.hostname = Some(record(id)?.hostname().to_owned());
         }
         Ok(())
     }

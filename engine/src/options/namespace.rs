@@ -14,6 +14,8 @@ pub enum NamespaceMode {
     /// One of its own; for networks, one with only a loopback interface (`none`).
     #[default]
     Private,
+    /// One of its own that other containers may join; for IPC only.
+    Shareable,
     /// The host's.
     Host,
     /// That of another container, by name or id; resolved to an id at create.
@@ -27,7 +29,8 @@ impl FromStr for NamespaceMode {
         match text.split_once(':') {
             Some(("container", id)) if !id.is_empty() => Ok(Self::Container(id.to_owned())),
             None if text == "host" => Ok(Self::Host),
-            None if ["none", "private", "shareable", ""].contains(&text) => Ok(Self::Private),
+            None if text == "shareable" => Ok(Self::Shareable),
+            None if ["none", "private", ""].contains(&text) => Ok(Self::Private),
             _ => {
                 Err(InvalidOption(format!("invalid namespace mode {text:?}: use none, private, host or container:ID")))
             }
@@ -39,6 +42,7 @@ impl fmt::Display for NamespaceMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Private => f.write_str("private"),
+            Self::Shareable => f.write_str("shareable"),
             Self::Host => f.write_str("host"),
             Self::Container(id) => write!(f, "container:{id}"),
         }

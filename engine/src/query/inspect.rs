@@ -121,7 +121,7 @@ fn host_config(record: &Record) -> Value {
         "UTSMode": mode(&options.uts),
         "CgroupnsMode": mode(&options.cgroupns),
         "CgroupParent": options.cgroup_parent.clone().unwrap_or_default(),
-        "ShmSize": options.shm_size_bytes.unwrap_or(64 << 20),
+        "ShmSize": options.shm_size_bytes.unwrap_or(crate::shm::BYTES),
         "Sysctls": options.sysctls,
         "Annotations": options.annotations,
         "SecurityOpt": security(record),

@@ -45,7 +45,7 @@ pub(super) fn mounts(context: &Context<'_>) -> Result<Vec<Mount>, SpecError> {
 fn owner(context: &Context<'_>) -> PathBuf {
     match &context.record.options.network {
         NamespaceMode::Container(id) => Container::new(&context.engine.directories, id).dir,
-        NamespaceMode::Private | NamespaceMode::Host => context.container.dir.clone(),
+        _ => context.container.dir.clone(),
     }
 }
 

@@ -70,7 +70,7 @@ fn namespaces(context: &Context<'_>) -> Result<Vec<LinuxNamespace>, SpecError> {
         (Kind::Cgroup, "cgroup", &options.cgroupns),
     ] {
         match mode {
-            NamespaceMode::Private => namespaces.push(namespace(kind, None)?),
+            NamespaceMode::Private | NamespaceMode::Shareable => namespaces.push(namespace(kind, None)?),
             NamespaceMode::Host => {}
             NamespaceMode::Container(id) => {
                 let pid = init_of(context.engine, id)?;
@@ -82,7 +82,7 @@ fn namespaces(context: &Context<'_>) -> Result<Vec<LinuxNamespace>, SpecError> {
 }
 
 /// The host pid of a running container's init.
-pub(super) fn init_of(engine: &Engine, id: &str) -> Result<u32, SpecError> {
+fn init_of(engine: &Engine, id: &str) -> Result<u32, SpecError> {
     let container = Container::new(&engine.directories, id);
     container.record()?;
     let state = engine.peek(&container)?;

@@ -1,15 +1,13 @@
 //! Docker's default mounts, the container's /etc files, and what was asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oci_spec::runtime::{Mount, MountBuilder};
 
-use super::{Context, SpecError, etc, linux};
+use super::{Context, SpecError, etc};
 use crate::options::NamespaceMode;
-use crate::state::{MountKind, MountRecord};
-
-/// Docker's /dev/shm.
-const SHM_BYTES: u64 = 64 << 20;
+use crate::shm;
+use crate::state::{Container, MountKind, MountRecord};
 
 /// Every mount of the container, parents before what is below them.
 pub(super) fn all(context: &Context<'_>) -> Result<Vec<Mount>, SpecError> {
@@ -49,12 +47,12 @@ fn shared_memory(context: &Context<'_>) -> Result<Mount, SpecError> {
     let flags = ["rbind", "nosuid", "noexec", "nodev"];
     match &context.record.options.ipc {
         NamespaceMode::Host => bind(Path::new("/dev/shm"), "/dev/shm", &flags),
+        NamespaceMode::Shareable => bind(&context.container.file("shm"), "/dev/shm", &flags),
         NamespaceMode::Container(id) => {
-            let pid = linux::init_of(context.engine, id)?;
-            bind(&PathBuf::from(format!("/proc/{pid}/root/dev/shm")), "/dev/shm", &flags)
+            bind(&Container::new(&context.engine.directories, id).file("shm"), "/dev/shm", &flags)
         }
         NamespaceMode::Private => {
-            let size = context.record.options.shm_size_bytes.unwrap_or(SHM_BYTES);
+            let size = context.record.options.shm_size_bytes.unwrap_or(shm::BYTES);
             mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={size}")])
         }
     }

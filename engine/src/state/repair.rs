@@ -83,6 +83,7 @@ impl Engine {
                 Err(_) => true,
             };
             runtime.delete(&id, DeleteMode::Force)?;
+            crate::shm::tear_down(container, record);
             Ok(alive)
         };
         answer().map_err(|error: Error| StateError::Class { id: container.id.clone(), source: Box::new(error) })

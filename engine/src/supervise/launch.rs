@@ -53,6 +53,7 @@ pub(super) fn supervise(engine: &Engine, container: &Container, lock: ContainerL
 fn launch(engine: &Engine, container: &Container) -> Result<Pump, Error> {
     let record = container.record().map_err(|error| Error::Other(error.to_string()))?;
     fs::create_dir_all(&container.run).map_err(|error| Error::os("create the run directory", error))?;
+    crate::shm::set_up(container, &record).map_err(|error| Error::Other(error.to_string()))?;
     let runtime = engine.backend.runtime(record.isolation, &engine.directories)?;
     let id = container.sandbox_id()?;
 
@@ -177,5 +178,6 @@ fn request(
 pub(super) fn undo(engine: &Engine, container: &Container, record: &Record) -> Result<(), Error> {
     let runtime = engine.backend.runtime(record.isolation, &engine.directories)?;
     runtime.delete(&container.sandbox_id()?, DeleteMode::Force)?;
+    crate::shm::tear_down(container, record);
     remove_tree(&container.run).map_err(|error| Error::Other(error.to_string()))
 }

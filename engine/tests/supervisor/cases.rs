@@ -39,6 +39,9 @@ pub const ALL: &[Case] = &[
     ("death_of_both", death_of_both),
     ("kill_at_any_moment", kill_at_any_moment),
     ("many_at_once", many_at_once),
+    ("default_spec", default_spec),
+    ("host_spec", host_spec),
+    ("shared_namespaces", shared_namespaces),
     ("volumes", volumes),
     ("classes", classes),
 ];
@@ -371,6 +374,91 @@ fn volumes() {
     world.engine.remove("web", RemoveOptions { force: false, volumes: true }).unwrap();
     assert_eq!(count(), 1);
     assert!(world.dir.path().join("volumes/named/_data").is_dir());
+}
+
+/// What the class was given for a container that is running.
+fn spec(world: &World, id: &str) -> serde_json::Value {
+    let path = world.dir.path().join("run/fake").join(id).join("spec.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The kinds of the spec's namespaces, and where those that are joined are.
+fn namespaces(spec: &serde_json::Value) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let list = spec["linux"]["namespaces"].as_array().unwrap();
+    list.iter().map(|namespace| (text(&namespace["type"]), text(&namespace["path"]))).collect()
+}
+
+fn default_spec() {
+    let world = World::new();
+    let id = world.started("web", "exec sleep 60");
+    let spec = spec(&world, &id);
+    assert_eq!(spec["hostname"], id[..12]);
+    assert_eq!(spec["linux"]["cgroupsPath"], format!("/stockade/{id}"));
+    assert_eq!(spec["process"]["capabilities"]["bounding"].as_array().unwrap().len(), 14);
+    assert_eq!(spec["process"]["noNewPrivileges"], false);
+    assert!(spec["process"]["rlimits"].as_array().is_none_or(Vec::is_empty));
+    let targets: Vec<_> =
+        spec["mounts"].as_array().unwrap().iter().map(|mount| mount["destination"].as_str().unwrap()).collect();
+    let expected = [
+        "/proc",
+        "/dev",
+        "/dev/pts",
+        "/sys",
+        "/sys/fs/cgroup",
+        "/dev/mqueue",
+        "/dev/shm",
+        "/etc/hosts",
+        "/etc/hostname",
+        "/etc/resolv.conf",
+    ];
+    assert_eq!(targets, expected);
+    let kinds: Vec<_> = namespaces(&spec).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["mount", "network", "uts", "pid", "ipc", "cgroup"]);
+    assert_eq!(std::fs::read_to_string(world.container(&id).join("hostname")).unwrap(), format!("{}\n", &id[..12]));
+}
+
+fn host_spec() {
+    let world = World::new();
+    let id = world.script("web", "exec sleep 60", |options| {
+        use stockade_engine::options::NamespaceMode;
+        for mode in [&mut options.network, &mut options.pid, &mut options.ipc, &mut options.uts, &mut options.cgroupns]
+        {
+            *mode = NamespaceMode::Host;
+        }
+        options.privileged = true;
+    });
+    world.engine.start("web").unwrap();
+    let spec = spec(&world, &id);
+    assert_eq!(namespaces(&spec), [("mount".to_owned(), String::new())]);
+    assert!(spec["hostname"].is_null() && spec["linux"]["seccomp"].is_null(), "{spec:#}");
+    assert!(spec["linux"]["maskedPaths"].as_array().is_none_or(Vec::is_empty));
+    assert!(spec["linux"]["sysctl"].as_object().is_none_or(serde_json::Map::is_empty));
+}
+
+fn shared_namespaces() {
+    use stockade_engine::options::NamespaceMode;
+    let world = World::new();
+    let join = |mode: &str| mode.parse::<NamespaceMode>().unwrap();
+    let owner = world.script("owner", "exec sleep 60", |options| options.ipc = join("shareable"));
+    let other = world.script("other", "exec sleep 60", |options| {
+        (options.network, options.pid, options.ipc) =
+            (join("container:owner"), join("container:owner"), join("container:owner"));
+    });
+    assert!(world.engine.start("other").unwrap_err().to_string().contains("non running container"));
+    world.engine.start("owner").unwrap();
+    world.engine.start("other").unwrap();
+    let pid = world.inspect("owner", "/State/Pid");
+    let spec = spec(&world, &other);
+    let joined: Vec<_> = namespaces(&spec).into_iter().map(|(_, path)| path).filter(|path| !path.is_empty()).collect();
+    assert_eq!(joined, ["net", "pid", "ipc"].map(|kind| format!("/proc/{pid}/ns/{kind}")));
+    assert_eq!(spec["hostname"], owner[..12]);
+    let shm = world.container(&owner).join("shm").display().to_string();
+    assert!(spec["mounts"].as_array().unwrap().iter().any(|mount| mount["source"] == shm));
+    let mounted = || std::fs::read_to_string("/proc/self/mounts").unwrap().contains(&shm);
+    assert!(mounted());
+    world.engine.stop("owner", &StopOptions { signal: None, timeout_s: Some(0) }).unwrap();
+    assert!(!mounted());
 }
 
 fn classes() {

@@ -121,6 +121,8 @@ impl Runtime for Fake {
             return Err(Error::AlreadyExists);
         }
         fs::create_dir_all(&dir).map_err(|error| Error::os("create", error))?;
+        let spec = serde_json::to_string(&request.spec).unwrap_or_default();
+        fs::write(dir.join("spec.json"), spec).map_err(|error| Error::os("write", error))?;
         let process = request.spec.process().clone().ok_or_else(|| Error::InvalidConfig("no process".into()))?;
         let pid = Self::spawn(&process, request.terminal, request.stdio, Some(dir.join("begun")))?;
         fs::write(dir.join("pid"), pid.to_string()).map_err(|error| Error::os("write", error))?;

@@ -126,6 +126,14 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// Makes the entered root read-only if the spec says so.
+    pub(crate) fn restrict(&self, root: &Root) -> Result<()> {
+        if self.spec.root().as_ref().and_then(|root| root.readonly()) == Some(true) {
+            filesystem::restrict(root.as_fd(), MountAttr::RDONLY).at("make the root read-only")?;
+        }
+        Ok(())
+    }
+
     fn fill(&self, root: &Root) -> Result<()> {
         let around = mount::Surroundings {
             bundle: self.bundle,
@@ -162,9 +170,6 @@ impl Built {
         if let Some((propagation, depth)) = plan.propagation()? {
             let change = Change { propagation: Some(propagation), ..Change::default() };
             set_attributes(self.root.as_fd(), depth, &change).at("set rootfsPropagation")?;
-        }
-        if plan.spec.root().as_ref().and_then(|root| root.readonly()) == Some(true) {
-            filesystem::restrict(self.root.as_fd(), MountAttr::RDONLY).at("make the root read-only")?;
         }
         Ok(self.root)
     }
