@@ -46,14 +46,16 @@ struct Made(Vec<PathBuf>);
 
 impl Made {
     fn all(&mut self, cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
-        cgroup.hierarchies.iter().try_for_each(|own| self.hierarchy(own, resources))?;
+        let chain = cgroup.is_pure_v2() || resources.hugepage_limits().is_some();
+        cgroup.hierarchies.iter().try_for_each(|own| match own.version {
+            // On a hybrid host v2 has controllers that few ask for: the walk down to pass them on is then saved.
+            Version::V2 if chain => self.v2_chain(own, resources).and_then(|()| self.hierarchy(own)),
+            _ => self.hierarchy(own),
+        })?;
         cgroup.has_v1("cpuset").and_then(Path::parent).map_or(Ok(()), inherit_cpuset)
     }
 
-    fn hierarchy(&mut self, own: &Hierarchy, resources: &LinuxResources) -> Result<(), CgroupError> {
-        if own.version == Version::V2 && !own.controllers.is_empty() {
-            self.v2_chain(own, resources)?;
-        }
+    fn hierarchy(&mut self, own: &Hierarchy) -> Result<(), CgroupError> {
         match self.dir_and_parents(&own.path)? {
             Novelty::New => Ok(()),
             Novelty::Existing => refuse_in_use(own),

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::str::FromStr;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -14,6 +15,17 @@ use super::CgroupError;
 pub(crate) fn write(dir: &Path, name: &str, value: &str) -> Result<(), CgroupError> {
     let path = dir.join(name);
     raw_write(&path, value).map_err(|source| CgroupError::File { verb: "write", path, source })
+}
+
+/// Writes values to one file, each by a call of its own.
+pub(crate) fn write_each<'a>(dir: &Path, name: &str, values: impl Iterator<Item = &'a str>) -> Result<(), CgroupError> {
+    let path = dir.join(name);
+    let file = open_for_write(&path)?;
+    for value in values {
+        retry_on_intr(|| rustix::io::write(&file, value.as_bytes()))
+            .map_err(|error| CgroupError::file("write", &path, error))?;
+    }
+    Ok(())
 }
 
 /// As [`write`], with an absent file told apart.
@@ -44,7 +56,17 @@ pub(super) fn open_for_write(path: &Path) -> Result<OwnedFd, CgroupError> {
 
 pub(crate) fn read(dir: &Path, name: &str) -> Result<String, CgroupError> {
     let path = dir.join(name);
-    std::fs::read_to_string(&path).map_err(|source| CgroupError::File { verb: "read", path, source })
+    raw_read(&path).map_err(|source| CgroupError::File { verb: "read", path, source })
+}
+
+/// These files have no size to ask for and mostly fit one read; `std` would make five calls for three.
+fn raw_read(path: &Path) -> io::Result<String> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(4096);
+    while retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
+        bytes.reserve(4096);
+    }
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// `None` when the file, or the whole cgroup, is not there (ENODEV: removed while open).

@@ -31,7 +31,7 @@ mod sys;
 mod tests;
 
 pub use error::CgroupError;
-pub(crate) use file::{read, write};
+pub(crate) use file::{read, write_each};
 
 /// One container's cgroup: a directory in each hierarchy of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +181,7 @@ impl Cgroup {
 
     /// Every process here and below; none when the cgroup is gone.
     pub fn pids(&self) -> Result<Vec<u32>, CgroupError> {
-        processes::all(&self.main().path)
+        self.main().map_or(Ok(Vec::new()), |own| processes::all(&own.path))
     }
 
     /// Sends a signal to every process here and below, those that fork meanwhile included.
@@ -233,10 +233,15 @@ impl Cgroup {
         self.has_v1("freezer").map(Home::V1).or_else(v2).ok_or(CgroupError::NoController("freezer"))
     }
 
-    /// The hierarchy that is asked for processes: one that every attach reaches.
-    fn main(&self) -> &Hierarchy {
+    /// The hierarchy that is asked for processes: one that every attach reaches. `None` for a cgroup in no hierarchy.
+    fn main(&self) -> Option<&Hierarchy> {
         let v1 = |own: &&Hierarchy| own.version == Version::V1;
-        self.hierarchies.iter().find(v1).unwrap_or(&self.hierarchies[0])
+        self.hierarchies.iter().find(v1).or(self.hierarchies.first())
+    }
+
+    /// Whether the host has no v1 hierarchies beside v2.
+    fn is_pure_v2(&self) -> bool {
+        self.main().is_some_and(|own| own.version == Version::V2)
     }
 }
 

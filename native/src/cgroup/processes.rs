@@ -94,8 +94,7 @@ fn open(pid: u32) -> Option<OwnedFd> {
 
 /// v2 has one write for it (Linux 5.14), which reaches frozen and forking processes alike.
 pub(super) fn kill_all(cgroup: &Cgroup) -> Result<(), CgroupError> {
-    let main = cgroup.main();
-    if main.version == Version::V2 {
+    if let Some(main) = cgroup.main().filter(|main| main.version == Version::V2) {
         match file::write_if_present(&main.path, "cgroup.kill", "1")? {
             file::Presence::Present => return Ok(()),
             file::Presence::Absent if !main.path.exists() => return Ok(()),

@@ -182,6 +182,15 @@ fn state_survives_json() {
 }
 
 #[test]
+fn a_cgroup_in_no_hierarchy_is_empty() {
+    let none = Cgroup::none();
+    none.kill_all().unwrap();
+    none.remove().unwrap();
+    assert!(none.pids().unwrap().is_empty() && none.joiner().is_ok() && none.clone_target().unwrap().is_none());
+    assert!(none.freeze().is_err() && none.watch_oom().is_err() && none.stats().is_ok());
+}
+
+#[test]
 fn frozen_processes_stand_still_and_can_be_killed() {
     let own = create("{}").unwrap();
     let mut child = own.shell("while :; do :; done");

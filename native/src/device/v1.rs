@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cgroup::{CgroupError, read, write};
+use crate::cgroup::{CgroupError, read, write_each};
 
 use super::access::{Access, Devices, Policy, Verdict, parse_line};
 
 /// Writes only what differs from what is in force, and checks the outcome.
 pub(super) fn apply(dir: &Path, target: &Policy) -> Result<(), CgroupError> {
     let current = load(dir)?;
-    for step in transition(&current, target) {
-        write(dir, step.file(), &step.line)?;
+    let steps = transition(&current, target);
+    for steps in steps.chunk_by(|a, b| a.verdict == b.verdict) {
+        write_each(dir, steps[0].file(), steps.iter().map(|step| step.line.as_str()))?;
     }
     let after = load(dir)?;
     // Exceptions to "allow all" cannot be read back.

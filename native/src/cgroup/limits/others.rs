@@ -6,7 +6,7 @@ use oci_spec::runtime::{LinuxHugepageLimit, LinuxNetwork, LinuxPids, LinuxRdma, 
 use rustix::io::Errno;
 
 use super::super::file::{self, Presence};
-use super::super::{Cgroup, CgroupError, Home, Version};
+use super::super::{Cgroup, CgroupError, Home};
 use super::{home, set};
 
 pub(super) fn apply(cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
@@ -71,7 +71,7 @@ fn apply_rdma(home: Home<'_>, rdma: &HashMap<String, LinuxRdma>) -> Result<(), C
 }
 
 fn apply_unified(cgroup: &Cgroup, unified: &HashMap<String, String>) -> Result<(), CgroupError> {
-    let own = cgroup.v2().filter(|_| cgroup.main().version == Version::V2);
+    let own = cgroup.v2().filter(|_| cgroup.is_pure_v2());
     let own = own.ok_or_else(|| CgroupError::invalid("unified", "this host's controllers are cgroup v1"))?;
     for (name, value) in unified {
         let Some((controller, _)) = name.split_once('.').filter(|_| !name.contains('/')) else {
