@@ -70,7 +70,7 @@ fn create_start_kill_delete() {
     wait_until("it stops", SOON, || subject.status() == "stopped");
 
     expect(&subject.verb("kill", &["KILL"]), 1, "container not running");
-    expect(&subject.verb("exec", &["true"]), 255, "container not running");
+    expect(&subject.verb("exec", &["true"]), 255, "cannot exec in a stopped container");
     expect(&subject.verb("pause", &[]), 1, "container not running");
     expect(&subject.verb("start", &[]), 1, "cannot start a container that has stopped");
     expect(&subject.verb("delete", &[]), 0, "");
@@ -151,7 +151,8 @@ fn pause_and_resume() {
     expect(&subject.verb("resume", &[]), 1, "container not paused");
     expect(&subject.verb("pause", &[]), 0, "");
     assert_eq!(subject.status(), "paused");
-    expect(&subject.verb("exec", &["true"]), 255, "cannot exec in a paused container");
+    let override_it = "cannot exec in a paused container (use --ignore-paused to override)";
+    expect(&subject.verb("exec", &["true"]), 255, override_it);
     expect(&subject.verb("resume", &[]), 0, "");
     assert_eq!(subject.status(), "running");
     expect(&subject.verb("pause", &[]), 0, "");

@@ -20,10 +20,16 @@ pub fn exec(runtime: &dyn Runtime, args: Exec) -> Result<i32> {
         sub_cgroup: args.cgroup,
         ignore_paused: args.ignore_paused,
     };
-    if args.detach {
-        exec_detached(runtime, &id, process, options)
-    } else {
-        exec_attended(runtime, &id, process, options)
+    let run = if args.detach { exec_detached } else { exec_attended };
+    run(runtime, &id, process, options).map_err(reword)
+}
+
+/// runc's words where they differ from those of other verbs.
+fn reword(error: Error) -> Error {
+    match error {
+        Error::NotRunning => Error::Other("cannot exec in a stopped container".to_owned()),
+        Error::Paused { .. } => Error::Other(format!("{error} (use --ignore-paused to override)")),
+        other => other,
     }
 }
 

@@ -176,7 +176,7 @@ pub struct Exec {
     #[arg(long, short)]
     pub detach: bool,
     /// Control group below the container's own
-    #[arg(long, value_name = "[CONTROLLER:]PATH")]
+    #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
     /// Run although the container is paused
     #[arg(long)]
