@@ -11,7 +11,7 @@ use crate::sh;
 
 /// The one target. It is given to cargo by name: otherwise the flags below would also reach proc-macros, which cannot
 /// be static.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 const BINARIES: &[&str] = &["stockade", "stockade-oci"];
 
 /// Options of `build`.

@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod demo;
 mod docs;
+mod fuzz;
 mod lint;
 mod setup;
 mod sh;
@@ -36,6 +37,8 @@ enum Verb {
     Bench(bench::Options),
     /// Regenerate docs/reference from the binaries.
     Docs(docs::Options),
+    /// Fuzz the parsers of foreign bytes, each for a while.
+    Fuzz(fuzz::Options),
     /// Check formatting and run clippy, warnings denied.
     Lint,
 }
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Test(options) => test::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Docs(options) => docs::run(&options),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Lint => lint::run(),
     }
 }

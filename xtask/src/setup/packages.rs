@@ -11,6 +11,7 @@ use crate::sh;
 /// Package, and what uses it.
 const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "links Rust programs, compiles zstd"),
+    ("g++", "libFuzzer"),
     ("libc6-dev", "static glibc for the binaries"),
     ("debootstrap", "builds the Debian root file system"),
     ("ca-certificates", "debootstrap over https"),
