@@ -27,7 +27,7 @@ pub(crate) fn set_given(stdio: &Stdio) -> Result<()> {
 /// Checks that the descriptors to be preserved are there: a gap would be filled by a descriptor of ours.
 pub(crate) fn check_preserved(count: u32) -> Result<()> {
     for number in (3..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
-        if !std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok() {
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
             return Err(Error::Other(format!("unable to stat preserved-fd {number} (of {count})")));
         }
     }

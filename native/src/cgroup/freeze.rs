@@ -13,6 +13,7 @@ const TRIES_MAX: u32 = 1000;
 /// Now and then a thaw lets the newcomers settle.
 const TRIES_BEFORE_THAW: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(10);
+const STEP: Duration = Duration::from_micros(20);
 const V2_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Freezes, and returns when every process has stopped. On failure the processes run on.
@@ -63,6 +64,8 @@ fn freeze_v1(dir: &Path) -> Result<(), CgroupError> {
         if state == "FROZEN" {
             return Ok(());
         }
+        // A process that waits for a busy CPU stops only once it gets one: be patient, longer each time.
+        std::thread::sleep(PAUSE.min(STEP * count));
     }
     Err(CgroupError::Unfrozen { path: dir.to_owned(), state, tries: TRIES_MAX })
 }
