@@ -29,6 +29,8 @@ mod stats;
 mod sys;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod v2_tests;
 
 pub use error::CgroupError;
 pub(crate) use file::{read, write_each};
