@@ -1,5 +1,5 @@
-//! /dev/shm of a container whose IPC namespace others may join (`--ipc shareable`): a tmpfs on the host, because a mount
-//! cannot be shared once it is in another mount namespace. It is there as long as the run directory is.
+//! /dev/shm of a container whose IPC namespace others may join (`--ipc shareable`): a tmpfs on the host, because a
+//! mount cannot be shared once it is in another mount namespace. It is there as long as the run directory is.
 
 use std::fs;
 
