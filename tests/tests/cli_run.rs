@@ -214,7 +214,14 @@ fn an_absent_image_is_pulled_as_asked() {
 fn the_config_file_gives_defaults() {
     let people = People::new();
     let config = people.scratch.path("config.toml");
-    fs::write(&config, "[container]\nulimits = ['nofile=99:99', 'core=0']\nshm_size = '2m'\n[container.log_options]\nmax-size = '1m'\n").unwrap();
+    let text = [
+        "[container]",
+        "ulimits = ['nofile=99:99', 'core=0']",
+        "shm_size = '2m'",
+        "[container.log_options]",
+        "max-size = '1m'",
+    ];
+    fs::write(&config, text.join("\n")).unwrap();
     let run = |flags: &[&str], script: &str| {
         let args =
             [&["--config", config.to_str().unwrap(), "run", "--rm"], flags, &[IMAGE, "sh", "-c", script]].concat();

@@ -157,7 +157,8 @@ pub struct PsFilter {
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Only the last N that were made, whatever their status
-    #[arg(short = 'n', long, value_name = "N", default_value_t = -1, hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = -1, hide_default_value = true,
+        allow_hyphen_values = true)]
     pub last: i64,
     /// Only the last one that was made
     #[arg(short, long)]

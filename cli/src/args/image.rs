@@ -83,8 +83,8 @@ pub struct HistoryArgs {
     #[arg(long)]
     pub no_trunc: bool,
     /// Print sizes and times for people
-    #[arg(short = 'H', long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(short = 'H', long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub human: bool,
     /// json, a template, or "table TEMPLATE"
     #[arg(long, value_name = "FORMAT")]

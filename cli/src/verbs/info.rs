@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 use stockade_engine::Status;
+use stockade_sandbox::IsolationClass;
 
 use super::context::Context;
 use super::message;
@@ -115,8 +116,11 @@ fn document(context: &Context) -> Result<Value> {
 }
 
 fn classes() -> Vec<Value> {
-    let document = |(class, lacking): (stockade_sandbox::IsolationClass, Option<&str>)| json!({"Name": class, "Available": lacking.is_none(), "Reason": lacking.unwrap_or_default()});
-    runtime::classes().into_iter().map(document).collect()
+    runtime::classes().into_iter().map(class).collect()
+}
+
+fn class((class, lacking): (IsolationClass, Option<&str>)) -> Value {
+    json!({"Name": class, "Available": lacking.is_none(), "Reason": lacking.unwrap_or_default()})
 }
 
 /// cgroups(7): a pure v2 host has the controllers in the root of the tree.

@@ -114,11 +114,16 @@ impl Watched {
             "CPUPerc": percent(before.map_or(0.0, |before| cpu_share(before, sample))),
             "MemUsage": format!("{} / {}", human::binary_size(used), human::binary_size(sample.memory_limit_bytes)),
             "MemPerc": percent(ratio(used, sample.memory_limit_bytes)),
-            "NetIO": format!("{} / {}", human::short_size(received), human::short_size(sent)),
-            "BlockIO": format!("{} / {}", human::short_size(bytes(entries, "Read")), human::short_size(bytes(entries, "Write"))),
+            "NetIO": pair(received, sent),
+            "BlockIO": pair(bytes(entries, "Read"), bytes(entries, "Write")),
             "PIDs": sample.stats.pids.current.to_string(),
         })
     }
+}
+
+/// In and out.
+fn pair(read: u64, written: u64) -> String {
+    format!("{} / {}", human::short_size(read), human::short_size(written))
 }
 
 /// Docker's figure: without the page cache that the kernel would drop first.
