@@ -28,7 +28,7 @@ use crate::state::{Dir, ProcessDefaults, Record, replace_file};
 use crate::sys::clone::{CloneFlags, clone3, setns};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
-use crate::{init, limits, streams};
+use crate::{init, limits, schedule, streams};
 
 /// Runs a process in the container and returns its host pid once it has become the program.
 pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest) -> Result<u32> {
@@ -147,7 +147,10 @@ fn become_workload(plan: &Plan<'_>, channel: &Channel) -> Error {
         set_parent_process_death_signal(Some(Signal::KILL)).at("tie the process to the runtime's")?;
         reset_signals().at("reset signals")?;
         channel.wait_for_go()?;
+        let affinity = plan.workload.process.exec_cpu_affinity().as_ref();
+        schedule::pin(affinity.and_then(|affinity| affinity.initial().as_ref()))?;
         plan.joiner.join().at("join the container's cgroup")?;
+        schedule::pin(affinity.and_then(|affinity| affinity.cpu_affinity_final().as_ref()))?;
         let procfs = ProcFs::open()?;
         enter(plan)?;
         let _ = rustix::process::setsid();

@@ -197,7 +197,11 @@ fn set_groups(groups: &[Gid]) -> Result<()> {
 /// descriptor (CVE-2024-21626).
 fn check_directory() -> Result<()> {
     let outside = || {
-        Error::Other("current working directory is outside of container mount namespace root -- possible container breakout detected".into())
+        Error::Other(
+            "current working directory is outside of container mount namespace root -- possible container \
+            breakout detected"
+                .into(),
+        )
     };
     let directory = rustix::process::getcwd(Vec::new()).map_err(|_| outside())?;
     if directory.as_bytes().starts_with(b"/") { Ok(()) } else { Err(outside()) }

@@ -1,6 +1,7 @@
 //! Scheduler, I/O priority and CPU affinity of one process.
 
 use oci_spec::runtime::{IOPriorityClass, LinuxSchedulerFlag, LinuxSchedulerPolicy, Process, Scheduler};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use stockade_sandbox::Result;
 
 use crate::fail::{Context, invalid};
@@ -22,6 +23,26 @@ pub(crate) fn apply(process: &Process) -> Result<()> {
         set_io_priority(class << 13 | level).at("error setting I/O priority")?;
     }
     Ok(())
+}
+
+/// Pins the calling process to CPUs given as in `0-3,7` (OCI runtime spec, "execCPUAffinity").
+pub(crate) fn pin(list: Option<&String>) -> Result<()> {
+    let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(()) };
+    let cpus = parse_cpus(list).ok_or_else(|| invalid(format!("execCPUAffinity {list:?}: use the form 0-3,7")))?;
+    sched_setaffinity(None, &cpus).at_with(|| format!("error setting CPU affinity {list:?}"))
+}
+
+fn parse_cpus(list: &str) -> Option<CpuSet> {
+    let mut cpus = CpuSet::new();
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last >= CpuSet::MAX_CPU {
+            return None;
+        }
+        (first..=last).for_each(|cpu| cpus.set(cpu));
+    }
+    Some(cpus)
 }
 
 fn attributes(wanted: &Scheduler) -> Result<SchedAttr> {
@@ -61,5 +82,23 @@ fn flag_bits(flag: LinuxSchedulerFlag) -> u64 {
         LinuxSchedulerFlag::SchedFlagKeepParams => 0x10,
         LinuxSchedulerFlag::SchedFlagUtilClampMin => 0x20,
         LinuxSchedulerFlag::SchedFlagUtilClampMax => 0x40,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus() {
+        let check = |list: &str, expected: Option<&[usize]>| {
+            let found = parse_cpus(list).map(|set| (0..64).filter(|cpu| set.is_set(*cpu)).collect::<Vec<_>>());
+            assert_eq!(found.as_deref(), expected, "{list}");
+        };
+        check("0", Some(&[0]));
+        check("0-2, 5", Some(&[0, 1, 2, 5]));
+        for wrong in ["", "a", "3-1", "0-99999", "1,,2"] {
+            check(wrong, None);
+        }
     }
 }

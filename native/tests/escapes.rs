@@ -174,7 +174,8 @@ fn no_descriptor_of_exec_leads_to_the_host() {
 #[test]
 fn who_enters_cannot_be_watched() {
     // Any process whose program is not busybox and that can be looked at is a leak.
-    let watch = "while :; do for p in /proc/[0-9]*; do l=$(readlink $p/exe) && [ \"$l\" != /bin/busybox ] && echo $p $l >> /leak; done; done";
+    let watch = "while :; do for p in /proc/[0-9]*; do l=$(readlink $p/exe) && [ \"$l\" != /bin/busybox ] && echo \
+        $p $l >> /leak; done; done";
     let bundle = Bundle::new(watch);
     bundle.start();
     for _ in 0..100 {

@@ -115,12 +115,16 @@ fn exec_tells_why_it_failed() {
 fn exec_joins_everything_and_inherits_defaults() {
     let bundle = Bundle::new("sleep 100").set("linux/resources", json!({"pids": {"limit": 50}}));
     bundle.start();
-    let script = "for n in pid mnt net ipc uts cgroup; do test $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) || echo $n; done; grep -E 'CapEff|NoNewPrivs|CapBnd' /proc/self/status | awk '{print $2}'; grep -vc ':/$' /proc/self/cgroup; ls /proc/self/fd | wc -l";
+    let script = "for n in pid mnt net ipc uts cgroup; do test $(readlink /proc/self/ns/$n) = $(readlink \
+        /proc/1/ns/$n) || echo $n; done; grep -E 'CapEff|NoNewPrivs|CapBnd' /proc/self/status | awk '{print $2}'; \
+        grep -vc ':/$' /proc/self/cgroup; ls /proc/self/fd | wc -l";
     let caps = "00000000080004e1";
     assert_eq!(stdout(&bundle.exec(script)), format!("{caps}\n{caps}\n1\n0\n4"));
     let by_name = bundle.exec_process(json!({"args": ["id", "-G"]}), &["user=web"]);
     assert_eq!(stdout(&by_name), "34 9");
     assert_eq!(bundle.exec("exit 7").status.code(), Some(7));
+    let pinned = json!({"args": ["grep", "Cpus_allowed_list", "/proc/self/status"], "execCPUAffinity": {"final": "1"}});
+    assert_eq!(stdout(&bundle.exec_process(pinned, &[])), "Cpus_allowed_list:\t1");
     let pid_file = bundle.dir.path().join("pid");
     let listed = bundle.exec_process(json!({"args": ["true"]}), &[&format!("pid-file={}", pid_file.display())]);
     assert!(listed.status.success() && fs::read_to_string(pid_file).expect("pid file").parse::<u32>().is_ok());
@@ -141,12 +145,14 @@ fn hooks_run_in_their_places() {
         json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer $$ >> /log"], "env": ["PATH=/bin"]}]);
     let bundle = bundle.set(
         "hooks",
-        json!({"prestart": host("prestart"), "createRuntime": host("createRuntime"), "createContainer": host("createContainer"),
+        json!({"prestart": host("prestart"), "createRuntime": host("createRuntime"),
+            "createContainer": host("createContainer"),
                "startContainer": inside, "poststart": host("poststart"), "poststop": host("poststop")}),
     );
     bundle.ok("create", &[]);
     let log = || fs::read_to_string(&log).expect("log");
-    let created = "prestart \"status\":\"creating\"\ncreateRuntime \"status\":\"creating\"\ncreateContainer \"status\":\"creating\"\n";
+    let created = "prestart \"status\":\"creating\"\ncreateRuntime \"status\":\"creating\"\ncreateContainer \
+        \"status\":\"creating\"\n";
     assert_eq!(log(), created);
     bundle.ok("start", &[]);
     bundle.wait_for("stopped");
@@ -190,7 +196,8 @@ fn receive_descriptor(listener: UnixListener) -> (OwnedFd, Vec<u8>) {
 
 #[test]
 fn terminals() {
-    let script = "tty; stat -c %t:%T /dev/console > /dev/null && echo console; stty size 2>/dev/null || busybox stty size; read line; echo got $line; id -u; stat -c %u $(tty)";
+    let script = "tty; stat -c %t:%T /dev/console > /dev/null && echo console; stty size 2>/dev/null || busybox \
+        stty size; read line; echo got $line; id -u; stat -c %u $(tty)";
     let bundle = Bundle::new(script)
         .set("process/terminal", json!(true))
         .set("process/consoleSize", json!({"height": 33, "width": 77}))

@@ -55,7 +55,8 @@ fn time_offsets() {
 
 #[test]
 fn user_namespaces() {
-    let script = "cat /proc/self/uid_map | awk '{print $1, $2, $3}'; id -u; touch /made; stat -c %u /made /bin; test -c /dev/null && echo null > /dev/null && echo dev";
+    let script = "cat /proc/self/uid_map | awk '{print $1, $2, $3}'; id -u; touch /made; stat -c %u /made /bin; \
+        test -c /dev/null && echo null > /dev/null && echo dev";
     let bundle = Bundle::new(script)
         .add("linux/namespaces", json!({"type": "user"}))
         .set("linux/uidMappings", json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]))
@@ -91,9 +92,12 @@ fn mount_options() {
     fs::create_dir_all(&source).and_then(|()| fs::write(source.join("f"), "file\n")).expect("source");
     let bundle = bundle
         .add("mounts", json!({"destination": "/a", "source": &source, "options": ["rbind", "ro", "nosuid", "noexec"]}))
-        .add("mounts", json!({"destination": "/b", "source": "source/f", "type": "bind", "options": ["bind", "nodev", "noatime"]}))
-        .add("mounts", json!({"destination": "/c", "source": "tmpfs", "type": "tmpfs", "options": ["size=1m", "mode=700", "nosuid"]}))
-        .add("mounts", json!({"destination": "/d", "source": "tmpfs", "type": "tmpfs", "options": ["ro", "strictatime"]}));
+        .add("mounts", json!({"destination": "/b", "source": "source/f", "type": "bind", "options": ["bind",
+            "nodev", "noatime"]}))
+        .add("mounts", json!({"destination": "/c", "source": "tmpfs", "type": "tmpfs",
+            "options": ["size=1m", "mode=700", "nosuid"]}))
+        .add("mounts", json!({"destination": "/d", "source": "tmpfs", "type": "tmpfs", "options": ["ro",
+            "strictatime"]}));
     let mounts = bundle.run();
     let lines: Vec<&str> = mounts.lines().collect();
     assert!(lines[0].starts_with("/a ro,nosuid,noexec,relatime"), "{mounts}");
@@ -141,7 +145,8 @@ fn idmapped_mounts() {
     let map = json!([{"containerID": 1000, "hostID": 0, "size": 1}, {"containerID": 0, "hostID": 1000, "size": 1}]);
     let bundle = bundle.add(
         "mounts",
-        json!({"destination": "/v", "source": &source, "options": ["bind", "idmap"], "uidMappings": map, "gidMappings": map}),
+        json!({"destination": "/v", "source": &source, "options": ["bind", "idmap"], "uidMappings": map,
+            "gidMappings": map}),
     );
     assert_eq!(bundle.run(), "0 0");
     assert_eq!(fs::metadata(source.join("new")).expect("new").uid(), 1000);
@@ -164,7 +169,8 @@ fn tmpcopyup_copies_what_it_covers() {
 #[test]
 fn cgroup_mounts_show_the_containers_own() {
     let bundle = Bundle::new(
-        "cat /sys/fs/cgroup/pids/pids.max; cat /sys/fs/cgroup/memory/memory.limit_in_bytes; touch /sys/fs/cgroup/pids/x 2>/dev/null; mkdir /sys/fs/cgroup/pids/x 2>/dev/null || echo ro",
+        "cat /sys/fs/cgroup/pids/pids.max; cat /sys/fs/cgroup/memory/memory.limit_in_bytes; touch \
+            /sys/fs/cgroup/pids/x 2>/dev/null; mkdir /sys/fs/cgroup/pids/x 2>/dev/null || echo ro",
     );
     let bundle = bundle
         .add(
@@ -177,18 +183,21 @@ fn cgroup_mounts_show_the_containers_own() {
 
 #[test]
 fn devices() {
-    let script = "for d in null zero full random urandom tty mine; do stat -c '%n %t:%T %a' /dev/$d; done; readlink /dev/ptmx; readlink /dev/fd; stat -c %u /dev/mine";
+    let script = "for d in null zero full random urandom tty mine; do stat -c '%n %t:%T %a' /dev/$d; done; readlink \
+        /dev/ptmx; readlink /dev/fd; stat -c %u /dev/mine";
     let bundle = Bundle::new(script).set(
         "linux/devices",
         json!([{"path": "/dev/mine", "type": "c", "major": 10, "minor": 200, "fileMode": 0o640, "uid": 33, "gid": 0}]),
     );
-    let expected = "/dev/null 1:3 666\n/dev/zero 1:5 666\n/dev/full 1:7 666\n/dev/random 1:8 666\n/dev/urandom 1:9 666\n/dev/tty 5:0 666\n/dev/mine a:c8 640\npts/ptmx\n/proc/self/fd\n33";
+    let expected = "/dev/null 1:3 666\n/dev/zero 1:5 666\n/dev/full 1:7 666\n/dev/random 1:8 666\n/dev/urandom 1:9 \
+        666\n/dev/tty 5:0 666\n/dev/mine a:c8 640\npts/ptmx\n/proc/self/fd\n33";
     check(bundle, expected);
 }
 
 #[test]
 fn masked_and_readonly_paths() {
-    let script = "cat /proc/kcore | dd bs=1 count=1 2>/dev/null; ls /sys/firmware; echo 1 > /proc/sys/net/ipv4/ip_forward; echo $?";
+    let script = "cat /proc/kcore | dd bs=1 count=1 2>/dev/null; ls /sys/firmware; echo 1 > \
+        /proc/sys/net/ipv4/ip_forward; echo $?";
     check(Bundle::new(&format!("({script}) 2>/dev/null")), "1");
 }
 
@@ -217,7 +226,8 @@ fn sysctls_of_own_namespaces_only() {
 
 #[test]
 fn identity_and_privileges() {
-    let script = "id -u; id -g; id -G; grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs' /proc/self/status | awk '{print $2}'; umask; env | grep HOME";
+    let script = "id -u; id -g; id -G; grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs' /proc/self/status | awk \
+        '{print $2}'; umask; env | grep HOME";
     let bundle = Bundle::new(script)
         .set("process/user", json!({"uid": 33, "gid": 34, "additionalGids": [5, 9], "umask": 0o027}))
         .set(
@@ -266,7 +276,8 @@ fn the_working_directory_is_made() {
 fn nothing_of_the_hosts_is_inherited() {
     check(
         Bundle::new(
-            "ls /proc/self/fd | grep -vE '^[0123]$'; grep -c . /proc/self/mountinfo > /dev/null; cat /proc/1/environ | grep -c CARGO; true",
+            "ls /proc/self/fd | grep -vE '^[0123]$'; grep -c . /proc/self/mountinfo > /dev/null; cat \
+                /proc/1/environ | grep -c CARGO; true",
         ),
         "0",
     );
