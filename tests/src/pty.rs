@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::{Cmd, command::shell_code};
+use crate::{Cmd, command::shell_code, wait_until};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -62,6 +62,16 @@ impl Pty {
                 Err(RecvTimeoutError::Disconnected) => panic!("ended without {text:?}; seen: {:?}", self.seen),
             }
         }
+    }
+
+    /// Asks the shell on it for the terminal's size until that is `size`, as stty(1) prints it. Those who pass a size
+    /// on do it after the start, and in their own time.
+    #[track_caller]
+    pub fn expect_size(&mut self, size: &str) {
+        wait_until(&format!("the size {size}"), TIMEOUT, || {
+            self.send("stty size; echo si''zed\n");
+            self.expect("sized").contains(size)
+        });
     }
 
     /// Gives the terminal another size; the kernel sends SIGWINCH.

@@ -4,14 +4,11 @@ use std::io::{IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::json;
-use stockade_tests::{Pty, Scratch, wait_until};
-
-const SOON: Duration = Duration::from_secs(10);
+use stockade_tests::{Pty, Scratch};
 
 #[test]
 fn the_master_side_goes_over_the_console_socket() {
@@ -56,14 +53,11 @@ fn a_foreground_run_is_a_terminal_session() {
     shell.expect("#");
     let raw = tcgetattr(shell.terminal()).expect("ask for the terminal's modes");
     assert!(!raw.local_modes.contains(LocalModes::ICANON), "the caller's terminal is in raw mode");
-    shell.send("tty; stty size\n");
+    shell.send("tty\n");
     shell.expect("/dev/pts/0");
-    shell.expect("24 80");
+    shell.expect_size("24 80");
     shell.resize(50, 120);
-    wait_until("the new size arrives", SOON, || {
-        shell.send("stty size; echo do''ne\n");
-        shell.expect("done").contains("50 120")
-    });
+    shell.expect_size("50 120");
     shell.send("sh -c 'echo be$((4))gin; exec sleep 1000'\n");
     shell.expect("be4gin");
     shell.send("\x03");

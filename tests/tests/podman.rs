@@ -50,9 +50,9 @@ fn a_terminal_is_interactive() {
     let podman = Podman::new(&oci_runtime());
     let mut shell = Pty::spawn(podman.run(&["-it", "--rm"], &["sh"]));
     shell.expect("#");
-    shell.send("tty; stty size\n");
+    shell.send("tty\n");
     shell.expect("/dev/pts/0");
-    shell.expect("24 80");
+    shell.expect_size("24 80");
     shell.send("exit 4\n");
     assert_eq!(shell.wait().0, 4);
 }
