@@ -92,12 +92,21 @@ fn mount_options() {
     fs::create_dir_all(&source).and_then(|()| fs::write(source.join("f"), "file\n")).expect("source");
     let bundle = bundle
         .add("mounts", json!({"destination": "/a", "source": &source, "options": ["rbind", "ro", "nosuid", "noexec"]}))
-        .add("mounts", json!({"destination": "/b", "source": "source/f", "type": "bind", "options": ["bind",
-            "nodev", "noatime"]}))
-        .add("mounts", json!({"destination": "/c", "source": "tmpfs", "type": "tmpfs",
-            "options": ["size=1m", "mode=700", "nosuid"]}))
-        .add("mounts", json!({"destination": "/d", "source": "tmpfs", "type": "tmpfs", "options": ["ro",
-            "strictatime"]}));
+        .add(
+            "mounts",
+            json!({"destination": "/b", "source": "source/f", "type": "bind", "options": ["bind",
+            "nodev", "noatime"]}),
+        )
+        .add(
+            "mounts",
+            json!({"destination": "/c", "source": "tmpfs", "type": "tmpfs",
+            "options": ["size=1m", "mode=700", "nosuid"]}),
+        )
+        .add(
+            "mounts",
+            json!({"destination": "/d", "source": "tmpfs", "type": "tmpfs", "options": ["ro",
+            "strictatime"]}),
+        );
     let mounts = bundle.run();
     let lines: Vec<&str> = mounts.lines().collect();
     assert!(lines[0].starts_with("/a ro,nosuid,noexec,relatime"), "{mounts}");
