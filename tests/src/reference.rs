@@ -21,8 +21,8 @@ container cannot be executed, 127 when it is not there.
 const CONFIG: &str = "# The config file
 
 Written by `cargo xtask docs` from `stockade info --default-config`. The file is TOML, `/etc/stockade/config.toml`
-unless `--config` names another; every key is optional, and an unknown key is refused with the nearest known name. A commented
-line shows a key's default.
+unless `--config` names another; every key is optional, and an unknown key is refused with the nearest known name. A
+commented line shows a key's default.
 ";
 
 const OCI: &str = "# `stockade-oci`: the OCI runtime command line
