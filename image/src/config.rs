@@ -39,8 +39,10 @@ pub struct RegistryConfig {
     /// Speak plain http. Without this key loopback addresses and `localhost` are spoken to in plain http and all others
     /// in https.
     pub insecure: Option<bool>,
-    /// A file of PEM certificates trusted for this registry, besides the system's. A registry's own self-signed
-    /// certificate must not be marked as an authority (`basicConstraints=CA:FALSE`).
+    /// A file of PEM certificates trusted for this registry and where it redirects to, besides the system's. A
+    /// registry's own self-signed certificate must not be marked as an authority (`basicConstraints=CA:FALSE`). A plain
+    /// http registry on a loopback address that redirects to https needs this key too, as the system's certificates are
+    /// not read for it.
     pub ca: Option<PathBuf>,
 }
 

@@ -3,11 +3,14 @@
 mod common;
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use common::docker_registry::{Access, DockerRegistry, busybox, run};
 use common::registry::{Content, honest, name, twisted};
+use common::server::Reply;
 use common::{Scratch, TestImage, config, listing, noise, reference};
 use stockade_image::{
     Digest, LeaseError, NoProgress, PruneScope, PullOptions, PullPolicy, RemoveMode, SaveError, Store,
@@ -117,6 +120,39 @@ fn filled(dir: &std::path::Path) -> (DockerRegistry, String) {
     registry.fill(&format!("oci:{image}"), "busybox:1");
     let name = format!("{}/busybox:1", registry.address);
     (registry, name)
+}
+
+#[test]
+fn a_killed_download_goes_on_where_it_stopped() {
+    if let Some((store, name)) = inherited() {
+        return drop(pull(&store, &name));
+    }
+    let image = TestImage::layered(3, 1, 500_000);
+    let up = Arc::new(AtomicBool::new(false));
+    let healthy = up.clone();
+    let server = twisted(&image, move |request, reply| {
+        match (healthy.load(Ordering::SeqCst), request.headers.contains_key("range"), reply.body.len()) {
+            (false, true, _) => Reply::new(503, ""),
+            (false, false, 100_000..) => Reply { cut_after: Some(100_000), ..reply },
+            _ => reply,
+        }
+    });
+    let scratch = Scratch::new();
+    let mut child = spawn("a_killed_download_goes_on_where_it_stopped", &scratch.store, &name(&server));
+    for _ in 0..1000 {
+        if server.requests().iter().any(|request| request.headers.contains_key("range")) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    up.store(true, Ordering::SeqCst);
+    let before = server.requests().len();
+    scratch.store.verify(&scratch.pull(&name(&server)).unwrap()).unwrap();
+    let requests = server.requests().split_off(before);
+    let ranges = requests.into_iter().filter_map(|mut request| request.headers.remove("range"));
+    assert_eq!(ranges.collect::<Vec<_>>(), ["bytes=100000-"]);
 }
 
 #[test]

@@ -147,11 +147,14 @@ fn http_client(endpoint: &Endpoint, config: &Config) -> Result<reqwest::Client, 
         .read_timeout(Duration::from_secs(config.stall_timeout_s.max(1)))
         .referer(false)
         .redirect(redirect_policy(endpoint.is_plain()));
+    if endpoint.is_loopback() {
+        builder = builder.no_proxy();
+    }
     if let Some(path) = &endpoint.ca {
         builder = builder.tls_certs_merge(certificates(path)?);
-    } else if endpoint.is_plain() {
-        // Reading the system's certificates takes longer than a pull from a loopback registry.
-        builder = builder.no_proxy().tls_certs_only([]);
+    } else if endpoint.is_loopback() && endpoint.is_plain() {
+        // Reading the system's certificates takes as long as the rest of a pull that finds nothing new.
+        builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(failed)
 }

@@ -65,6 +65,11 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl Endpoint {
+    /// Whether the server is on this machine: no proxy leads there, and no public certificate.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
     /// Whether credentials and content cross the network in the clear.
     pub fn is_plain(&self) -> bool {
         self.repository.scheme() == "http"

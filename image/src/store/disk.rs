@@ -2,8 +2,8 @@
 //! small record replaced atomically.
 //!
 //! ```text
-//! lock              shared: take part; exclusive: commit an image, collect garbage. Held for milliseconds, never
-//!                   across I/O with a peer.
+//! lock              shared: take part; exclusive: commit an image, collect garbage. Held for milliseconds (longer for
+//!                   the first lease after a boot), never across I/O with a peer.
 //! blobs/sha256/HEX  manifests, configurations and layers as downloaded
 //! layers/HEX.vN.*   by diff id and converter version: the EROFS blob, and its record
 //! images/HEX.json   by configuration digest: which manifests and layers
