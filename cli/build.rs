@@ -1,8 +1,6 @@
 //! Links the static binaries at a fixed address. A static-pie program relocates itself at every start, which costs each
 //! supervisor 350 KiB of private memory and each start some hundred page faults. Stack, heap and mappings stay random.
 
-#![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
-
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
