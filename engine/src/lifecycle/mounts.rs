@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::CreateError;
@@ -55,7 +56,7 @@ impl Engine {
     /// Makes the volumes that do not exist.
     pub(super) fn make_volumes(&self, record: &Record) -> Result<(), StateError> {
         for mount in record.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Volume { .. })) {
-            fs::create_dir_all(&mount.source).map_err(StateError::io("create volume", &mount.source))?;
+            make_shared(&mount.source).map_err(StateError::io("create volume", &mount.source))?;
         }
         Ok(())
     }
@@ -71,12 +72,22 @@ impl Engine {
     }
 }
 
+/// Makes a directory that every user of a container may enter, whatever the caller's umask. An existing one stays as it
+/// is.
+fn make_shared(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
 /// A host path; `-v` makes it if it is absent.
 fn bind_record(bind: &BindOption) -> Result<MountRecord, CreateError> {
     if !bind.source.exists() {
         match bind.missing_source {
             MissingSource::Create => {
-                fs::create_dir_all(&bind.source).map_err(StateError::io("create", &bind.source))?;
+                make_shared(&bind.source).map_err(StateError::io("create", &bind.source))?;
             }
             MissingSource::Refuse => {
                 let source = bind.source.display();

@@ -62,6 +62,7 @@ impl Birth {
         // Fails only for one that leads a session already.
         let _ = rustix::process::setsid();
         rustix::process::chdir("/")?;
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let directories = Directories { root: root.into(), state: state.into() };
         let container = Container::new(&directories, id);
         Ok(Self { engine: Engine { directories, backend }, container, task, client, lock })
