@@ -42,15 +42,27 @@ impl Containerd {
     /// `ctr run OPTIONS busybox ID COMMAND` on the runtime.
     pub fn run(&self, options: &[&str], id: &str, command: &[&str]) -> Cmd {
         let runtime = self.runtime.display().to_string();
-        let runtime_options = ["run", "--runc-binary", &runtime, "--runc-root", &self.home.text("runtime")];
-        self.ctr(&runtime_options).args(options).args([BUSYBOX, id]).args(command)
+        let [root, fifos] = ["runtime", "fifo"].map(|name| self.home.text(name));
+        let own = ["run", "--runc-binary", &runtime, "--runc-root", &root, "--fifo-dir", &fifos];
+        self.ctr(&own).args(options).args([BUSYBOX, id]).args(command)
     }
 
     /// `ctr task exec` of a command, to its end.
     #[track_caller]
     pub fn exec(&self, id: &str, command: &[&str]) -> Output {
+        self.exec_with(&[], id, command).run()
+    }
+
+    /// `ctr task exec --detach`.
+    #[track_caller]
+    pub fn exec_detached(&self, id: &str, command: &[&str]) {
+        self.exec_with(&["--detach"], id, command).ok();
+    }
+
+    fn exec_with(&self, options: &[&str], id: &str, command: &[&str]) -> Cmd {
         let exec_id = format!("exec-{}", self.execs.fetch_add(1, Ordering::Relaxed));
-        self.ctr(&["task", "exec", "--exec-id", &exec_id, id]).args(command).run()
+        let own = ["task", "exec", "--fifo-dir", &self.home.text("fifo"), "--exec-id", &exec_id];
+        self.ctr(&own).args(options).arg(id).args(command)
     }
 
     /// The state of a task as `ctr task ls` shows it, for example `RUNNING`.

@@ -15,7 +15,7 @@ fn a_detached_container_is_run_entered_frozen_measured_and_killed() {
     assert_eq!(containerd.exec("web", &["hostname"]).stdout.lines().count(), 1);
     assert_eq!(containerd.exec("web", &["sh", "-c", "exit 7"]).code, 7);
     assert_eq!(containerd.exec("web", &["sh", "-c", "kill -9 $$"]).code, 137);
-    containerd.ctr(&["task", "exec", "--detach", "--exec-id", "second", "web", "sleep", "1001"]).ok();
+    containerd.exec_detached("web", &["sleep", "1001"]);
 
     let ps = containerd.ctr(&["task", "ps", "web"]).ok();
     assert_eq!(ps.stdout.lines().count(), 3, "a title, the init and the exec\n{ps}");
