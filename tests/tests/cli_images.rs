@@ -4,7 +4,7 @@ mod people;
 
 use people::{IMAGE, People};
 use serde_json::Value;
-use stockade_tests::{Pty, Registry, oci_layout};
+use stockade_tests::{Cmd, Pty, Registry, oci_layout};
 
 #[test]
 fn pull_list_inspect_and_remove() {
@@ -117,6 +117,9 @@ fn layouts_archives_and_root_directories() {
     let command = people.stockade(&["inspect", "-f", "{{json .Config.Cmd}}", "localhost/imported"]).ok();
     assert_eq!(command.out(), "[\"echo\",\"hello\"]");
     assert!(people.stockade(&["history", "localhost/imported"]).ok().stdout.contains("mine"));
+    let tar = Cmd::new("tar").arg("-C").arg(&rootfs).args(["-cf", "-", "."]).into_inner().output().unwrap().stdout;
+    people.stockade(&["import", "-", "localhost/piped"]).input(tar).ok();
+    people.stockade(&["run", "--rm", "localhost/piped", "true"]).ok();
     assert!(people.stockade(&["image", "prune", "-af"]).ok().stdout.contains("Total reclaimed space:"));
     assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
 }

@@ -127,7 +127,7 @@ fn padded_size(header: &[u8; 512]) -> i64 {
     size.saturating_add(511) / 512 * 512
 }
 
-/// Standard input as a file, for formats whose index may come last.
+/// Standard input as a file: an archive's index may come last, and an import looks at the first bytes twice.
 struct Spool {
     path: PathBuf,
 }
@@ -135,7 +135,7 @@ struct Spool {
 impl Spool {
     fn stdin(directory: &Path) -> Result<Self> {
         if io::stdin().is_terminal() {
-            bail!("requested load from stdin, but stdin is empty: use -i FILE or redirect");
+            bail!("standard input is a terminal: name a file or redirect");
         }
         let path = directory.join(format!(".load-{}", std::process::id()));
         let spool = Self { path };
@@ -160,8 +160,10 @@ pub fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
         message: args.message.clone(),
         platform: args.platform.clone().unwrap_or_default(),
     };
-    let source = if args.source == Path::new("-") { Path::new("/dev/stdin") } else { &args.source };
-    let image = context.store()?.import(source, &options, progress(false).as_ref())?;
+    let store = context.store()?;
+    let spooled = (args.source == Path::new("-")).then(|| Spool::stdin(&context.directories.root)).transpose()?;
+    let source = spooled.as_ref().map_or(&args.source, |spooled| &spooled.path);
+    let image = store.import(source, &options, progress(false).as_ref())?;
     let name = args.name.as_ref().map(|name| name.familiar()).unwrap_or_default();
     context.engine()?.image_event("import", &image.id.to_string(), &name);
     message::print(image.id.to_string())?;
