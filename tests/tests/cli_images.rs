@@ -97,6 +97,9 @@ fn layouts_archives_and_root_directories() {
     let loaded = people.stockade(&["load", &layout]).ok();
     assert!(loaded.stdout.starts_with("Loaded image"), "{loaded}");
     let id = people.stockade(&["images", "-q", "--no-trunc"]).ok().out().to_owned();
+    people.stockade(&["rmi", "-f", &id]).ok();
+    people.stockade(&["pull", &layout]).ok();
+    assert_eq!(people.stockade(&["images", "-q", "--no-trunc"]).ok().out(), id);
 
     people.stockade(&["tag", &id, IMAGE]).ok();
     let archive = people.scratch.path("busybox.tar");

@@ -44,9 +44,30 @@ pub struct PullArgs {
     /// Platform to choose from an index, for example linux/arm64
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
-    /// Name, with an optional tag or digest
+    /// Name, with an optional tag or digest; or oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE
     #[arg(value_name = "IMAGE")]
-    pub name: Reference,
+    pub source: PullSource,
+}
+
+/// Where `pull` takes an image from.
+#[derive(Clone, Debug)]
+pub enum PullSource {
+    /// A registry.
+    Registry(Reference),
+    /// A file or directory, for [`stockade_image::Store::load`].
+    Local(String),
+}
+
+impl std::str::FromStr for PullSource {
+    type Err = <Reference as std::str::FromStr>::Err;
+
+    /// The words before the colon are skopeo's transports; an image of such a name is reached as `docker://oci:TAG`.
+    fn from_str(source: &str) -> Result<Self, Self::Err> {
+        match source.split_once(':') {
+            Some(("oci" | "oci-archive" | "docker-archive", _)) => Ok(Self::Local(source.to_owned())),
+            _ => source.strip_prefix("docker://").unwrap_or(source).parse().map(Self::Registry),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -19,8 +19,8 @@ pub use container::{
 };
 pub use create::{CreateArgs, CreateFlags, FileFlags, KeepFlags, Pull, RunArgs, Stream};
 pub use image::{
-    HistoryArgs, ImageVerb, ImagesArgs, ImportArgs, LoadArgs, PruneArgs as ImagePruneArgs, PullArgs, RemoveImageArgs,
-    SaveArgs, TagArgs,
+    HistoryArgs, ImageVerb, ImagesArgs, ImportArgs, LoadArgs, PruneArgs as ImagePruneArgs, PullArgs, PullSource,
+    RemoveImageArgs, SaveArgs, TagArgs,
 };
 pub use system::{CompletionArgs, EventsArgs, FormatArg, InfoArgs, InspectArgs, InspectType, ManArgs};
 

@@ -6,20 +6,28 @@ use stockade_image::{FindError, Image, Platform, PullOptions, PullPolicy, Refere
 use super::context::Context;
 use super::message;
 use super::progress::progress;
-use crate::args::{CreateFlags, Pull, PullArgs};
+use super::store::load_source;
+use crate::args::{CreateFlags, Pull, PullArgs, PullSource};
 
 /// `stockade pull`.
 pub fn pull(context: &Context, args: &PullArgs) -> Result<u8> {
+    match &args.source {
+        PullSource::Registry(name) => pull_from_registry(context, args, name),
+        PullSource::Local(source) => load_source(context, source, args.quiet),
+    }
+}
+
+fn pull_from_registry(context: &Context, args: &PullArgs, name: &Reference) -> Result<u8> {
     let store = context.store()?;
-    let before = store.find(&args.name.to_string()).ok();
-    let image = fetch(&store, &args.name, args.platform.as_ref(), args.quiet)?;
-    context.engine()?.image_event("pull", &image.id.to_string(), &args.name.familiar());
+    let before = store.find(&name.to_string()).ok();
+    let image = fetch(&store, name, args.platform.as_ref(), args.quiet)?;
+    context.engine()?.image_event("pull", &image.id.to_string(), &name.familiar());
     if !args.quiet {
         let is_new = before.is_none_or(|before| before.id != image.id);
         let status = if is_new { "Downloaded newer image for" } else { "Image is up to date for" };
-        message::note(format!("Status: {status} {}", args.name.familiar()));
+        message::note(format!("Status: {status} {}", name.familiar()));
     }
-    message::print(args.name.to_string())?;
+    message::print(name.to_string())?;
     Ok(0)
 }
 

@@ -68,7 +68,6 @@ impl Drop for PartFile {
 
 /// `stockade load`.
 pub fn load(context: &Context, args: &LoadArgs) -> Result<u8> {
-    let store = context.store()?;
     let spooled;
     let source = match (&args.source, &args.input) {
         (Some(source), _) => source.clone(),
@@ -78,7 +77,12 @@ pub fn load(context: &Context, args: &LoadArgs) -> Result<u8> {
             archive(&spooled.path)?
         }
     };
-    for image in store.load(&source, progress(args.quiet).as_ref())? {
+    load_source(context, &source, args.quiet)
+}
+
+/// Loads every image of a layout or an archive and prints its names.
+pub fn load_source(context: &Context, source: &str, quiet: bool) -> Result<u8> {
+    for image in context.store()?.load(source, progress(quiet).as_ref())? {
         let name = image.names.first().map(|name| name.familiar());
         context.engine()?.image_event("load", &image.id.to_string(), name.as_deref().unwrap_or_default());
         match image.names.as_slice() {
