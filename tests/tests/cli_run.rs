@@ -97,6 +97,26 @@ fn file_flags() {
 }
 
 #[test]
+fn no_mount_hides_a_deeper_one() {
+    let people = People::new();
+    let check = |flags: &[&str], script: &str, expected: &str| {
+        let output = people.run(&[&["--rm", "-h", "web"], flags].concat(), &["sh", "-c", script]).ok();
+        assert_eq!(output.out(), expected, "{flags:?} {script}: {output}");
+    };
+    let files = "cat /etc/hostname; grep -c localhost /etc/hosts; test -s /etc/resolv.conf && id -un";
+    let plain = people.run(&["--rm", "-h", "web"], &["sh", "-c", files]).ok().out().to_owned();
+    for target in ["/etc", "/x/../etc", "/etc//."] {
+        check(&["-v", &format!("etc:{target}")], files, &plain);
+    }
+    let device = people.scratch.path("dev");
+    let volume = format!("{}:/dev", device.display());
+    check(&["-v", &volume], "grep -c -E ' /dev/(pts|shm|mqueue) ' /proc/mounts; echo x >/dev/shm/x", "3");
+    assert!(!device.join("shm/x").exists());
+    let error = people.run(&["-v", ":/x"], &["true"]).exits(125).stderr;
+    assert!(error.contains("empty section between colons"), "{error}");
+}
+
+#[test]
 fn security_flags() {
     let people = People::new();
     let check = |flags: &[&str], script: &str, expected: &str| {

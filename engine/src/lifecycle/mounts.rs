@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::CreateError;
-use crate::options::{Access, BindOption, InvalidOption, MissingSource, MountOption, TmpfsOption, VolumeOption};
+use crate::options::{
+    Access, BindOption, InvalidOption, MissingSource, MountOption, TmpfsOption, VolumeOption, clean_target,
+};
 use crate::state::{MountKind, MountRecord, Record, new_id, remove_tree};
 use crate::{ContainerImage, ContainerOptions, Engine, StateError};
 
@@ -19,7 +21,7 @@ impl Engine {
     ) -> Result<Vec<MountRecord>, CreateError> {
         let mut mounts = BTreeMap::new();
         for target in image.config.volumes().iter().flatten() {
-            let target = clean(Path::new(target));
+            let target = clean_target(Path::new(target));
             let volume = VolumeOption { name: None, target: target.clone(), access: Access::ReadWrite, nocopy: false };
             mounts.insert(target, self.volume(&volume)?);
         }
@@ -29,7 +31,7 @@ impl Engine {
                 MountOption::Volume(volume) => self.volume(volume)?,
                 MountOption::Tmpfs(tmpfs) => tmpfs_record(tmpfs),
             };
-            mounts.insert(clean(option.target()), record);
+            mounts.insert(clean_target(option.target()), record);
         }
         Ok(mounts.into_values().collect())
     }
@@ -41,7 +43,7 @@ impl Engine {
         Ok(MountRecord {
             source: self.volume_data(&name),
             kind: MountKind::Volume { name, anonymous },
-            target: clean(&volume.target),
+            target: clean_target(&volume.target),
             options: bind_options(volume.access, "rprivate", "rbind"),
             read_only: volume.access == Access::ReadOnly,
             copy_up: !volume.nocopy,
@@ -100,7 +102,7 @@ fn bind_record(bind: &BindOption) -> Result<MountRecord, CreateError> {
     Ok(MountRecord {
         kind: MountKind::Bind,
         source: bind.source.clone(),
-        target: clean(&bind.target),
+        target: clean_target(&bind.target),
         options: bind_options(bind.access, propagation, kind),
         read_only: bind.access == Access::ReadOnly,
         copy_up: false,
@@ -120,14 +122,9 @@ fn tmpfs_record(tmpfs: &TmpfsOption) -> MountRecord {
     MountRecord {
         kind: MountKind::Tmpfs,
         source: PathBuf::new(),
-        target: clean(&tmpfs.target),
+        target: clean_target(&tmpfs.target),
         read_only: options.iter().any(|option| option == "ro"),
         options,
         copy_up: false,
     }
-}
-
-/// A target without `.`, doubled and trailing slashes, as a key. `..` stays: the class refuses to leave the root by it.
-fn clean(target: &Path) -> PathBuf {
-    Path::new("/").join(target).components().collect()
 }

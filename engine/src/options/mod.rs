@@ -17,6 +17,7 @@ use stockade_sandbox::IsolationClass;
 
 pub use device::{DeviceAccess, DeviceOption};
 pub use log::{LogConfig, LogDriver};
+pub(crate) use mount::clean_target;
 pub use mount::{Access, BindOption, MissingSource, MountOption, Propagation, TmpfsOption, VolumeOption};
 pub use namespace::NamespaceMode;
 pub use parse::{InvalidOption, parse_cpus, parse_size};

@@ -1,6 +1,6 @@
 //! `-v`, `--mount` and `--tmpfs`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,9 @@ impl MountOption {
             [source, target, options] => (source, target, options),
             _ => return Err(invalid("use [SOURCE:]TARGET[:OPTIONS]")),
         };
+        if parts.contains(&"") {
+            return Err(invalid("empty section between colons"));
+        }
         let target = absolute_target(target).ok_or_else(|| invalid("mount path must be absolute and not '/'"))?;
         let flags = VolumeFlags::parse(options).ok_or_else(|| invalid("invalid mode"))?;
         if source.starts_with('.') || source.contains('/') {
@@ -162,10 +165,26 @@ impl MountOption {
     }
 }
 
-/// A container path: absolute, and not the root.
+/// A container path, clean: absolute, and not the root.
 fn absolute_target(text: &str) -> Option<PathBuf> {
-    let path = Path::new(text);
-    (path.is_absolute() && path.components().count() > 1).then(|| path.to_owned())
+    let path = clean_target(Path::new(text));
+    (text.starts_with('/') && path != Path::new("/")).then_some(path)
+}
+
+/// A container path without `.`, `..`, doubled and trailing slashes, by its text alone, as Docker cleans it: two
+/// spellings of one place are one mount, and its depth says which mount comes first.
+pub(crate) fn clean_target(target: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in target.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
 }
 
 /// Checks a volume's name (Docker's rule, which makes it a safe path component).
@@ -320,7 +339,24 @@ mod tests {
             BindOption { propagation: Some(Propagation::Rshared), access: Access::ReadOnly, ..bind("/a", "/b") };
         check("/a:/b:ro,rshared,z", Some(MountOption::Bind(shared)));
         check("db:/d:nocopy", Some(MountOption::Volume(VolumeOption { nocopy: true, ..volume(Some("db"), "/d") })));
-        for bad in ["", "/", "a:b", "db:/", "/a:/b:bogus", "/a:/b:ro:x", "..:/x:y", "-x:/y", "x:/y", "a b:/c"] {
+        check("db:/x//./../data/", Some(MountOption::Volume(volume(Some("db"), "/data"))));
+        for bad in [
+            "",
+            "/",
+            ":",
+            ":/x",
+            "/x:",
+            "db:/x:",
+            "/x/..",
+            "a:b",
+            "db:/",
+            "/a:/b:bogus",
+            "/a:/b:ro:x",
+            "..:/x:y",
+            "-x:/y",
+            "x:/y",
+            "a b:/c",
+        ] {
             check(bad, None);
         }
     }

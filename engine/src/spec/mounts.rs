@@ -19,7 +19,14 @@ pub(super) fn all(context: &Context<'_>) -> Result<Vec<Mount>, SpecError> {
     for record in asked {
         mounts.push(from_record(record)?);
     }
+    sort(&mut mounts);
     Ok(mounts)
+}
+
+/// Shallow targets first, so that none hides a deeper one: `/etc` is to lie below `/etc/hosts`, and `/dev` below
+/// `/dev/pts`. Mounts of one depth keep their order.
+fn sort(mounts: &mut [Mount]) {
+    mounts.sort_by_key(|mount| mount.destination().components().count());
 }
 
 /// /proc, /dev, /sys and what is in them.
@@ -86,4 +93,22 @@ pub(super) fn bind(source: &Path, target: &str, options: &[&str]) -> Result<Moun
 fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Result<Mount, SpecError> {
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
     Ok(MountBuilder::default().destination(target).typ(kind).source(source).options(options).build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shallow_targets_come_first() {
+        let check = |targets: &[&str], expected: &[&str]| {
+            let mut mounts: Vec<_> = targets.iter().map(|target| bind(Path::new("/x"), target, &[]).unwrap()).collect();
+            sort(&mut mounts);
+            let sorted: Vec<_> = mounts.iter().map(|mount| mount.destination().to_str().unwrap()).collect();
+            assert_eq!(sorted, expected);
+        };
+        check(&["/etc/hosts", "/etc"], &["/etc", "/etc/hosts"]);
+        check(&["/proc", "/dev/pts", "/dev/shm", "/dev"], &["/proc", "/dev", "/dev/pts", "/dev/shm"]);
+        check(&["/b", "/a/long/one", "/a", "/a/b"], &["/b", "/a", "/a/b", "/a/long/one"]);
+    }
 }
