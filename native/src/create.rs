@@ -29,7 +29,7 @@ pub(crate) fn create(state_root: &Path, id: &ContainerId, request: CreateRequest
     let checked = Checked::new(&request)?;
     let dir = Dir::of(state_root, id);
     let lock = claim(state_root, &dir, id)?;
-    let made = Creation { state_root, id, dir: &dir, lock: &lock, bundle, checked }.run(request);
+    let made = Creation { state_root, id, dir: &dir, bundle, checked }.run(request);
     if made.is_err()
         && let Err(error) = delete::clear(state_root, &dir, id)
     {
@@ -131,7 +131,6 @@ struct Creation<'a> {
     state_root: &'a Path,
     id: &'a ContainerId,
     dir: &'a Dir,
-    lock: &'a OwnedFd,
     bundle: PathBuf,
     checked: Checked,
 }
@@ -259,7 +258,6 @@ impl Creation<'_> {
             stdio: Default::default(),
             keyring: true,
             fifo,
-            lock: self.lock,
         })
     }
 

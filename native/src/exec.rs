@@ -5,7 +5,7 @@
 //! descriptors or its program through /proc.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use oci_spec::runtime::Process;
@@ -144,6 +144,7 @@ fn run(plan: &Plan<'_>, ours: &Channel, theirs: &Channel) -> Infallible {
 /// Returns only on failure.
 fn become_workload(plan: &Plan<'_>, channel: &Channel) -> Error {
     let prepare = || -> Result<_> {
+        close_inherited(plan, channel)?;
         set_parent_process_death_signal(Some(Signal::KILL)).at("tie the process to the runtime's")?;
         reset_signals().at("reset signals")?;
         channel.wait_for_go()?;
@@ -165,6 +166,15 @@ fn become_workload(plan: &Plan<'_>, channel: &Channel) -> Error {
         Ok(armed) => armed.exec(channel),
         Err(error) => error,
     }
+}
+
+/// As for the init: no directory of the host may be open while a path of the container's is followed.
+fn close_inherited(plan: &Plan<'_>, channel: &Channel) -> Result<()> {
+    let stdio = [&plan.stdio.stdin, &plan.stdio.stdout, &plan.stdio.stderr];
+    let files = [&plan.init].into_iter().chain(stdio.into_iter().flatten()).map(AsRawFd::as_raw_fd);
+    let sockets = plan.console.iter().map(AsRawFd::as_raw_fd);
+    let kept = files.chain(sockets).chain(plan.joiner.descriptors()).map(RawFd::unsigned_abs);
+    streams::close_others(3 + plan.workload.preserve_fds, kept.chain([channel.number()]).collect())
 }
 
 fn enter(plan: &Plan<'_>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The life of a container's init until it becomes the workload.
 
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use oci_spec::runtime::{Hook, LinuxTimeOffset, Spec};
@@ -19,9 +19,9 @@ use crate::procfs::ProcFs;
 use crate::root;
 use crate::state::Record;
 use crate::sys::clone::{CloneFlags, setns, unshare};
-use crate::sys::process::{close_range, exit, join_session_keyring, reset_signals};
+use crate::sys::process::{exit, join_session_keyring, reset_signals};
 use crate::wire::{Channel, Message};
-use crate::{hooks, limits, sysctl};
+use crate::{hooks, limits, streams, sysctl};
 
 /// All that the init needs, computed before it was cloned.
 #[derive(Debug)]
@@ -36,8 +36,6 @@ pub(crate) struct Plan<'a> {
     pub stdio: Stdio,
     pub keyring: bool,
     pub fifo: OwnedFd,
-    /// The creator's lock, which the init must not hold on to.
-    pub lock: &'a OwnedFd,
 }
 
 /// Runs the init: the body of the cloned process.
@@ -57,7 +55,7 @@ pub(crate) fn run(plan: &Plan<'_>, channel: &Channel) -> Infallible {
 }
 
 fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
-    close_range(number(plan.lock), number(plan.lock)).at("close the creator's lock")?;
+    close_inherited(plan, channel)?;
     die_with_parent()?;
     channel.check_peer()?;
     plan.joiner.join().at("join the container's cgroup")?;
@@ -81,8 +79,21 @@ fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
     Ok(armed)
 }
 
+/// Closes all that the init does not need: the creator's lock, the cgroup it was cloned into, what a careless caller
+/// left open. A directory of the host among them would be a way out for every path that the container chooses, by
+/// /proc/self/fd (CVE-2024-21626).
+fn close_inherited(plan: &Plan<'_>, channel: &Channel) -> Result<()> {
+    let stdio = [&plan.stdio.stdin, &plan.stdio.stdout, &plan.stdio.stderr];
+    let namespaces = plan.namespaces.joined.iter().map(|(_, file)| file);
+    let files = [&plan.fifo].into_iter().chain(namespaces).chain(plan.root.trees()).chain(stdio.into_iter().flatten());
+    let sockets = plan.console.iter().map(AsRawFd::as_raw_fd);
+    let kept = files.map(AsRawFd::as_raw_fd).chain(sockets).chain(plan.joiner.descriptors());
+    let kept = kept.map(RawFd::unsigned_abs).chain([channel.number()]).collect();
+    streams::close_others(3 + plan.workload.preserve_fds, kept)
+}
+
 fn number(fd: &OwnedFd) -> u32 {
-    std::os::fd::AsRawFd::as_raw_fd(fd).unsigned_abs()
+    fd.as_raw_fd().unsigned_abs()
 }
 
 /// Until it is handed over, the init ends with the process that made it.
@@ -175,7 +186,7 @@ fn build_root(plan: &Plan<'_>, channel: &Channel) -> Result<root::Root> {
     }
     run_hooks(plan, "createContainer", all.and_then(|hooks| hooks.create_container().as_ref()), Status::Creating)?;
     let root = built.enter(&plan.root)?;
-    make_directory(plan)?;
+    make_directory(plan, &root)?;
     plan.root.restrict(&root)?;
     Ok(root)
 }
@@ -208,24 +219,22 @@ fn run_hooks(plan: &Plan<'_>, kind: &str, list: Option<&Vec<Hook>>, status: Stat
     }
 }
 
-/// The working directory is made if it is absent, as runc does. We are inside the root already.
-fn make_directory(plan: &Plan<'_>) -> Result<()> {
+/// The working directory is made if it is absent, as runc does. Only what lies in the root is: the way there must not
+/// lead through a descriptor.
+fn make_directory(plan: &Plan<'_>, root: &root::Root) -> Result<()> {
     let path = plan.workload.process.cwd();
     if !path.is_absolute() {
         return Err(Error::Other("Cwd must be an absolute path".into()));
     }
-    if path.as_os_str() == "/" || path.exists() {
-        return Ok(());
+    if let Ok(None) = root.find(path) {
+        // If this fails, entering it will, with the better text.
+        let _ = root.make_dir(path);
     }
-    use std::os::unix::fs::DirBuilderExt;
-    match std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path) {
-        // Then entering it is what fails, with the better text.
-        Err(_) | Ok(()) => Ok(()),
-    }
+    Ok(())
 }
 
 fn take_streams(plan: &Plan<'_>, root: &root::Root) -> Result<()> {
-    let Some(socket) = &plan.console else { return crate::streams::set_given(&plan.stdio) };
+    let Some(socket) = &plan.console else { return streams::set_given(&plan.stdio) };
     let pty = Pty::open(root)?;
     pty.resize(plan.workload.process.console_size())?;
     pty.bind_console(root)?;

@@ -171,6 +171,27 @@ fn cve_2024_21626_no_descriptor_leads_out() {
     assert!(leaky_run(&scratch, mark).contains("on the host"), "the attack works with a descriptor of the host");
 }
 
+/// CVE-2024-21626, by the making of a working directory that is absent: no descriptor that the init still has while it
+/// builds the root may lead to the host's directories.
+#[test]
+fn cve_2024_21626_no_working_directory_is_made_on_the_host() {
+    let scratch = Scratch::new();
+    let prison = Prison::start(&scratch, "prison");
+    let unique = format!("/tmp/{}-escape", scratch.id("cwd"));
+    for fd in 3..=30 {
+        let cwd = format!("/proc/self/fd/{fd}/../../../../../..{unique}/pwned");
+        let bundle = privileged(scratch.bundle(&["true"])).set("/process/cwd", json!(cwd));
+        scratch.oci(&["run", "--bundle", bundle.path().to_str().unwrap(), &scratch.id("made")]).run();
+        scratch.oci(&["exec", "--cwd", &cwd, &prison.id, "true"]).run();
+        let escaped = Path::new(&unique).exists();
+        let _ = fs::remove_dir_all(&unique);
+        assert!(!escaped, "descriptor {fd} led to the host's /tmp");
+    }
+    let bundle = scratch.bundle(&["pwd"]).set("/process/cwd", json!("/made/here"));
+    let output = scratch.oci(&["run", "--bundle", bundle.path().to_str().unwrap(), &scratch.id("plain")]).ok();
+    assert_eq!(output.out(), "/made/here");
+}
+
 /// The same with a directory of the host handed in on purpose.
 fn leaky_run(scratch: &Scratch, mark: &str) -> String {
     let dir = fs::File::open("/").unwrap();

@@ -7,7 +7,7 @@
 //! Invariant: no cgroup but the container's own is ever frozen, signalled or limited. Above it, directories are
 //! made, and v2 controllers and v1 CPU sets are passed down, but nothing is taken away.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
@@ -248,6 +248,11 @@ impl Cgroup {
 }
 
 impl Joiner {
+    /// The descriptors that [`Joiner::join`] writes to.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.tasks.iter().map(AsRawFd::as_raw_fd)
+    }
+
     /// Moves the calling thread. Async-signal-safe; for a child that has one thread.
     ///
     /// Writing `0` to `tasks` is the one way into a v1 cgroup that takes no lock over all forks of the host

@@ -77,6 +77,15 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// The trees that are open already.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = &OwnedFd> {
+        let source = match &self.source {
+            Source::Tree(tree) => Some(tree),
+            Source::Directory(_) => None,
+        };
+        source.into_iter().chain(self.mounts.iter().filter_map(|prepared| prepared.tree.as_ref()))
+    }
+
     /// What a tree cloned in the host's mount namespace becomes; as if it had been cloned after `isolate`.
     fn propagation_of_binds(&self) -> Result<Propagation> {
         Ok(match self.propagation()? {
