@@ -22,7 +22,8 @@ impl Folder {
     /// Waits for other runs and removes what a killed one left.
     pub fn open(dir: PathBuf) -> Result<Self> {
         fs::create_dir_all(dir.join(".stamps")).with_context(|| format!("make {}", dir.display()))?;
-        let lock = File::create(dir.join(".lock"))?;
+        let lock = File::create(dir.join(".lock"))
+            .with_context(|| format!("lock {}: fixtures hold root's files, run as root", dir.display()))?;
         lock.lock()?;
         remove(&dir.join(".tmp"))?;
         Ok(Self { dir, _lock: lock })
