@@ -46,7 +46,8 @@ pub fn cmd<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) ->
     command
 }
 
-fn text(command: &Command) -> String {
+/// A command as a person would type it.
+pub fn text(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }

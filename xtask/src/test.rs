@@ -1,9 +1,11 @@
 //! `cargo xtask test`: the tests in a mount namespace of their own, and the machine compared before and after.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{getpid, set_child_subreaper};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, wait};
 use serde::Deserialize;
 use stockade_tests::leaks::{self, Snapshot};
 use stockade_tests::{fixtures_dir, workspace_root};
@@ -40,7 +42,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Shared propagation, as systemd sets it up on ordinary hosts: a container's mount that escapes to the host shows
 /// there.
-fn in_own_mount_namespace() -> Result<std::process::Command> {
+fn in_own_mount_namespace() -> Result<Command> {
     let me = std::env::current_exe().context("find this program")?;
     let mut command = sh::cmd("unshare", ["--mount", "--propagation", "private", "sh", "-c"]);
     command.args(["mount --make-rshared / && exec \"$@\"", "sh"]).arg(me);
@@ -52,7 +54,7 @@ fn run_here(options: &Options) -> Result<()> {
     set_child_subreaper(Some(getpid())).context("become the subreaper of all tests")?;
     let before = Snapshot::take();
     let mut cargo = sh::cmd("cargo", ["test", "--workspace", "--no-fail-fast"]);
-    let result = sh::run(cargo.args(&options.filter).current_dir(workspace_root()));
+    let result = run_and_reap(cargo.args(&options.filter).current_dir(workspace_root()));
     let left = [before.new_since(), leaks::descendants_left()].concat();
     print_untestable()?;
     result?;
@@ -61,6 +63,20 @@ fn run_here(options: &Options) -> Result<()> {
     }
     println!("All tests pass, and nothing of theirs is left mounted, running or in a control group.");
     Ok(())
+}
+
+/// Runs a command and reaps every orphan meanwhile. A pid namespace's init cannot end before a process that joined it
+/// from outside is reaped (pid_namespaces(7)), so an idle subreaper would keep containers from being deleted.
+fn run_and_reap(command: &mut Command) -> Result<()> {
+    println!("$ {}", sh::text(command));
+    let pid = Pid::from_child(&command.spawn().with_context(|| format!("cannot start {}", sh::text(command)))?);
+    loop {
+        match retry_on_intr(|| wait(WaitOptions::empty()))? {
+            Some((ended, status)) if ended == pid && status.exit_status() == Some(0) => return Ok(()),
+            Some((ended, _)) if ended == pid => bail!("{} failed", sh::text(command)),
+            _ => {}
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,5 @@
-//! Any bytes as a manifest, an index, a configuration, an image's name and a registry's challenge: what is accepted keeps its
-//! invariants.
+//! Any bytes as a manifest, an index, a configuration, an image's name and a registry's challenge: what is accepted
+//! keeps its invariants.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
