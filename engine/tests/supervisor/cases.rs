@@ -405,14 +405,14 @@ fn default_spec() {
     let expected = [
         "/proc",
         "/dev",
-        "/dev/pts",
         "/sys",
-        "/sys/fs/cgroup",
+        "/dev/pts",
         "/dev/mqueue",
         "/dev/shm",
         "/etc/hosts",
         "/etc/hostname",
         "/etc/resolv.conf",
+        "/sys/fs/cgroup",
     ];
     assert_eq!(targets, expected);
     let kinds: Vec<_> = namespaces(&spec).into_iter().map(|(kind, _)| kind).collect();
