@@ -177,18 +177,18 @@ impl Armed<'_> {
 fn become_user(identity: &Identity, capabilities: &CapSets) -> Result<()> {
     capabilities.drop_bounding()?;
     set_keep_capabilities(true).at("keep capabilities")?;
-    let groups: Vec<Gid> = identity.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    set_groups(&groups)?;
+    set_groups(identity)?;
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
     set_thread_res_gid(gid, gid, gid).at_with(|| format!("setgid {}", identity.gid))?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).at_with(|| format!("setuid {}", identity.uid))?;
     set_keep_capabilities(false).at("stop keeping capabilities")
 }
 
-fn set_groups(groups: &[Gid]) -> Result<()> {
-    match set_thread_groups(groups) {
+fn set_groups(identity: &Identity) -> Result<()> {
+    let groups: Vec<Gid> = identity.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    match set_thread_groups(&groups) {
         // A user namespace whose setgroups file says deny (user_namespaces(7)) has no groups to drop.
-        Err(Errno::PERM) if groups.is_empty() => Ok(()),
+        Err(Errno::PERM) if identity.groups.iter().all(|group| *group == identity.gid) => Ok(()),
         answer => answer.at("setgroups"),
     }
 }

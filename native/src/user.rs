@@ -22,6 +22,16 @@ pub(crate) struct Identity {
     pub home: Option<String>,
 }
 
+impl Identity {
+    /// Makes the primary group a supplementary one too, as a login does: else a program that changes its primary group
+    /// sheds the one that a file's mode shuts out (CVE-2022-36109).
+    fn keep_primary(&mut self) {
+        if !self.groups.contains(&self.gid) {
+            self.groups.insert(0, self.gid);
+        }
+    }
+}
+
 /// Resolves a process's user inside the current root: by name if one is given, else by the spec's numbers.
 pub(crate) fn resolve(by_name: Option<&str>, spec: &User, needs_home: bool) -> Result<Identity> {
     let additional = spec.additional_gids().clone().unwrap_or_default();
@@ -53,6 +63,7 @@ fn by_names(name: &str, passwd: &str, group: &str) -> Result<Identity> {
         Some(wanted) if !wanted.is_empty() => identity.gid = group_id(wanted, group)?,
         _ => identity.groups = entry.map_or_else(Vec::new, |entry| memberships(entry.name, group)),
     }
+    identity.keep_primary();
     Ok(identity)
 }
 
@@ -140,13 +151,15 @@ mod tests {
             let found = by_names(name, PASSWD, GROUP).unwrap();
             assert_eq!((found.uid, found.gid, &found.groups[..]), (uid, gid, groups), "{name}");
         };
-        check("web", 33, 34, &[8, 9]);
-        check("33", 33, 34, &[8, 9]);
-        check("web:mail", 33, 8, &[]);
-        check("web:77", 33, 77, &[]);
-        check("1234", 1234, 0, &[]);
-        check("1234:5678", 1234, 5678, &[]);
-        check("root", 0, 0, &[8]);
+        check("web", 33, 34, &[34, 8, 9]);
+        check("33", 33, 34, &[34, 8, 9]);
+        check("web:mail", 33, 8, &[8]);
+        check("web:77", 33, 77, &[77]);
+        check("1234", 1234, 0, &[0]);
+        check("1234:5678", 1234, 5678, &[5678]);
+        check("root", 0, 0, &[0, 8]);
+        let listed = "web:x:34:web\nmail:x:8:web\n";
+        assert_eq!(by_names("web", PASSWD, listed).unwrap().groups, [34, 8], "named once");
         assert!(by_names("nobody", PASSWD, GROUP).is_err());
         assert!(by_names("web:nobody", PASSWD, GROUP).is_err());
         assert_eq!(home_of(PASSWD, 33).as_deref(), Some("/srv"));

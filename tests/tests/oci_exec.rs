@@ -52,6 +52,27 @@ fn options_change_the_containers_own_process() {
     running.check(&[], &["hostname"], 0, "stockade");
 }
 
+/// CVE-2022-36109: without the primary group among the supplementary ones, a set-group-id program would get past a mode
+/// that shuts the group out. Users by number have the groups that the process says, as in runc.
+#[test]
+fn users_by_name_keep_their_primary_group() {
+    let running = Running::new();
+    let etc = running._bundle.rootfs().join("etc");
+    fs::create_dir_all(&etc).expect("make /etc");
+    fs::write(etc.join("passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:/bin/sh\n").expect("write passwd");
+    fs::write(etc.join("group"), "web:x:34:\nmail:x:8:web\n").expect("write group");
+    let groups = |user: &str, expected: &str| {
+        let output = running.check(&["--user", user], &["grep", "Groups", "/proc/self/status"], 0, "Groups:");
+        let mut found: Vec<&str> = output.stdout.split_whitespace().skip(1).collect();
+        found.sort_unstable();
+        assert_eq!(found.join(" "), expected, "{user}");
+    };
+    groups("web", "34 8");
+    groups("web:mail", "8");
+    groups("web:77", "77");
+    groups("33:34", "");
+}
+
 #[test]
 fn statuses_are_the_processs_own() {
     let running = Running::new();
