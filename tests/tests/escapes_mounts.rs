@@ -123,6 +123,33 @@ fn cve_2019_16884_volumes_over_proc_are_refused() {
     assert_eq!(run(&scratch, "control", &plain).out(), "written");
 }
 
+/// A volume that begins with what the image has at its place, where the image has the kernel's files: nothing of them
+/// may be read, as root, into a volume. Nor may another spelling of /proc get a volume there.
+#[test]
+fn volumes_are_not_filled_from_the_kernels_file_systems() {
+    let scratch = Scratch::new();
+    let fill = |name: &str, destination: &str| {
+        let volume = directory(scratch.path(name));
+        let bundle = scratch.bundle(&["true"]);
+        symlink("/proc", bundle.rootfs().join("link")).unwrap();
+        directory(bundle.rootfs().join("own/dir"));
+        let mount = json!({"type": "bind", "source": &volume, "destination": destination,
+            "options": ["rbind", "tmpcopyup"]});
+        let output = run(&scratch, name, &bundle.mount(mount));
+        (volume, output)
+    };
+    for (name, destination) in
+        [("whole", "/proc"), ("bare", "proc"), ("dots", "/own/../proc"), ("link", "/link"), ("part", "/link/sys")]
+    {
+        let (volume, output) = fill(name, destination);
+        assert!(output.code != 0, "a volume at {destination} must be refused\n{output}");
+        assert_empty(&volume);
+    }
+    assert_empty(&fill("sys", "/sys/class").0);
+    let (volume, output) = fill("own", "/own");
+    assert!(output.code == 0 && volume.join("dir").is_dir(), "an ordinary directory is copied\n{output}");
+}
+
 /// CVE-2019-19921 and CVE-2023-27561: /proc is a link in the image, or leads through a volume's link; what is masked
 /// at /proc would be masked elsewhere, while the real files stay in the open.
 #[test]

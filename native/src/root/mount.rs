@@ -1,7 +1,7 @@
 //! The mounts of the spec, in its order.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oci_spec::runtime::Mount;
 use rustix::fs::{FileType, OFlags, PROC_SUPER_MAGIC, fstat, fstatfs};
@@ -11,7 +11,7 @@ use stockade_sandbox::{Error, Result};
 
 use super::filesystem::{Filesystem, attach};
 use super::options::MountOptions;
-use super::resolve::{Links, Root, file_type};
+use super::resolve::{Links, Root, cleaned, file_type};
 use super::{bind, cgroup, copy_up};
 use crate::cgroup::Cgroup;
 use crate::fail::{Context, invalid};
@@ -76,7 +76,7 @@ impl<'a> Prepared<'a> {
 
     /// Whether the host's /dev, or another complete one, becomes the container's: then nothing is made in it.
     pub(crate) fn is_bind_on_dev(&self) -> bool {
-        self.options.bind.is_some() && self.destination().components().eq(Path::new("/dev").components())
+        self.options.bind.is_some() && cleaned(self.destination()) == Path::new("/dev")
     }
 
     fn destination(&self) -> &Path {
@@ -115,6 +115,8 @@ impl<'a> Prepared<'a> {
             FileType::Directory => root.make_dir(self.destination())?,
             _ => root.make_file(self.destination())?,
         };
+        // Nothing is copied from where nothing may be mounted.
+        self.check_target(root, &target, Some(&tree))?;
         if self.options.copy_up && file_type(&tree)? == FileType::Directory {
             copy_up::copy_all(&target, &tree).at("copy the directory below into the volume")?;
         }
@@ -137,6 +139,7 @@ impl<'a> Prepared<'a> {
 
     fn apply_tmpfs(&self, root: &Root, around: &Surroundings<'_>) -> Result<OwnedFd> {
         let target = root.make_dir(self.destination())?;
+        self.check_target(root, &target, None)?;
         let filesystem = self.filesystem()?;
         self.set_label(&filesystem, around)?;
         if !self.options.data.iter().any(|(key, _)| key == "mode") {
@@ -167,7 +170,7 @@ impl<'a> Prepared<'a> {
 
     /// mount(2), whose data may fill a page, on the directory that is made the current one.
     fn apply_long(&self, root: &Root, target: OwnedFd) -> Result<OwnedFd> {
-        self.check_target(root, &target)?;
+        self.check_target(root, &target, None)?;
         rustix::process::fchdir(&target).at("enter the mount point")?;
         let words = self.options.data.iter().map(|(key, value)| match value {
             Some(value) => format!("{key}={value}"),
@@ -202,19 +205,19 @@ impl<'a> Prepared<'a> {
 
     /// Attaches the tree and returns it, now mounted.
     pub(crate) fn attach_checked(&self, root: &Root, tree: OwnedFd, target: OwnedFd) -> Result<OwnedFd> {
-        self.check_target(root, &target)?;
+        self.check_target(root, &target, Some(&tree))?;
         attach(&tree, target).at("attach")?;
         Ok(tree)
     }
 
     /// Refuses to cover the root, and what of /proc must not be covered: a container could forge its own label or
     /// limits there (CVE-2019-16884).
-    fn check_target(&self, root: &Root, target: &OwnedFd) -> Result<()> {
+    fn check_target(&self, root: &Root, target: &OwnedFd, tree: Option<&OwnedFd>) -> Result<()> {
         if root.is(target)? {
             return Err(Error::Other("mounting over / is prohibited".into()));
         }
-        let lexical: PathBuf = Path::new("/").join(self.destination().components().skip(1).collect::<PathBuf>());
-        if lexical == Path::new("/proc") && !self.is_proc()? {
+        let lexical = cleaned(self.destination());
+        if lexical == Path::new("/proc") && !self.is_proc(tree)? {
             return Err(Error::Other("\"/proc\" cannot be mounted because it is not of type proc".into()));
         }
         let inside = fstatfs(target).at("stat the mount point")?.f_type == PROC_SUPER_MAGIC;
@@ -225,19 +228,12 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    fn is_proc(&self) -> Result<bool> {
-        let (None, Some(source)) = (&self.tree, self.mount.source()) else {
-            return Ok(self.kind() == "proc" || self.tree_is_proc()?);
-        };
-        if self.options.bind.is_none() {
-            return Ok(self.kind() == "proc");
+    fn is_proc(&self, tree: Option<&OwnedFd>) -> Result<bool> {
+        match (self.options.bind, tree) {
+            (Some(_), Some(tree)) => Ok(fstatfs(tree).at("stat the source")?.f_type == PROC_SUPER_MAGIC),
+            (Some(_), None) => Ok(false),
+            (None, _) => Ok(self.kind() == "proc"),
         }
-        Ok(rustix::fs::statfs(source).at("stat the source")?.f_type == PROC_SUPER_MAGIC)
-    }
-
-    fn tree_is_proc(&self) -> Result<bool> {
-        let Some(tree) = &self.tree else { return Ok(false) };
-        Ok(fstatfs(tree).at("stat the source")?.f_type == PROC_SUPER_MAGIC)
     }
 
     fn propagate(&self, mounted: impl AsFd) -> std::io::Result<()> {

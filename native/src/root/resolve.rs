@@ -157,7 +157,29 @@ fn clean(path: &Path) -> Vec<&OsStr> {
     names
 }
 
+/// A path as the root's own names have it: absolute, without `.` and `..`, relative ones from the root.
+pub(super) fn cleaned(path: &Path) -> PathBuf {
+    [OsStr::new("/")].into_iter().chain(clean(path)).collect()
+}
+
 /// What kind of file a handle is on.
 pub(crate) fn file_type(fd: impl AsFd) -> Result<FileType> {
     Ok(FileType::from_raw_mode(rustix::fs::fstat(fd).at("stat in the root")?.st_mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_lexically() {
+        let check = |path: &str, expected: &str| assert_eq!(cleaned(Path::new(path)), Path::new(expected), "{path}");
+        check("/proc", "/proc");
+        check("proc", "/proc");
+        check("./proc/", "/proc");
+        check("/dev/../proc/.//sys", "/proc/sys");
+        check("../../proc", "/proc");
+        check("/a/..", "/");
+        check("", "/");
+    }
 }
