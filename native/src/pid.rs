@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
@@ -46,14 +46,30 @@ impl Process {
         }
     }
 
-    /// Waits until the process has ended; false when that takes longer than `limit`.
+    /// Waits until the process has ended; false when that takes longer than `limit`. One that only awaits that others
+    /// reap what was in its pid namespace counts as ended: a process that was exec'd there is reaped from outside, after
+    /// seconds where the host's reaper is slow.
     pub(crate) fn wait_end(&self, limit: Duration) -> bool {
-        match self.open() {
-            None => true,
-            Some(pidfd) => wait_readable(&pidfd, Some(limit)),
+        let deadline = Instant::now() + limit;
+        loop {
+            let Some(pidfd) = self.open() else { return true };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if wait_readable(&pidfd, Some(left.min(SPENT_CHECK))) || self.is_spent() {
+                return true;
+            }
+            if left.is_zero() {
+                return false;
+            }
         }
     }
+
+    fn is_spent(&self) -> bool {
+        process_start(self.pid).is_none_or(|start| start.ticks != self.start_ticks || start.spent)
+    }
 }
+
+/// How often a process that does not end is looked at.
+const SPENT_CHECK: Duration = Duration::from_millis(20);
 
 /// Waits until a pidfd's process ends; false on timeout.
 pub(crate) fn wait_readable(pidfd: &OwnedFd, limit: Option<Duration>) -> bool {

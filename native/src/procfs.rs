@@ -55,8 +55,8 @@ impl ProcFs {
     }
 }
 
-/// A process's start time in clock ticks since boot, field 22 of /proc/PID/stat, and whether it has ended but was not
-/// waited for. `None` when there is no such process.
+/// A process's start time in clock ticks since boot, field 22 of /proc/PID/stat, and how far its end has come. `None`
+/// when there is no such process.
 pub(crate) fn process_start(pid: u32) -> Option<ProcessStart> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     parse_stat(&stat)
@@ -66,15 +66,24 @@ pub(crate) fn process_start(pid: u32) -> Option<ProcessStart> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessStart {
     pub ticks: u64,
+    /// It has ended but was not waited for.
     pub ended: bool,
+    /// It is about to end and has given its memory back. The init of a pid namespace stays so until every process of
+    /// the namespace was waited for, by parents outside if need be (zap_pid_ns_processes in kernel/pid_namespace.c).
+    pub spent: bool,
 }
+
+/// linux/sched.h.
+const PF_EXITING: u64 = 0x4;
 
 fn parse_stat(stat: &str) -> Option<ProcessStart> {
     // The command name may hold spaces and parentheses: fields count from the last one (proc_pid_stat(5)).
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let ended = matches!(fields.next()?, "Z" | "X" | "x");
-    let ticks = fields.nth(18)?.parse().ok()?;
-    Some(ProcessStart { ticks, ended })
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
+    let ticks = fields.nth(12)?.parse().ok()?;
+    let has_memory = fields.next()? != "0";
+    Some(ProcessStart { ticks, ended, spent: flags & PF_EXITING != 0 && !has_memory })
 }
 
 #[cfg(test)]
@@ -83,13 +92,15 @@ mod tests {
 
     #[test]
     fn stat_lines_with_hostile_names() {
-        let check = |name: &str, state: &str, ended: bool| {
-            let line = format!("7 ({name}) {state} 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1");
-            assert_eq!(parse_stat(&line), Some(ProcessStart { ticks: 4242, ended }), "{line}");
+        let check = |name: &str, state: &str, ended: bool, flags: u64, memory: u64, spent: bool| {
+            let line = format!("7 ({name}) {state} 1 7 7 0 -1 {flags} 1 2 3 4 5 6 7 8 20 0 1 0 4242 {memory} 1");
+            assert_eq!(parse_stat(&line), Some(ProcessStart { ticks: 4242, ended, spent }), "{line}");
         };
-        check("sh", "S", false);
-        check("a) Z 1 (b", "R", false);
-        check("x y", "Z", true);
+        check("sh", "S", false, 4_194_560, 99, false);
+        check("a) Z 1 (b", "R", false, 4_194_564, 99, false);
+        check("x y", "Z", true, 4_228_364, 0, true);
+        check("sleep", "S", false, 4_195_596, 0, true);
+        check("kworker", "I", false, 69_238_880, 0, false);
         assert_eq!(parse_stat("7 (sh"), None);
     }
 }

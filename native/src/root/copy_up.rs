@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, Dir, FileType, FsWord, Gid, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, Timestamps, Uid,
-    XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fstatfs, futimens, linkat,
-    mkdirat, mknodat, openat, openat2, readlinkat, statat, symlinkat,
+    XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fstatfs, futimens, linkat, mkdirat,
+    mknodat, openat, openat2, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::time::Timespec;
