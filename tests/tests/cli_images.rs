@@ -126,3 +126,46 @@ fn layouts_archives_and_root_directories() {
     assert!(people.stockade(&["image", "prune", "-af"]).ok().stdout.contains("Total reclaimed space:"));
     assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
 }
+
+#[test]
+fn transports_name_what_they_load() {
+    let people = People::empty();
+    let layout = format!("oci:{}:busybox", oci_layout().display());
+    assert_eq!(people.stockade(&["load", &layout]).ok().out(), "Loaded image: localhost/oci:busybox");
+    let archive = people.scratch.path("saved.tar");
+    let archive = archive.to_str().unwrap();
+    people.stockade(&["save", "-o", archive, "localhost/oci:busybox"]).ok();
+    for (verb, source) in [
+        ("load", format!("docker-archive:{archive}")),
+        ("load", format!("oci-archive:{archive}")),
+        ("pull", format!("oci-archive:{archive}:busybox")),
+        ("pull", format!("docker-archive:{archive}")),
+    ] {
+        people.stockade(&["rmi", "localhost/oci:busybox"]).ok();
+        let loaded = people.stockade(&[verb, &source]).ok();
+        assert_eq!(loaded.out(), "Loaded image: localhost/oci:busybox", "{source}");
+        people.stockade(&["run", "--rm", "localhost/oci:busybox", "true"]).ok();
+    }
+    let error = people.stockade(&["load", &format!("oci-archive:{archive}:absent")]).exits(1).stderr;
+    assert!(error.contains("absent") && error.contains("busybox"), "{error}");
+    let error = people.stockade(&["load", "docker-archive:/no/such/file"]).exits(1).stderr;
+    assert!(error.contains("/no/such/file"), "{error}");
+}
+
+#[test]
+fn prune_and_history_go_on_beside_containers() {
+    let people = People::new();
+    people.stockade(&["create", "--name", "user", IMAGE]).ok();
+    let id = people.stockade(&["images", "-q", "--no-trunc", IMAGE]).ok().out().to_owned();
+    assert_eq!(people.field("user", "{{.Image}}"), id);
+    // What a container uses stays, without its names if those are removed.
+    let kept = people.stockade(&["image", "prune", "-af"]).ok().stdout;
+    assert!(!kept.contains("Deleted"), "{kept}");
+    let steps = people.stockade(&["image", "history", "-q", "--no-trunc", &id]).ok().stdout;
+    assert_eq!(steps.lines().next(), Some(id.as_str()));
+    people.stockade(&["start", "-a", "user"]).ok();
+    people.stockade(&["rm", "user"]).ok();
+    let pruned = people.stockade(&["image", "prune", "-af"]).ok().stdout;
+    assert!(pruned.contains(&format!("Deleted: {id}")), "{pruned}");
+    people.stockade(&["history", &id]).exits(1);
+}
