@@ -13,6 +13,8 @@ fn the_version_is_three_lines_that_callers_take_apart() {
         assert!(lines[0].starts_with("stockade-oci version "), "{version}");
         assert!(lines[1].starts_with("commit: ") && lines[2].starts_with("spec: 1."), "{version}");
     }
+    // The root directory is given before the flag.
+    assert!(scratch.oci(&["--version"]).ok().stdout.starts_with("stockade-oci version "));
     assert!(scratch.oci(&["--help"]).ok().stdout.contains("--isolation"));
     assert!(scratch.oci(&["create", "--help"]).ok().stdout.contains("--console-socket"));
 }
@@ -69,6 +71,14 @@ fn errors_are_logged_in_both_forms_and_places() {
     }
     let lines = fs::read_to_string(&log).expect("read the log");
     assert_eq!(lines.lines().filter(|line| line.contains("\"level\":\"error\"")).count(), 2, "{lines}");
+    fs::remove_file(&log).expect("remove the log");
+
+    let mistake = scratch.oci(&["--log", file, "--log-format", "json", "no-such-verb"]).exits(1);
+    assert!(mistake.stderr.contains("unrecognized subcommand"), "{mistake}");
+    let line: serde_json::Value =
+        serde_json::from_slice(&fs::read(&log).expect("read the log")).expect("a line of JSON");
+    assert_eq!(line["level"], "error");
+    assert_eq!(line["msg"], "unrecognized subcommand 'no-such-verb'");
     fs::remove_file(&log).expect("remove the log");
 }
 

@@ -26,6 +26,30 @@ pub fn rewrite(command: &Command, words: impl IntoIterator<Item = OsString>) -> 
     out
 }
 
+/// The options before the verb, which are looked at even where the whole cannot be parsed.
+pub struct Globals(Vec<OsString>);
+
+impl Globals {
+    /// Those of a rewritten command line.
+    pub fn of(words: Vec<OsString>) -> Self {
+        Self(words.into_iter().take_while(|word| is_option(word)).collect())
+    }
+
+    /// Whether the version is asked for, in any spelling of runc's parser.
+    pub fn asks_version(&self) -> bool {
+        self.0.iter().any(|word| matches!(word.to_str(), Some("--version" | "-version" | "-v" | "-V")))
+    }
+
+    /// An option's last value.
+    pub fn value(&self, name: &str) -> Option<OsString> {
+        let value = |word: &OsString| match split(word) {
+            (found, value) if found == name => value,
+            _ => None,
+        };
+        self.0.iter().rev().find_map(value)
+    }
+}
+
 /// Rewrites options up to the first word that is none, and returns that word.
 fn rewrite_options(
     command: &Command,
@@ -147,6 +171,19 @@ mod tests {
     fn switches_take_a_truth_value() {
         check("exec --tty=true --detach=false a b", "exec --tty -- a b");
         check("exec --tty=maybe a b", "exec --tty=maybe -- a b");
+    }
+
+    #[test]
+    fn global_options_are_known_before_the_rest_is_parsed() {
+        let globals = |input: &str| Globals::of(rewrite(&Cli::command(), input.split_whitespace().map(OsString::from)));
+        assert!(globals("--root /r --version").asks_version());
+        assert!(globals("-v").asks_version());
+        assert!(!globals("--log -v state").asks_version());
+        assert!(!globals("state --version").asks_version());
+        let given = globals("-log /l --log-format=json no-such-verb --log /other");
+        assert_eq!(given.value("log").unwrap(), "/l");
+        assert_eq!(given.value("log-format").unwrap(), "json");
+        assert!(given.value("root").is_none());
     }
 
     #[test]

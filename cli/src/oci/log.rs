@@ -2,6 +2,7 @@
 //!
 //! Callers read the last line of level `error` from the file to learn why a verb failed.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -44,8 +45,18 @@ struct Line<'a> {
 impl Log {
     /// The log that the global options ask for.
     pub fn new(global: &Global) -> Self {
-        let to_stderr = global.log == Path::new(STDERR) || global.log.as_os_str().is_empty();
-        Self { file: (!to_stderr).then(|| global.log.clone()), format: global.log_format, debug: global.debug }
+        Self { file: file(&global.log), format: global.log_format, debug: global.debug }
+    }
+
+    /// The log of a command line that could not be parsed, from the words that it has.
+    pub fn at(path: PathBuf, format: Option<OsString>) -> Self {
+        let format = if format.is_some_and(|format| format == "json") { LogFormat::Json } else { LogFormat::Text };
+        Self { file: file(&path), format, debug: false }
+    }
+
+    /// Whether lines go to a file instead of standard error.
+    pub fn is_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Logs what is being done, with `--debug` only.
@@ -93,6 +104,11 @@ impl Log {
             }
         }
     }
+}
+
+/// The file behind a value of `--log`.
+fn file(path: &Path) -> Option<PathBuf> {
+    (path != Path::new(STDERR) && !path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {

@@ -48,7 +48,8 @@ const CLONING: [&str; 3] = ["create", "run", "exec"];
 /// Runs the command line of this process; its exit status.
 pub fn main() -> i32 {
     let words: Vec<OsString> = env::args_os().skip(1).collect();
-    if matches!(words.first().and_then(|word| word.to_str()), Some("--version" | "-version" | "-v" | "-V")) {
+    let globals = argv::Globals::of(argv::rewrite(&command(), words.clone()));
+    if globals.asks_version() {
         return out::text(&features::version()).unwrap_or(1);
     }
     if words.iter().any(|word| CLONING.iter().any(|verb| word == verb))
@@ -59,7 +60,7 @@ pub fn main() -> i32 {
     }
     match parse(words) {
         Ok(cli) => dispatch(cli),
-        Err(error) => usage_error(&error),
+        Err(error) => usage_error(&error, &globals),
     }
 }
 
@@ -70,10 +71,20 @@ fn parse(words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from_mut(program.chain(words))?)
 }
 
-/// Help goes to standard output with status 0; a mistake to standard error with runc's status 1.
-fn usage_error(error: &clap::Error) -> i32 {
+/// Help goes to standard output with status 0; a mistake to standard error with runc's status 1, and its first line to
+/// the file of `--log`, where callers look for the reason.
+fn usage_error(error: &clap::Error, globals: &argv::Globals) -> i32 {
     let _ = error.print();
-    i32::from(!matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion))
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return 0;
+    }
+    let text = error.to_string();
+    let reason = text.lines().next().unwrap_or_default();
+    let log = globals.value("log").map(|file| Log::at(file.into(), globals.value("log-format")));
+    if let Some(log) = log.filter(Log::is_file) {
+        log.write(log::Level::Error, reason.trim_start_matches("error: "));
+    }
+    1
 }
 
 fn dispatch(cli: Cli) -> i32 {
