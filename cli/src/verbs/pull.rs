@@ -1,6 +1,6 @@
 //! Fetching images: `pull`, and what `run` and `create` do when an image is absent.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use stockade_image::{FindError, Image, Platform, PullOptions, PullPolicy, Reference, Store};
 
 use super::context::Context;
@@ -40,12 +40,23 @@ pub fn image_for(context: &Context, store: &Store, name: &str, flags: &CreateFla
     }
     match store.find(name) {
         Ok(image) if platform.is_none_or(|wanted| wanted.accepts(&image.platform)) => Ok(image),
-        Err(FindError::Missing(_)) | Ok(_) if flags.keep.pull == Pull::Missing => {
+        Err(FindError::Missing(_)) if flags.keep.pull == Pull::Missing => {
             let reference: Reference = name.parse()?;
             message::note(format!("Unable to find image '{}' locally", reference.familiar()));
             fetched(context, store, name, platform, quiet)
         }
-        Ok(image) => anyhow::bail!("image {name} is here for {} only, and --pull is never", image.platform),
+        Ok(image) if flags.keep.pull == Pull::Missing => {
+            let wanted = platform.map(ToString::to_string).unwrap_or_default();
+            message::note(format!(
+                "Unable to find image '{name}' for {wanted} locally: it is here for {}",
+                image.platform
+            ));
+            fetched(context, store, name, platform, quiet).with_context(|| format!("fetch {name} for {wanted}"))
+        }
+        Ok(image) => {
+            let wanted = platform.map(ToString::to_string).unwrap_or_default();
+            anyhow::bail!("image {name} is here for {} only, not for {wanted}, and --pull is never", image.platform)
+        }
         Err(error) => Err(error.into()),
     }
 }
