@@ -2,6 +2,8 @@
 
 mod people;
 
+use std::io::Read;
+use std::process::Stdio;
 use std::time::Duration;
 
 use people::{IMAGE, PATIENCE, People};
@@ -131,6 +133,45 @@ fn listings() {
 }
 
 #[test]
+fn what_scripts_for_docker_ask_for_is_there() {
+    let people = People::new();
+    let shared = people.scratch.path("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let shared = shared.to_str().unwrap();
+    let mount = format!("type=bind,src={shared},dst=/mounted,readonly");
+    let volume = format!("{shared}:/bound");
+    let flags = ["--name", "web", "-v", "data:/data", "-v", &volume, "--mount", &mount, "--tmpfs", "/t"];
+    people.background(&flags, &["sleep", "1000"]);
+    let row = |template: &str| people.stockade(&["ps", "--format", template]).ok().out().to_owned();
+    assert_eq!(row("<{{.Ports}}> {{.LocalVolumes}}"), "<> 1");
+    assert_eq!(row("{{.Mounts}}"), format!("{shared},data,{shared}"));
+    assert_eq!(row("table {{.Ports}}\\t{{.LocalVolumes}}").lines().next(), Some("PORTS     LOCAL VOLUMES"));
+    for field in ["IPAddress", "Gateway", "MacAddress"] {
+        assert_eq!(people.field("web", &format!("<{{{{.NetworkSettings.{field}}}}}>")), "<>");
+    }
+    assert_eq!(people.field("web", "{{range .NetworkSettings.Networks}}<{{.IPAddress}}>{{end}}"), "<>");
+    assert_eq!(people.field("web", "{{json .NetworkSettings.Ports}}"), "{}");
+    assert_eq!(people.field("web", "{{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}"), "private private");
+    assert_eq!(people.field("web", "{{json .HostConfig.Binds}}"), format!("[\"{shared}:/bound:rw\"]"));
+    let mount =
+        people.field("web", "{{range .HostConfig.Mounts}}{{.Type}} {{.Source}} {{.Target}} {{.ReadOnly}}{{end}}");
+    assert_eq!(mount, format!("bind {shared} /mounted true"));
+}
+
+#[test]
+fn followed_logs_end_quietly_with_their_reader() {
+    let people = People::new();
+    people.background(&["--name", "web"], &["sh", "-c", "while echo line; do sleep 0.1; done"]);
+    let mut command = people.stockade(&["logs", "-f", "web"]).into_inner();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = [0; 5];
+    child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((&line, output.status.code()), (b"line\n", Some(141)));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
 fn processes_and_statistics() {
     let people = People::new();
     people.background(&["--name", "web"], &["sh", "-c", "sleep 1234 & wait"]);
@@ -183,6 +224,8 @@ fn execs() {
     assert_eq!((output.out(), output.err()), ("", "e"));
     people.stockade(&["exec", "web", "no-such-program"]).exits(127);
     people.stockade(&["exec", "web", "/etc"]).exits(126);
+    let lost = people.stockade(&["exec", "-w", "/nonexistent", "web", "pwd"]).exits(126);
+    assert!(lost.stderr.contains("chdir") && lost.stderr.contains("/nonexistent"), "{lost}");
     people.stockade(&["exec", "-d", "web", "sh", "-c", "echo x >/tmp/made"]).ok();
     wait_until("the exec in the background", PATIENCE, || {
         people.stockade(&["exec", "web", "test", "-e", "/tmp/made"]).run().code == 0

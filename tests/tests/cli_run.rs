@@ -183,6 +183,61 @@ fn limits_reach_the_kernel() {
 }
 
 #[test]
+fn shares_weights_and_device_rules() {
+    let people = People::new();
+    let cgroup = |file: &str| format!("cat /sys/fs/cgroup/{file}");
+    let check = |flags: &[&str], script: &str, expected: &str| {
+        let output = people.run(&[&["--rm"], flags].concat(), &["sh", "-c", script]).ok();
+        assert_eq!(output.out(), expected, "{flags:?} {script}: {output}");
+    };
+    // The second version of control groups has weights of 1 to 10000 for shares of 2 to 262144.
+    let unified = fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap();
+    let (file, expected) = if unified { ("cpu.weight", "10") } else { ("cpu/cpu.shares", "256") };
+    check(&["--cpu-shares", "256"], &cgroup(file), expected);
+
+    let read = "mknod /tmp/loop b 7 0; head -c 0 /tmp/loop 2>&1 | grep -o 'not permitted'";
+    check(&[], &format!("{read}; true"), "not permitted");
+    check(&["--device-cgroup-rule", "b 7:* r"], &format!("{read} || echo allowed"), "allowed");
+    let error = people.run(&["--device-cgroup-rule", "x 7:* r"], &["true"]).exits(125).stderr;
+    assert!(error.contains("invalid device cgroup rule"), "{error}");
+
+    // Hosts differ in whether they have a scheduler with weights; one without must say what is missing.
+    let weighed =
+        people.run(&["--rm", "--blkio-weight", "300"], &["sh", "-c", "cat /sys/fs/cgroup/*/blkio*weight"]).run();
+    let works = weighed.code == 0 && weighed.out().contains("300");
+    assert!(works || (weighed.code == 125 && weighed.stderr.contains("weight")), "{weighed}");
+    let error = people.run(&["--blkio-weight", "9"], &["true"]).exits(125).stderr;
+    assert!(error.contains("Range of blkio weight is from 10 to 1000"), "{error}");
+    let error = people.run(&["--cpus", "100000"], &["true"]).exits(125).stderr;
+    assert!(error.contains("Range of CPUs is from 0.01 to "), "{error}");
+}
+
+#[test]
+fn updates_reach_a_running_container() {
+    let people = People::new();
+    people.background(&["--name", "web"], &["sleep", "1000"]);
+    let pid = people.field("web", "{{.State.Pid}}");
+    people.stockade(&["update", "--cpu-shares", "512", "--cpuset-cpus", "0", "--pids-limit", "33", "web"]).ok();
+    let cpus = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(cpus.contains("Cpus_allowed_list:\t0\n"), "{cpus}");
+    let read = "cat /sys/fs/cgroup/cpu/cpu.shares /sys/fs/cgroup/pids/pids.max 2>/dev/null \
+                || cat /sys/fs/cgroup/cpu.weight /sys/fs/cgroup/pids.max";
+    let values = people.stockade(&["exec", "web", "sh", "-c", read]).ok();
+    assert!(["512\n33", "20\n33"].contains(&values.out()), "{values}");
+    let limits = "{{.HostConfig.CpuShares}} {{.HostConfig.CpusetCpus}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(people.field("web", limits), "512 0 33");
+}
+
+#[test]
+fn another_platform_than_the_stored_one_is_named() {
+    let people = People::new();
+    let error = people.run(&["--platform", "linux/arm64"], &["true"]).exits(125).stderr;
+    assert!(error.contains("for linux/arm64 locally: it is here for linux/amd64"), "{error}");
+    let error = people.run(&["--platform", "linux/arm64", "--pull", "never"], &["true"]).exits(125).stderr;
+    assert!(error.contains("is here for linux/amd64 only, not for linux/arm64"), "{error}");
+}
+
+#[test]
 fn running_out_of_memory_is_137_and_told() {
     let people = People::new();
     people

@@ -29,6 +29,8 @@ const HEADINGS: Headings = &[
     ("Labels", "LABELS"),
     ("Mounts", "MOUNTS"),
     ("Networks", "NETWORKS"),
+    ("Ports", "PORTS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
 ];
 const TABLE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Class}}\t{{.Names}}";
 
@@ -83,6 +85,9 @@ fn row(container: &ContainerSummary, no_trunc: bool, store: Option<&Store>) -> V
         "Labels": labels.join(","),
         "Mounts": container.mounts.join(","),
         "Networks": container.network,
+        // Nothing publishes ports in this build.
+        "Ports": "",
+        "LocalVolumes": container.mounts.iter().filter(|mount| !mount.starts_with('/')).count().to_string(),
     })
 }
 

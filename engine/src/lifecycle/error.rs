@@ -202,7 +202,7 @@ pub enum ExecError {
     /// The class refused, or the program cannot run.
     #[error("{message}")]
     Failed {
-        /// 126 (not executable), 127 (not found), or 1.
+        /// 127 (program not found), or 126 (anything else that keeps it from starting).
         exit_code: u8,
         /// For people.
         message: String,

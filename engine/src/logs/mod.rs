@@ -57,8 +57,8 @@ pub enum LogsError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The sink refused a line.
-    #[error("cannot write logs: {0}")]
-    Sink(std::io::Error),
+    #[error("cannot write logs")]
+    Sink(#[source] std::io::Error),
 }
 
 impl Engine {

@@ -77,6 +77,7 @@ impl Resources {
         if self.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
             return fail("Range of blkio weight is from 10 to 1000");
         }
+        check_cpus(self.nano_cpus.unwrap_or(0), cpus_available())?;
         if self.nano_cpus.is_some_and(|cpus| cpus > 0) && (self.cpu_quota_us.or(Some(0)) != Some(0)) {
             return fail("Conflicting options: CPU Quota and CPU Quota (--cpus) cannot both be set");
         }
@@ -84,9 +85,40 @@ impl Resources {
     }
 }
 
+/// The least that `--cpus` may ask for, a hundredth of a CPU.
+const NANO_CPUS_MIN: u64 = 10_000_000;
+
+/// Refuses more CPUs than there are, as Docker does; 0 is no limit.
+fn check_cpus(nano_cpus: u64, available: u32) -> Result<(), InvalidOption> {
+    match nano_cpus == 0 || (NANO_CPUS_MIN..=u64::from(available) * 1_000_000_000).contains(&nano_cpus) {
+        true => Ok(()),
+        false => Err(InvalidOption(format!(
+            "Range of CPUs is from 0.01 to {available}.00, as there are only {available} CPUs available"
+        ))),
+    }
+}
+
+/// The CPUs that this process may run on. Unlike `available_parallelism`, no quota counts: a quota changes, and what a
+/// container is refused should not depend on where its command line ran.
+fn cpus_available() -> u32 {
+    rustix::thread::sched_getaffinity(None).map_or(u32::MAX, |cpus| cpus.count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpus_are_within_what_there_is() {
+        let check = |nano_cpus, valid: bool| assert_eq!(check_cpus(nano_cpus, 2).is_ok(), valid, "{nano_cpus}");
+        check(0, true);
+        check(NANO_CPUS_MIN - 1, false);
+        check(NANO_CPUS_MIN, true);
+        check(2_000_000_000, true);
+        check(2_000_000_001, false);
+        let error = check_cpus(100_000_000_000, 2).unwrap_err().to_string();
+        assert_eq!(error, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
+    }
 
     #[test]
     fn contradictions() {
@@ -100,7 +132,7 @@ mod tests {
         check(Resources { memory_bytes: Some(64 << 20), memory_swap_bytes: Some(-1), ..Default::default() }, true);
         check(Resources { memory_bytes: Some(64 << 20), memory_swap_bytes: Some(1), ..Default::default() }, false);
         check(Resources { blkio_weight: Some(9), ..Default::default() }, false);
-        check(Resources { nano_cpus: Some(1), cpu_quota_us: Some(5), ..Default::default() }, false);
+        check(Resources { nano_cpus: Some(500_000_000), cpu_quota_us: Some(5), ..Default::default() }, false);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::list::network_name;
 use super::{Inspect, QueryError, Status};
 use crate::Engine;
-use crate::options::{LogDriver, NamespaceMode, SeccompProfile};
+use crate::options::{
+    Access, BindOption, ContainerOptions, LogDriver, MissingSource, MountOption, NamespaceMode, SeccompProfile,
+};
 use crate::state::{Container, MountKind, MountRecord, Record, RunState};
 
 /// Docker's time before any time.
@@ -49,7 +51,29 @@ fn document(container: &Container, record: &Record, state: &RunState) -> Value {
         }},
         "Mounts": record.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs).map(mount).collect::<Vec<_>>(),
         "Config": config(record),
-        "NetworkSettings": {"Networks": {network_name(&record.options.network): {}}},
+        "NetworkSettings": network_settings(record),
+    })
+}
+
+/// `NetworkSettings`: a container here has no network of its own making, so its addresses are empty, as Docker leaves
+/// them with `--network none`.
+fn network_settings(record: &Record) -> Value {
+    let mut settings = addresses();
+    settings["Networks"] = json!({network_name(&record.options.network): addresses()});
+    settings["Ports"] = json!({});
+    settings
+}
+
+/// The addresses of a container, or of it in one network.
+fn addresses() -> Value {
+    json!({
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "MacAddress": "",
     })
 }
 
@@ -104,7 +128,9 @@ fn host_config(record: &Record) -> Value {
     let options = &record.options;
     let mut document = limits(record);
     let rest = json!({
-        "Binds": record.mounts.iter().filter(|mount| mount.kind == MountKind::Bind).map(bind_text).collect::<Vec<_>>(),
+        "Binds": binds(options, MissingSource::Create).map(bind_text).collect::<Vec<_>>(),
+        "Mounts": binds(options, MissingSource::Refuse).map(mount_request).collect::<Vec<_>>(),
+        "PortBindings": {},
         "NetworkMode": network_name(&options.network),
         "AutoRemove": options.auto_remove,
         "Privileged": options.privileged,
@@ -117,9 +143,9 @@ fn host_config(record: &Record) -> Value {
         "DnsOptions": options.dns_options,
         "ExtraHosts": options.add_hosts,
         "PidMode": mode(&options.pid),
-        "IpcMode": mode(&options.ipc),
+        "IpcMode": options.ipc.to_string(),
         "UTSMode": mode(&options.uts),
-        "CgroupnsMode": mode(&options.cgroupns),
+        "CgroupnsMode": options.cgroupns.to_string(),
         "CgroupParent": options.cgroup_parent.clone().unwrap_or_default(),
         "ShmSize": options.shm_size_bytes.unwrap_or(crate::shm::BYTES),
         "Sysctls": options.sysctls,
@@ -164,7 +190,7 @@ fn limits(record: &Record) -> Value {
     })
 }
 
-/// Docker leaves private namespaces empty, or says `private`.
+/// Docker leaves these empty where they are private.
 fn mode(mode: &NamespaceMode) -> String {
     match mode {
         NamespaceMode::Private => String::new(),
@@ -198,9 +224,23 @@ fn security(record: &Record) -> Vec<String> {
     options
 }
 
+/// The host paths that `-v` (which makes a missing one) or `--mount` (which does not) asked for.
+fn binds(options: &ContainerOptions, missing: MissingSource) -> impl Iterator<Item = &BindOption> {
+    options.mounts.iter().filter_map(move |mount| match mount {
+        MountOption::Bind(bind) if bind.missing_source == missing => Some(bind),
+        _ => None,
+    })
+}
+
+/// As `--mount` was asked for.
+fn mount_request(mount: &BindOption) -> Value {
+    let read_only = mount.access == Access::ReadOnly;
+    json!({"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": read_only})
+}
+
 /// As `-v` takes it.
-fn bind_text(mount: &MountRecord) -> String {
-    let mode = if mount.read_only { "ro" } else { "rw" };
+fn bind_text(mount: &BindOption) -> String {
+    let mode = if mount.access == Access::ReadOnly { "ro" } else { "rw" };
     format!("{}:{}:{mode}", mount.source.display(), mount.target.display())
 }
 

@@ -51,7 +51,7 @@ fn summarise(record: Record, state: RunState) -> ContainerSummary {
     ContainerSummary {
         labels: record.labels(),
         network: network_name(&record.options.network),
-        mounts: record.mounts.iter().map(mount_name).collect(),
+        mounts: record.mounts.iter().filter_map(mount_name).collect(),
         id: record.id,
         name: record.name,
         image: record.image.name,
@@ -75,12 +75,12 @@ pub(super) fn network_name(mode: &NamespaceMode) -> String {
     }
 }
 
-/// A volume's name, or a path.
-fn mount_name(mount: &crate::state::MountRecord) -> String {
+/// A volume's name, or a path; memory has neither.
+fn mount_name(mount: &crate::state::MountRecord) -> Option<String> {
     match &mount.kind {
-        MountKind::Volume { name, .. } => name.clone(),
-        MountKind::Bind => mount.source.display().to_string(),
-        MountKind::Tmpfs => String::new(),
+        MountKind::Volume { name, .. } => Some(name.clone()),
+        MountKind::Bind => Some(mount.source.display().to_string()),
+        MountKind::Tmpfs => None,
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn supervise(engine: &Engine, container: &Container, document: &[u8],
             true
         }
         Err(error) => {
-            fail(&mut client, exit_code_of(&error, 1), &error.to_string());
+            // Docker's status for whatever keeps an exec from starting, a missing working directory for example.
+            fail(&mut client, exit_code_of(&error, 126), &error.to_string());
             false
         }
     }
