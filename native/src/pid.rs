@@ -46,9 +46,9 @@ impl Process {
         }
     }
 
-    /// Waits until the process has ended; false when that takes longer than `limit`. One that only awaits that others
-    /// reap what was in its pid namespace counts as ended: a process that was exec'd there is reaped from outside, after
-    /// seconds where the host's reaper is slow.
+    /// Waits until the process has ended; false when that takes longer than `limit`. An init that only awaits that
+    /// others reap what was in its pid namespace counts as ended: a process that was exec'd there is reaped from
+    /// outside, after seconds where the host's reaper is slow.
     pub(crate) fn wait_end(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
