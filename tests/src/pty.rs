@@ -105,8 +105,10 @@ impl Pty {
                 Ok(chunk) => self.seen.push_str(&String::from_utf8_lossy(&chunk)),
                 Err(_) => {
                     if let Some(status) = self.child.try_wait().expect("ask for a child's status") {
-                        self.seen
-                            .extend(self.chunks.try_iter().map(|chunk| String::from_utf8_lossy(&chunk).into_owned()));
+                        // The reader may be behind; it says when the other side is closed.
+                        while let Ok(chunk) = self.chunks.recv_timeout(Duration::from_secs(1)) {
+                            self.seen.push_str(&String::from_utf8_lossy(&chunk));
+                        }
                         return (shell_code(status), std::mem::take(&mut self.seen));
                     }
                 }
