@@ -63,12 +63,12 @@ fn freezing_counting_and_killing() {
 }
 
 #[test]
-fn signals_reach_the_frozen_once_thawed() {
+fn signals_reach_the_frozen() {
     let own = OnlyV2::new("signal");
     let mut child = own.busy();
     own.v2.freeze().unwrap();
     own.v2.signal_all(libc::SIGTERM).unwrap();
-    assert!(child.try_wait().unwrap().is_none() && own.v2.is_frozen().unwrap());
+    // In v2 a signal that ends a process does so although it is frozen (cgroup-v2.rst, cgroup.freeze); others wait.
     own.v2.thaw().unwrap();
     assert!(!child.wait().unwrap().success());
 }
