@@ -115,7 +115,7 @@ impl Layer {
     fn try_lock(dir: &Path, absent: Absent) -> io::Result<Option<Self>> {
         let make = absent == Absent::Make;
         if make {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            make_private_dirs(dir)?;
         }
         let path = dir.join("lock");
         let lock = OpenOptions::new().read(true).write(true).create(make).truncate(false).mode(0o600).open(&path)?;
@@ -164,6 +164,16 @@ impl Layer {
         fs::remove_file(self.dir.join("lock"))?;
         fs::remove_dir(&self.dir).or(Ok(()))
     }
+}
+
+/// Each level by itself: the recursive form of the standard library fails when the last level is removed by another
+/// process between its mkdir and its look at what is there.
+fn make_private_dirs(dir: &Path) -> io::Result<()> {
+    let make = |dir: &Path, recursive| fs::DirBuilder::new().recursive(recursive).mode(0o700).create(dir);
+    if let Some(parent) = dir.parent() {
+        make(parent, true)?;
+    }
+    make(dir, false).or_else(exists_is_fine)
 }
 
 fn exists_is_fine(error: io::Error) -> io::Result<()> {
