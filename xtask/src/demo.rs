@@ -8,12 +8,20 @@ use stockade_tests::{Bundle, Registry, Scratch};
 
 use crate::{build, setup};
 
+/// Options of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Use the binaries in this directory instead of building.
+    #[arg(long)]
+    bin_dir: Option<PathBuf>,
+}
+
 /// Sets up, builds, and shows each of the two binaries at work; whatever fails, the demonstration fails.
-pub fn run() -> Result<()> {
+pub fn run(options: &Options) -> Result<()> {
     say("Packages and test images (nothing to do the second time)");
     setup::run()?;
     say("Static release binaries (a few minutes the first time)");
-    let binaries = build::release()?;
+    let binaries = options.bin_dir.clone().map_or_else(build::release, Ok)?;
     let scratch = Scratch::with_binaries(binaries.clone());
     let stage = Stage { binaries, scratch: &scratch };
     let registry = Registry::start();

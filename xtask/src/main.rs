@@ -30,7 +30,7 @@ enum Verb {
     /// Build the static binaries: target/release/stockade and target/release/stockade-oci.
     Build(build::Options),
     /// Set up, build, and show Stockade at work on a Debian image from a registry on loopback.
-    Demo,
+    Demo(demo::Options),
     /// Set up, build, run every test, and check that nothing was left on the machine.
     Test(test::Options),
     /// Measure ours beside its peers; JSON in target/bench, tables on standard output.
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     match Xtask::parse().verb {
         Verb::Setup => setup::run(),
         Verb::Build(options) => build::run(&options),
-        Verb::Demo => demo::run(),
+        Verb::Demo(options) => demo::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Docs(options) => docs::run(&options),
