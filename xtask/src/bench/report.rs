@@ -101,7 +101,7 @@ impl Report {
         }
         for Ratio { name, value, goal } in &self.ratios {
             let verdict = goal.map_or(String::new(), |goal| {
-                format!("goal {goal:.2}: {}", if meets(*value, goal) { "met" } else { "missed" })
+                format!("goal {goal:.2}: {}", if *value <= goal { "met" } else { "missed" })
             });
             println!("  {name:40} {value:>10.2}  {verdict}");
         }
@@ -113,11 +113,6 @@ impl Report {
         let path = dir.join(format!("{name}.json"));
         fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("write {}", path.display()))
     }
-}
-
-/// To the two decimals that are shown: a difference beyond them is noise.
-fn meets(value: f64, goal: f64) -> bool {
-    (value * 100.0).round() <= (goal * 100.0).round()
 }
 
 impl Row {
