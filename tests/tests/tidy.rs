@@ -14,6 +14,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("erofs", &[]),
     ("erofs/writer", &["stockade-erofs"]),
     ("sandbox", &[]),
+    ("kernel/sync", &[]),
+    ("kernel/core", &["stockade-erofs", "stockade-kernel-sync"]),
     ("image", &["stockade-erofs", "stockade-erofs-writer"]),
     ("native", &["stockade-sandbox"]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
@@ -32,6 +34,7 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     ("sandbox", &["tokio", "rustix", "libc"], "it is words only"),
     ("engine", &["tokio", "oci-client", "rustls", "clap"], "its supervisor must stay small"),
     ("erofs", &["libc", "rustix"], "it is no_std"),
+    ("kernel/core", &["libc", "rustix", "tracing"], "it is no_std and has no authority of its own"),
 ];
 
 /// Where unsafe code may be; every other file is in a crate that forbids it or goes without.
@@ -43,6 +46,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("native/src/seccomp/tests.rs", "pre_exec"),
     ("native/src/cgroup/tests.rs", "pre_exec"),
     ("native/src/device/mod.rs", "pre_exec, in its tests"),
+    ("kernel/sync/src/", "the lock that the kernel is built on"),
     ("cli/src/oci/signals.rs", "signalfd(2) has no safe wrapper"),
 ];
 

@@ -1,0 +1,13 @@
+//! Class `kernel`: a Linux-compatible kernel in user space.
+//!
+//! It has no authority of its own: no clock, file, socket or thread. Everything from outside comes through
+//! [`platform`]. Each folder bears the name of its concept in Linux.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod errno;
+pub mod platform;
+
+pub use errno::Errno;

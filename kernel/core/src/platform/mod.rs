@@ -1,0 +1,175 @@
+//! What the kernel asks of the machine below it. Everything from outside comes through these traits: address spaces,
+//! threads, memory that can be shared, time, entropy, files of the host. Implementations: `kernel/platform` (host
+//! processes driven by seccomp), a fake for unit tests, later KVM.
+//!
+//! Calls go down through [`Machine`], [`Space`] and [`UserThread`]; what applications do comes up through
+//! [`ThreadEvents`]. No call down may wait for an application.
+
+mod event;
+mod host_call;
+mod registers;
+mod stream;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::Debug;
+use core::time::Duration;
+
+use crate::Errno;
+
+pub use event::{Event, Fault, Form, LayoutError, Reply, ThreadEvents};
+pub use host_call::{Advice, Backing, BlobId, HostCall, Keep, Protection, Sharing};
+pub use registers::{Frame, Registers};
+pub use stream::{Blob, HostStream, Readiness, Wake};
+
+/// Addresses that applications can have: `MIN..END`. What lies outside is the platform's or the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRange {
+    /// The lowest address that can be mapped.
+    pub start: u64,
+    /// The first address above.
+    pub end: u64,
+}
+
+/// Clocks of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostClock {
+    /// Never goes back; stops while the machine is suspended.
+    Monotonic,
+    /// Since 1970, as people set it.
+    Realtime,
+}
+
+/// Facts about the machine that applications see.
+#[derive(Clone, Debug)]
+pub struct MachineInfo {
+    /// Addresses that applications can have.
+    pub user_range: UserRange,
+    /// Where the vDSO lies in every new space, for AT_SYSINFO_EHDR; 0 when there is none.
+    pub vdso_address: u64,
+    /// Bytes of the vDSO's own mappings ([vvar] and [vdso]) below and from `vdso_address`, for /proc/PID/maps.
+    pub vdso_range: UserRange,
+    /// AT_HWCAP and AT_HWCAP2.
+    pub hwcap: [u64; 2],
+    /// AT_MINSIGSTKSZ: what a signal frame takes at most.
+    pub min_signal_stack_bytes: u64,
+    /// Bytes of FP state in a [`Frame`] (the uncompacted XSAVE area, FP_XSTATE_MAGIC2 included).
+    pub fp_state_bytes: usize,
+    /// The host's /proc/cpuinfo fields of one processor, to be repeated for each that the sandbox has.
+    pub cpuinfo: alloc::string::String,
+}
+
+/// The machine.
+pub trait Machine: Debug + Send + Sync {
+    /// Facts that never change.
+    fn info(&self) -> &MachineInfo;
+
+    /// Time on a clock.
+    fn now(&self, clock: HostClock) -> Duration;
+
+    /// Asks for one call of `Kernel::timer_expired` at this monotonic time, in place of the one asked for before.
+    fn set_timer(&self, at: Option<Duration>);
+
+    /// Fills `buffer` with entropy.
+    fn random(&self, buffer: &mut [u8]);
+
+    /// Makes an empty space (nothing mapped but the vDSO).
+    fn create_space(&self) -> Result<Arc<dyn Space>, Errno>;
+
+    /// Memory that spaces can share and that files live in.
+    fn pool(&self) -> &dyn Pool;
+}
+
+/// One application address space. Dropping it ends the host process behind it.
+pub trait Space: Debug + Send + Sync {
+    /// Copies from the application; stops at the first address that is not there and says how many bytes came.
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize;
+
+    /// Copies to the application; stops at the first address that cannot be written and says how many bytes went.
+    fn write(&self, address: u64, bytes: &[u8]) -> usize;
+
+    /// Copies from the pool to the application without a buffer between.
+    fn write_from_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize;
+
+    /// Copies from the application to the pool without a buffer between.
+    fn read_into_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize;
+
+    /// Atomically replaces a 32-bit word that is in pool-backed or private memory, if it holds `expected`. Returns what
+    /// it held. `EFAULT` when it is not there.
+    fn compare_exchange_u32(&self, address: u64, expected: u32, new: u32) -> Result<u32, Errno>;
+
+    /// Starts one more thread, which does the `setup` calls and then enters the application with `frame`. Its events go
+    /// to `events`.
+    fn spawn(
+        &self,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<Arc<dyn UserThread>, Errno>;
+
+    /// Copies the space as fork(2) does, with one thread in it that enters with `frame`.
+    fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno>;
+
+    /// Ends every thread at once; nothing more runs in it once this returns.
+    fn kill(&self);
+
+    /// Bytes of host memory that it holds: (resident, of those shared).
+    fn resident_bytes(&self) -> (u64, u64);
+
+    /// CPU time that its threads have used in the application (user, system).
+    fn cpu_time(&self) -> (Duration, Duration);
+}
+
+/// What [`Space::fork`] made.
+#[derive(Debug)]
+pub struct Forked {
+    /// The copy.
+    pub space: Arc<dyn Space>,
+    /// Its only thread.
+    pub thread: Arc<dyn UserThread>,
+}
+
+/// One application thread. Dropping it ends the host thread.
+pub trait UserThread: Debug + Send + Sync {
+    /// Answers the event that the thread waits in, and lets it go on. Any host thread may call this, once per event.
+    fn reply(&self, reply: Reply);
+
+    /// Makes the thread raise [`Event::Interrupted`] soon: at once when it computes or waits in a native futex,
+    /// directly after its next reply when it waits for one. Calls before that event are one call.
+    fn interrupt(&self);
+
+    /// Registers and FP state as they will be when the application goes on. Only between an event with a frame
+    /// ([`Event::has_frame`]) and its reply.
+    fn frame(&self) -> Result<Frame, Errno>;
+
+    /// Changes them. Only between an event with a frame and its reply; the reply must then be [`Reply::Resume`].
+    fn set_frame(&self, frame: &Frame) -> Result<(), Errno>;
+
+    /// CPU time that it has used (user, system).
+    fn cpu_time(&self) -> (Duration, Duration);
+}
+
+/// Page-granular memory that every space can map and the kernel can read and write: what tmpfs files, shared anonymous
+/// memory and System V segments are made of. Offsets and lengths are bytes.
+pub trait Pool: Debug + Send + Sync {
+    /// Takes `len` bytes (a multiple of the page size) that read as zero, in one piece. `ENOMEM` at the limit.
+    fn allocate(&self, len: u64) -> Result<u64, Errno>;
+
+    /// Gives a range back; its memory is freed, and reads as zero when it is taken again.
+    fn free(&self, offset: u64, len: u64);
+
+    /// Copies out of the pool.
+    fn read(&self, offset: u64, buffer: &mut [u8]);
+
+    /// Copies into the pool.
+    fn write(&self, offset: u64, bytes: &[u8]);
+
+    /// Copies within the pool; the ranges do not overlap.
+    fn copy(&self, from: u64, to: u64, len: usize);
+
+    /// Makes a range read as zero without giving it back.
+    fn zero(&self, offset: u64, len: u64);
+
+    /// Bytes taken now.
+    fn used_bytes(&self) -> u64;
+}
