@@ -11,8 +11,8 @@ use std::time::Instant;
 use oci_spec::runtime::{LinuxResources, Process, Spec};
 use stockade_native::Native;
 use stockade_sandbox::{
-    CgroupManager, ContainerId, CreateRequest, DeleteMode, ExecRequest, PivotRoot, Result, Rootfs, Runtime,
-    SessionKeyring, SignalTarget, Stdio, Terminal, WritableLayer,
+    CgroupManager, CgroupParent, ContainerId, CreateRequest, DeleteMode, ExecRequest, PivotRoot, Result, Rootfs,
+    Runtime, SessionKeyring, SignalTarget, Stdio, Terminal, WritableLayer,
 };
 
 const USAGE: &str = "usage: contain STATE_ROOT VERB ID [ARGUMENTS]";
@@ -74,6 +74,7 @@ fn request(arguments: &[String]) -> CreateRequest {
         pivot_root: PivotRoot::Pivot,
         keyring: SessionKeyring::New,
         cgroup_manager: CgroupManager::Cgroupfs,
+        cgroup_parent: CgroupParent::Foreign,
     };
     for (key, value) in options.iter().filter_map(|option| option.split_once('=')) {
         set(&mut request, key, value);

@@ -164,7 +164,7 @@ impl Creation<'_> {
 
     fn locate_cgroup(&self, request: &CreateRequest) -> Result<Cgroup> {
         let path = self.checked.linux.cgroups_path().as_deref();
-        Ok(Cgroup::locate(path, self.id, request.cgroup_manager)?)
+        Ok(Cgroup::locate(path, self.id, request.cgroup_manager)?.with_parent(request.cgroup_parent))
     }
 
     /// One that cannot be made may be another container's, so clearing up must not find it.

@@ -16,8 +16,8 @@ pub use class::{ANNOTATION, IsolationClass, UnknownClass};
 pub use error::{Error, Result};
 pub use id::{ContainerId, InvalidId};
 pub use request::{
-    CgroupManager, CreateRequest, DeleteMode, ExecRequest, PivotRoot, Rootfs, SessionKeyring, SignalTarget, Stdio,
-    Terminal, WritableLayer,
+    CgroupManager, CgroupParent, CreateRequest, DeleteMode, ExecRequest, PivotRoot, Rootfs, SessionKeyring,
+    SignalTarget, Stdio, Terminal, WritableLayer,
 };
 pub use runtime::{OomWatch, Runtime};
 pub use state::{ContainerState, Status};

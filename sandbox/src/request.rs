@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use oci_spec::runtime::{Process, Spec};
+use serde::{Deserialize, Serialize};
 
 /// Everything `create` needs. The spec is the only description of the container; the rest says how to wire it up.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct CreateRequest {
     pub keyring: SessionKeyring,
     /// Who makes cgroups.
     pub cgroup_manager: CgroupManager,
+    /// Whose the cgroup above the container's is.
+    pub cgroup_parent: CgroupParent,
 }
 
 /// Where a container's root file system comes from.
@@ -105,6 +108,17 @@ pub enum CgroupManager {
     Cgroupfs,
     /// systemd units over D-Bus (`--systemd-cgroup`).
     Systemd,
+}
+
+/// Whose the cgroup directly above a container's is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CgroupParent {
+    /// Someone else's: made where absent, and never removed.
+    #[default]
+    Foreign,
+    /// The containers' of one kind of caller, and nobody else's: it comes with the first and goes with the last.
+    Shared,
 }
 
 /// Everything `exec` needs.

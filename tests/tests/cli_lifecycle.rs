@@ -3,6 +3,7 @@
 mod people;
 
 use std::io::Read;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -323,4 +324,21 @@ fn a_container_whose_supervisor_was_killed_can_be_removed() {
     rustix::process::kill_process(rustix::process::Pid::from_raw(parent).unwrap(), Signal::KILL).unwrap();
     wait_until("the container to be gone", PATIENCE, || people.stockade(&["rm", "-f", "web"]).run().code == 0);
     assert_eq!(people.stockade(&["ps", "-aq"]).ok().out(), "");
+}
+
+/// Containers of other tests share the parent, so it may be there, but not without anyone in it.
+#[test]
+fn the_parent_of_all_control_groups_goes_with_the_last() {
+    let people = People::new();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| (0..2).for_each(|_| drop(people.run(&["--rm"], &["true"]).ok())));
+        }
+    });
+    let is_dir = |entry: std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let holds_any = |dir: &Path| std::fs::read_dir(dir).is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(is_dir)));
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap() {
+        let parent = hierarchy.unwrap().path().join("stockade");
+        wait_until("the empty parent to be gone", PATIENCE, || !parent.exists() || holds_any(&parent));
+    }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rustix::process::set_child_subreaper;
 use stockade_sandbox::{
-    CgroupManager, CreateRequest, DeleteMode, Error, PivotRoot, Result, Rootfs, Runtime, SessionKeyring, Stdio,
-    Terminal,
+    CgroupManager, CgroupParent, CreateRequest, DeleteMode, Error, PivotRoot, Result, Rootfs, Runtime, SessionKeyring,
+    Stdio, Terminal,
 };
 
 use super::Context;
@@ -127,6 +127,7 @@ fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) ->
         pivot_root: if args.no_pivot { PivotRoot::Move } else { PivotRoot::Pivot },
         keyring: if args.no_new_keyring { SessionKeyring::Inherit } else { SessionKeyring::New },
         cgroup_manager: if global.systemd_cgroup { CgroupManager::Systemd } else { CgroupManager::Cgroupfs },
+        cgroup_parent: CgroupParent::Foreign,
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType as Kind};
 
+use stockade_sandbox::CgroupParent;
+
 use super::{Context, SpecError, devices, limits, seccomp};
 use crate::Engine;
 use crate::options::NamespaceMode;
@@ -50,6 +52,14 @@ pub(super) fn build(context: &Context<'_>) -> Result<Linux, SpecError> {
         .build()?;
     linux.set_seccomp(seccomp::profile(context)?);
     Ok(linux)
+}
+
+/// A parent that the caller names is the caller's.
+pub(crate) fn cgroup_parent(record: &Record) -> CgroupParent {
+    match record.options.cgroup_parent {
+        Some(_) => CgroupParent::Foreign,
+        None => CgroupParent::Shared,
+    }
 }
 
 /// The cgroup, from the controllers' roots.

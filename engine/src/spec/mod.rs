@@ -18,6 +18,7 @@ use crate::state::{Container, Record};
 use crate::{Engine, LookupError, StateError};
 
 pub(crate) use limits::limits_change;
+pub(crate) use linux::cgroup_parent;
 pub(crate) use process::exec_process;
 
 /// Why no spec can be made.

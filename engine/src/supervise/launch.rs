@@ -171,6 +171,7 @@ fn request(
         pivot_root: PivotRoot::default(),
         keyring: SessionKeyring::default(),
         cgroup_manager: CgroupManager::default(),
+        cgroup_parent: spec::cgroup_parent(record),
     })
 }
 

@@ -14,8 +14,24 @@ pub(super) fn make(cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), Cg
     let outcome = made.all(cgroup, resources).and_then(|()| configure(cgroup, resources));
     if outcome.is_err() {
         made.undo();
+        // The first error is the one to report.
+        let _ = cgroup.remove_parents();
     }
     outcome
+}
+
+/// How often parents that vanish are made again. Each time someone else's removal came through, so this ends.
+const TRIES_MAX: u32 = 1000;
+
+/// Repeats a step for as long as the last container of a shared parent takes it away under our feet.
+fn while_parents_vanish(mut step: impl FnMut() -> Result<(), CgroupError>) -> Result<(), CgroupError> {
+    for _ in 1..TRIES_MAX {
+        match step() {
+            Err(error) if error.is_gone() => {}
+            outcome => return outcome,
+        }
+    }
+    step()
 }
 
 fn configure(cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
@@ -47,10 +63,12 @@ struct Made(Vec<PathBuf>);
 impl Made {
     fn all(&mut self, cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
         let chain = cgroup.is_pure_v2() || resources.hugepage_limits().is_some();
-        cgroup.hierarchies.iter().try_for_each(|own| match own.version {
-            // On a hybrid host v2 has controllers that few ask for: the walk down to pass them on is then saved.
-            Version::V2 if chain => self.v2_chain(own, resources).and_then(|()| self.hierarchy(own)),
-            _ => self.hierarchy(own),
+        cgroup.hierarchies.iter().try_for_each(|own| {
+            while_parents_vanish(|| match own.version {
+                // On a hybrid host v2 has controllers that few ask for: the walk down to pass them on is then saved.
+                Version::V2 if chain => self.v2_chain(own, resources).and_then(|()| self.hierarchy(own)),
+                _ => self.hierarchy(own),
+            })
         })?;
         cgroup.has_v1("cpuset").and_then(Path::parent).map_or(Ok(()), inherit_cpuset)
     }

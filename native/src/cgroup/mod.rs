@@ -5,7 +5,8 @@
 //! each operation looks up the hierarchy that has its controller and speaks that hierarchy's version.
 //!
 //! Invariant: no cgroup but the container's own is ever frozen, signalled or limited. Above it, directories are
-//! made, and v2 controllers and v1 CPU sets are passed down, but nothing is taken away.
+//! made, and v2 controllers and v1 CPU sets are passed down, but nothing is taken away, save a parent that containers
+//! share with nobody else ([`CgroupParent::Shared`]) when the last of them goes.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::LinuxResources;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
-use stockade_sandbox::{CgroupManager, ContainerId, OomWatch, Stats};
+use stockade_sandbox::{CgroupManager, CgroupParent, ContainerId, OomWatch, Stats};
 
 mod create;
 mod error;
@@ -39,6 +40,8 @@ pub(crate) use file::{read, write_each};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {
     hierarchies: Vec<Hierarchy>,
+    #[serde(default)]
+    parent: CgroupParent,
 }
 
 /// One mounted hierarchy and the container's directory in it.
@@ -100,9 +103,14 @@ impl Cgroup {
     pub fn locate(path: Option<&Path>, id: &ContainerId, manager: CgroupManager) -> Result<Self, CgroupError> {
         let wanted = locate::wanted(path, id, manager)?;
         let hierarchies = host::detect()?.into_iter().map(|mounted| locate::place(mounted, &wanted)).collect();
-        let cgroup = Self { hierarchies };
+        let cgroup = Self { hierarchies, parent: CgroupParent::Foreign };
         cgroup.hierarchies.iter().filter(|own| own.path.exists()).try_for_each(create::refuse_in_use)?;
         Ok(cgroup)
+    }
+
+    /// Says whose the directories above are.
+    pub fn with_parent(self, parent: CgroupParent) -> Self {
+        Self { parent, ..self }
     }
 
     /// The second half of [`Cgroup::create`].
@@ -112,7 +120,7 @@ impl Cgroup {
 
     /// A cgroup in no hierarchy.
     pub fn none() -> Self {
-        Self { hierarchies: Vec::new() }
+        Self { hierarchies: Vec::new(), parent: CgroupParent::Foreign }
     }
 
     /// The hierarchies, for cgroup mounts inside the container.
@@ -154,7 +162,7 @@ impl Cgroup {
         hierarchies
             .iter_mut()
             .for_each(|own| own.path.extend(path.components().filter(|part| *part != Component::RootDir)));
-        Ok(Self { hierarchies })
+        Ok(Self { hierarchies, parent: CgroupParent::Foreign })
     }
 
     /// Changes limits; fields that are `None` stay as they are. Device rules change when there are any.
@@ -209,7 +217,16 @@ impl Cgroup {
     /// Removes the directories and all below; waits, for seconds at most, until dying processes have gone.
     /// Absent directories are fine.
     pub fn remove(&self) -> Result<(), CgroupError> {
-        self.hierarchies.iter().try_for_each(|own| remove::tree(&own.path))
+        self.hierarchies.iter().try_for_each(|own| remove::tree(&own.path))?;
+        self.remove_parents()
+    }
+
+    /// Removes the directories above, if they are ours and empty.
+    fn remove_parents(&self) -> Result<(), CgroupError> {
+        match self.parent {
+            CgroupParent::Foreign => Ok(()),
+            CgroupParent::Shared => self.hierarchies.iter().try_for_each(remove::parent),
+        }
     }
 
     /// Where a controller lives. `io` is looked up by its v1 name, `blkio`.

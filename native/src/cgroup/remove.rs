@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{CgroupError, processes};
+use super::{CgroupError, Hierarchy, processes};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const STEP_MIN: Duration = Duration::from_micros(100);
@@ -37,6 +37,16 @@ fn attempt(dir: &Path) -> Result<(), Errno> {
             absent_is_fine(rustix::fs::rmdir(dir))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Removes the directory above, if nobody is in it. Whoever makes one there at the same moment makes it anew
+/// (`create::while_parents_vanish`).
+pub(super) fn parent(own: &Hierarchy) -> Result<(), CgroupError> {
+    let Some(dir) = own.path.parent().filter(|dir| *dir != own.mountpoint) else { return Ok(()) };
+    match rustix::fs::rmdir(dir) {
+        Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => Ok(()),
+        Err(error) => Err(CgroupError::file("remove", dir, error)),
     }
 }
 

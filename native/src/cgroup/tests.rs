@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use oci_spec::runtime::LinuxResources;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use stockade_sandbox::{CgroupManager, ContainerId};
+use stockade_sandbox::{CgroupManager, CgroupParent, ContainerId};
 
 use super::{Cgroup, CgroupError, Joiner, file};
 
@@ -322,4 +322,59 @@ fn out_of_memory_is_told_with_its_count() {
     let second = Timespec { tv_sec: 1, tv_nsec: 0 };
     assert_eq!(poll(&mut [PollFd::new(&watch.fd().as_fd(), PollFlags::IN)], Some(&second)).unwrap(), 1);
     assert_eq!(watch.take().unwrap(), None);
+}
+
+/// The directories of a parent in all hierarchies, by its name.
+fn parents(name: &str) -> Vec<std::path::PathBuf> {
+    super::host::detect().unwrap().into_iter().map(|mounted| mounted.mountpoint.join(name)).collect()
+}
+
+fn below(parent: &str, name: &str, whose: CgroupParent, wanted: &str) -> Result<Cgroup, CgroupError> {
+    let path = format!("/{parent}/{name}");
+    let cgroup = Cgroup::locate(Some(Path::new(&path)), &id(), CgroupManager::Cgroupfs)?.with_parent(whose);
+    cgroup.make(&resources(wanted)).map(|()| cgroup)
+}
+
+#[test]
+fn a_shared_parent_goes_with_its_last_cgroup() {
+    let parent = id().to_string();
+    let make = |name, wanted| below(&parent, name, CgroupParent::Shared, wanted);
+    let there = || parents(&parent).iter().filter(|dir| dir.exists()).count();
+    let (one, two) = (make("one", "{}").unwrap(), make("two", "{}").unwrap());
+    one.remove().unwrap();
+    assert_eq!(there(), parents(&parent).len());
+    // A failed creator may be the last as well.
+    two.hierarchies().iter().for_each(|own| super::remove::tree(&own.path).unwrap());
+    assert_eq!(there(), parents(&parent).len());
+    make("three", r#"{"cpu": {"cpus": "4000"}}"#).unwrap_err();
+    assert_eq!(there(), 0);
+    two.remove().unwrap();
+}
+
+#[test]
+fn a_foreign_parent_stays() {
+    let parent = id().to_string();
+    below(&parent, "one", CgroupParent::Foreign, "{}").unwrap().remove().unwrap();
+    for dir in parents(&parent) {
+        assert!(dir.exists(), "{}", dir.display());
+        super::remove::tree(&dir).unwrap();
+    }
+}
+
+/// Each creator finds the parent gone between its two steps every so often.
+#[test]
+fn a_shared_parent_vanishes_under_no_creator() {
+    let parent = id().to_string();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let parent = &parent;
+            scope.spawn(move || {
+                for _ in 0..60 {
+                    let name = format!("of-{thread}");
+                    below(parent, &name, CgroupParent::Shared, "{}").unwrap().remove().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(parents(&parent).iter().filter(|dir| dir.exists()).count(), 0);
 }

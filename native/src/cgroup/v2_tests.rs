@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use oci_spec::runtime::LinuxResources;
-use stockade_sandbox::CgroupManager;
+use stockade_sandbox::{CgroupManager, CgroupParent};
 
 use super::{Cgroup, Hierarchy, Version, create};
 
@@ -21,7 +21,7 @@ impl OnlyV2 {
     fn new(name: &str) -> Self {
         let id = format!("limits-v2-{name}-{}", std::process::id()).parse().unwrap();
         let all = Cgroup::create(None, &id, &LinuxResources::default(), CgroupManager::Cgroupfs).unwrap();
-        let v2 = Cgroup { hierarchies: vec![all.v2().unwrap().clone()] };
+        let v2 = Cgroup { hierarchies: vec![all.v2().unwrap().clone()], parent: CgroupParent::Foreign };
         Self { all, v2 }
     }
 
@@ -97,7 +97,8 @@ impl Fake {
     fn cgroup(&self, path: &str, controllers: &[&str]) -> Cgroup {
         let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
         let (mountpoint, path) = (self.0.clone(), self.0.join(path));
-        Cgroup { hierarchies: vec![Hierarchy { version: Version::V2, controllers, mountpoint, path }] }
+        let hierarchies = vec![Hierarchy { version: Version::V2, controllers, mountpoint, path }];
+        Cgroup { hierarchies, parent: CgroupParent::Foreign }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
+use stockade_sandbox::CgroupParent;
 
 use super::super::{Cgroup, CgroupError, Hierarchy, Version};
 
@@ -54,7 +55,7 @@ impl Fake {
         let (controllers, mountpoint, path) = (self.controllers.clone(), self.dir.clone(), self.dir.clone());
         let hierarchies = vec![Hierarchy { version: self.version, controllers, mountpoint, path }];
         let resources: LinuxResources = serde_json::from_str(resources).unwrap();
-        super::apply(&Cgroup { hierarchies }, &resources)
+        super::apply(&Cgroup { hierarchies, parent: CgroupParent::Foreign }, &resources)
     }
 
     fn file(&self, name: &str) -> String {
