@@ -12,10 +12,15 @@ use rustix::fs::{MemfdFlags, memfd_create};
 mod index;
 
 fuzz_target!(|bytes: &[u8]| {
+    check(bytes);
+    let mut sealed = bytes.to_vec();
+    seal(&mut sealed);
+    check(&sealed);
+});
+
+fn check(tar: &[u8]) {
     let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).expect("memfd"));
-    let mut tar = bytes.to_vec();
-    seal(&mut tar);
-    file.write_all(&tar).expect("write");
+    file.write_all(tar).expect("write");
     let Ok(index) = index::TarIndex::read(file) else { return };
     for name in ["manifest.json", "index.json", "a", "a/b", "../a"] {
         if let Some((mut section, length)) = index.open(name) {
@@ -24,9 +29,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(content.len() as u64, length);
         }
     }
-});
+}
 
-/// Gives every block a right checksum, or no input would get past the first header.
+/// Gives every block a right checksum, or few inputs would get past the first header.
 fn seal(tar: &mut [u8]) {
     for block in tar.chunks_exact_mut(512).filter(|block| block.iter().any(|byte| *byte != 0)) {
         block[148..156].fill(b' ');

@@ -165,10 +165,11 @@ fn pax_record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// Octal digits, or GNU's big-endian binary.
 fn number(field: &[u8]) -> Option<u64> {
-    if field[0] & 0x80 != 0 {
-        let (head, tail) = field.split_at(field.len() - 8);
-        let small = head[0] == 0x80 && head[1..].iter().all(|byte| *byte == 0);
-        return if small { Some(u64::from_be_bytes(tail.try_into().ok()?)) } else { None };
+    let (first, rest) = field.split_first()?;
+    if first & 0x80 != 0 {
+        let (high, low) = rest.split_last_chunk::<8>()?;
+        let small = *first == 0x80 && high.iter().all(|byte| *byte == 0);
+        return small.then(|| u64::from_be_bytes(*low));
     }
     let text = std::str::from_utf8(field).ok()?;
     let text = text.split('\0').next().unwrap_or_default().trim();
@@ -291,6 +292,10 @@ mod tests {
         assert!(matches!(index(b"hello"), Err(IndexError::Truncated(0))));
         assert!(matches!(index(&[b'x'; 1024]), Err(IndexError::Malformed(0))));
         assert!(matches!(index(&good[..514]), Err(IndexError::Truncated(0))));
+        // A checksum in GNU's binary form, for which its field is too short.
+        let mut binary = good.clone();
+        binary[148] = 0x80;
+        assert!(matches!(index(&binary), Err(IndexError::Malformed(0))));
         let mut huge = good;
         huge[124..136].copy_from_slice(&[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         assert!(index(&huge).is_err());
