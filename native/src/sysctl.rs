@@ -23,12 +23,19 @@ const IPC: [&str; 9] = [
     "kernel.shm_rmid_forced",
 ];
 
+/// The components `.` and `..` of a path, as [`dotted`] writes them: by these a name would leave its namespace's folder.
+const SELF: &str = "/";
+const PARENT: &str = "//";
+
 /// Refuses parameters that would reach beyond the container (runc's rules and texts).
 pub(crate) fn check(sysctl: Option<&HashMap<String, String>>, namespaces: &Namespaces) -> Result<()> {
     sysctl.into_iter().flatten().try_for_each(|(name, _)| check_one(&dotted(name), namespaces))
 }
 
 fn check_one(name: &str, namespaces: &Namespaces) -> Result<()> {
+    if name.split('.').any(|part| matches!(part, "" | SELF | PARENT)) {
+        return Err(invalid(format!("sysctl {name:?} is not a parameter's name")));
+    }
     let needed = if IPC.contains(&name) || name.starts_with("fs.mqueue.") || name == "kernel.shm_next_id" {
         CloneFlags::NEWIPC
     } else if name.starts_with("net.") {
@@ -112,6 +119,9 @@ mod tests {
         check("kernel.hostname", false);
         check("vm.swappiness", false);
         check("kernel.core_pattern", false);
+        for name in ["net/../kernel/core_pattern", "net.//.kernel.core_pattern", "net/./x", "net//x", "net.", ""] {
+            check(name, false);
+        }
         assert_eq!(dotted("net/ipv4/conf/eth0.100/x"), "net.ipv4.conf.eth0/100.x");
     }
 }

@@ -3,6 +3,7 @@
 //! Every attack also runs where it must succeed, so that a test whose attack is broken fails.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stockade_tests::{Bundle, Output, Scratch};
@@ -47,28 +48,137 @@ fn kernel_wide_settings_are_out_of_reach() {
     check_escapes(&scratch, &shell(&scratch, script).set("/linux/readonlyPaths", json!([])));
 }
 
-/// CVE-2022-0492: release_agent; CVE-2023-25809: cgroup files writable where only reading was meant.
+/// Writes to files of control groups what is there already, and makes a group.
+const WRITE_CGROUPS: &str = r#"
+    for dir in /sys/fs/cgroup /sys/fs/cgroup/*; do
+        for file in release_agent notify_on_release pids.max cgroup.clone_children; do
+            old=$(cat $dir/$file 2>/dev/null) && (echo "$old" > $dir/$file) 2>/dev/null && echo "out by $dir/$file"
+        done
+        mkdir $dir/inner 2>/dev/null && rmdir $dir/inner && echo "out by mkdir in $dir"
+    done
+"#;
+
+/// The bundle with the mount at `destination` changed.
+fn with_mount(bundle: Bundle, destination: &str, change: impl FnOnce(&mut Value)) -> Bundle {
+    bundle.edit(|config| {
+        let mounts = config["mounts"].as_array_mut().expect("mounts is an array");
+        change(mounts.iter_mut().find(|mount| mount["destination"] == destination).expect("a mount"));
+    })
+}
+
+/// CVE-2022-0492: release_agent, by what is mounted or by a mount of the attacker's.
 #[test]
 fn cgroup_files_are_read_only() {
-    let script = r#"
-        for dir in /sys/fs/cgroup /sys/fs/cgroup/*; do
-            for file in release_agent notify_on_release pids.max cgroup.clone_children; do
-                old=$(cat $dir/$file 2>/dev/null) && (echo "$old" > $dir/$file) 2>/dev/null && echo "out by $dir/$file"
-            done
-            mkdir $dir/inner 2>/dev/null && rmdir $dir/inner && echo "out by mkdir in $dir"
-        done
-        mkdir /tmp/c && mount -t cgroup -o pids cgroup /tmp/c 2>/dev/null && echo "out by mount"
-        unshare -Urm mount -t cgroup -o pids cgroup /tmp/c 2>/dev/null && echo "out by user namespace"
-        true
-    "#;
+    let script = format!(
+        "{WRITE_CGROUPS}
+        mkdir /tmp/c && mount -t cgroup -o pids cgroup /tmp/c 2>/dev/null && echo 'out by mount'
+        unshare -Urm mount -t cgroup -o pids cgroup /tmp/c 2>/dev/null && echo 'out by user namespace'
+        true"
+    );
     let scratch = Scratch::new();
-    check_contained(&scratch, &shell(&scratch, script));
-    let writable = shell(&scratch, script).edit(|config| {
-        let mounts = config["mounts"].as_array_mut().expect("mounts is an array");
-        let cgroup = mounts.iter_mut().find(|mount| mount["type"] == "cgroup").expect("a cgroup mount");
-        cgroup["options"] = json!(["nosuid", "noexec", "nodev"]);
-    });
-    check_escapes(&scratch, &writable);
+    check_contained(&scratch, &shell(&scratch, &script));
+    let writable = |cgroup: &mut Value| cgroup["options"] = json!(["nosuid", "noexec", "nodev"]);
+    check_escapes(&scratch, &with_mount(shell(&scratch, &script), "/sys/fs/cgroup", writable));
+}
+
+/// CVE-2023-25809: in a user namespace and the host's cgroup namespace, as rootless containers have them, the mount of
+/// the control groups, or the host's /sys bound in its place, is writable although it was to be read only.
+#[test]
+fn cve_2023_25809_cgroups_are_read_only_in_a_user_namespace() {
+    let scratch = Scratch::new();
+    let script = format!("{WRITE_CGROUPS} true");
+    let rootless = |options: &Value, bound: bool| {
+        let bundle = shell(&scratch, &script).edit(|config| {
+            push(&mut config["linux"]["namespaces"], json!({"type": "user"}));
+            for key in ["uidMappings", "gidMappings"] {
+                config["linux"][key] = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
+            }
+        });
+        with_mount(bundle, if bound { "/sys" } else { "/sys/fs/cgroup" }, |mount| {
+            mount["options"] = options.clone();
+            if bound {
+                (mount["type"], mount["source"]) = (json!("none"), json!("/sys"));
+            }
+        })
+    };
+    let flags = |more: &[&str]| json!([&["nosuid", "noexec", "nodev"], more].concat());
+    check_contained(&scratch, &rootless(&flags(&["ro"]), false));
+    check_contained(&scratch, &rootless(&flags(&["rbind", "ro"]), true));
+    check_escapes(&scratch, &rootless(&flags(&[]), false));
+}
+
+/// The host's core_pattern, put back by a test that fails.
+struct CorePattern {
+    path: &'static Path,
+    old: String,
+}
+
+impl CorePattern {
+    fn read() -> Self {
+        let path = Path::new("/proc/sys/kernel/core_pattern");
+        Self { path, old: fs::read_to_string(path).expect("read core_pattern") }
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self, attack: &str) {
+        assert_eq!(fs::read_to_string(self.path).expect("read core_pattern"), self.old, "by {attack}");
+    }
+}
+
+impl Drop for CorePattern {
+    fn drop(&mut self) {
+        if fs::read_to_string(self.path).is_ok_and(|now| now != self.old) {
+            let _ = fs::write(self.path, &self.old);
+        }
+    }
+}
+
+/// CVE-2022-0811: a parameter that is the container's own carries another one that is the whole host's, in its name or
+/// in its value.
+#[test]
+fn cve_2022_0811_no_sysctl_reaches_core_pattern() {
+    let scratch = Scratch::new();
+    let host = CorePattern::read();
+    let set = |name: &str, key: &str, value: &str| {
+        let bundle = shell(&scratch, "echo ran; cat /proc/sys/kernel/shm_rmid_forced");
+        run(&scratch, name, &bundle.set("/linux/sysctl", json!({key: value})))
+    };
+    let names = [
+        "kernel.core_pattern",
+        "kernel/core_pattern",
+        "net/../kernel/core_pattern",
+        "net.//.kernel.core_pattern",
+        "net.ipv4.//.//.kernel.core_pattern",
+        "fs.mqueue.//.//.kernel.core_pattern",
+    ];
+    for name in names {
+        let output = set("name", name, "stockade-test");
+        assert!(output.code != 0 && output.stdout.is_empty(), "{name}: {output}");
+        host.assert_untouched(name);
+        let naive = Path::new("/proc/sys").join(path_of(name)).canonicalize().expect(name);
+        assert_eq!(naive, host.path, "{name} leads there on a naive caller");
+    }
+    let injected = "kernel.shm_rmid_forced=1+kernel.core_pattern";
+    for (key, value) in [
+        ("kernel.shm_rmid_forced", "1+kernel.core_pattern=stockade-test"),
+        ("kernel.shm_rmid_forced", "1\nkernel.core_pattern=stockade-test"),
+        (injected, "stockade-test"),
+    ] {
+        set("value", key, value);
+        host.assert_untouched(value);
+    }
+    assert_eq!(set("control", "kernel.shm_rmid_forced", "1").out(), "ran\n1");
+}
+
+/// A parameter's name as a path: dots and slashes change places unless a slash comes first (sysctl(8)).
+fn path_of(name: &str) -> PathBuf {
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    let slash_first = name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('/'));
+    if slash_first { name.into() } else { name.chars().map(swap).collect::<String>().into() }
 }
 
 /// Root in a container may make device nodes, as Docker's default has it, but not open them.
