@@ -8,8 +8,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
 use stockade_tests::{Bundle, Cmd, Output, Pty, Scratch};
 
@@ -25,6 +27,10 @@ fn bind(source: &Path, destination: &str) -> Value {
 fn directory(path: PathBuf) -> PathBuf {
     fs::create_dir_all(&path).expect("make a directory");
     path
+}
+
+fn directories(parent: &Path, names: &[&str]) {
+    names.iter().for_each(|name| drop(directory(parent.join(name))));
 }
 
 /// The runtime must neither list nor make anything in a directory of the host's.
@@ -172,33 +178,46 @@ fn cve_2023_27561_a_link_at_proc_does_not_unmask() {
     assert!(run(&scratch, "control", &bare).stdout.contains("out"));
 }
 
+/// The image's own /dev as a volume, which the attacker has filled.
+fn false_dev(bundle: Bundle, fill: impl FnOnce(&Path)) -> Bundle {
+    let dev = directory(bundle.path().join("dev"));
+    directories(&dev, &["pts", "shm", "mqueue"]);
+    fill(&dev);
+    bundle.edit(|config| {
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        let at = mounts.iter().position(|mount| mount["destination"] == "/dev").unwrap();
+        mounts[at] = bind(&dev, "/dev");
+    })
+}
+
+/// What `script` prints in the root with its false /dev: it does by path what a runtime would do by descriptor.
+#[track_caller]
+fn naively(bundle: &Bundle, script: &str) -> String {
+    let enter = r#"mount --rbind "$0/dev" "$0/rootfs/dev" && exec chroot "$0/rootfs" /bin/sh -c "$1""#;
+    Cmd::new("unshare").args(["--mount", "sh", "-c", enter]).arg(bundle.path()).arg(script).ok().out().to_owned()
+}
+
 /// CVE-2025-31133: what is masked is covered by /dev/null, which the attacker has replaced by a link: the link's
 /// target would appear there instead, and writable.
 #[test]
 fn cve_2025_31133_masks_do_not_follow_a_false_dev_null() {
     let scratch = Scratch::new();
     let script = "cat /covered; echo changed > /covered; true";
-    let bundle = |masked: bool| {
-        let bundle = scratch.bundle(&["sh", "-c", script]);
+    let bundle = |masked: &[&str]| {
+        let bundle = scratch.bundle(&["sh", "-c", script]).set("/linux/maskedPaths", json!(masked));
         fs::write(bundle.rootfs().join("target"), "exposed").unwrap();
         fs::write(bundle.rootfs().join("covered"), "secret").unwrap();
-        let dev = directory(bundle.path().join("dev"));
-        for name in ["pts", "shm", "mqueue"] {
-            directory(dev.join(name));
-        }
-        symlink("/target", dev.join("null")).unwrap();
-        let covered = if masked { json!(["/covered"]) } else { json!([]) };
-        bundle.set("/linux/maskedPaths", covered).edit(|config| {
-            let mounts = config["mounts"].as_array_mut().unwrap();
-            let at = mounts.iter().position(|mount| mount["destination"] == "/dev").unwrap();
-            mounts[at] = bind(&dev, "/dev");
-        })
+        false_dev(bundle, |dev| symlink("/target", dev.join("null")).unwrap())
     };
-    let attacked = bundle(true);
+    let target = |bundle: &Bundle| fs::read_to_string(bundle.rootfs().join("target")).unwrap();
+    let attacked = bundle(&["/covered"]);
     let output = run(&scratch, "attack", &attacked);
     assert!(!output.stdout.contains("exposed") && !output.stdout.contains("secret"), "{output}");
-    assert_eq!(fs::read_to_string(attacked.rootfs().join("target")).unwrap(), "exposed");
-    assert!(run(&scratch, "control", &bundle(false)).stdout.contains("secret"));
+    assert_eq!(target(&attacked), "exposed");
+    assert!(run(&scratch, "unmasked", &bundle(&[])).stdout.contains("secret"));
+
+    let seen = naively(&attacked, &format!("mount -o bind /dev/null /covered; {script}"));
+    assert_eq!((seen.as_str(), target(&attacked).as_str()), ("exposed", "changed\n"), "a naive mask follows the link");
 }
 
 /// CVE-2025-52565: the container's terminal is bound to /dev/console, which the attacker has replaced by a link: the
@@ -206,29 +225,104 @@ fn cve_2025_31133_masks_do_not_follow_a_false_dev_null() {
 #[test]
 fn cve_2025_52565_the_console_does_not_follow_a_link() {
     let scratch = Scratch::new();
-    let attack = |name: &str, link: bool| {
+    let bundle = |link: bool| {
         let bundle = scratch.bundle(&["sh", "-c", "echo begin; cat /proc/self/mountinfo; echo end"]);
         fs::write(bundle.rootfs().join("target"), "").unwrap();
-        let dev = directory(bundle.path().join("dev"));
-        for name in ["pts", "shm", "mqueue"] {
-            directory(dev.join(name));
-        }
-        for (node, minor) in [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)] {
-            Cmd::new("mknod").arg(dev.join(node)).args(["c", "1", &minor.to_string()]).ok();
-        }
-        if link {
-            symlink("/target", dev.join("console")).unwrap();
-        }
-        let bundle = bundle.set("/process/terminal", json!(true)).edit(|config| {
-            let mounts = config["mounts"].as_array_mut().unwrap();
-            let at = mounts.iter().position(|mount| mount["destination"] == "/dev").unwrap();
-            mounts[at] = bind(&dev, "/dev");
+        let bundle = false_dev(bundle, |dev| {
+            for (node, minor) in [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)] {
+                Cmd::new("mknod").arg(dev.join(node)).args(["c", "1", &minor.to_string()]).ok();
+            }
+            if link {
+                symlink("/target", dev.join("console")).unwrap();
+            }
         });
-        let path = bundle.path().to_str().unwrap().to_owned();
-        Pty::spawn(scratch.oci(&["run", "--bundle", &path, &scratch.id(name)])).wait().1
+        bundle.set("/process/terminal", json!(true))
     };
-    let seen = attack("attack", true);
+    let mounts = |name: &str, bundle: &Bundle| {
+        let path = bundle.path().to_str().unwrap();
+        Pty::spawn(scratch.oci(&["run", "--bundle", path, &scratch.id(name)])).wait().1
+    };
+    let attacked = bundle(true);
+    let seen = mounts("attack", &attacked);
     assert!(!seen.contains(" /target "), "{seen}");
-    let seen = attack("control", false);
+    let seen = mounts("plain", &bundle(false));
     assert!(seen.contains(" /dev/console "), "{seen}");
+
+    let naive = "echo terminal > /tty; mount -o bind /tty /dev/console; cat /target";
+    assert_eq!(naively(&attacked, naive), "terminal", "a naive bind mount follows the link");
+}
+
+/// A tmpfs at `dir` whose mounts go to all that share it.
+struct SharedMount(PathBuf);
+
+impl SharedMount {
+    fn new(dir: PathBuf) -> Self {
+        Cmd::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(directory(dir.clone())).ok();
+        let shared = Self(dir);
+        Cmd::new("mount").arg("--make-rshared").arg(&shared.0).ok();
+        shared
+    }
+}
+
+impl Drop for SharedMount {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
+}
+
+/// CVE-2025-52881: two containers share a volume and its mounts. One makes the other's mounts land on /proc, so that
+/// the runtime's writes there go to a file of the attacker's, and what they should set stays as it was.
+#[test]
+fn cve_2025_52881_no_racing_mount_takes_the_runtimes_writes() {
+    let scratch = Scratch::new();
+    let fake = directory(scratch.path("fake"));
+    fs::write(fake.join("domainname"), "untouched").unwrap();
+    let shared = SharedMount::new(scratch.path("volume"));
+    let volume = shared.0.clone();
+    directories(&volume, &["dir/kernel", "stage/proc/sys/kernel"]);
+    symlink("/proc/sys", volume.join("link")).unwrap();
+    let start = |name: &str| {
+        let mut share = bind(&volume, "/volume");
+        share["options"] = json!(["rbind", "rshared"]);
+        let bundle = scratch.bundle(&["cat", "/proc/sys/kernel/domainname"]).mount(share);
+        symlink("/volume/stage/proc/sys", bundle.rootfs().join("alias")).unwrap();
+        let bundle = bundle.mount(bind(&fake, "/volume/dir/kernel")).mount(bind(&fake, "/alias/kernel"));
+        run(&scratch, name, &bundle.set("/linux/sysctl", json!({"kernel.domainname": "written"})))
+    };
+    assert_eq!(start("quiet").out(), "written", "without a race it starts");
+    let stop = AtomicBool::new(false);
+    let mut taken_naively = false;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, volume.join("dir"), CWD, volume.join("link"), RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // A procfs that comes and goes in every container that shares the volume.
+                let place = volume.join("stage/proc");
+                mount("proc", &place, "proc", MountFlags::empty(), None).unwrap();
+                unmount(&place, UnmountFlags::DETACH).unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let outputs: Vec<Output> = (0..15).map(|round| start(&format!("round-{round}"))).collect();
+        // The same by path, until the mount lands where the write goes.
+        let naive = r#"
+            for try in $(seq 500); do
+                mount --bind "$1" "$0/dir/kernel" 2>/dev/null && echo written > /proc/sys/kernel/domainname
+                grep -q written "$1/domainname" && exit 0
+                umount /proc/sys/kernel "$0/dir/kernel" 2>/dev/null
+            done
+            exit 1
+        "#;
+        let script = ["--mount", "--uts", "sh", "-c", naive];
+        taken_naively = Cmd::new("unshare").args(script).arg(&volume).arg(&fake).run().code == 0;
+        stop.store(true, Ordering::Relaxed);
+        for output in outputs {
+            assert!(output.code != 0 || output.out() == "written", "the write went elsewhere\n{output}");
+        }
+    });
+    assert!(taken_naively, "the race works against a naive caller");
 }

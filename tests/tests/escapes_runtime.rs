@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -69,6 +69,7 @@ fn careless(prison: &Prison<'_>, program: &Path, args: &[&str]) -> Child {
 const OVERWRITE: &str = r#"
     while [ ! -e /done ]; do
         for p in /proc/[0-9]*; do
+            [ -z "$only" ] || (tr '\0' ' ' < $p/cmdline | grep -q "^$only ") 2>/dev/null || continue
             case "$(readlink $p/exe)" in / | /memfd:* | */stockade-oci | */victim/busybox) ;; *) continue ;; esac
             (
                 exec 9< $p/exe || exit
@@ -87,6 +88,14 @@ fn copy_of_the_runtime() -> (tempfile::TempDir, PathBuf) {
     let runtime = dir.path().join("stockade-oci");
     fs::copy(bin("stockade-oci"), &runtime).unwrap();
     (dir, runtime)
+}
+
+/// A program that [`OVERWRITE`] may spoil.
+fn victim(scratch: &Scratch) -> PathBuf {
+    let victim = scratch.path("victim/busybox");
+    fs::create_dir(scratch.path("victim")).unwrap();
+    fs::copy(rootfs("busybox").join("bin/busybox"), &victim).unwrap();
+    victim
 }
 
 /// CVE-2019-5736: a container makes the runtime run itself inside, as entry point, by exec or as a script's
@@ -114,9 +123,7 @@ fn cve_2019_5736_the_runtimes_program_cannot_be_overwritten() {
     assert_eq!((before.len(), before.modified().unwrap()), (after.len(), after.modified().unwrap()));
     assert!(prison.file("seen").exists(), "the attacker never saw the runtime, so nothing was tried");
 
-    let victim = scratch.path("victim/busybox");
-    fs::create_dir(scratch.path("victim")).unwrap();
-    fs::copy(rootfs("busybox").join("bin/busybox"), &victim).unwrap();
+    let victim = victim(&scratch);
     let mut victim_process = careless(&prison, &victim, &["sleep", "1000"]);
     wait_until("the attack on a careless program", PATIENCE, || prison.file("hit").exists());
     assert_eq!(fs::read_to_string(&victim).unwrap(), "overwritten\n");
@@ -125,17 +132,41 @@ fn cve_2019_5736_the_runtimes_program_cannot_be_overwritten() {
     attacker.wait();
 }
 
-/// CVE-2019-5736, the first form: the image's entry point is the runtime itself.
+/// CVE-2019-5736, the first form: the image's entry point is a link to the runtime itself, and the attacker is in
+/// another container of the same process namespace.
 #[test]
 fn cve_2019_5736_the_runtime_as_entry_point() {
     let (_copies, runtime) = copy_of_the_runtime();
     let scratch = Scratch::with_binaries(runtime.parent().unwrap().to_owned());
-    let before = fs::metadata(&runtime).unwrap().modified().unwrap();
-    for args in [&["/proc/self/exe", "--version"], &["/proc/self/exe", "features"]] {
-        let bundle = privileged(scratch.bundle(args));
-        scratch.oci(&["run", "--bundle", bundle.path().to_str().unwrap(), &scratch.id("self")]).run();
-    }
-    assert_eq!(fs::metadata(&runtime).unwrap().modified().unwrap(), before);
+    let before = fs::read(&runtime).unwrap();
+    let prison = Prison::start(&scratch, "prison");
+    let attacker = prison.attacker(&format!("only=/sleep; {OVERWRITE}"));
+    let joined = json!({"type": "pid", "path": format!("/proc/{}/ns/pid", prison.pid())});
+
+    // Debian's root, where a runtime that is not linked statically finds its libraries.
+    let bundle = privileged(Bundle::debian(&["/sleep", "update", "-r", "/fifo", "x"]));
+    symlink("/proc/self/exe", bundle.rootfs().join("sleep")).unwrap();
+    Command::new("mkfifo").arg(bundle.rootfs().join("fifo")).status().unwrap();
+    let bundle = bundle.edit(|config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        *namespaces.iter_mut().find(|namespace| namespace["type"] == "pid").unwrap() = joined;
+    });
+    let path = bundle.path().to_str().unwrap();
+    scratch.oci(&["run", "--bundle", path, &scratch.id("entry")]).timeout(PATIENCE).exits(137);
+    wait_until("the attacker to have seen the runtime", PATIENCE, || prison.file("seen").exists());
+    assert!(!prison.file("hit").exists(), "the attacker wrote to the runtime");
+    assert!(fs::read(&runtime).unwrap() == before, "the runtime's program has changed");
+
+    // A runtime that enters the root and executes the entry point from its own file.
+    let victim = victim(&scratch);
+    symlink("/proc/self/exe", prison.file("sleep")).unwrap();
+    let root = format!("/proc/{}/root", prison.pid());
+    let mut victim_process = careless(&prison, &victim, &["chroot", &root, "/sleep", "1000"]);
+    wait_until("the attack on a careless runtime", PATIENCE, || prison.file("hit").exists());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "overwritten\n");
+    let _ = victim_process.wait();
+    fs::write(prison.file("done"), "").unwrap();
+    attacker.wait();
 }
 
 /// Tries every descriptor as a way to a file of the host's, whose path is `$0`.
@@ -163,7 +194,7 @@ fn cve_2024_21626_no_descriptor_leads_out() {
         assert!(!run(&format!("/proc/self/fd/{fd}")).contains("on the host"), "by descriptor {fd}");
     }
     let prison = Prison::start(&scratch, "prison");
-    std::os::unix::fs::symlink("/proc/self/fd/7", prison.file("link")).unwrap();
+    symlink("/proc/self/fd/7", prison.file("link")).unwrap();
     for cwd in ["/proc/self/fd/3", "/proc/self/fd/5", "/proc/self/fd/7", "/proc/self/fd/9", "/link"] {
         let args = ["exec", "--cwd", cwd, &prison.id, "sh", "-c", CLIMB, mark];
         assert!(!scratch.oci(&args).run().stdout.contains("on the host"), "by exec in {cwd}");
