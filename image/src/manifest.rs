@@ -124,13 +124,14 @@ struct Head {
     schema_version: u32,
     manifests: Option<serde::de::IgnoredAny>,
     layers: Option<serde::de::IgnoredAny>,
+    config: Option<serde::de::IgnoredAny>,
 }
 
 /// Parses what a registry or a layout gave. `declared` is the media type that came with it; the document's own wins.
 pub fn parse(bytes: &[u8], declared: &str, limits: &Limits) -> Result<Document, ManifestError> {
     check_bytes("manifest", bytes.len() as u64, limits)?;
     let head: Head = decode("manifest", bytes)?;
-    if head.manifests.is_some() && head.layers.is_some() {
+    if head.manifests.is_some() && (head.layers.is_some() || head.config.is_some()) {
         return Err(ManifestError::Ambiguous);
     }
     match head.media_type(declared).as_str() {
@@ -266,6 +267,7 @@ mod tests {
         assert!(refused(&index).contains("index_entries_max"));
         assert!(refused(r#"{"schemaVersion":1}"#).contains("schema 2"));
         assert!(refused(r#"{"manifests":[],"layers":[]}"#).contains("at once"));
+        assert!(refused(r#"{"manifests":[],"config":{}}"#).contains("at once"));
         assert!(refused("[]").contains("not valid"));
     }
 

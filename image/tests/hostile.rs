@@ -189,6 +189,46 @@ fn one_media_type_in_the_header_and_another_in_the_document() {
     check(&TestImage { media_type: DOCKER_MANIFEST.into(), ..image }, "media type");
 }
 
+/// CVE-2021-41190: one digest that is an image to some and an index to others, as the registry's header has it.
+#[test]
+fn cve_2021_41190_a_document_is_an_image_or_an_index() {
+    const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let image = TestImage::small();
+    let manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index(&[("linux/amd64", &image)])).unwrap();
+    let pull = |document: &serde_json::Value, declared: &str| {
+        let mut content = Content::of("image", &image);
+        content.document("1", declared, document.to_string().as_bytes());
+        let server = honest(content);
+        Scratch::new().pull(&name(&server)).map(|_| ()).map_err(|error| common::chain(&error))
+    };
+    let without_type = |document: &serde_json::Value| {
+        let mut document = document.clone();
+        document.as_object_mut().unwrap().remove("mediaType");
+        document
+    };
+    for own_type in [OCI_MANIFEST.into(), OCI_INDEX.into(), serde_json::Value::Null] {
+        for fields in [&["layers"][..], &["config"], &["config", "layers"]] {
+            let mut both = index.clone();
+            both["mediaType"] = own_type.clone();
+            fields.iter().for_each(|field| both[*field] = manifest[*field].clone());
+            for declared in [OCI_MANIFEST, OCI_INDEX, "application/json"] {
+                let refusal = pull(&both, declared).expect_err("the document is both");
+                assert!(
+                    refusal.contains("an image and an index at once"),
+                    "{own_type} {fields:?} {declared}: {refusal}"
+                );
+            }
+        }
+    }
+    // Each half alone is pulled, under a header that fits; under the other one it is never taken for the other thing.
+    for (document, fits, other) in [(&manifest, OCI_MANIFEST, OCI_INDEX), (&index, OCI_INDEX, OCI_MANIFEST)] {
+        pull(document, fits).expect("unambiguous");
+        pull(&without_type(document), fits).expect("unambiguous");
+        pull(&without_type(document), other).expect_err("the header lies");
+    }
+}
+
 #[test]
 fn another_platform() {
     let config =
