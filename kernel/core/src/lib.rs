@@ -8,6 +8,9 @@
 extern crate alloc;
 
 mod errno;
+pub mod io;
 pub mod platform;
+pub mod task;
+pub mod wait;
 
 pub use errno::Errno;

@@ -1,0 +1,187 @@
+//! Where file data goes to and comes from: an application's memory, or a buffer of the kernel.
+//!
+//! Files are read into a [`Sink`] and written from a [`Source`], so that data in the pool can move without a copy
+//! between, and so that `splice` and `exec` read files the way `read` does.
+
+use alloc::vec::Vec;
+
+use crate::Errno;
+use crate::platform::{Pool, Space};
+
+/// Takes what a file gives.
+pub trait Sink {
+    /// Bytes that it still takes.
+    fn remaining(&self) -> usize;
+
+    /// Takes from the front of `bytes` and says how many; fewer than [`Self::remaining`] allows only when memory
+    /// faulted midway. `EFAULT` when not one could be taken.
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno>;
+
+    /// The same for `len` bytes of the pool.
+    fn put_from_pool(&mut self, pool: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
+        let mut buffer = alloc::vec![0; len.min(self.remaining())];
+        pool.read(offset, &mut buffer);
+        self.put(&buffer)
+    }
+
+    /// Takes `len` zeros.
+    fn put_zeros(&mut self, len: usize) -> Result<usize, Errno> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let mut done = 0;
+        while done < len && self.remaining() > 0 {
+            let step = self.put(&ZEROS[..(len - done).min(ZEROS.len())]);
+            match step {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// Gives what a file takes.
+pub trait Source {
+    /// Bytes that it still has.
+    fn remaining(&self) -> usize;
+
+    /// Fills the front of `buffer` and says how much; less than it could only when memory faulted midway. `EFAULT` when
+    /// not one could be read.
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno>;
+
+    /// The same, into `len` bytes of the pool.
+    fn take_into_pool(&mut self, pool: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
+        let mut buffer = alloc::vec![0; len.min(self.remaining())];
+        let count = self.take(&mut buffer)?;
+        pool.write(offset, &buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// One range of an application's memory (`struct iovec`), not yet known to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRange {
+    /// Start.
+    pub address: u64,
+    /// Bytes.
+    pub len: usize,
+}
+
+/// Ranges of an application's memory, consumed from the front.
+#[derive(Debug)]
+pub struct UserBuffer<'a> {
+    space: &'a dyn Space,
+    ranges: Vec<UserRange>,
+    first: usize,
+}
+
+impl<'a> UserBuffer<'a> {
+    /// Ranges in a space, in this order.
+    pub fn new(space: &'a dyn Space, ranges: Vec<UserRange>) -> Self {
+        Self { space, ranges, first: 0 }
+    }
+
+    /// One range.
+    pub fn single(space: &'a dyn Space, address: u64, len: usize) -> Self {
+        Self::new(space, alloc::vec![UserRange { address, len }])
+    }
+
+    fn total(&self) -> usize {
+        self.ranges[self.first..].iter().map(|range| range.len).sum()
+    }
+
+    /// Walks over up to `len` bytes: `copy(space, address, done, step)` says how many bytes of each step it moved.
+    fn walk(
+        &mut self,
+        len: usize,
+        mut copy: impl FnMut(&dyn Space, u64, usize, usize) -> usize,
+    ) -> Result<usize, Errno> {
+        let mut done = 0;
+        while done < len && self.first < self.ranges.len() {
+            let range = &mut self.ranges[self.first];
+            let step = range.len.min(len - done);
+            let moved = copy(self.space, range.address, done, step);
+            done += moved;
+            range.address = range.address.wrapping_add(moved as u64);
+            range.len -= moved;
+            if moved < step {
+                return if done == 0 { Err(Errno::EFAULT) } else { Ok(done) };
+            }
+            if range.len == 0 {
+                self.first += 1;
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Sink for UserBuffer<'_> {
+    fn remaining(&self) -> usize {
+        self.total()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        self.walk(bytes.len(), |space, address, done, step| space.write(address, &bytes[done..done + step]))
+    }
+
+    fn put_from_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
+        self.walk(len, |space, address, done, step| space.write_from_pool(address, offset + done as u64, step))
+    }
+}
+
+impl Source for UserBuffer<'_> {
+    fn remaining(&self) -> usize {
+        self.total()
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let len = buffer.len();
+        self.walk(len, |space, address, done, step| space.read(address, &mut buffer[done..done + step]))
+    }
+
+    fn take_into_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
+        self.walk(len, |space, address, done, step| space.read_into_pool(address, offset + done as u64, step))
+    }
+}
+
+/// A buffer of the kernel that takes up to a limit.
+#[derive(Debug)]
+pub struct Collect {
+    /// What came.
+    pub bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Collect {
+    /// Takes at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit }
+    }
+}
+
+impl Sink for Collect {
+    fn remaining(&self) -> usize {
+        self.limit - self.bytes.len()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let count = bytes.len().min(self.remaining());
+        self.bytes.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+}
+
+impl Source for &[u8] {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let count = buffer.len().min(self.len());
+        let (front, rest) = self.split_at(count);
+        buffer[..count].copy_from_slice(front);
+        *self = rest;
+        Ok(count)
+    }
+}
