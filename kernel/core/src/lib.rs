@@ -9,8 +9,13 @@ extern crate alloc;
 
 mod errno;
 pub mod io;
+mod kernel;
 pub mod platform;
+pub mod signal;
+pub mod syscall;
 pub mod task;
+pub mod time;
 pub mod wait;
 
 pub use errno::Errno;
+pub use kernel::Kernel;

@@ -1,7 +1,68 @@
 //! Tasks (threads), processes (thread groups), and what they are made of.
+//!
+//! Lock order: kernel's table, process, task. No lock of these is held while an object of another folder is called.
 
 mod capabilities;
 mod credentials;
+mod dispatch;
+mod process;
+mod sleep;
+mod table;
+
+use alloc::sync::{Arc, Weak};
+
+use stockade_kernel_sync::Mutex;
+
+use crate::Kernel;
+use crate::platform::UserThread;
+use crate::wait::Waiter;
 
 pub use capabilities::Capabilities;
 pub use credentials::Credentials;
+pub use process::Process;
+pub(crate) use sleep::{Poke, Sleep};
+pub use table::{Pid, TaskTable};
+
+/// One thread of an application.
+#[derive(Debug)]
+pub struct Task {
+    kernel: Arc<Kernel>,
+    tid: Pid,
+    process: Arc<Process>,
+    me: Weak<Task>,
+    thread: Mutex<Option<Arc<dyn UserThread>>>,
+    credentials: Mutex<Arc<Credentials>>,
+    pub(crate) sleep: Sleep,
+}
+
+impl Task {
+    /// The kernel that it runs on.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// Its id.
+    pub fn tid(&self) -> Pid {
+        self.tid
+    }
+
+    /// The process that it belongs to.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Who it is, now.
+    pub fn credentials(&self) -> Arc<Credentials> {
+        self.credentials.lock().clone()
+    }
+
+    /// Itself as somebody who waits.
+    pub fn waiter(&self) -> Arc<dyn Waiter> {
+        self.me.upgrade().expect("a task that runs is alive")
+    }
+
+    /// The host's side of it; `None` before it is started and after it ended.
+    pub(crate) fn thread(&self) -> Option<Arc<dyn UserThread>> {
+        self.thread.lock().clone()
+    }
+}

@@ -1,0 +1,136 @@
+//! What a handler gets, and what it gives back.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::platform::{Form, HostClock, Reply};
+use crate::task::Task;
+use crate::time::TimerKey;
+use crate::wait::{SharedQueue, Stop};
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It returns this.
+    Value(u64),
+    /// It is answered with more than a value.
+    Reply(Reply),
+    /// Its thread is gone or was answered already (exit, execve).
+    Gone,
+}
+
+impl From<u64> for Outcome {
+    fn from(value: u64) -> Self {
+        Outcome::Value(value)
+    }
+}
+
+impl From<usize> for Outcome {
+    fn from(value: usize) -> Self {
+        Outcome::Value(value as u64)
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Outcome::Value(0)
+    }
+}
+
+/// What a call remembers while it waits: plain data, so that a checkpoint can throw the rest away.
+#[derive(Clone, Debug, Default)]
+pub struct Resume {
+    /// When it gives up, on the monotonic clock; set once, at its first run.
+    pub deadline: Option<Duration>,
+    /// Bytes or items done so far.
+    pub done: usize,
+    /// Whatever else one handler needs; 0 at the first run.
+    pub state: u64,
+}
+
+/// One system call under way.
+#[derive(Debug)]
+pub struct Call {
+    /// Its number.
+    pub number: u32,
+    /// Its arguments; hostile.
+    pub arguments: [u64; 6],
+    /// How it came.
+    pub form: Form,
+    /// What it remembers.
+    pub resume: Resume,
+    queues: Vec<SharedQueue>,
+    timer: Option<TimerKey>,
+}
+
+impl Call {
+    /// A call that has not run yet.
+    pub fn new(number: u32, arguments: [u64; 6], form: Form) -> Self {
+        Self { number, arguments, form, resume: Resume::default(), queues: Vec::new(), timer: None }
+    }
+
+    /// Argument `index` as it came.
+    pub fn arg(&self, index: usize) -> u64 {
+        self.arguments[index]
+    }
+
+    /// Argument `index` as an `int`: the upper half is ignored, as on Linux.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn int(&self, index: usize) -> i32 {
+        self.arguments[index] as u32 as i32
+    }
+
+    /// Argument `index` as an `unsigned int`: the upper half is ignored, as on Linux.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn uint(&self, index: usize) -> u32 {
+        self.arguments[index] as u32
+    }
+
+    /// Argument `index` as a `size_t`.
+    pub fn size(&self, index: usize) -> usize {
+        usize::try_from(self.arguments[index]).unwrap_or(usize::MAX)
+    }
+
+    /// Wakes the task when the queue is woken, until the call ends.
+    pub fn watch(&mut self, task: &Arc<Task>, queue: &SharedQueue) {
+        if !self.queues.iter().any(|other| Arc::ptr_eq(other, queue)) {
+            queue.register(&task.waiter());
+            self.queues.push(queue.clone());
+        }
+    }
+
+    /// Watches the queue and waits: `return Err(call.wait(task, queue))`.
+    pub fn wait(&mut self, task: &Arc<Task>, queue: &SharedQueue) -> Stop {
+        self.watch(task, queue);
+        Stop::Wait
+    }
+
+    /// Gives the call this much time, counted from its first run. True once it is over.
+    pub fn times_out(&mut self, task: &Task, timeout: Duration) -> bool {
+        let now = task.kernel().machine().now(HostClock::Monotonic);
+        let deadline = *self.resume.deadline.get_or_insert_with(|| now.saturating_add(timeout));
+        now >= deadline
+    }
+
+    /// The task will be woken at the deadline at the latest.
+    pub(crate) fn set_alarm(&mut self, task: &Task) {
+        if let (Some(deadline), None) = (self.resume.deadline, self.timer) {
+            self.timer = Some(task.kernel().add_timer(deadline, &task.waiter()));
+        }
+    }
+
+    /// The task no longer waits.
+    pub(crate) fn stop_waiting(&mut self, task: &Task) {
+        if self.queues.is_empty() && self.timer.is_none() {
+            return;
+        }
+        let waiter = task.waiter();
+        for queue in self.queues.drain(..) {
+            queue.deregister(&waiter);
+        }
+        if let Some(timer) = self.timer.take() {
+            task.kernel().remove_timer(timer);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! All system calls of x86-64, and how far each is supported. docs/reference/syscalls.md is made from this.
+
+use super::{Call, Outcome};
+use crate::task::Task;
+use crate::wait::Stop;
+use alloc::sync::Arc;
+
+/// How far a call is supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// As Linux.
+    Full,
+    /// What is lacking.
+    Partial(&'static str),
+    /// Refused with ENOSYS, and why.
+    None(&'static str),
+}
+
+type Handler = fn(&Arc<Task>, &mut Call) -> Result<Outcome, Stop>;
+
+/// One call.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its number.
+    pub number: u32,
+    /// Its name in section 2 of the manual.
+    pub name: &'static str,
+    /// How far it is supported.
+    pub support: Support,
+    /// Which file of `kernel/core/src/syscall` serves it.
+    pub family: &'static str,
+    /// What serves it.
+    pub handler: Option<Handler>,
+}
+
+macro_rules! calls {
+    ($($number:literal $family:ident :: $name:ident $support:expr;)*) => {
+        /// The calls that are served, by rising number.
+        pub const TABLE: &[Entry] = &[$(Entry {
+            number: $number,
+            name: stringify!($name),
+            support: $support,
+            family: stringify!($family),
+            handler: Some(|task, call| super::$family::$name(task, call).map(Outcome::from)),
+        },)*];
+    };
+}
+
+use Support::Full;
+calls! {
+    39 ids::getpid Full;
+    102 ids::getuid Full;
+    104 ids::getgid Full;
+    107 ids::geteuid Full;
+    108 ids::getegid Full;
+    110 ids::getppid Full;
+    186 ids::gettid Full;
+}
+
+/// How many numbers there are.
+const COUNT: usize = 512;
+
+/// Index into [`TABLE`] by number, plus one.
+const BY_NUMBER: [u16; COUNT] = {
+    let mut index = [0; COUNT];
+    let mut at = 0;
+    while at < TABLE.len() {
+        #[allow(clippy::cast_possible_truncation)]
+        {
+            index[TABLE[at].number as usize] = at as u16 + 1;
+        }
+        at += 1;
+    }
+    index
+};
+
+/// The entry of a number, if the call is served.
+pub fn entry(number: u32) -> Option<&'static Entry> {
+    let at = *BY_NUMBER.get(usize::try_from(number).ok()?)?;
+    TABLE.get(usize::from(at).checked_sub(1)?)
+}

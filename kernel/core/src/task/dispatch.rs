@@ -1,0 +1,117 @@
+//! From an event of a thread to its reply.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::{Poke, Task};
+use crate::platform::{Event, HostClock, Reply, ThreadEvents};
+use crate::syscall::{Call, Outcome, entry};
+use crate::wait::{Stop, Waiter};
+use crate::{Errno, Kernel};
+
+impl ThreadEvents for Task {
+    fn event(self: Arc<Self>, event: Event) {
+        self.sleep.begin();
+        match event {
+            Event::Call { number, arguments, form } => self.run(Call::new(number, arguments, form), Pass::First),
+            Event::Fault(fault) => self.fault(fault),
+            Event::Interrupted => self.interrupted(),
+            Event::LayoutDone(result) => self.layout_done(result),
+            Event::Gone => self.gone(),
+        }
+        self.kernel().run_woken();
+    }
+}
+
+impl Waiter for Task {
+    fn wake(self: Arc<Self>) {
+        if let Poke::Asleep(call) = self.sleep.poke() {
+            self.kernel().push_woken(self.clone(), call);
+        }
+    }
+}
+
+/// Which run of a handler it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// What it waits for is not registered yet: a `Wait` is looked into once more.
+    First,
+    /// All was registered before the handler looked.
+    Registered,
+}
+
+impl Task {
+    /// Runs a call that was asleep.
+    pub(crate) fn run_again(self: &Arc<Self>, call: Box<Call>) {
+        self.run(*call, Pass::Registered);
+    }
+
+    fn run(self: &Arc<Self>, mut call: Call, mut pass: Pass) {
+        loop {
+            let stop = match self.serve(&mut call) {
+                Ok(outcome) => return self.finish(call, outcome),
+                Err(Stop::Error(errno)) => return self.finish_value(call, -i64::from(errno.raw())),
+                Err(stop) => stop,
+            };
+            if self.has_signal() {
+                return self.interrupt_call(call, stop);
+            }
+            if pass == Pass::First {
+                pass = Pass::Registered;
+                continue;
+            }
+            call.set_alarm(self);
+            match self.sleep.fall_asleep(Box::new(call)) {
+                Ok(()) => return,
+                Err(woken) => call = *woken,
+            }
+            self.sleep.begin();
+        }
+    }
+
+    fn serve(self: &Arc<Self>, call: &mut Call) -> Result<Outcome, Stop> {
+        let handler = entry(call.number).and_then(|entry| entry.handler).ok_or(Errno::ENOSYS)?;
+        handler(self, call)
+    }
+
+    fn finish(self: &Arc<Self>, mut call: Call, outcome: Outcome) {
+        match outcome {
+            Outcome::Value(value) => self.finish_value(call, value.cast_signed()),
+            Outcome::Reply(reply) => {
+                call.stop_waiting(self);
+                self.reply(reply);
+            }
+            Outcome::Gone => call.stop_waiting(self),
+        }
+    }
+
+    pub(crate) fn finish_value(self: &Arc<Self>, mut call: Call, value: i64) {
+        call.stop_waiting(self);
+        self.reply(Reply::Value(value));
+    }
+
+    /// Lets the application go on. A signal that came meanwhile interrupts it at once.
+    pub(crate) fn reply(self: &Arc<Self>, reply: Reply) {
+        let Some(thread) = self.thread() else { return };
+        self.sleep.leave();
+        if self.has_signal() {
+            thread.interrupt();
+        }
+        thread.reply(reply);
+    }
+}
+
+impl Kernel {
+    /// Runs the calls of woken tasks until none is left. Whoever may have woken somebody calls this before it waits.
+    pub fn run_woken(&self) {
+        while let Some((task, call)) = self.pop_woken() {
+            task.run_again(call);
+        }
+    }
+
+    /// The machine's timer rang.
+    pub fn timer_expired(&self) {
+        self.wake_expired(self.machine().now(HostClock::Monotonic));
+        self.run_woken();
+    }
+}

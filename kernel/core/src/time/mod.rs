@@ -1,0 +1,5 @@
+//! Time: what must happen when.
+
+mod timers;
+
+pub use timers::{TimerKey, Timers};
