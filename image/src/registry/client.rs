@@ -117,16 +117,31 @@ pub async fn read(mut response: Response, max: u64) -> Result<Vec<u8>, RegistryE
 }
 
 pub fn network(url: &Url, error: &reqwest::Error) -> RegistryError {
-    RegistryError::Network { url: shown(url), reason: innermost(error) }
+    if !error.is_connect() {
+        return RegistryError::Network { url: shown(url), reason: innermost(error) };
+    }
+    let reason = match causes(error).any(|cause| cause.to_string() == "dns error") {
+        true => "its name does not resolve; check the name and the network".into(),
+        false => innermost(error),
+    };
+    // A redirect may have led to another server.
+    RegistryError::Unreachable { host: authority(error.url().unwrap_or(url)), reason }
+}
+
+fn authority(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
 /// The cause that says most: reqwest's own text only repeats the URL.
-pub fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).last().unwrap_or(error).to_string()
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| cause.source())
 }
 
 /// Without the query, in which storage back ends sign their URLs.

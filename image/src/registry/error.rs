@@ -12,8 +12,16 @@ pub enum RegistryError {
     /// A mirror in the configuration file.
     #[error("{0:?} is not a registry: expected HOST, HOST:PORT or an http(s) URL without user name")]
     Server(String),
-    /// No connection, or it broke.
-    #[error("cannot reach {url}: {reason}")]
+    /// No connection could be made.
+    #[error("cannot reach {host}: {reason}")]
+    Unreachable {
+        /// The server, with its port if the URL has one.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection broke.
+    #[error("cannot read {url}: {reason}")]
     Network {
         /// What was asked for.
         url: String,
@@ -119,7 +127,7 @@ impl RegistryError {
     /// Whether the same request may succeed in a moment.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Network { .. } | Self::Cut { .. } => true,
+            Self::Unreachable { .. } | Self::Network { .. } | Self::Cut { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             _ => false,
         }

@@ -109,6 +109,8 @@ impl<'a> Repository<'a> {
         let mut attempt = 0;
         loop {
             match self.first(&ask).await {
+                // The first request tells a wrong name or a machine without network; waiting would not help.
+                Err(error @ RegistryError::Unreachable { .. }) => return Err(error),
                 Err(error) if error.is_transient() && attempt < self.config.retries => {
                     attempt += 1;
                     tracing::info!(%error, attempt, "trying again");
