@@ -24,6 +24,10 @@ impl IoError {
         move |source| Self { action, path, source: source.into() }
     }
 
+    fn is_full_disk(&self) -> bool {
+        matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// The kind of the cause.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
@@ -246,12 +250,11 @@ pub enum PullError {
 }
 
 impl PullError {
-    /// Whether what was downloaded so far is worth keeping for the next attempt.
+    /// Whether what was downloaded so far is worth keeping for the next attempt. On a full disk it is in the way.
     pub(crate) fn is_resumable(&self) -> bool {
         match self {
             Self::Registry { source, .. } => source.is_transient(),
-            Self::Layer { source, .. } => matches!(source, LayerError::Io(_)),
-            Self::Io(_) => true,
+            Self::Layer { source: LayerError::Io(error), .. } | Self::Io(error) => !error.is_full_disk(),
             _ => false,
         }
     }
