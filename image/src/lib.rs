@@ -12,6 +12,7 @@ mod config;
 mod decode;
 mod digest;
 mod image;
+mod input;
 pub mod layer;
 mod manifest;
 mod platform;
@@ -20,16 +21,18 @@ mod reference;
 mod registry;
 mod store;
 
+pub use archive::LoadSource;
 pub use change::ConfigChangeError;
 pub use config::{Config, Limits, RegistryConfig};
 pub use digest::{Digest, DigestError};
 pub use image::{ConfigChange, HistoryEntry, Image, Layer};
+pub use input::Input;
 pub use manifest::ManifestError;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Event, LayerSize, NoProgress, Phase, Progress};
 pub use reference::{Reference, ReferenceError};
 pub use registry::{CredentialError, RegistryError};
 pub use store::{
-    FindError, ImportError, ImportOptions, IoError, LayerError, LeaseError, LoadError, OpenError, PruneError,
+    FindError, ImportError, ImportOptions, IoError, LayerError, LeaseError, LoadError, Loaded, OpenError, PruneError,
     PruneScope, Pruned, PullError, PullOptions, PullPolicy, RemoveError, RemoveMode, Removed, SaveError, Store,
 };

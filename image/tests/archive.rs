@@ -8,17 +8,26 @@ use std::path::{Path, PathBuf};
 use common::docker_registry::{busybox, run};
 use common::registry::{Content, honest, name};
 use common::{Scratch, TestImage, chain, gzip, listing, noise, reference, tar};
-use stockade_image::{Digest, Image, ImportOptions, NoProgress, PruneScope, Store};
+use stockade_image::{Digest, Image, ImportOptions, Input, LoadError, LoadSource, NoProgress, PruneScope, Store};
 
 fn load(store: &Store, source: &str) -> Vec<Image> {
-    store.load(source, &NoProgress).unwrap_or_else(|error| panic!("{}", chain(&error)))
+    try_load(store, source).unwrap_or_else(|error| panic!("{}", chain(&error)))
+}
+
+fn try_load(store: &Store, source: &str) -> Result<Vec<Image>, LoadError> {
+    let loaded = store.load(&LoadSource::parse(source).unwrap(), &NoProgress)?;
+    Ok(loaded.into_iter().map(|loaded| loaded.image).collect())
+}
+
+fn input(path: impl Into<PathBuf>) -> Input {
+    Input::Path(path.into())
 }
 
 /// Loads what must be refused; nothing may stay behind.
 fn refusal(source: &str) -> String {
     let scratch = Scratch::new();
     let before = listing(scratch.store.dir());
-    let error = scratch.store.load(source, &NoProgress).expect_err(source);
+    let error = try_load(&scratch.store, source).expect_err(source);
     assert_eq!(listing(scratch.store.dir()), before);
     chain(&error)
 }
@@ -62,7 +71,7 @@ fn saving_and_loading_keeps_every_digest() {
     }
     let other = Scratch::new();
     assert_eq!(load(&other.store, &format!("oci-archive:{}:2", file.display())).len(), 1);
-    let error = other.store.load(&format!("oci-archive:{}:3", file.display()), &NoProgress).unwrap_err();
+    let error = try_load(&other.store, &format!("oci-archive:{}:3", file.display())).unwrap_err();
     assert!(error.to_string().contains("it has"), "{error}");
 }
 
@@ -129,6 +138,34 @@ fn we_read_what_skopeo_and_umoci_write() {
     assert_eq!(load(&Scratch::new().store, &format!("oci-archive:{}", saved.display()))[0].id, loaded.id);
 }
 
+#[test]
+fn a_source_needs_no_transport_and_a_bare_tag_no_good_file_name() {
+    let scratch = Scratch::new();
+    let image = busybox(scratch.dir.path());
+    let file = |name: &str| scratch.dir.path().join(name);
+    let plain = file("Odd (1)_.tar");
+    run(
+        "skopeo",
+        &["copy", "--insecure-policy", &format!("oci:{image}"), &format!("oci-archive:{}:t", file("a").display())],
+    );
+    std::fs::rename(file("a"), &plain).unwrap();
+    run("gzip", &["-k", &plain.display().to_string()]);
+    let check = |source: LoadSource, expected: &str| {
+        let store = Scratch::new();
+        let loaded = store.store.load(&source, &NoProgress).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        assert_eq!(loaded[0].names, [reference(expected)]);
+    };
+    check(LoadSource::new(input(&plain)), "localhost/odd-1:t");
+    check(LoadSource::parse(&plain.display().to_string()).unwrap(), "localhost/odd-1:t");
+    check(LoadSource::new(input(file("Odd (1)_.tar.gz"))), "localhost/odd-1-tar:t");
+    let mut stdin = std::fs::File::open(&plain).unwrap();
+    std::io::Seek::seek(&mut stdin, std::io::SeekFrom::End(0)).unwrap();
+    check(LoadSource::new(Input::Stdin(stdin)), "localhost/stdin:t");
+    let (layout, tag) = image.rsplit_once(':').unwrap();
+    let name = Path::new(layout).file_name().unwrap().to_str().unwrap();
+    check(LoadSource::parse(&format!("oci:{layout}/.:{tag}")).unwrap(), &format!("localhost/{name}:{tag}"));
+}
+
 /// Files of a docker save of old.
 fn legacy(layers: &[Vec<u8>], tags: serde_json::Value) -> BTreeMap<String, Vec<u8>> {
     let image = TestImage::new(layers, <[u8]>::to_vec);
@@ -191,7 +228,8 @@ fn hostile_archives() {
     check(&with("manifest.json", many.as_bytes()), "layers_max");
     assert!(refusal("docker-archive:/dev/null").contains("no manifest.json"));
     assert!(refusal("oci:/dev/null").contains("not a directory"));
-    assert!(refusal("/x").contains("oci-archive:FILE"));
+    assert!(refusal("/dev/null").contains("neither index.json nor manifest.json"));
+    assert!(LoadSource::parse("/no/such/file").is_none());
 }
 
 #[test]
@@ -253,7 +291,7 @@ fn imports_of_tarballs_and_directories() {
     let changes = ["CMD [\"/bin/sh\"]", "ENV A=1"].map(|change| change.parse().unwrap()).to_vec();
     let options = ImportOptions { name: Some(reference("imported:1")), changes, ..Default::default() };
     for suffix in ["", ".gz", ".zst", ".xz", ".bz2"] {
-        let image = scratch.store.import(Path::new(&format!("{path}{suffix}")), &options, &NoProgress);
+        let image = scratch.store.import(&input(&format!("{path}{suffix}")), &options);
         let image = image.unwrap_or_else(|error| panic!("{}", chain(&error)));
         assert_eq!(image.layers[0].diff_id, Digest::of(&bytes), "{suffix}");
         assert_eq!(image.config.config().as_ref().unwrap().cmd().as_ref().unwrap(), &["/bin/sh"]);
@@ -261,7 +299,7 @@ fn imports_of_tarballs_and_directories() {
         save(&scratch.store, &["imported:1"], &saved);
         assert_eq!(load(&Scratch::new().store, &format!("oci-archive:{}", saved.display()))[0].id, image.id);
     }
-    let image = scratch.store.import(&root, &options, &NoProgress).unwrap();
+    let image = scratch.store.import(&input(&root), &options).unwrap();
     assert_eq!(image.names, [reference("imported:1")]);
     assert_eq!(scratch.store.list().unwrap().len(), 6);
     assert_eq!(scratch.store.prune(PruneScope::Dangling).unwrap().deleted.len(), 5);
@@ -275,11 +313,11 @@ fn a_broken_import_leaves_nothing() {
     let broken = scratch.dir.path().join("broken.tar.gz");
     std::fs::write(&broken, &gzip(&tar(&[("a", &noise(1, 9000))]))[..5000]).unwrap();
     for path in [&broken, Path::new("/nonexistent")] {
-        scratch.store.import(path, &ImportOptions::default(), &NoProgress).unwrap_err();
+        scratch.store.import(&input(path), &ImportOptions::default()).unwrap_err();
     }
     let xz = scratch.dir.path().join("broken.xz");
     std::fs::write(&xz, b"\xfd7zXZ\0 and no more").unwrap();
-    scratch.store.import(&xz, &ImportOptions::default(), &NoProgress).unwrap_err();
+    scratch.store.import(&input(&xz), &ImportOptions::default()).unwrap_err();
     assert_eq!(listing(scratch.store.dir()), before);
 }
 

@@ -111,7 +111,10 @@ fn layouts_archives_and_root_directories() {
     assert_eq!(people.stockade(&["images", "-q", "--no-trunc"]).ok().out(), id);
     people.stockade(&["rmi", "-f", &id]).ok();
     let bytes = std::fs::read(archive).unwrap();
+    let files = || std::fs::read_dir(people.scratch.root().join("images")).unwrap().count();
+    let before = files();
     people.stockade(&["load"]).input(bytes).ok();
+    assert_eq!(files(), before, "standard input's copy has no name");
     assert_eq!(people.stockade(&["images", "-q", "--no-trunc"]).ok().out(), id);
 
     let rootfs = stockade_tests::rootfs("busybox");
@@ -122,6 +125,7 @@ fn layouts_archives_and_root_directories() {
     assert!(people.stockade(&["history", "localhost/imported"]).ok().stdout.contains("mine"));
     let tar = Cmd::new("tar").arg("-C").arg(&rootfs).args(["-cf", "-", "."]).into_inner().output().unwrap().stdout;
     people.stockade(&["import", "-", "localhost/piped"]).input(tar).ok();
+    assert!(people.stockade(&["history", "localhost/piped"]).ok().stdout.contains("Imported from -"));
     people.stockade(&["run", "--rm", "localhost/piped", "true"]).ok();
     assert!(people.stockade(&["image", "prune", "-af"]).ok().stdout.contains("Total reclaimed space:"));
     assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
@@ -150,6 +154,72 @@ fn transports_name_what_they_load() {
     assert!(error.contains("absent") && error.contains("busybox"), "{error}");
     let error = people.stockade(&["load", "docker-archive:/no/such/file"]).exits(1).stderr;
     assert!(error.contains("/no/such/file"), "{error}");
+}
+
+/// A small file system of its own for `stockade --root`, until the drop.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn under(people: &People, size: &str) -> Self {
+        let root = people.scratch.root();
+        std::fs::create_dir_all(&root).unwrap();
+        Cmd::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&root).ok();
+        Self(root)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Cmd::new("umount").arg(&self.0).run();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_does_not_stay_full() {
+    let (people, registry) = (People::empty(), Registry::start());
+    let _disk = SmallDisk::under(&people, "60m");
+    let (large, small) = (registry.reference("debian"), registry.reference("busybox"));
+    let error = people.stockade(&["pull", &large]).exits(1).stderr;
+    assert!(error.contains("No space left on device"), "{error}");
+    people.stockade(&["pull", &small]).ok();
+    let archive = people.scratch.path("saved.tar");
+    people.stockade(&["save", "-o"]).arg(&archive).arg(&small).ok();
+    people.stockade(&["rmi", &small]).ok();
+    let error = people.stockade(&["load"]).input(vec![b'x'; 70 << 20]).exits(1).stderr;
+    assert!(error.contains("No space left on device"), "{error}");
+    people.stockade(&["load", "-i"]).arg(&archive).ok();
+    people.stockade(&["save", "-o"]).arg(people.scratch.path("root/copy.tar")).arg(&small).ok();
+}
+
+#[test]
+fn what_is_no_file_is_written_to_and_read_but_not_replaced() {
+    let people = People::new();
+    let (device, link, file) = (people.scratch.path("null"), people.scratch.path("link"), people.scratch.path("file"));
+    Cmd::new("mknod").arg(&device).args(["c", "1", "3"]).ok();
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for output in [&device, &link] {
+        people.stockade(&["save", IMAGE, "-o"]).arg(output).ok();
+    }
+    assert!(!std::fs::metadata(&device).unwrap().is_file());
+    assert!(link.is_symlink() && std::fs::metadata(&file).unwrap().len() > 10_000);
+    let pipe = people.scratch.path("pipe");
+    Cmd::new("mkfifo").arg(&pipe).ok();
+    let writer = people.stockade(&["save", IMAGE, "-o"]).arg(&pipe).spawn();
+    let loaded = people.stockade(&["load", "-i"]).arg(&pipe).ok();
+    assert_eq!(loaded.out(), format!("Loaded image: {IMAGE}:latest"));
+    assert_eq!(writer.wait().code, 0);
+}
+
+#[test]
+fn an_unreachable_registry_is_told_at_once() {
+    let people = People::empty();
+    let check = |name: &str, expected: &str| {
+        let error = people.stockade(&["pull", name]).timeout(std::time::Duration::from_secs(20)).exits(1).stderr;
+        assert!(error.contains(expected) && !error.contains("Query"), "{error}");
+    };
+    check("127.0.0.1:1/x", "cannot reach 127.0.0.1:1: Connection refused");
+    check("stockade.invalid/x", "cannot reach stockade.invalid: its name does not resolve");
 }
 
 #[test]

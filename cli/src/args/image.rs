@@ -174,8 +174,8 @@ pub struct LoadArgs {
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
-    /// oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE; an image that has only a tag there is named
-    /// localhost/DIR:TAG
+    /// A file or directory, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE; an image that has only a tag
+    /// there is named localhost/FILE:TAG
     #[arg(conflicts_with = "input")]
     pub source: Option<String>,
 }

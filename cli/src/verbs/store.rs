@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use stockade_image::ImportOptions;
+use rustix::fs::{Mode, OFlags};
+use stockade_image::{ImportOptions, Input, LoadSource, Loaded, Store};
 
 use super::context::Context;
 use super::message::{self, each_named};
@@ -16,22 +17,29 @@ use crate::args::{ImportArgs, LoadArgs, NamesArgs, SaveArgs, TagArgs};
 pub fn save(context: &Context, args: &SaveArgs) -> Result<u8> {
     let store = context.store()?;
     match &args.output {
+        Some(path) if is_special(path) => {
+            let out = File::options().write(true).open(path).with_context(|| format!("open {}", path.display()))?;
+            save_to(&store, &args.names, BufWriter::new(out))?;
+        }
         Some(path) => {
             let part = PartFile::new(path)?;
-            let mut out = BufWriter::new(&part.file);
-            store.save(&args.names, &mut out)?;
-            out.flush()?;
-            drop(out);
+            save_to(&store, &args.names, BufWriter::new(&part.file))?;
             part.keep()?;
         }
         None if io::stdout().is_terminal() => bail!("cowardly refusing to save to a terminal: use -o FILE or redirect"),
-        None => {
-            let mut out = io::stdout().lock();
-            store.save(&args.names, &mut out)?;
-            out.flush()?;
-        }
+        None => save_to(&store, &args.names, io::stdout().lock())?,
     }
     Ok(0)
+}
+
+fn save_to(store: &Store, names: &[String], mut out: impl Write) -> Result<()> {
+    store.save(names, &mut out)?;
+    Ok(out.flush()?)
+}
+
+/// Whether the path is a device, a pipe or the like, which is written to and never replaced.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// A file that gets its name once it is complete.
@@ -44,6 +52,8 @@ struct PartFile {
 
 impl PartFile {
     fn new(path: &Path) -> Result<Self> {
+        // What a symbolic link leads to is replaced, not the link.
+        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let name = path.file_name().with_context(|| format!("{} is no file name", path.display()))?;
         let part = path.with_file_name(format!(".{}.{}.part", name.display(), std::process::id()));
         let file = File::create(&part).with_context(|| format!("make {}", part.display()))?;
@@ -68,24 +78,27 @@ impl Drop for PartFile {
 
 /// `stockade load`.
 pub fn load(context: &Context, args: &LoadArgs) -> Result<u8> {
-    let spooled;
-    let source = match (&args.source, &args.input) {
-        (Some(source), _) => source.clone(),
-        (None, Some(input)) => archive(input)?,
-        (None, None) => {
-            spooled = Spool::stdin(&context.directories.root)?;
-            archive(&spooled.path)?
-        }
-    };
-    load_source(context, &source, args.quiet)
+    match &args.source {
+        Some(source) => load_source(context, source, args.quiet),
+        None => load_from(context, &LoadSource::new(input(&context.store()?, args.input.as_deref())?), args.quiet),
+    }
+}
+
+/// Loads what one of skopeo's transports, or a path, names.
+pub fn load_source(context: &Context, source: &str, quiet: bool) -> Result<u8> {
+    let parsed = LoadSource::parse(source);
+    let parsed = parsed.with_context(|| {
+        format!("cannot load {source:?}: expected a file, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE")
+    })?;
+    load_from(context, &parsed, quiet)
 }
 
 /// Loads every image of a layout or an archive and prints its names.
-pub fn load_source(context: &Context, source: &str, quiet: bool) -> Result<u8> {
-    for image in context.store()?.load(source, progress(quiet).as_ref())? {
-        let name = image.names.first().map(|name| name.familiar());
+fn load_from(context: &Context, source: &LoadSource, quiet: bool) -> Result<u8> {
+    for Loaded { image, names } in context.store()?.load(source, progress(quiet).as_ref())? {
+        let name = names.first().map(|name| name.familiar());
         context.engine()?.image_event("load", &image.id.to_string(), name.as_deref().unwrap_or_default());
-        match image.names.as_slice() {
+        match names.as_slice() {
             [] => message::print(format!("Loaded image ID: {}", image.id))?,
             names => names.iter().try_for_each(|name| message::print(format!("Loaded image: {}", name.familiar())))?,
         }
@@ -93,67 +106,26 @@ pub fn load_source(context: &Context, source: &str, quiet: bool) -> Result<u8> {
     Ok(0)
 }
 
-/// Names an archive's kind by what it holds: an OCI archive has `oci-layout`, one of `docker save` only
-/// `manifest.json`.
-fn archive(path: &Path) -> Result<String> {
-    let kind = if path.is_dir() {
-        "oci"
-    } else if holds_oci_layout(path)? {
-        "oci-archive"
-    } else {
-        "docker-archive"
-    };
-    Ok(format!("{kind}:{}", path.display()))
-}
-
-/// Looks for the member in the first headers; archives are plain tar in both forms.
-fn holds_oci_layout(path: &Path) -> Result<bool> {
-    let mut file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let mut header = [0; 512];
-    let mut members = 0;
-    while members < MEMBERS_MAX && file.read_exact(&mut header).is_ok() && header[0] != 0 {
-        let name = header[..100].split(|&byte| byte == 0).next().unwrap_or_default();
-        if name.strip_prefix(b"./").unwrap_or(name) == b"oci-layout" {
-            return Ok(true);
+/// What a path names; standard input, or what comes out of a pipe, in an unlinked file: an archive's index may come
+/// last, and an import looks at the first bytes twice.
+fn input(store: &Store, path: Option<&Path>) -> Result<Input> {
+    match path {
+        Some(path) if is_special(path) => {
+            let pipe = File::open(path).with_context(|| format!("open {}", path.display()))?;
+            spooled(store.dir(), pipe).map(Input::Stdin)
         }
-        io::Seek::seek_relative(&mut file, padded_size(&header))?;
-        members += 1;
-    }
-    Ok(false)
-}
-
-/// An archive with more members than this before `oci-layout` is taken for Docker's.
-const MEMBERS_MAX: usize = 10_000;
-
-fn padded_size(header: &[u8; 512]) -> i64 {
-    let digits = header[124..136].iter().filter(|byte| (b'0'..=b'7').contains(byte));
-    let size = digits.fold(0_i64, |size, byte| size.saturating_mul(8).saturating_add(i64::from(byte - b'0')));
-    size.saturating_add(511) / 512 * 512
-}
-
-/// Standard input as a file: an archive's index may come last, and an import looks at the first bytes twice.
-struct Spool {
-    path: PathBuf,
-}
-
-impl Spool {
-    fn stdin(directory: &Path) -> Result<Self> {
-        if io::stdin().is_terminal() {
-            bail!("standard input is a terminal: name a file or redirect");
-        }
-        let path = directory.join(format!(".load-{}", std::process::id()));
-        let spool = Self { path };
-        let mut file = File::create(&spool.path).with_context(|| format!("make {}", spool.path.display()))?;
-        io::copy(&mut io::stdin().lock(), &mut file).context("read standard input")?;
-        Ok(spool)
+        Some(path) => Ok(Input::Path(path.to_owned())),
+        None if io::stdin().is_terminal() => bail!("standard input is a terminal: name a file or redirect"),
+        None => spooled(store.dir(), io::stdin().lock()).map(Input::Stdin),
     }
 }
 
-impl Drop for Spool {
-    fn drop(&mut self) {
-        // It is gone already at worst.
-        let _ = std::fs::remove_file(&self.path);
-    }
+fn spooled(directory: &Path, mut from: impl Read) -> Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+    let mut file = File::from(file.with_context(|| format!("make a temporary file in {}", directory.display()))?);
+    io::copy(&mut from, &mut file).context("copy standard input")?;
+    Ok(file)
 }
 
 /// `stockade import`.
@@ -164,10 +136,9 @@ pub fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
         message: args.message.clone(),
         platform: args.platform.clone().unwrap_or_default(),
     };
+    let path = (args.source != Path::new("-")).then_some(args.source.as_path());
     let store = context.store()?;
-    let spooled = (args.source == Path::new("-")).then(|| Spool::stdin(&context.directories.root)).transpose()?;
-    let source = spooled.as_ref().map_or(&args.source, |spooled| &spooled.path);
-    let image = store.import(source, &options, progress(false).as_ref())?;
+    let image = store.import(&input(&store, path)?, &options)?;
     let name = args.name.as_ref().map(|name| name.familiar()).unwrap_or_default();
     context.engine()?.image_event("import", &image.id.to_string(), &name);
     message::print(image.id.to_string())?;

@@ -7,4 +7,4 @@ mod source;
 
 pub use docker::DockerImage;
 pub use oci::{LayoutError, NAME_ANNOTATION, OciImage, TAG_ANNOTATION, blob, blob_path, images};
-pub use source::{Files, Kind, SourceName};
+pub use source::{Files, Kind, LoadSource};

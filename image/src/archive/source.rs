@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::index::TarIndex;
 use crate::decode::{self, Compression};
+use crate::{Input, Reference};
 
 /// The kinds of sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +17,29 @@ pub enum Kind {
     DockerArchive,
 }
 
-/// A source as people write it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SourceName {
-    pub kind: Kind,
-    pub path: PathBuf,
-    pub tag: Option<String>,
+/// What images are loaded from.
+#[derive(Debug)]
+pub struct LoadSource {
+    /// `None` where the content must tell.
+    kind: Option<Kind>,
+    input: Input,
+    tag: Option<String>,
 }
 
-impl SourceName {
-    /// A colon begins a tag, unless the whole is a file that exists.
+impl LoadSource {
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:NAME]`, as skopeo names them, or a path that
+    /// exists. A colon begins a tag, unless the whole is a file that exists.
     pub fn parse(text: &str) -> Option<Self> {
+        let path = || Path::new(text).exists().then(|| Self::new(Input::Path(text.into())));
+        Self::of_transport(text).or_else(path)
+    }
+
+    /// A layout's directory or an archive of either kind.
+    pub fn new(input: Input) -> Self {
+        Self { kind: None, input, tag: None }
+    }
+
+    fn of_transport(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
         let kind = match kind {
             "oci" => Kind::OciLayout,
@@ -38,7 +51,35 @@ impl SourceName {
             Some((path, tag)) if !Path::new(rest).exists() && !tag.is_empty() => (path, Some(tag.to_owned())),
             _ => (rest, None),
         };
-        (!path.is_empty()).then(|| Self { kind, path: path.into(), tag })
+        (!path.is_empty()).then(|| Self { kind: Some(kind), input: Input::Path(path.into()), tag })
+    }
+
+    /// The tag or name of the one image that is wanted.
+    pub(crate) fn tag(&self) -> Option<&String> {
+        self.tag.as_ref()
+    }
+
+    /// As messages name it.
+    pub(crate) fn shown(&self) -> String {
+        self.input.shown().display().to_string()
+    }
+
+    /// A repository for an image that has only a tag: `localhost/FILE`, in the letters that a repository may have.
+    pub(crate) fn repository(&self) -> String {
+        let path = match &self.input {
+            Input::Path(path) => fs::canonicalize(path).unwrap_or_else(|_| path.clone()),
+            Input::Stdin(_) => "stdin".into(),
+        };
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let whole = format!("localhost/{stem}");
+        if !stem.contains([':', '@']) && whole.parse::<Reference>().is_ok() {
+            return whole;
+        }
+        let words = stem.split(|char: char| !char.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        match words.collect::<Vec<_>>().join("-").as_str() {
+            "" => "localhost/image".into(),
+            words => format!("localhost/{words}"),
+        }
     }
 }
 
@@ -50,16 +91,22 @@ pub enum Files {
 }
 
 impl Files {
-    /// Opens a source. A compressed archive is decompressed into an unlinked file in `tmp`, up to `bytes_max`.
-    pub fn open(name: &SourceName, tmp: &Path, bytes_max: u64) -> Result<Self, String> {
+    /// Opens a source and tells its kind. A compressed archive is decompressed into an unlinked file in `tmp`, up to
+    /// `bytes_max`.
+    pub fn open(source: &LoadSource, tmp: &Path, bytes_max: u64) -> Result<(Self, Kind), String> {
         let text = |error: io::Error| error.to_string();
-        if name.kind == Kind::OciLayout {
-            let is_dir = fs::metadata(&name.path).map_err(text)?.is_dir();
-            return if is_dir { Ok(Self::Directory(name.path.clone())) } else { Err("it is not a directory".into()) };
+        let is_dir = source.input.is_dir().map_err(text)?;
+        match (source.kind, &source.input) {
+            (None | Some(Kind::OciLayout), Input::Path(path)) if is_dir => {
+                return Ok((Self::Directory(path.clone()), Kind::OciLayout));
+            }
+            (Some(Kind::OciLayout), _) => return Err("it is not a directory".into()),
+            _ => {}
         }
-        let file = File::open(&name.path).map_err(text)?;
-        let file = plain(file, tmp, bytes_max).map_err(text)?;
-        TarIndex::read(file).map(Self::Archive).map_err(|error| error.to_string())
+        let file = plain(source.input.open().map_err(text)?, tmp, bytes_max).map_err(text)?;
+        let index = TarIndex::read(file).map_err(|error| error.to_string())?;
+        let kind = source.kind.or_else(|| kind_of(&index)).ok_or("it has neither index.json nor manifest.json")?;
+        Ok((Self::Archive(index), kind))
     }
 
     /// A file and its length; `None` if there is none. In a directory, `name` must come from a digest or be one of
@@ -86,6 +133,16 @@ impl Files {
         let mut bytes = Vec::new();
         file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+}
+
+/// An archive of `docker save` since version 25 is both; the layout in it says more.
+fn kind_of(archive: &TarIndex) -> Option<Kind> {
+    let has = |name| archive.open(name).is_some();
+    match (has("index.json"), has("manifest.json")) {
+        (true, _) => Some(Kind::OciArchive),
+        (false, true) => Some(Kind::DockerArchive),
+        (false, false) => None,
     }
 }
 
@@ -128,9 +185,9 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Option<(Kind, &str, Option<&str>)>) {
-        let expected =
-            expected.map(|(kind, path, tag)| SourceName { kind, path: path.into(), tag: tag.map(str::to_owned) });
-        assert_eq!(SourceName::parse(text), expected, "{text}");
+        let found = LoadSource::parse(text).map(|source| (source.kind.unwrap(), source.shown(), source.tag));
+        let expected = expected.map(|(kind, path, tag)| (kind, path.to_owned(), tag.map(str::to_owned)));
+        assert_eq!(found, expected, "{text}");
     }
 
     #[test]
@@ -145,5 +202,21 @@ mod tests {
         check("dir:/x", None);
         check("oci:", None);
         check("/x", None);
+    }
+
+    #[test]
+    fn any_file_name_gives_a_repository() {
+        let check = |name: &str, expected: &str| {
+            let repository = LoadSource::new(Input::Path(name.into())).repository();
+            assert_eq!(repository, expected, "{name}");
+            assert_eq!(repository.parse::<Reference>().unwrap().repository(), expected);
+        };
+        check("/x/debian-12.0_a.tar", "localhost/debian-12.0_a");
+        check("/x/Image (1).tar", "localhost/image-1");
+        check("/x/UPPER_.tar", "localhost/upper");
+        check("/x/.a:b@c.tar", "localhost/a-b-c");
+        check("/x/é.tar", "localhost/image");
+        check("/", "localhost/image");
+        assert_eq!(LoadSource::new(Input::Stdin(File::open("/dev/null").unwrap())).repository(), "localhost/stdin");
     }
 }

@@ -300,9 +300,6 @@ pub enum ImportError {
 /// Why an archive or a layout was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The source is not `oci:`, `oci-archive:` or `docker-archive:`.
-    #[error("cannot load {0:?}: expected oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE")]
-    Source(String),
     /// The archive is broken, or not what it should be.
     #[error("cannot load {archive}: {reason}")]
     Archive {

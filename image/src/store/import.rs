@@ -1,6 +1,6 @@
 //! A root file system becomes an image of one layer.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,12 +16,12 @@ use super::{ImportOptions, Store};
 use crate::decode::Compression;
 use crate::layer::{ArchiveError, archive_directory};
 use crate::manifest::OCI_MANIFEST;
-use crate::{Digest, Image, Progress};
+use crate::{Digest, Image, Input};
 
 impl Store {
     /// Makes a one-layer image of a root file system: a directory, or a tarball, plain or compressed by gzip, zstd, xz
     /// or bzip2. The latter two, which layers must not have, are undone by the tools of their names.
-    pub fn import(&self, source: &Path, options: &ImportOptions, _: &dyn Progress) -> Result<Image, ImportError> {
+    pub fn import(&self, source: &Input, options: &ImportOptions) -> Result<Image, ImportError> {
         let result = self.import_layer(source).and_then(|(verified, kind)| {
             let config = config(source, options, &verified.link.diff_id);
             let manifest = oci_manifest(&config, std::slice::from_ref(&verified.link), &[kind]);
@@ -50,19 +50,20 @@ impl Store {
         Ok(self.commit(hold, id, record, options.name.as_slice())?)
     }
 
-    fn import_layer(&self, source: &Path) -> Result<(Verified, Compression), ImportError> {
-        let unreadable = |error| ImportError::Source { path: source.into(), source: error };
-        if fs::metadata(source).map_err(unreadable)?.is_dir() {
-            return self.import_directory(source);
+    fn import_layer(&self, source: &Input) -> Result<(Verified, Compression), ImportError> {
+        let shown = source.shown();
+        let unreadable = |error| ImportError::Source { path: shown.into(), source: error };
+        if source.is_dir().map_err(unreadable)? {
+            return self.import_directory(shown);
         }
-        let mut file = File::open(source).map_err(unreadable)?;
+        let mut file = source.open().map_err(unreadable)?;
         let mut head = Vec::new();
         (&file).take(6).read_to_end(&mut head).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         match Compression::of(&head) {
-            Compression::Xz => self.import_by_tool(source, file, "xz"),
-            Compression::Bzip2 => self.import_by_tool(source, file, "bzip2"),
-            _ => self.import_stream(source, file),
+            Compression::Xz => self.import_by_tool(shown, file, "xz"),
+            Compression::Bzip2 => self.import_by_tool(shown, file, "bzip2"),
+            _ => self.import_stream(shown, file),
         }
     }
 
@@ -115,12 +116,11 @@ fn decompress(tool: &str, file: File) -> io::Result<Child> {
 }
 
 /// The new image's configuration.
-fn config(source: &Path, options: &ImportOptions, diff_id: &Digest) -> Vec<u8> {
+fn config(source: &Input, options: &ImportOptions, diff_id: &Digest) -> Vec<u8> {
     let mut container = ContainerConfig::default();
     options.changes.iter().for_each(|change| change.apply(&mut container));
     let created = Timestamp::now().to_string();
-    let file = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let comment = options.message.clone().unwrap_or_else(|| format!("Imported from {file}"));
+    let comment = options.message.clone().unwrap_or_else(|| format!("Imported from {}", source.file_name()));
     let mut config = serde_json::json!({
         "created": created,
         "architecture": options.platform.architecture,

@@ -1,26 +1,24 @@
 //! Images out of archives and layouts.
 
 use std::io;
-use std::path::Path;
 
 use super::commit::Hold;
 use super::error::{IoError, LayerError, LoadError};
 use super::ingest::{Conversion, Expected, Ingest, Verified};
 use super::record::{LayerLink, ManifestRecord};
-use super::{PullOptions, Store};
-use crate::archive::{self, DockerImage, Files, Kind, LayoutError, OciImage, SourceName};
+use super::{Loaded, PullOptions, Store};
+use crate::archive::{self, DockerImage, Files, Kind, LayoutError, OciImage};
 use crate::decode::Compression;
 use crate::manifest::{self, Descriptor, ManifestError, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
-use crate::{Digest, Event, Image, LayerSize, Limits, Phase, Progress, Reference};
+use crate::{Digest, Event, LayerSize, Limits, LoadSource, Phase, Progress, Reference};
 
 impl Store {
-    /// Loads the images of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:NAME]`.
+    /// Loads the images of a layout or an archive, compressed or not.
     ///
     /// Names come from the archive. A bare tag, all that some tools write into a layout, becomes `localhost/FILE:TAG`.
-    pub fn load(&self, source: &str, progress: &dyn Progress) -> Result<Vec<Image>, LoadError> {
-        let name = SourceName::parse(source).ok_or_else(|| LoadError::Source(source.into()))?;
-        let load = Load { store: self, archive: name.path.display().to_string(), progress };
-        let result = load.all(&name);
+    pub fn load(&self, source: &LoadSource, progress: &dyn Progress) -> Result<Vec<Loaded>, LoadError> {
+        let load = Load { store: self, source, archive: source.shown(), progress };
+        let result = load.all();
         if result.is_err() {
             self.collect()?;
         }
@@ -31,6 +29,8 @@ impl Store {
 /// One load under way.
 struct Load<'a> {
     store: &'a Store,
+    source: &'a LoadSource,
+    /// As messages name it.
     archive: String,
     progress: &'a dyn Progress,
 }
@@ -59,27 +59,27 @@ enum Received {
 }
 
 impl Load<'_> {
-    fn all(&self, name: &SourceName) -> Result<Vec<Image>, LoadError> {
+    fn all(&self) -> Result<Vec<Loaded>, LoadError> {
         let limits = &self.store.config.limits;
         let tmp = self.store.disk.part("tmp");
-        let files = Files::open(name, &tmp, limits.layer_bytes_max).map_err(|reason| self.broken(reason))?;
-        let docker = name.kind == Kind::DockerArchive;
-        let pending = if docker { self.docker(&files, name)? } else { self.oci(&files, name)? };
+        let opened = Files::open(self.source, &tmp, limits.layer_bytes_max);
+        let (files, kind) = opened.map_err(|reason| self.broken(reason))?;
+        let pending = if kind == Kind::DockerArchive { self.docker(&files)? } else { self.oci(&files)? };
         if pending.is_empty() {
             return Err(self.broken("it has no images".into()));
         }
         pending.iter().map(|image| self.image(&files, image)).collect()
     }
 
-    fn oci(&self, files: &Files, name: &SourceName) -> Result<Vec<Pending>, LoadError> {
+    fn oci(&self, files: &Files) -> Result<Vec<Pending>, LoadError> {
         let images = self.oci_images(files)?;
-        let wanted = |image: &&OciImage| name.tag.as_ref().is_none_or(|tag| image.names.contains(tag));
+        let wanted = |image: &&OciImage| self.source.tag().is_none_or(|tag| image.names.contains(tag));
         let chosen: Vec<_> = images.iter().filter(wanted).collect();
-        if let (Some(tag), true) = (&name.tag, chosen.is_empty()) {
+        if let (Some(tag), true) = (self.source.tag(), chosen.is_empty()) {
             let offered = images.iter().flat_map(|image| image.names.clone()).collect();
             return Err(LoadError::NoTag { archive: self.archive.clone(), tag: tag.clone(), offered });
         }
-        chosen.into_iter().map(|image| self.oci_pending(files, image, self.oci_names(&name.path, image)?)).collect()
+        chosen.into_iter().map(|image| self.oci_pending(files, image, self.oci_names(image)?)).collect()
     }
 
     fn oci_images(&self, files: &Files) -> Result<Vec<OciImage>, LoadError> {
@@ -102,16 +102,15 @@ impl Load<'_> {
         Ok(Pending { names, config, manifest: Some((image.descriptor.clone(), image.bytes.clone())), layers })
     }
 
-    fn oci_names(&self, path: &Path, image: &OciImage) -> Result<Vec<Reference>, LoadError> {
+    fn oci_names(&self, image: &OciImage) -> Result<Vec<Reference>, LoadError> {
         let Some(name) = image.names.first() else { return Ok(Vec::new()) };
         let full = name.contains(['/', ':']);
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        let text = if full { name.clone() } else { format!("localhost/{stem}:{name}") };
+        let text = if full { name.clone() } else { format!("{}:{name}", self.source.repository()) };
         Ok(vec![self.name(&text)?])
     }
 
     /// The new form is an OCI layout with `manifest.json` for the names; the old form has only the latter.
-    fn docker(&self, files: &Files, name: &SourceName) -> Result<Vec<Pending>, LoadError> {
+    fn docker(&self, files: &Files) -> Result<Vec<Pending>, LoadError> {
         let max = self.limits().manifest_bytes_max;
         let bytes = files.read("manifest.json", max).map_err(|error| self.broken(error.to_string()))?;
         let bytes = bytes.ok_or_else(|| self.broken("it has no manifest.json".into()))?;
@@ -120,9 +119,9 @@ impl Load<'_> {
         let invalid = |source| self.refused(ManifestError::Json { what: "manifest.json", source });
         let images: Vec<DockerImage> = serde_json::from_slice(&bytes).map_err(invalid)?;
         let tags = |image: &DockerImage| image.repo_tags.clone().unwrap_or_default();
-        let wanted = |image: &&DockerImage| name.tag.as_ref().is_none_or(|tag| tags(image).contains(tag));
+        let wanted = |image: &&DockerImage| self.source.tag().is_none_or(|tag| tags(image).contains(tag));
         let chosen: Vec<_> = images.iter().filter(wanted).collect();
-        if let (Some(tag), true) = (&name.tag, chosen.is_empty()) {
+        if let (Some(tag), true) = (self.source.tag(), chosen.is_empty()) {
             let offered = images.iter().flat_map(tags).collect();
             return Err(LoadError::NoTag { archive: self.archive.clone(), tag: tag.clone(), offered });
         }
@@ -154,7 +153,7 @@ impl Load<'_> {
         Ok(Pending { names, config, manifest: None, layers })
     }
 
-    fn image(&self, files: &Files, pending: &Pending) -> Result<Image, LoadError> {
+    fn image(&self, files: &Files, pending: &Pending) -> Result<Loaded, LoadError> {
         let sizes = pending.layers.iter().map(|layer| LayerSize { digest: layer.shown(), bytes: layer.bytes });
         self.progress.report(&Event::Layers(&sizes.collect::<Vec<_>>()));
         let early = self.hold(pending, &[])?;
@@ -172,7 +171,8 @@ impl Load<'_> {
         let id = Digest::of(&pending.config);
         self.store.put_blob(&id, &pending.config)?;
         self.store.put_blob(&manifest.digest, &bytes)?;
-        Ok(self.store.commit(hold, id, manifest, &pending.names)?)
+        let image = self.store.commit(hold, id, manifest, &pending.names)?;
+        Ok(Loaded { image, names: pending.names.clone() })
     }
 
     fn hold(&self, pending: &Pending, more: &[Digest]) -> Result<Hold, IoError> {

@@ -20,7 +20,7 @@ pub use error::{
     SaveError,
 };
 
-use crate::{Config, ConfigChange, Digest, Platform, Reference};
+use crate::{Config, ConfigChange, Digest, Image, Platform, Reference};
 use disk::{Disk, Flush};
 
 /// When a pull asks the registry.
@@ -55,6 +55,15 @@ pub struct ImportOptions {
     pub message: Option<String>,
     /// What it is for; linux/amd64 by default.
     pub platform: Platform,
+}
+
+/// What a load did.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The image, with all its names.
+    pub image: Image,
+    /// The names that it has from the archive.
+    pub names: Vec<Reference>,
 }
 
 /// What to do about containers and further names.
