@@ -291,7 +291,7 @@ fn imports_of_tarballs_and_directories() {
     let changes = ["CMD [\"/bin/sh\"]", "ENV A=1"].map(|change| change.parse().unwrap()).to_vec();
     let options = ImportOptions { name: Some(reference("imported:1")), changes, ..Default::default() };
     for suffix in ["", ".gz", ".zst", ".xz", ".bz2"] {
-        let image = scratch.store.import(&input(&format!("{path}{suffix}")), &options);
+        let image = scratch.store.import(&input(format!("{path}{suffix}")), &options);
         let image = image.unwrap_or_else(|error| panic!("{}", chain(&error)));
         assert_eq!(image.layers[0].diff_id, Digest::of(&bytes), "{suffix}");
         assert_eq!(image.config.config().as_ref().unwrap().cmd().as_ref().unwrap(), &["/bin/sh"]);
