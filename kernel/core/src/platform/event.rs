@@ -46,11 +46,32 @@ pub enum Event {
     /// An exception. Has a frame.
     Fault(Fault),
     /// [`super::UserThread::interrupt`] took effect. Has a frame.
-    Interrupted,
+    Interrupted(Interruption),
     /// Host calls of the last [`Reply::Layout`] are done, or one failed. Has a frame.
     LayoutDone(Result<(), LayoutError>),
-    /// The thread is dead: its space was killed, or the host ended it. Nothing waits for a reply.
+    /// The thread is dead: its space was killed, or the host ended it. Nothing waits for a reply. Comes once, and not
+    /// after [`Reply::Exit`].
     Gone,
+}
+
+/// What an interrupted thread was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// It computed, or was about to take its last reply.
+    Running,
+    /// It waited in futex(2), which the host serves. The registers are those before the call, so that
+    /// [`Reply::Resume`] waits again. To fail the call instead (before a handler without SA_RESTART, or any handler when
+    /// it has a timeout), set `rax` to `-EINTR` and add the 2 bytes of the instruction to `rip`.
+    Waiting(WaitLimit),
+}
+
+/// Whether an interrupted wait has a timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitLimit {
+    /// It waits for ever.
+    None,
+    /// It has one.
+    Timeout,
 }
 
 /// The host refused a layout change.
@@ -94,7 +115,7 @@ pub enum Reply {
     Resume,
     /// Run the same system call again from its start (after a signal was handled, or nothing was there to do).
     Restart,
-    /// End this host thread.
+    /// End this host thread. No event follows.
     Exit,
 }
 

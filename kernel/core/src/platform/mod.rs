@@ -17,7 +17,7 @@ use core::time::Duration;
 
 use crate::Errno;
 
-pub use event::{Event, Fault, Form, LayoutError, Reply, ThreadEvents};
+pub use event::{Event, Fault, Form, Interruption, LayoutError, Reply, ThreadEvents, WaitLimit};
 pub use host_call::{Advice, Backing, BlobId, HostCall, Keep, Protection, Sharing};
 pub use registers::{Frame, Registers};
 pub use stream::{Blob, HostStream, Readiness, Wake};
@@ -98,8 +98,8 @@ pub trait Space: Debug + Send + Sync {
     /// it held. `EFAULT` when it is not there.
     fn compare_exchange_u32(&self, address: u64, expected: u32, new: u32) -> Result<u32, Errno>;
 
-    /// Starts one more thread, which does the `setup` calls and then enters the application with `frame`. Its events go
-    /// to `events`.
+    /// Makes one more thread. Once it is started ([`UserThread::start`]) it does the `setup` calls and enters the
+    /// application with `frame`; its events go to `events`. When a setup call fails, [`Event::LayoutDone`] says so.
     fn spawn(
         &self,
         frame: &Frame,
@@ -107,7 +107,7 @@ pub trait Space: Debug + Send + Sync {
         events: Arc<dyn ThreadEvents>,
     ) -> Result<Arc<dyn UserThread>, Errno>;
 
-    /// Copies the space as fork(2) does, with one thread in it that enters with `frame`.
+    /// Copies the space as fork(2) does, with one thread in it, made as [`Space::spawn`] does.
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno>;
 
     /// Ends every thread at once; nothing more runs in it once this returns.
@@ -131,6 +131,9 @@ pub struct Forked {
 
 /// One application thread. Dropping it ends the host thread.
 pub trait UserThread: Debug + Send + Sync {
+    /// Lets a new thread go. No event of it comes before.
+    fn start(&self);
+
     /// Answers the event that the thread waits in, and lets it go on. Any host thread may call this, once per event.
     fn reply(&self, reply: Reply);
 

@@ -15,7 +15,7 @@ impl ThreadEvents for Task {
         match event {
             Event::Call { number, arguments, form } => self.run(Call::new(number, arguments, form), Pass::First),
             Event::Fault(fault) => self.fault(fault),
-            Event::Interrupted => self.interrupted(),
+            Event::Interrupted(_) => self.interrupted(),
             Event::LayoutDone(result) => self.layout_done(result),
             Event::Gone => self.gone(),
         }
