@@ -23,7 +23,7 @@ const IPC: [&str; 9] = [
     "kernel.shm_rmid_forced",
 ];
 
-/// The components `.` and `..` of a path, as [`dotted`] writes them: by these a name would leave its namespace's folder.
+/// The components `.` and `..` of a path, as [`dotted`] writes them: with these a name would leave its namespace.
 const SELF: &str = "/";
 const PARENT: &str = "//";
 
