@@ -96,7 +96,7 @@ pub(crate) fn processes_end(token: &str) -> bool {
 }
 
 /// Removes control groups that name `token` and hold nothing: container managers leave the parents that they make.
-pub(crate) fn remove_empty_groups(token: &str) {
+pub fn remove_empty_groups(token: &str) {
     for group in named_cgroups(token, &[]).iter().rev() {
         let _ = fs::remove_dir(group);
     }

@@ -238,6 +238,24 @@ fn another_platform_than_the_stored_one_is_named() {
 }
 
 #[test]
+fn the_platform_chooses_from_an_index() {
+    let (people, registry) = (People::empty(), stockade_tests::Registry::start());
+    let name = registry.reference("multi");
+    let architecture =
+        || people.stockade(&["image", "inspect", "-f", "{{.Architecture}}", &name]).ok().out().to_owned();
+    people.stockade(&["run", "--rm", "-q", "--platform", "linux/amd64", &name, "true"]).ok();
+    assert_eq!(architecture(), "amd64");
+    people.stockade(&["create", "-q", "--name", "foreign", "--platform", "linux/arm64", &name, "x"]).ok();
+    assert_eq!(architecture(), "arm64");
+    let image = people.stockade(&["image", "inspect", "-f", "{{.Id}}", &name]).ok();
+    assert_eq!(people.field("foreign", "{{.Image}}"), image.out());
+    let error = people.stockade(&["run", "--platform", "linux/s390x", &name, "true"]).exits(125).stderr;
+    assert!(error.contains("linux/s390x") && error.contains("linux/arm64"), "{error}");
+    let error = people.stockade(&["run", "--platform", "amd64/linux/a/b", &name, "true"]).exits(125).stderr;
+    assert!(error.contains("platform"), "{error}");
+}
+
+#[test]
 fn running_out_of_memory_is_137_and_told() {
     let people = People::new();
     people
@@ -267,6 +285,27 @@ fn names_labels_and_id_files() {
     assert!(error.contains("File exists"), "{error}");
     let error = people.run(&["--name", "no spaces"], &["true"]).exits(125).stderr;
     assert!(error.contains("Invalid container name"), "{error}");
+}
+
+#[test]
+fn labels_come_from_files() {
+    let people = People::new();
+    let file = people.scratch.path("labels");
+    fs::write(&file, "# note\n\nfile=1\nboth=file\nwith spaces=a = b\nempty=\nbare\n").unwrap();
+    let other = people.scratch.path("more");
+    fs::write(&other, "file=2\n").unwrap();
+    let [file, other] = [&file, &other].map(|path| path.to_str().unwrap());
+    people.background(&["--name", "web", "--label-file", file, "-l", "both=flag"], &["sleep", "1000"]);
+    let label = |name: &str, key: &str| people.field(name, &format!("{{{{index .Config.Labels \"{key}\"}}}}"));
+    for (key, expected) in [("file", "1"), ("both", "flag"), ("with spaces", "a = b"), ("empty", ""), ("bare", "")] {
+        assert_eq!(label("web", key), expected, "{key}");
+    }
+    assert_eq!(people.field("web", "{{len .Config.Labels}}"), "5");
+    assert_eq!(people.stockade(&["ps", "--filter", "label=file=1", "--format", "{{.Names}}"]).ok().out(), "web");
+    people.stockade(&["create", "--name", "two", "--label-file", file, "--label-file", other, IMAGE]).ok();
+    assert_eq!(label("two", "file"), "2");
+    let error = people.run(&["--label-file", "/no/such"], &["true"]).exits(125).stderr;
+    assert!(error.contains("/no/such"), "{error}");
 }
 
 #[test]

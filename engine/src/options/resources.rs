@@ -74,12 +74,40 @@ impl Resources {
             }
             _ => {}
         }
+        let reservation = self.memory_reservation_bytes.unwrap_or(0);
+        if reservation > 0 && reservation < MEMORY_BYTES_MIN {
+            return fail("Minimum memory reservation allowed is 6MB");
+        }
+        if memory > 0 && memory < reservation {
+            return fail("Minimum memory limit can not be less than memory reservation limit, see usage");
+        }
+        if self.memory_swappiness.is_some_and(|value| value > 100) {
+            return fail("Invalid memory swappiness: the valid range is 0-100");
+        }
+        self.validate_cpu()?;
         if self.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
             return fail("Range of blkio weight is from 10 to 1000");
         }
+        Ok(())
+    }
+
+    fn validate_cpu(&self) -> Result<(), InvalidOption> {
+        let fail = |text: &str| Err(InvalidOption::new(text));
+        let (period, quota) = (self.cpu_period_us.unwrap_or(0), self.cpu_quota_us.unwrap_or(0));
         check_cpus(self.nano_cpus.unwrap_or(0), cpus_available())?;
-        if self.nano_cpus.is_some_and(|cpus| cpus > 0) && (self.cpu_quota_us.or(Some(0)) != Some(0)) {
-            return fail("Conflicting options: CPU Quota and CPU Quota (--cpus) cannot both be set");
+        if self.nano_cpus.is_some_and(|cpus| cpus > 0) {
+            if period > 0 {
+                return fail("Conflicting options: Nano CPUs (--cpus) and CPU Period cannot both be set");
+            }
+            if quota != 0 {
+                return fail("Conflicting options: Nano CPUs (--cpus) and CPU Quota cannot both be set");
+            }
+        }
+        if period > 0 && !(1_000..=1_000_000).contains(&period) {
+            return fail("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+        }
+        if quota > 0 && quota < 1_000 {
+            return fail("CPU cfs quota can not be less than 1ms (i.e. 1000)");
         }
         Ok(())
     }
@@ -132,7 +160,37 @@ mod tests {
         check(Resources { memory_bytes: Some(64 << 20), memory_swap_bytes: Some(-1), ..Default::default() }, true);
         check(Resources { memory_bytes: Some(64 << 20), memory_swap_bytes: Some(1), ..Default::default() }, false);
         check(Resources { blkio_weight: Some(9), ..Default::default() }, false);
-        check(Resources { nano_cpus: Some(500_000_000), cpu_quota_us: Some(5), ..Default::default() }, false);
+        let reserved = |bytes| Resources {
+            memory_bytes: Some(64 << 20),
+            memory_reservation_bytes: Some(bytes),
+            ..Default::default()
+        };
+        check(reserved(64 << 20), true);
+        check(reserved(65 << 20), false);
+        check(reserved(1 << 20), false);
+        check(Resources { memory_swappiness: Some(100), ..Default::default() }, true);
+        check(Resources { memory_swappiness: Some(101), ..Default::default() }, false);
+    }
+
+    #[test]
+    fn processor_time() {
+        let check = |nano_cpus: u64, cpu_period_us: u64, cpu_quota_us: i64, valid: bool| {
+            let resources = Resources {
+                nano_cpus: Some(nano_cpus),
+                cpu_period_us: Some(cpu_period_us),
+                cpu_quota_us: Some(cpu_quota_us),
+                ..Default::default()
+            };
+            assert_eq!(resources.validate().is_ok(), valid, "{resources:?}");
+        };
+        check(500_000_000, 0, 0, true);
+        check(500_000_000, 0, 5_000, false);
+        check(500_000_000, 5_000, 0, false);
+        check(0, 1_000, 1_000, true);
+        check(0, 999, 0, false);
+        check(0, 1_000_001, 0, false);
+        check(0, 0, 999, false);
+        check(0, 0, -1, true);
     }
 
     #[test]
