@@ -108,6 +108,8 @@ fn no_mount_hides_a_deeper_one() {
     for target in ["/etc", "/x/../etc", "/etc//."] {
         check(&["-v", &format!("etc:{target}")], files, &plain);
     }
+    // A volume that cannot be written to begins with the image's files all the same.
+    check(&["-v", "fresh:/bin:ro"], "touch /bin/x 2>/dev/null || echo refused", "refused");
     let device = people.scratch.path("dev");
     let volume = format!("{}:/dev", device.display());
     check(&["-v", &volume], "grep -c -E ' /dev/(pts|shm|mqueue) ' /proc/mounts; echo x >/dev/shm/x", "3");

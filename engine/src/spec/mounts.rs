@@ -72,15 +72,10 @@ fn from_record(record: &MountRecord) -> Result<Mount, SpecError> {
         MountKind::Bind | MountKind::Volume { .. } => ("bind", record.source.as_path()),
     };
     let mut options = record.options.clone();
-    options.extend(fills_from_image(record).then(|| "tmpcopyup".to_owned()));
+    // The class fills what is empty, and finishes what a killed start began.
+    options.extend(record.copy_up.then(|| "tmpcopyup".to_owned()));
     let mount = MountBuilder::default().destination(record.target.clone()).typ(kind).source(source).options(options);
     Ok(mount.build()?)
-}
-
-/// Whether a volume is to begin with what the image has at its place: one that is empty and can be written to.
-fn fills_from_image(record: &MountRecord) -> bool {
-    let is_empty = || std::fs::read_dir(&record.source).is_ok_and(|mut entries| entries.next().is_none());
-    record.copy_up && !record.read_only && is_empty()
 }
 
 /// A bind mount.

@@ -26,19 +26,27 @@ pub(crate) fn source_path(bundle: &Path, mount: &Mount) -> Result<PathBuf> {
     Ok(bundle.join(source.ok_or_else(missing)?))
 }
 
-/// Makes a bind mount's detached tree. `container` has the maps that an `idmap` without maps of its own means.
+/// Makes a bind mount's detached tree, writable for as long as it may have to be filled. `container` has the maps that
+/// an `idmap` without maps of its own means.
 pub(crate) fn prepare(bundle: &Path, mount: &Mount, options: &MountOptions, container: &IdMaps) -> Result<OwnedFd> {
     let source = source_path(bundle, mount)?;
     let tree =
         clone_tree(&source, options.bind.unwrap_or(Depth::One)).at_with(|| format!("bind {}", source.display()))?;
     map_ids(&tree, mount, options, container)?;
-    change(&tree, options).at_with(|| format!("set options of the bind mount of {}", source.display()))?;
+    let held = if options.copy_up { MountAttr::RDONLY } else { MountAttr::empty() };
+    change(&tree, options, held).at_with(|| format!("set options of the bind mount of {}", source.display()))?;
     Ok(tree)
 }
 
-fn change(tree: impl AsFd, options: &MountOptions) -> std::io::Result<()> {
-    let all = Change { set: options.set_all, clear: options.clear_all, ..Change::default() };
-    let one = Change { set: options.set, clear: options.clear, ..Change::default() };
+/// Makes a tree that was filled read-only if its options say so.
+pub(crate) fn close(tree: impl AsFd, options: &MountOptions) -> std::io::Result<()> {
+    change(tree, options, MountAttr::RDONLY.complement())
+}
+
+/// Sets what the options say, without what is held back.
+fn change(tree: impl AsFd, options: &MountOptions, held: MountAttr) -> std::io::Result<()> {
+    let all = Change { set: options.set_all - held, clear: options.clear_all - held, ..Change::default() };
+    let one = Change { set: options.set - held, clear: options.clear - held, ..Change::default() };
     for (depth, change) in [(Depth::All, all), (Depth::One, one)] {
         if change.set | change.clear != MountAttr::empty() {
             set_attributes(&tree, depth, &change)?;

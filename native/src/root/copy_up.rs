@@ -1,10 +1,7 @@
-//! `tmpcopyup`: a tmpfs, or a bind mount of a new volume, that starts with what it covers.
+//! `tmpcopyup`: a tmpfs, or a bind mount of a new volume (`fill`), that starts with what it covers.
 //!
 //! The copy stays on the one mount that it starts on, and takes nothing from the kernel's own file systems. It keeps
 //! owners, modes, times, hard links, file capabilities, ACLs and user attributes.
-//!
-//! It is not atomic: a copy that fails, or whose runtime is killed, leaves a volume with some of its files, which the
-//! next container takes as it is, for a volume that is not empty is never filled. The failure is an error of `create`.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, OsStr};
@@ -20,10 +17,11 @@ use rustix::fs::{
     mknodat, openat, openat2, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
+use rustix::path::Arg;
 use rustix::time::Timespec;
 
 /// How deep a directory may nest: the copy recurses.
-const DEPTH_MAX: u32 = 256;
+pub(super) const DEPTH_MAX: u32 = 256;
 /// The kernel's own bound on the names of a file's attributes, and on a value (xattr(7)).
 const XATTR_BYTES_MAX: usize = 64 << 10;
 /// File systems that are views of the kernel (linux/magic.h): proc, sysfs, cgroup, cgroup2.
@@ -31,24 +29,20 @@ const KERNEL_VIEWS: [FsWord; 4] = [PROC_SUPER_MAGIC, 0x6265_6572, 0x0027_e0eb, 0
 
 /// Copies what is in a directory.
 pub(crate) fn copy(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
-    if KERNEL_VIEWS.contains(&fstatfs(&from)?.f_type) {
+    if is_view_of_the_kernel(&from)? {
         return Ok(());
     }
     let (from, to) = (openat(from, ".", READ_DIR, Mode::empty())?, openat(to, ".", READ_DIR, Mode::empty())?);
     Copier { to: &to, linked: HashMap::new() }.directory(&from, &to, Path::new(""), DEPTH_MAX)
 }
 
-/// As [`copy`], and the directory's own attributes.
-pub(crate) fn copy_all(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
-    if KERNEL_VIEWS.contains(&fstatfs(&from)?.f_type) {
-        return Ok(());
-    }
-    copy(&from, &to)?;
-    let (from, to) = (openat(from, ".", READ_DIR, Mode::empty())?, openat(to, ".", READ_DIR, Mode::empty())?);
-    copy_attributes(&from, to)
+/// Whether a directory's file system has files of the kernel's, of which nothing may be copied.
+pub(super) fn is_view_of_the_kernel(dir: impl AsFd) -> io::Result<bool> {
+    Ok(KERNEL_VIEWS.contains(&fstatfs(dir)?.f_type))
 }
 
-const READ_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const READ_DIR: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const READ_FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// One copy under way.
@@ -115,7 +109,7 @@ impl Copier<'_> {
 }
 
 /// Opens an entry; `None` if something is mounted there.
-fn open_on_mount(dir: &OwnedFd, name: &Path, flags: OFlags) -> io::Result<Option<OwnedFd>> {
+pub(super) fn open_on_mount(dir: &OwnedFd, name: impl Arg, flags: OFlags) -> io::Result<Option<OwnedFd>> {
     match openat2(dir, name, flags, Mode::empty(), ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS) {
         Err(Errno::XDEV) => Ok(None),
         answer => answer.map(Some).map_err(Into::into),
@@ -147,18 +141,22 @@ fn chown(to: &OwnedFd, name: &Path, stat: &Stat) -> io::Result<()> {
 
 /// The owner first: a change of it takes set-user-id bits and capabilities away (chown(2)). The mode before ACLs, whose
 /// mask it is.
-fn copy_attributes(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+pub(super) fn copy_attributes(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
     let stat = fstat(&from)?;
     let (uid, gid) = owner(&stat);
     fchown(&to, Some(uid), Some(gid))?;
     fchmod(&to, Mode::from_raw_mode(stat.st_mode))?;
     copy_xattrs(&from, &to)?;
+    Ok(futimens(to, &times(&stat))?)
+}
+
+/// A file's times.
+pub(super) fn times(stat: &Stat) -> Timestamps {
     let time = |seconds, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds.try_into().unwrap_or(0) };
-    let times = Timestamps {
+    Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    };
-    Ok(futimens(to, &times)?)
+    }
 }
 
 fn copy_xattrs(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
@@ -212,7 +210,7 @@ mod tests {
     /// Copies `from` to a new directory.
     fn copied(from: &Path) -> tempfile::TempDir {
         let to = tempfile::tempdir().expect("temporary directory");
-        copy_all(directory(from), directory(to.path())).expect("copy");
+        super::super::fill::fill(directory(from), directory(to.path())).expect("copy");
         to
     }
 

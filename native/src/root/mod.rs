@@ -11,6 +11,7 @@ mod cgroup;
 mod copy_up;
 mod device;
 mod filesystem;
+mod fill;
 mod mask;
 mod mount;
 mod options;

@@ -12,7 +12,7 @@ use stockade_sandbox::{Error, Result};
 use super::filesystem::{Filesystem, attach};
 use super::options::MountOptions;
 use super::resolve::{Links, Root, cleaned, file_type};
-use super::{bind, cgroup, copy_up};
+use super::{bind, cgroup, copy_up, fill};
 use crate::cgroup::Cgroup;
 use crate::fail::{Context, invalid};
 use crate::idmap::IdMaps;
@@ -117,10 +117,15 @@ impl<'a> Prepared<'a> {
         };
         // Nothing is copied from where nothing may be mounted.
         self.check_target(root, &target, Some(&tree))?;
-        if self.options.copy_up && file_type(&tree)? == FileType::Directory {
-            copy_up::copy_all(&target, &tree).at("copy the directory below into the volume")?;
+        if !self.options.copy_up {
+            return self.attach_checked(root, tree, target);
         }
-        self.attach_checked(root, tree, target)
+        if file_type(&tree)? == FileType::Directory {
+            fill::fill(&target, &tree).at("copy the directory below into the volume")?;
+        }
+        let mounted = self.attach_checked(root, tree, target)?;
+        bind::close(&mounted, &self.options).at("make the volume read-only")?;
+        Ok(mounted)
     }
 
     /// procfs and sysfs go on ordinary directories only: a link there would put them where masked and read-only paths
