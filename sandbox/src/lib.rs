@@ -1,12 +1,13 @@
 //! The sandbox protocol's words: what the engine asks of every isolation class, and what it is answered.
 //!
 //! A class implements [`Runtime`]; the engine and the OCI command line are its only callers and know no class by name.
-//! Native serves the trait in process. Classes with a monitor will serve the same verbs over a socket.
+//! Native serves the trait in process. Classes with a monitor serve the same verbs over a socket: [`protocol`].
 #![forbid(unsafe_code)]
 
 mod class;
 mod error;
 mod id;
+pub mod protocol;
 mod request;
 mod runtime;
 mod state;

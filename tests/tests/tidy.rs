@@ -31,7 +31,7 @@ const BANNED: &[(&str, &[&str], &str)] = &[
         &["tokio", "oci-client", "rustls", "clap"],
         "the guest agent links it: no network, no runtime, no command line",
     ),
-    ("sandbox", &["tokio", "rustix", "libc"], "it is words only"),
+    ("sandbox", &["tokio", "libc"], "it is words, and frames over a socket"),
     ("engine", &["tokio", "oci-client", "rustls", "clap"], "its supervisor must stay small"),
     ("erofs", &["libc", "rustix"], "it is no_std"),
     ("kernel/core", &["libc", "rustix", "tracing"], "it is no_std and has no authority of its own"),

@@ -1,0 +1,58 @@
+//! The asking side.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use prost::Message;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::connection::{Connection, ProtocolError};
+use super::{Method, WireError};
+use crate::{Error, Result};
+
+/// One connection, one question at a time.
+#[derive(Debug)]
+pub struct Client {
+    connection: Connection,
+    stream: u32,
+}
+
+impl Client {
+    /// Asks over a connected socket that blocks.
+    pub fn new(connection: Connection) -> Self {
+        // ttrpc: clients use odd streams.
+        Self { connection, stream: 1 }
+    }
+
+    /// Connects to a sandbox's socket. [`Error::NotRunning`] when nobody listens there.
+    pub fn connect(path: &Path) -> Result<Self> {
+        let what = || format!("connect to {}", path.display());
+        let address = SocketAddrUnix::new(path).map_err(|errno| Error::os(what(), errno))?;
+        let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(|errno| Error::os(what(), errno))?;
+        match connect(&socket, &address) {
+            Ok(()) => Ok(Self::new(Connection::new(socket))),
+            Err(rustix::io::Errno::CONNREFUSED | rustix::io::Errno::NOENT) => Err(Error::NotRunning),
+            Err(errno) => Err(Error::os(what(), errno)),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub fn call<A: Message + Default>(
+        &mut self,
+        method: Method,
+        request: &impl Message,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<A> {
+        let failed = |error: ProtocolError| Error::Other(format!("ask the sandbox's monitor: {error}"));
+        let stream = self.stream;
+        self.stream = stream.wrapping_add(2);
+        self.connection.ask(stream, method, request.encode_to_vec(), descriptors).map_err(failed)?;
+        let response = self.connection.answer().map_err(failed)?.ok_or(Error::NotRunning)?;
+        if response.status.as_ref().is_some_and(|status| status.code != 0) {
+            let wire = WireError::decode(&*response.payload).unwrap_or_default();
+            return Err(wire.into());
+        }
+        A::decode(&*response.payload).map_err(|_| Error::Other("the sandbox's monitor answered nonsense".into()))
+    }
+}

@@ -1,0 +1,230 @@
+//! One end of a connection, for either side.
+
+use std::collections::VecDeque;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use prost::Message;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
+
+use super::frame::{HEADER_BYTES, Header, Kind, MESSAGE_BYTES_MAX};
+use super::message::{Request, Response, Status};
+use super::{Method, SERVICE, WireError};
+use crate::Error;
+
+/// Descriptors that one request can hand over; SCM_MAX_FD of Linux is 253.
+const DESCRIPTORS_MAX: usize = 200;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// The other side is gone.
+    #[error("the other side closed the connection")]
+    Closed,
+    /// The other side does not speak the protocol.
+    #[error("malformed message: {0}")]
+    Malformed(&'static str),
+    /// The socket failed.
+    #[error("socket: {0}")]
+    Socket(#[from] Errno),
+}
+
+/// A request, decoded as far as its method.
+#[derive(Debug)]
+pub struct Incoming {
+    /// What the answer must bear.
+    pub stream: u32,
+    /// What is asked.
+    pub method: Method,
+    /// The method's message.
+    pub payload: Vec<u8>,
+    /// Descriptors that came along.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// One end: a stream socket, and what of a message has arrived.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Connection {
+    /// Speaks over a connected stream socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, buffer: Vec::new(), descriptors: VecDeque::new() }
+    }
+
+    /// The next request. `None` when it has not arrived in full and the socket would block.
+    pub fn request(&mut self) -> Result<Option<Incoming>, ProtocolError> {
+        let Some((header, body)) = self.frame()? else { return Ok(None) };
+        if header.kind != Kind::Request {
+            return Err(ProtocolError::Malformed("an answer to no question"));
+        }
+        let request = Request::decode(&*body).map_err(|_| ProtocolError::Malformed("not a request"))?;
+        if request.service != SERVICE {
+            return Err(ProtocolError::Malformed("another service"));
+        }
+        let method = Method::parse(&request.method).ok_or(ProtocolError::Malformed("unknown method"))?;
+        let descriptors = std::mem::take(&mut self.descriptors).into();
+        Ok(Some(Incoming { stream: header.stream, method, payload: request.payload, descriptors }))
+    }
+
+    /// Answers a request.
+    pub fn respond(&self, stream: u32, answer: Result<Vec<u8>, Error>) -> Result<(), ProtocolError> {
+        let response = match answer {
+            Ok(payload) => Response { status: None, payload },
+            Err(error) => {
+                let message = error.to_string();
+                // 2: UNKNOWN of google.rpc.Code; the parts are in the payload, for peers that know them.
+                Response { status: Some(Status { code: 2, message }), payload: WireError::from(error).encode_to_vec() }
+            }
+        };
+        self.send(Kind::Response, stream, &response.encode_to_vec(), &[])
+    }
+
+    pub(super) fn ask(
+        &self,
+        stream: u32,
+        method: Method,
+        payload: Vec<u8>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), ProtocolError> {
+        let request = Request { service: SERVICE.into(), method: method.name().into(), payload, timeout_nano: 0 };
+        self.send(Kind::Request, stream, &request.encode_to_vec(), descriptors)
+    }
+
+    pub(super) fn answer(&mut self) -> Result<Option<Response>, ProtocolError> {
+        let Some((header, body)) = self.frame()? else { return Ok(None) };
+        if header.kind != Kind::Response {
+            return Err(ProtocolError::Malformed("a question instead of an answer"));
+        }
+        Response::decode(&*body).map(Some).map_err(|_| ProtocolError::Malformed("not an answer"))
+    }
+
+    fn frame(&mut self) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
+        loop {
+            if let Some(frame) = self.buffered()? {
+                return Ok(Some(frame));
+            }
+            match self.receive() {
+                Ok(0) => return Err(ProtocolError::Closed),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::CONNRESET | Errno::PIPE) => return Err(ProtocolError::Closed),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn buffered(&mut self) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
+        let Some(bytes) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let header = Header::parse(*bytes).ok_or(ProtocolError::Malformed("bad frame header"))?;
+        let end = HEADER_BYTES + header.len_bytes;
+        if self.buffer.len() < end {
+            return Ok(None);
+        }
+        let rest = self.buffer.split_off(end);
+        let frame = std::mem::replace(&mut self.buffer, rest);
+        Ok(Some((header, frame[HEADER_BYTES..].to_vec())))
+    }
+
+    fn receive(&mut self) -> Result<usize, Errno> {
+        let mut bytes = vec![0; 16 * 1024];
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let received = recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptors.extend(descriptors);
+            }
+        }
+        if self.descriptors.len() > DESCRIPTORS_MAX {
+            return Err(Errno::TOOMANYREFS);
+        }
+        self.buffer.extend_from_slice(&bytes[..received.bytes]);
+        Ok(received.bytes)
+    }
+
+    fn send(&self, kind: Kind, stream: u32, body: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), ProtocolError> {
+        if body.len() > MESSAGE_BYTES_MAX || descriptors.len() > DESCRIPTORS_MAX {
+            return Err(ProtocolError::Malformed("too much for one message"));
+        }
+        let header = Header { len_bytes: body.len(), stream, kind }.encode();
+        let bytes = [&header, body].concat();
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(descriptors));
+        }
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match sendmsg(&self.socket, &[IoSlice::new(&bytes[sent..])], &mut control, SendFlags::NOSIGNAL) {
+                Ok(count) => {
+                    sent += count;
+                    control.clear();
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(ProtocolError::Closed),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+    use crate::protocol::{Client, ContainerRequest, Empty};
+
+    fn pair() -> (Connection, Connection) {
+        let (a, b) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        (Connection::new(a), Connection::new(b))
+    }
+
+    #[test]
+    fn a_question_and_its_descriptors_arrive_and_are_answered() {
+        let (ours, mut theirs) = pair();
+        let server = std::thread::spawn(move || {
+            let request = theirs.request().unwrap().unwrap();
+            assert_eq!((request.method, request.descriptors.len()), (Method::Start, 1));
+            assert_eq!(ContainerRequest::decode(&*request.payload).unwrap().id, "web");
+            theirs.respond(request.stream, Err(Error::NotRunning)).unwrap();
+        });
+        let mut client = Client::new(ours);
+        let request = ContainerRequest { id: "web".into() };
+        let error = client.call::<Empty>(Method::Start, &request, &[rustix::stdio::stdin()]).unwrap_err();
+        assert!(matches!(error, Error::NotRunning), "{error}");
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn noise_ends_the_connection() {
+        let (ours, mut theirs) = pair();
+        rustix::io::write(&ours, &[0xff; 64]).unwrap();
+        assert!(matches!(theirs.request(), Err(ProtocolError::Malformed(_))));
+    }
+
+    #[test]
+    fn the_end_is_told() {
+        let (ours, mut theirs) = pair();
+        drop(ours);
+        assert!(matches!(theirs.request(), Err(ProtocolError::Closed)));
+    }
+}

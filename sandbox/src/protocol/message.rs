@@ -1,0 +1,262 @@
+//! The messages. Numbers of fields are for ever.
+
+use std::io;
+
+use prost::Message;
+
+use crate::{Error, IsolationClass};
+
+/// ttrpc's envelope of a request.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Request {
+    #[prost(string, tag = "1")]
+    pub service: String,
+    #[prost(string, tag = "2")]
+    pub method: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub payload: Vec<u8>,
+    #[prost(int64, tag = "4")]
+    pub timeout_nano: i64,
+}
+
+/// ttrpc's envelope of an answer.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Response {
+    #[prost(message, optional, tag = "1")]
+    pub status: Option<Status>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub payload: Vec<u8>,
+}
+
+/// google.rpc.Status, as ttrpc has it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Status {
+    #[prost(int32, tag = "1")]
+    pub code: i32,
+    #[prost(string, tag = "2")]
+    pub message: String,
+}
+
+/// What a descriptor that comes with a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum FdRole {
+    /// Standard input.
+    Stdin = 0,
+    /// Standard output.
+    Stdout = 1,
+    /// Standard error.
+    Stderr = 2,
+    /// The slave of the caller's pty, in raw mode: the process's terminal.
+    Terminal = 3,
+    /// An EROFS blob, lowest layer first.
+    Layer = 4,
+    /// A connection to a file server whose root is the container's.
+    FileServer = 5,
+    /// A descriptor that the process inherits (`--preserve-fds`), in order from 3.
+    Preserved = 6,
+}
+
+/// [`super::Method::Create`].
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct CreateContainer {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// The bundle's config.json.
+    #[prost(bytes = "vec", tag = "2")]
+    pub spec: Vec<u8>,
+    /// `user[:group]` by name, looked up in the container's own files.
+    #[prost(string, optional, tag = "3")]
+    pub user: Option<String>,
+    /// What each descriptor that came along is.
+    #[prost(enumeration = "FdRole", repeated, tag = "4")]
+    pub descriptors: Vec<i32>,
+    /// What the kernel calls the root file system in its mount table.
+    #[prost(string, tag = "5")]
+    pub root_name: String,
+}
+
+/// [`super::Method::Exec`].
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ExecProcess {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// Names the process, for `Signal`, `Wait` and `Resize`.
+    #[prost(string, tag = "2")]
+    pub process: String,
+    /// The process, as in config.json.
+    #[prost(bytes = "vec", tag = "3")]
+    pub spec: Vec<u8>,
+    /// As in [`CreateContainer`].
+    #[prost(string, optional, tag = "4")]
+    pub user: Option<String>,
+    /// As in [`CreateContainer`].
+    #[prost(enumeration = "FdRole", repeated, tag = "5")]
+    pub descriptors: Vec<i32>,
+}
+
+/// `Start`, `Stats`, `Pause`, `Resume`, `Processes`, `Delete`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ContainerRequest {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+}
+
+/// `Wait`; the process is the init when it has no name.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ProcessRequest {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// The process.
+    #[prost(string, tag = "2")]
+    pub process: String,
+}
+
+/// `Signal`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct SignalRequest {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// The process; the init when empty.
+    #[prost(string, tag = "2")]
+    pub process: String,
+    /// The signal.
+    #[prost(int32, tag = "3")]
+    pub signal: i32,
+    /// To every process of the container.
+    #[prost(bool, tag = "4")]
+    pub all: bool,
+}
+
+/// `Resize`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Resize {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// The process; the init when empty.
+    #[prost(string, tag = "2")]
+    pub process: String,
+    /// Lines.
+    #[prost(uint32, tag = "3")]
+    pub rows: u32,
+    /// Characters of a line.
+    #[prost(uint32, tag = "4")]
+    pub columns: u32,
+}
+
+/// `Update`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Update {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// `linux.resources` of config.json.
+    #[prost(bytes = "vec", tag = "2")]
+    pub resources: Vec<u8>,
+}
+
+/// The answer to `Wait`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ExitStatus {
+    /// As wait(2) has it.
+    #[prost(int32, tag = "1")]
+    pub wait_status: i32,
+}
+
+/// The answer to `Stats`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct StatsReply {
+    /// [`crate::Stats`] as JSON.
+    #[prost(bytes = "vec", tag = "1")]
+    pub stats: Vec<u8>,
+}
+
+/// The answer to `Processes`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Processes {
+    /// Host pids.
+    #[prost(uint32, repeated, tag = "1")]
+    pub pids: Vec<u32>,
+}
+
+/// Something that happened to a container.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Event {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// Processes killed for lack of memory so far.
+    #[prost(uint64, tag = "2")]
+    pub oom_kills: u64,
+}
+
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Empty {}
+
+/// An [`Error`] on its way through a status message: code and, for some, the parts.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct WireError {
+    /// Which variant.
+    #[prost(string, tag = "1")]
+    pub kind: String,
+    /// Its text, or its first part.
+    #[prost(string, tag = "2")]
+    pub text: String,
+    /// Its second part.
+    #[prost(string, tag = "3")]
+    pub detail: String,
+    /// The errno of [`Error::Os`].
+    #[prost(int32, tag = "4")]
+    pub errno: i32,
+}
+
+impl WireError {
+    fn of(kind: &str, text: impl Into<String>) -> Self {
+        Self { kind: kind.into(), text: text.into(), ..Self::default() }
+    }
+}
+
+impl From<Error> for WireError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound => Self::of("not-found", ""),
+            Error::AlreadyExists => Self::of("exists", ""),
+            Error::NotRunning => Self::of("not-running", ""),
+            Error::NotPaused => Self::of("not-paused", ""),
+            Error::ExecutableNotFound(program) => Self::of("no-executable", program),
+            Error::NoSuchProgram(program) => Self::of("no-program", program),
+            Error::InvalidConfig(text) => Self::of("config", text),
+            Error::NotExecutable { program, reason } => Self { detail: reason, ..Self::of("not-executable", program) },
+            Error::Unsupported { what, why, .. } => Self { detail: why, ..Self::of("unsupported", what) },
+            Error::Os { what, source } => {
+                Self { errno: source.raw_os_error().unwrap_or_default(), ..Self::of("os", what) }
+            }
+            other => Self::of("other", other.to_string()),
+        }
+    }
+}
+
+impl From<WireError> for Error {
+    fn from(wire: WireError) -> Self {
+        match wire.kind.as_str() {
+            "not-found" => Error::NotFound,
+            "exists" => Error::AlreadyExists,
+            "not-running" => Error::NotRunning,
+            "not-paused" => Error::NotPaused,
+            "no-executable" => Error::ExecutableNotFound(wire.text),
+            "no-program" => Error::NoSuchProgram(wire.text),
+            "config" => Error::InvalidConfig(wire.text),
+            "not-executable" => Error::NotExecutable { program: wire.text, reason: wire.detail },
+            "unsupported" => Error::Unsupported { class: IsolationClass::Kernel, what: wire.text, why: wire.detail },
+            "os" => Error::os(wire.text, io::Error::from_raw_os_error(wire.errno)),
+            _ => Error::Other(wire.text),
+        }
+    }
+}
