@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::json;
-use stockade_tests::{Pty, Scratch};
+use stockade_tests::{Cmd, Pty, Scratch, bin};
 
 #[test]
 fn the_master_side_goes_over_the_console_socket() {
@@ -64,6 +64,17 @@ fn a_foreground_run_is_a_terminal_session() {
     shell.send("echo still''here; exit 6\n");
     shell.expect("stillhere");
     assert_eq!(shell.wait().0, 6);
+}
+
+#[test]
+fn what_is_typed_ahead_reaches_the_container() {
+    let scratch = Scratch::new();
+    let bundle = scratch.bundle(&["sh"]).set("/process/terminal", json!(true));
+    let late = Cmd::new("sh").args(["-c", "sleep 0.5; exec \"$@\"", "sh"]).arg(bin("stockade-oci"));
+    let run = late.arg("--root").arg(scratch.oci_root()).args(["run", "--bundle"]).arg(bundle.path());
+    let mut shell = Pty::spawn(scratch.marked(run.arg(scratch.id("ahead"))));
+    shell.send("exit 7\n");
+    assert_eq!(shell.wait().0, 7);
 }
 
 #[test]

@@ -39,7 +39,8 @@ impl RawTerminal {
         let old = tcgetattr(stdin()).ok()?;
         let mut raw = old.clone();
         raw.make_raw();
-        tcsetattr(stdin(), OptionalActions::Flush, &raw).ok()?;
+        // Not Flush: what was typed ahead is meant for the container.
+        tcsetattr(stdin(), OptionalActions::Now, &raw).ok()?;
         Some(Self(old))
     }
 }
