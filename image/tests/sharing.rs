@@ -100,6 +100,7 @@ fn a_kill_at_any_point_leaves_a_store_that_works() {
         if delay % 3 == 0 {
             let image = pull(&store, &name);
             store.verify(&image).unwrap();
+            assert_eq!(listing(&store.dir().join("tmp")).len(), 0, "the dead left files");
         }
     }
     scratch.store.release("child").unwrap();

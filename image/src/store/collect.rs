@@ -125,7 +125,7 @@ impl Store {
     }
 
     /// A file that nobody locks has lost its owner.
-    fn sweep_temporary(&self) -> Result<u64, IoError> {
+    pub(super) fn sweep_temporary(&self) -> Result<u64, IoError> {
         let mut freed_bytes = 0;
         for path in disk::entries(&self.disk.part("tmp"))? {
             if let Some(dead) = LockedFile::try_acquire(&path)? {

@@ -16,9 +16,11 @@ pub struct Hold {
 }
 
 impl Store {
-    /// Protects blobs and layers, whether they are here or to come, while the hold lives.
+    /// Protects blobs and layers, whether they are here or to come, while the hold lives. Room for them is made first:
+    /// what killed processes left half written goes.
     pub(super) fn hold(&self, blobs: Vec<Digest>, layers: Vec<Digest>) -> Result<Hold, IoError> {
         let _lock = self.disk.lock_shared()?;
+        self.sweep_temporary()?;
         let file = self.disk.temp_file(&format!(".{HOLD}"))?;
         let json = serde_json::to_vec(&HoldRecord { blobs, layers }).map_err(IoError::at("encode", file.path()))?;
         std::io::Write::write_all(&mut file.file(), &json).map_err(IoError::at("write", file.path()))?;
