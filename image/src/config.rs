@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Layers of one image that download at once.
+    /// Layers of one image that are downloaded, or read from an archive, at once.
     pub parallel_downloads: usize,
     /// Keep each layer as it was downloaded beside its converted form. `image save` needs it to reproduce digests; it
     /// costs the image's download size on disk (about 40 % on top of the converted layers).

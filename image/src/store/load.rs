@@ -1,6 +1,9 @@
 //! Images out of archives and layouts.
 
 use std::io;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use super::commit::Hold;
 use super::error::{IoError, LayerError, LoadError};
@@ -157,7 +160,8 @@ impl Load<'_> {
         let sizes = pending.layers.iter().map(|layer| LayerSize { digest: layer.shown(), bytes: layer.bytes });
         self.progress.report(&Event::Layers(&sizes.collect::<Vec<_>>()));
         let early = self.hold(pending, &[])?;
-        let received = pending.layers.iter().map(|layer| self.layer(files, layer)).collect::<Result<Vec<_>, _>>()?;
+        let threads = self.store.config.parallel_downloads;
+        let received = in_parallel(&pending.layers, threads, |layer| self.layer(files, layer))?;
         let links: Vec<_> = received.iter().map(Received::link).collect();
         let kinds: Vec<_> = received.iter().map(Received::compression).collect();
         let (manifest, bytes) = pending.manifest(&links, &kinds);
@@ -273,6 +277,32 @@ impl Received {
     }
 }
 
+/// What `work` makes of each item, in their order, by so many threads; after an error nothing more is begun.
+fn in_parallel<I: Sync, T: Send, E: Send>(
+    items: &[I],
+    threads: usize,
+    work: impl Fn(&I) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let worker = || {
+        let mut done = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { break };
+            let result = work(item);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            done.push((index, result));
+        }
+        done
+    };
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.clamp(1, items.len().max(1))).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// The manifest of an image that came without one.
 pub fn oci_manifest(config: &[u8], links: &[LayerLink], kinds: &[Compression]) -> Vec<u8> {
     let layer = |(link, kind): (&LayerLink, &Compression)| {
@@ -299,5 +329,20 @@ impl<R: io::Read> io::Read for Peek<'_, R> {
         let missing = 6_usize.saturating_sub(self.head.len()).min(count);
         self.head.extend_from_slice(&buffer[..missing]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_parallel;
+
+    #[test]
+    fn results_come_in_order_and_an_error_ends_the_work() {
+        let items: Vec<usize> = (0..100).collect();
+        assert_eq!(in_parallel(&items, 4, |&item| Ok::<_, ()>(item * 2)).unwrap()[99], 198);
+        assert_eq!(in_parallel(&[], 4, |_: &usize| Ok::<_, ()>(0)), Ok(Vec::new()));
+        let failing = |&item: &usize| if item == 3 { Err(item) } else { Ok(item) };
+        assert_eq!(in_parallel(&items, 2, failing), Err(3));
+        assert_eq!(in_parallel(&items, 0, failing), Err(3));
     }
 }
