@@ -41,6 +41,11 @@ impl Kernel {
         &*self.machine
     }
 
+    /// The machine below, for objects that outlive a call.
+    pub fn shared_machine(&self) -> &Arc<dyn Machine> {
+        &self.machine
+    }
+
     /// All tasks.
     pub fn tasks(&self) -> &Mutex<TaskTable> {
         &self.tasks

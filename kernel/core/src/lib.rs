@@ -6,14 +6,20 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+pub mod abi;
 mod errno;
 pub mod io;
 mod kernel;
+pub mod mm;
 pub mod platform;
 pub mod signal;
 pub mod syscall;
 pub mod task;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod wait;
 

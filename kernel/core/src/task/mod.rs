@@ -14,6 +14,7 @@ use alloc::sync::{Arc, Weak};
 use stockade_kernel_sync::Mutex;
 
 use crate::Kernel;
+use crate::mm::Memory;
 use crate::platform::UserThread;
 use crate::wait::Waiter;
 
@@ -32,10 +33,36 @@ pub struct Task {
     me: Weak<Task>,
     thread: Mutex<Option<Arc<dyn UserThread>>>,
     credentials: Mutex<Arc<Credentials>>,
+    memory: Mutex<Arc<Memory>>,
     pub(crate) sleep: Sleep,
 }
 
 impl Task {
+    /// A task without a host thread yet.
+    pub fn new(
+        kernel: &Arc<Kernel>,
+        tid: Pid,
+        process: &Arc<Process>,
+        credentials: Arc<Credentials>,
+        memory: Arc<Memory>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            kernel: kernel.clone(),
+            tid,
+            process: process.clone(),
+            me: me.clone(),
+            thread: Mutex::new(None),
+            credentials: Mutex::new(credentials),
+            memory: Mutex::new(memory),
+            sleep: Sleep::default(),
+        })
+    }
+
+    /// Gives it its host thread.
+    pub fn set_thread(&self, thread: Arc<dyn UserThread>) {
+        *self.thread.lock() = Some(thread);
+    }
+
     /// The kernel that it runs on.
     pub fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
@@ -54,6 +81,11 @@ impl Task {
     /// Who it is, now.
     pub fn credentials(&self) -> Arc<Credentials> {
         self.credentials.lock().clone()
+    }
+
+    /// Its address space.
+    pub fn memory(&self) -> Arc<Memory> {
+        self.memory.lock().clone()
     }
 
     /// Itself as somebody who waits.

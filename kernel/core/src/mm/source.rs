@@ -1,0 +1,85 @@
+//! What can be mapped: files, and memory of the pool.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::Debug;
+
+use crate::Errno;
+use crate::platform::{Backing, Machine, Sharing};
+
+/// Part of what a mapping shows.
+#[derive(Clone, Debug)]
+pub struct MapPiece {
+    /// Bytes, a multiple of the page size.
+    pub len: u64,
+    /// What is there; [`Backing::Nothing`] where the file has no page (beyond its end: SIGBUS).
+    pub backing: Backing,
+    /// Keeps the backing's memory from being used for something else while it is mapped; usually a [`PoolRange`].
+    pub hold: Option<Arc<dyn Hold>>,
+}
+
+/// Something that is kept while it is mapped.
+pub trait Hold: Debug + Send + Sync {}
+
+/// What /proc/PID/maps says about a mapping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappedName {
+    /// The path, as the process would see it; or a name such as `/dev/zero (deleted)`.
+    pub path: String,
+    /// Major and minor number of its device.
+    pub device: (u32, u32),
+    /// Its inode number.
+    pub inode: u64,
+}
+
+/// What can be mapped: an open file.
+pub trait Source: Debug + Send + Sync {
+    /// The pieces from `offset` on, `len` bytes in all, both multiples of the page size.
+    fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno>;
+
+    /// Its name.
+    fn name(&self) -> MappedName;
+
+    /// Makes what was written through shared mappings durable (msync(2) with MS_SYNC).
+    fn sync(&self, offset: u64, len: u64) -> Result<(), Errno>;
+}
+
+/// A range of the pool, given back when the last mapping and the last file let go of it.
+#[derive(Debug)]
+pub struct PoolRange {
+    machine: Arc<dyn Machine>,
+    offset: u64,
+    len: u64,
+}
+
+impl PoolRange {
+    /// Takes a range that reads as zero.
+    pub fn allocate(machine: &Arc<dyn Machine>, len: u64) -> Result<Arc<Self>, Errno> {
+        let offset = machine.pool().allocate(len)?;
+        Ok(Arc::new(Self { machine: machine.clone(), offset, len }))
+    }
+
+    /// Where it starts in the pool.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Never: an empty range cannot be taken.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Hold for PoolRange {}
+
+impl Drop for PoolRange {
+    fn drop(&mut self) {
+        self.machine.pool().free(self.offset, self.len);
+    }
+}

@@ -1,0 +1,122 @@
+//! The machine.
+
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use stockade_kernel_sync::Mutex;
+
+use super::{FakePool, FakeSpace};
+use crate::Errno;
+use crate::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, UserRange};
+
+/// A file of the machine that never changes.
+#[derive(Debug)]
+pub struct FakeBlob {
+    id: BlobId,
+    content: Vec<u8>,
+}
+
+impl Blob for FakeBlob {
+    fn id(&self) -> BlobId {
+        self.id
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.content
+    }
+}
+
+/// The machine. Its entropy is a count, so that tests repeat.
+#[derive(Debug)]
+pub struct FakeMachine {
+    me: Weak<FakeMachine>,
+    info: MachineInfo,
+    state: Mutex<State>,
+    pool: FakePool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Duration,
+    timer: Option<Duration>,
+    entropy: u64,
+    blobs: Vec<Arc<FakeBlob>>,
+}
+
+impl FakeMachine {
+    /// At time 0.
+    pub fn new() -> Arc<Self> {
+        let info = MachineInfo {
+            user_range: UserRange { start: 0x1_0000, end: 0x7fff_0000_0000 },
+            vdso_address: 0x7fff_8000_0000,
+            vdso_range: UserRange { start: 0x7fff_7fff_c000, end: 0x7fff_8000_2000 },
+            hwcap: [0x1234, 2],
+            min_signal_stack_bytes: 2048,
+            fp_state_bytes: 0,
+            cpuinfo: String::new(),
+        };
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            info,
+            state: Mutex::new(State::default()),
+            pool: FakePool::default(),
+        })
+    }
+
+    /// One more blob.
+    pub fn add_blob(&self, content: &[u8]) -> Arc<FakeBlob> {
+        let mut state = self.state.lock();
+        let id = BlobId(u32::try_from(state.blobs.len()).expect("few blobs"));
+        let blob = Arc::new(FakeBlob { id, content: content.to_vec() });
+        state.blobs.push(blob.clone());
+        blob
+    }
+
+    /// The blob with an id.
+    pub fn blob(&self, id: BlobId) -> Option<Arc<FakeBlob>> {
+        self.state.lock().blobs.get(usize::try_from(id.0).ok()?).cloned()
+    }
+
+    /// Lets time pass; the caller rings `Kernel::timer_expired` when [`Self::timer`] is due.
+    pub fn advance(&self, by: Duration) {
+        self.state.lock().now += by;
+    }
+
+    /// When the kernel wants to be called.
+    pub fn timer(&self) -> Option<Duration> {
+        self.state.lock().timer
+    }
+}
+
+impl Machine for FakeMachine {
+    fn info(&self) -> &MachineInfo {
+        &self.info
+    }
+
+    fn now(&self, _: HostClock) -> Duration {
+        self.state.lock().now
+    }
+
+    fn set_timer(&self, at: Option<Duration>) {
+        self.state.lock().timer = at;
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        let mut state = self.state.lock();
+        for byte in buffer {
+            state.entropy =
+                state.entropy.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = state.entropy.to_be_bytes()[0];
+        }
+    }
+
+    fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
+        Ok(FakeSpace::new(&self.me.upgrade().expect("the machine outlives its spaces")))
+    }
+
+    fn pool(&self) -> &dyn Pool {
+        &self.pool
+    }
+}

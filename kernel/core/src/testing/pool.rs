@@ -1,0 +1,91 @@
+//! The pool in a vector.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use stockade_kernel_sync::Mutex;
+
+use super::PAGE;
+use crate::Errno;
+use crate::platform::Pool;
+
+/// Grows on demand; freed ranges are found again first fit.
+#[derive(Debug, Default)]
+pub struct FakePool(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    taken: BTreeMap<u64, u64>,
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).expect("64 bits")
+}
+
+impl State {
+    fn first_fit(&self, len: u64) -> u64 {
+        let mut at = 0;
+        for (offset, taken) in &self.taken {
+            if offset - at >= len {
+                break;
+            }
+            at = offset + taken;
+        }
+        at
+    }
+}
+
+impl Pool for FakePool {
+    fn allocate(&self, len: u64) -> Result<u64, Errno> {
+        assert!(len > 0 && len.is_multiple_of(PAGE), "a range of {len} bytes");
+        if len > 1 << 30 {
+            return Err(Errno::ENOMEM);
+        }
+        let mut state = self.0.lock();
+        let at = state.first_fit(len);
+        let end = index(at + len).max(state.bytes.len());
+        state.bytes.resize(end, 0);
+        state.taken.insert(at, len);
+        Ok(at)
+    }
+
+    fn free(&self, offset: u64, len: u64) {
+        self.zero(offset, len);
+        let mut state = self.0.lock();
+        let (start, taken) =
+            state.taken.range(..=offset).next_back().map(|(start, len)| (*start, *len)).expect("taken");
+        assert!(offset + len <= start + taken, "{offset:#x}+{len:#x} is not taken");
+        state.taken.remove(&start);
+        if offset > start {
+            state.taken.insert(start, offset - start);
+        }
+        if offset + len < start + taken {
+            state.taken.insert(offset + len, start + taken - offset - len);
+        }
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) {
+        let at = index(offset);
+        buffer.copy_from_slice(&self.0.lock().bytes[at..at + buffer.len()]);
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) {
+        let at = index(offset);
+        self.0.lock().bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn copy(&self, from: u64, to: u64, len: usize) {
+        let mut buffer = alloc::vec![0; len];
+        self.read(from, &mut buffer);
+        self.write(to, &buffer);
+    }
+
+    fn zero(&self, offset: u64, len: u64) {
+        self.write(offset, &alloc::vec![0; index(len)]);
+    }
+
+    fn used_bytes(&self) -> u64 {
+        self.0.lock().taken.values().sum()
+    }
+}
