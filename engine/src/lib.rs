@@ -15,6 +15,7 @@ mod lifecycle;
 mod logs;
 pub mod options;
 mod query;
+mod rotated;
 mod session;
 mod shm;
 mod spec;

@@ -1,13 +1,14 @@
 //! The log's file: `log`, one JSON document per line, and `log.1`, the one before it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::{Event, EventError, EventsOptions};
 use crate::StateError;
+use crate::rotated::{Reader, numbered};
 use crate::state::flock_path;
 use crate::watch::Watch;
 
@@ -27,7 +28,7 @@ pub(super) fn append(directory: &Path, event: &Event) -> Result<(), StateError> 
     let write = || {
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
         if file.metadata()?.len() >= FILE_BYTES_MAX {
-            fs::rename(&path, directory.join("log.1"))?;
+            fs::rename(&path, numbered(&path, 1))?;
             file = OpenOptions::new().append(true).create(true).open(&path)?;
         }
         let mut line = serde_json::to_vec(event)?;
@@ -48,9 +49,9 @@ pub(super) fn follow(
     fs::create_dir_all(directory).map_err(StateError::io("create", directory))?;
     let watch = Watch::directory(directory)?;
     let since = options.since_ns.unwrap_or_else(now_ns);
-    let mut reader = Reader::new(directory);
+    let mut reader = Reader::new(&directory.join("log"));
     loop {
-        while let Some(event) = reader.next()? {
+        while let Some(event) = reader.next::<Event>()? {
             let in_time = event.time_ns >= since && options.until_ns.is_none_or(|until| event.time_ns <= until);
             if in_time && options.filter.accepts(&event) {
                 sink(&event).map_err(EventError::Sink)?;
@@ -67,60 +68,6 @@ pub(super) fn follow(
 /// Nanoseconds since the epoch.
 fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
-}
-
-/// Reads events in order, across files.
-struct Reader {
-    directory: PathBuf,
-    file: Option<BufReader<File>>,
-    line: Vec<u8>,
-}
-
-impl Reader {
-    /// Begins with the oldest event.
-    fn new(directory: &Path) -> Self {
-        let file = File::open(directory.join("log.1")).ok().map(BufReader::new);
-        Self { directory: directory.to_owned(), file, line: Vec::new() }
-    }
-
-    /// The next event; `None` when there is none yet.
-    fn next(&mut self) -> Result<Option<Event>, StateError> {
-        loop {
-            let path = self.directory.join("log");
-            let Some(file) = &mut self.file else {
-                match File::open(&path) {
-                    Ok(file) => self.file = Some(BufReader::new(file)),
-                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                    Err(error) => return Err(StateError::io("open", &path)(error)),
-                }
-                continue;
-            };
-            file.read_until(b'\n', &mut self.line).map_err(StateError::io("read", &path))?;
-            if self.line.ends_with(b"\n") {
-                let event = serde_json::from_slice(&self.line).ok();
-                self.line.clear();
-                match event {
-                    Some(event) => return Ok(Some(event)),
-                    // Half a line that a killed writer left, and the next writer's: skip.
-                    None => continue,
-                }
-            }
-            if !is_put_aside(file.get_ref(), &path) {
-                return Ok(None);
-            }
-            self.line.clear();
-            self.file = None;
-        }
-    }
-}
-
-/// Whether an open file is no longer the one at `path`.
-fn is_put_aside(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) != (named.dev(), named.ino()),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

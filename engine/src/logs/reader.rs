@@ -1,20 +1,16 @@
 //! Reads a log, across its rotated files, and follows it.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::writer::rotated;
 use super::{LogLine, LogsError, LogsOptions};
+use crate::Engine;
+use crate::rotated::Reader;
 use crate::state::Container;
 use crate::supervise::protocol::connect;
 use crate::watch::Watch;
-use crate::{Engine, StateError};
 
 /// Where lines go.
 type Sink<'a> = &'a mut dyn FnMut(&LogLine) -> std::io::Result<()>;
@@ -29,12 +25,12 @@ pub(super) fn show(
     let watch = if options.follow { Some(Watch::directory(&container.dir)?) } else { None };
     // Connected before the first look: whoever is connected is told of the end.
     let mut supervisor = options.follow.then(|| connect(&container.run, "attach.sock").ok()).flatten();
-    let mut reader = Reader::open(&container.log_path())?;
+    let mut reader = Reader::new(&container.log_path());
     history(&mut reader, options, sink)?;
     let Some(watch) = watch else { return Ok(()) };
     loop {
         let running = container.dir.is_dir() && engine.peek(container).is_ok_and(|state| state.is_live());
-        while let Some(line) = reader.next()? {
+        while let Some(line) = reader.next::<LogLine>()? {
             match place(&line, options) {
                 Place::Within => sink(&line).map_err(LogsError::Sink)?,
                 Place::Before => {}
@@ -54,7 +50,7 @@ pub(super) fn show(
 /// The lines that exist, or the last of them.
 fn history(reader: &mut Reader, options: &LogsOptions, sink: Sink<'_>) -> Result<(), LogsError> {
     let mut last = VecDeque::new();
-    while let Some(line) = reader.next()? {
+    while let Some(line) = reader.next::<LogLine>()? {
         match (place(&line, options), options.tail) {
             (Place::Before, _) => {}
             (Place::After, _) => break,
@@ -91,75 +87,12 @@ fn place(line: &LogLine, options: &LogsOptions) -> Place {
     }
 }
 
-/// Reads lines in order; at the end of a rotated file it goes on with the next newer one.
-struct Reader {
-    path: PathBuf,
-    older: Vec<PathBuf>,
-    file: Option<BufReader<File>>,
-    line: Vec<u8>,
-}
-
-impl Reader {
-    /// Begins with the oldest line. A log that does not exist yet is empty.
-    fn open(path: &Path) -> Result<Self, StateError> {
-        let older = (1..).map(|number| rotated(path, number)).take_while(|path| path.exists()).collect();
-        Ok(Self { path: path.to_owned(), older, file: None, line: Vec::new() })
-    }
-
-    /// The next whole line; `None` when there is none yet.
-    fn next(&mut self) -> Result<Option<LogLine>, StateError> {
-        loop {
-            let Some(file) = &mut self.file else {
-                if !self.open_next()? {
-                    return Ok(None);
-                }
-                continue;
-            };
-            file.read_until(b'\n', &mut self.line).map_err(StateError::io("read", &self.path))?;
-            if self.line.ends_with(b"\n") {
-                let line = serde_json::from_slice(&self.line).ok();
-                self.line.clear();
-                if line.is_some() {
-                    return Ok(line);
-                }
-            } else if self.is_superseded() {
-                self.line.clear();
-                self.file = None;
-            } else {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Opens the oldest file that is left; false when there is none.
-    fn open_next(&mut self) -> Result<bool, StateError> {
-        let path = self.older.pop().unwrap_or_else(|| self.path.clone());
-        match File::open(&path) {
-            Ok(file) => self.file = Some(BufReader::new(file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(StateError::io("open", &path)(error)),
-        }
-        Ok(true)
-    }
-
-    /// Whether nothing more will come in this file.
-    fn is_superseded(&self) -> bool {
-        if !self.older.is_empty() {
-            return true;
-        }
-        let open = self.file.as_ref().and_then(|file| file.get_ref().metadata().ok());
-        match (open, fs::metadata(&self.path)) {
-            (Some(open), Ok(named)) => (open.dev(), open.ino()) != (named.dev(), named.ino()),
-            _ => false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{LogStream, LogWriter};
     use super::*;
     use crate::options::LogConfig;
+    use crate::rotated::numbered;
 
     /// What `history` shows of a log of ten numbered lines in files of about three.
     fn check(options: &LogsOptions, expected: &[&str]) {
@@ -168,13 +101,13 @@ mod tests {
         let config = LogConfig { max_size_bytes: Some(200), max_file: 9, ..LogConfig::default() };
         let mut log = LogWriter::open(&path, &config).unwrap();
         (0..10).for_each(|number| log.write(LogStream::Stdout, format!("{number}\n").as_bytes()).unwrap());
-        assert!(rotated(&path, 2).exists());
+        assert!(numbered(&path, 2).exists());
         let mut seen = Vec::new();
         let mut sink = |line: &LogLine| {
             seen.push(line.text.trim().to_owned());
             Ok(())
         };
-        history(&mut Reader::open(&path).unwrap(), options, &mut sink).unwrap();
+        history(&mut Reader::new(&path), options, &mut sink).unwrap();
         assert_eq!(seen, expected, "{options:?}");
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::LogStream;
 use crate::options::LogConfig;
+use crate::rotated::numbered;
 use crate::state::now;
 
 /// A longer line is split in pieces of this size, as Docker does.
@@ -97,10 +98,10 @@ impl LogWriter {
     /// `log.json` becomes `log.json.1`, that one `.2`, and so on; the last one goes.
     fn rotate(&mut self) -> std::io::Result<()> {
         for number in (1..self.max_file.saturating_sub(1)).rev() {
-            let _ = fs::rename(rotated(&self.path, number), rotated(&self.path, number + 1));
+            let _ = fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1));
         }
         if self.max_file > 1 {
-            fs::rename(&self.path, rotated(&self.path, 1))?;
+            fs::rename(&self.path, numbered(&self.path, 1))?;
         } else {
             fs::remove_file(&self.path)?;
         }
@@ -108,13 +109,6 @@ impl LogWriter {
         self.size_bytes = 0;
         Ok(())
     }
-}
-
-/// The name of an older file; 1 is the newest of them.
-pub(super) fn rotated(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    name.into()
 }
 
 /// Opens a file to append to.
@@ -206,7 +200,7 @@ mod tests {
             let config = LogConfig { max_size_bytes: Some(1), max_file, ..LogConfig::default() };
             let mut log = LogWriter::open(&path, &config).unwrap();
             log.write(LogStream::Stdout, b"1\n2\n3\n4\n").unwrap();
-            let found: Vec<_> = (1..=4).map(|number| texts(&rotated(&path, number))).collect();
+            let found: Vec<_> = (1..=4).map(|number| texts(&numbered(&path, number))).collect();
             assert_eq!(texts(&path), [""; 0]);
             assert_eq!(found, expected, "{max_file}");
         };
