@@ -16,6 +16,8 @@ use super::protocol::{DATA_BYTES_MAX, MESSAGE_BYTES_MAX, Reply, Request, Role, r
 use super::streams::{Streams, resize};
 use crate::logs::{LogStream, LogWriter};
 
+/// What a stream can hold when the process ends: a pipe's greatest size (pipe(7), /proc/sys/fs/pipe-max-size).
+const LEFT_BYTES_MAX: usize = 1 << 20;
 /// How long the last output may take to reach a client that reads slowly.
 const FLUSH_SECONDS_MAX: i64 = 10;
 
@@ -256,10 +258,12 @@ impl Pump {
         }
     }
 
-    /// Reads what the dead process left in its streams, and the last news of memory.
+    /// Reads what the dead process left in its streams, and the last news of memory. A process that it left behind may
+    /// write for ever: no more is read than the dead one can have written.
     fn drain(&mut self, buffer: &mut [u8]) {
         for stream in [LogStream::Stdout, LogStream::Stderr] {
-            while self.read_output(stream, buffer).is_ok() {}
+            let mut pieces = 0..LEFT_BYTES_MAX / DATA_BYTES_MAX;
+            while pieces.next().is_some() && self.read_output(stream, buffer).is_ok() {}
         }
         if self.oom.is_some() {
             self.take_oom();
@@ -284,5 +288,38 @@ impl Pump {
                 Ok(_) => self.clients.iter_mut().for_each(Client::flush),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::streams::null;
+    use super::*;
+
+    /// As a process that the dead one left behind, and that writes faster than we read.
+    fn endless() -> Pump {
+        let zero = rustix::fs::open("/dev/zero", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+        Pump {
+            process: null().unwrap(),
+            streams: Streams { outputs: vec![(LogStream::Stdout, zero)], ..Default::default() },
+            log: None,
+            clients: Vec::new(),
+            listener: None,
+            oom: None,
+            input_once: false,
+            on_oom: Box::new(|| {}),
+            oom_killed: false,
+            pending_input: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_endless_stream_ends_with_its_process() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            endless().drain(&mut vec![0; MESSAGE_BYTES_MAX]);
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(std::time::Duration::from_secs(20)).expect("the rest of the stream is bounded");
     }
 }
