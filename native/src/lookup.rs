@@ -14,9 +14,14 @@ pub(crate) fn find_program(program: &str, environment: &[String]) -> Result<CStr
         return by_path(program);
     }
     let search = environment.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or("");
-    let candidates = search.split(':').map(|dir| if dir.is_empty() { Path::new(".") } else { Path::new(dir) });
-    let found = candidates.map(|dir| dir.join(program)).find(|path| check_executable(path).is_ok());
+    let found = candidates(search, program).find(|path| check_executable(path).is_ok());
     found.and_then(to_c).ok_or_else(|| Error::ExecutableNotFound(program.to_owned()))
+}
+
+/// An empty element is the working directory, but an empty list has no element (Go's filepath.SplitList).
+fn candidates(search: &str, program: &str) -> impl Iterator<Item = PathBuf> {
+    let dirs = search.split(':').filter(|_| !search.is_empty());
+    dirs.map(move |dir| if dir.is_empty() { Path::new(".") } else { Path::new(dir) }.join(program))
 }
 
 fn by_path(program: &str) -> Result<CString> {
@@ -61,6 +66,19 @@ fn to_c(path: PathBuf) -> Option<CString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_path_nothing_is_searched() {
+        let check = |search: &str, expected: &[&str]| {
+            assert_eq!(
+                candidates(search, "x").collect::<Vec<_>>(),
+                expected.iter().map(PathBuf::from).collect::<Vec<_>>()
+            );
+        };
+        check("", &[]);
+        check("/a:/b", &["/a/x", "/b/x"]);
+        check(":/a", &["./x", "/a/x"]);
+    }
 
     #[test]
     fn programs() {
