@@ -62,10 +62,9 @@ pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest) -> Result<u
     let (ours, theirs) = Channel::pair()?;
     let pid = launch(&plan, &cgroup, &ours, &theirs)?;
     drop((plan.joiner, plan.console, plan.stdio, theirs));
-    finish(pid, &ours, &process, seccomp.as_ref(), record).inspect_err(|_| kill_and_reap(pid))?;
-    if let Some(path) = &request.pid_file {
-        replace_file(path, pid.to_string().as_bytes())?;
-    }
+    let finished = finish(pid, &ours, &process, seccomp.as_ref(), record);
+    let told = || request.pid_file.as_ref().map_or(Ok(()), |path| replace_file(path, pid.to_string().as_bytes()));
+    finished.and_then(|()| told()).inspect_err(|_| kill_and_reap(pid))?;
     Ok(pid)
 }
 

@@ -128,6 +128,9 @@ fn exec_joins_everything_and_inherits_defaults() {
     let pid_file = bundle.dir.path().join("pid");
     let listed = bundle.exec_process(json!({"args": ["true"]}), &[&format!("pid-file={}", pid_file.display())]);
     assert!(listed.status.success() && fs::read_to_string(pid_file).expect("pid file").parse::<u32>().is_ok());
+    let late = json!({"args": ["sh", "-c", "sleep 0.5; echo alive"]});
+    let untold = text(&bundle.exec_process(late, &["pid-file=/no/such/dir/pid"]));
+    assert!(untold.contains("write /no/such/dir/pid") && !untold.contains("alive"), "{untold}");
 }
 
 #[test]
