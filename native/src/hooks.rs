@@ -16,6 +16,7 @@ use stockade_sandbox::{Error, Result, Status};
 use crate::fail::Context;
 use crate::pid;
 use crate::state::Record;
+use crate::sys::process::with_default_signals;
 
 /// Longest piece of a failed hook's output that an error repeats.
 const OUTPUT_SHOWN_BYTES: u64 = 4096;
@@ -98,7 +99,12 @@ fn run_one(hook: &Hook, state: &[u8]) -> Result<()> {
     let mut command = command(hook);
     let streams = || -> std::io::Result<[File; 2]> { Ok([output.try_clone()?, errors.try_clone()?]) };
     let [stdout, stderr] = streams().at("make the hook's streams")?;
-    let child = command.stdin(input).stdout(stdout).stderr(stderr).spawn().at_with(|| format!("run {what}"))?;
+    let child = with_default_signals(&mut command)
+        .stdin(input)
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .at_with(|| format!("run {what}"))?;
     let status = wait(child, hook.timeout())?;
     if status.success() {
         return Ok(());

@@ -227,6 +227,22 @@ fn a_foreground_run_passes_signals_on() {
     assert_eq!(run.wait().code, 137);
 }
 
+/// A foreground run blocks its own signals; what it starts on the host must not inherit that.
+#[test]
+fn hooks_of_a_foreground_run_get_their_signals() {
+    let scratch = Scratch::new();
+    let file = scratch.path("blocked");
+    let mut subject = Subject::new(&scratch, "hooked", &["true"]);
+    let script = format!("grep SigBlk /proc/self/status >> {}", file.display());
+    let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}]);
+    let hooks = json!({"createRuntime": hook, "createContainer": hook, "poststart": hook, "poststop": hook});
+    subject.bundle = subject.bundle.set("/hooks", hooks);
+    expect(&subject.make(&["run"]), 0, "");
+    let blocked = fs::read_to_string(&file).expect("read what the hooks wrote");
+    assert_eq!(blocked, "SigBlk:\t0000000000000000\n".repeat(4));
+    fs::remove_file(&file).expect("remove a file");
+}
+
 #[test]
 fn descriptors_are_preserved_on_request_only() {
     let scratch = Scratch::new();

@@ -73,6 +73,12 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Has a command start as [`reset_signals`] leaves a process: else it inherits what its caller blocks.
+pub(crate) fn with_default_signals(command: &mut std::process::Command) -> &mut std::process::Command {
+    // SAFETY: reset_signals makes two system calls on memory of its own, which is allowed between fork and exec.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, reset_signals) }
+}
+
 /// Closes descriptors `first..=last`.
 pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the callers are processes about to exec, which use none of these descriptors again.
