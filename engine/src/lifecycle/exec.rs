@@ -8,7 +8,7 @@ use crate::Engine;
 use crate::query::Status;
 use crate::session::{Session, own_window};
 use crate::state::{Container, new_id};
-use crate::supervise::protocol::{Request, Role};
+use crate::supervise::protocol::Role;
 use crate::supervise::{ExecDocument, Task, greeting, spawn};
 
 impl Engine {
@@ -39,9 +39,7 @@ impl Engine {
         let command = options.command.join(" ");
         self.log_event(&record, &format!("exec_create: {command}"), &[("execID", &document.id)]);
         let text = serde_json::to_vec(&document).unwrap_or_default();
-        let mut messages = greeting(role, own_window());
-        messages.insert(1, Request::Exec(&text));
-        let socket = spawn(self, &container, Task::Exec, lock, &messages)?;
+        let socket = spawn(self, &container, Task::Exec, lock, &greeting(role, own_window()), &text)?;
         await_start(&socket, &container.id).map_err(exec_error)?;
         Ok((container, socket))
     }

@@ -44,7 +44,7 @@ impl Engine {
         }
         // Repair may have honoured --rm.
         container.record()?;
-        let socket = spawn(self, container, Task::Container, lock, &greeting(role, own_window()))?;
+        let socket = spawn(self, container, Task::Container, lock, &greeting(role, own_window()), &[])?;
         await_start(&socket, &container.id)?;
         Ok(Some(socket))
     }

@@ -4,7 +4,8 @@
 //! that clients attach to; and records how the workload ended. It is single-threaded, has a session of its own, and
 //! neither needs its starter nor keeps it from ending. What it needed to start is dropped before its loop begins.
 //!
-//! Descriptors at birth: 0 the first client's socket, 1 the container's lock (held until the workload runs).
+//! Descriptors at birth: 0 the first client's socket, 1 the container's lock (held until the workload runs), 2 what to
+//! run, for an exec.
 
 mod client;
 mod exec;
@@ -16,7 +17,8 @@ mod spawn;
 mod streams;
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
@@ -27,7 +29,7 @@ use crate::state::{Container, ContainerLock};
 use crate::{Backend, Directories, Engine};
 use client::Client;
 pub(crate) use exec::ExecDocument;
-use protocol::{MESSAGE_BYTES_MAX, Reply, Request, Role, receive};
+use protocol::{Reply, Request, receive};
 pub(crate) use spawn::{Task, greeting, spawn};
 
 /// What the binary runs after its hidden verb: keeps one container until it ends. `arguments` are those that the
@@ -46,6 +48,7 @@ struct Birth {
     task: Task,
     client: OwnedFd,
     lock: ContainerLock,
+    document: Vec<u8>,
 }
 
 impl Birth {
@@ -58,6 +61,8 @@ impl Birth {
         let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
         let client = take_descriptor(rustix::stdio::stdin())?;
         let lock = ContainerLock::from_inherited(take_descriptor(rustix::stdio::stdout())?);
+        let mut document = Vec::new();
+        File::from(take_descriptor(rustix::stdio::stderr())?).read_to_end(&mut document)?;
         silence()?;
         // Fails only for one that leads a session already.
         let _ = rustix::process::setsid();
@@ -65,20 +70,19 @@ impl Birth {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let directories = Directories { root: root.into(), state: state.into() };
         let container = Container::new(&directories, id);
-        Ok(Self { engine: Engine { directories, backend }, container, task, client, lock })
+        Ok(Self { engine: Engine { directories, backend }, container, task, client, lock, document })
     }
 
     /// Supervises.
     fn run(self) -> ExitCode {
         let mut client = Client::new(self.client);
-        let mut buffer = vec![0; MESSAGE_BYTES_MAX];
-        let document = greet(&mut client, &mut buffer, self.task);
+        greet(&mut client);
         let (engine, container) = (self.engine, self.container);
         let done = match self.task {
             Task::Container => launch::supervise(&engine, &container, self.lock, client),
             Task::Exec => {
                 self.lock.release();
-                exec::supervise(&engine, &container, document.as_deref().unwrap_or_default(), client)
+                exec::supervise(&engine, &container, &self.document, client)
             }
         };
         if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -98,21 +102,12 @@ fn silence() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
-/// Reads who the first client is, and for an exec what to run. Its starter has sent both before it started us.
-fn greet(client: &mut Client, buffer: &mut [u8], task: Task) -> Option<Vec<u8>> {
-    let length = receive(client.socket(), buffer, RecvFlags::DONTWAIT).ok()?;
-    let role = match Request::decode(&buffer[..length]) {
-        Some(Request::Hello(role)) => role,
-        _ => Role::Watch,
-    };
-    client.set_role(role);
-    if task != Task::Exec {
-        return None;
-    }
-    let length = receive(client.socket(), buffer, RecvFlags::DONTWAIT).ok()?;
-    match Request::decode(&buffer[..length]) {
-        Some(Request::Exec(document)) => Some(document.to_vec()),
-        _ => None,
+/// Reads who the first client is. Its starter has sent that before it started us.
+fn greet(client: &mut Client) {
+    let mut buffer = [0; 64];
+    let length = receive(client.socket(), &mut buffer, RecvFlags::DONTWAIT).unwrap_or(0);
+    if let Some(Request::Hello(role)) = Request::decode(&buffer[..length]) {
+        client.set_role(role);
     }
 }
 

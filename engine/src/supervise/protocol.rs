@@ -3,7 +3,7 @@
 //! `attach.sock` in the container's run directory. A client leaves by closing its end.
 //!
 //! ```text
-//! client:      Hello Exec? (Input | InputEnd | Resize)*
+//! client:      Hello (Input | InputEnd | Resize)*
 //! supervisor:  (Started | Failed)? Output* Exited?        Started and Failed go to the first client only
 //! ```
 
@@ -20,7 +20,7 @@ use crate::logs::LogStream;
 
 /// Bytes of stream data in one message.
 pub(crate) const DATA_BYTES_MAX: usize = 16 << 10;
-/// Bytes of one message; an [`Request::Exec`] may be larger than data.
+/// Bytes of one message; the text of [`Reply::Failed`] may be longer than data.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 128 << 10;
 
 /// What a client is there for.
@@ -48,8 +48,6 @@ pub(crate) struct WindowSize {
 pub(crate) enum Request<'a> {
     /// Who it is; first of all.
     Hello(Role),
-    /// What an exec's supervisor is to run: a JSON document.
-    Exec(&'a [u8]),
     /// Bytes for the process.
     Input(&'a [u8]),
     /// No more bytes for the process.
@@ -79,7 +77,6 @@ impl<'a> Request<'a> {
             Self::Hello(Role::Watch) => packet.extend([b'h', 0]),
             Self::Hello(Role::Output) => packet.extend([b'h', 1]),
             Self::Hello(Role::InputOutput) => packet.extend([b'h', 2]),
-            Self::Exec(document) => tagged(packet, b'x', document),
             Self::Input(data) => tagged(packet, b'i', data),
             Self::InputEnd => packet.push(b'e'),
             Self::Resize(size) => {
@@ -96,7 +93,6 @@ impl<'a> Request<'a> {
             [b'h', 0] => Some(Self::Hello(Role::Watch)),
             [b'h', 1] => Some(Self::Hello(Role::Output)),
             [b'h', 2] => Some(Self::Hello(Role::InputOutput)),
-            [b'x', document @ ..] => Some(Self::Exec(document)),
             [b'i', data @ ..] => Some(Self::Input(data)),
             [b'e'] => Some(Self::InputEnd),
             &[b'r', a, b, c, d] => {
@@ -215,7 +211,7 @@ mod tests {
         let size = WindowSize { rows: 24, columns: 300 };
         let role = Request::Hello(Role::InputOutput);
         let mut packet = Vec::new();
-        for request in [role, Request::Exec(b"{}"), Request::Input(b""), Request::InputEnd, Request::Resize(size)] {
+        for request in [role, Request::Input(b""), Request::InputEnd, Request::Resize(size)] {
             request.encode(&mut packet);
             assert_eq!(Request::decode(&packet), Some(request));
         }

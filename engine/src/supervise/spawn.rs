@@ -1,8 +1,12 @@
 //! The starter's side: a new supervisor, and the socket to it.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::protocol::{Request, WindowSize, pair, send};
 use crate::state::{Container, ContainerLock};
@@ -37,17 +41,19 @@ impl Task {
     }
 }
 
-/// Starts a supervisor whose first client is the returned socket. It takes the lock over.
+/// Starts a supervisor whose first client is the returned socket. It takes the lock over. `document` is what an exec's
+/// supervisor is to run.
 pub(crate) fn spawn(
     engine: &Engine,
     container: &Container,
     task: Task,
     lock: ContainerLock,
     greeting: &[Request<'_>],
+    document: &[u8],
 ) -> Result<OwnedFd, StateError> {
     let command = engine.backend.supervisor();
     let failed = StateError::io("start the supervisor", &command.program);
-    let start = || -> std::io::Result<OwnedFd> {
+    let start = || -> io::Result<OwnedFd> {
         let (ours, theirs) = pair()?;
         let mut packet = Vec::new();
         for request in greeting {
@@ -62,11 +68,19 @@ pub(crate) fn spawn(
             .arg(&container.id)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::from(lock.into_fd()))
-            .stderr(Stdio::null())
+            .stderr(Stdio::from(memory_file(document)?))
             .spawn()?;
         Ok(ours)
     };
     start().map_err(failed)
+}
+
+/// A file in memory: unlike a message it may have any length.
+fn memory_file(content: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("document", MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// What a client says first.

@@ -194,6 +194,9 @@ fn exec() {
     world.engine.start("web").unwrap();
     let session = world.engine.exec("web", &options("test $COLOUR = red && exit 9")).unwrap();
     assert_eq!(session.run(&DetachKeys::default(), SignalProxy::Off).unwrap(), Outcome::Exited(9));
+    let long = options(&format!("{}exit 8", "\n".repeat(120_000)));
+    let session = world.engine.exec("web", &long).unwrap();
+    assert_eq!(session.run(&DetachKeys::default(), SignalProxy::Off).unwrap(), Outcome::Exited(8));
     let file = world.dir.path().join("made-by-exec");
     world.engine.exec_detached("web", &options(&format!("echo > {}", file.display()))).unwrap();
     eventually("the detached exec ran", || file.exists());
