@@ -17,12 +17,16 @@ impl Engine {
 
     /// By full id or by name.
     fn find_exact(&self, text: &str) -> Option<String> {
-        let exists = |id: &str| is_id(id) && self.directories.containers().join(id).is_dir();
-        if exists(text) {
+        if is_id(text) && self.directories.containers().join(text).is_dir() {
             return Some(text.to_owned());
         }
-        let named = is_valid(text).then(|| std::fs::read_to_string(self.directories.names().join(text)).ok())?;
-        named.filter(|id| exists(id))
+        let id = is_valid(text).then(|| std::fs::read_to_string(self.directories.names().join(text)).ok())??;
+        let owns = match is_id(&id).then(|| Container::new(&self.directories, &id).record())? {
+            // A rename that was killed half way leaves the other name behind.
+            Ok(record) => record.name == text,
+            Err(error) => !matches!(error, LookupError::NotFound(_)),
+        };
+        owns.then_some(id)
     }
 
     /// By the beginning of an id.

@@ -123,6 +123,10 @@ fn names() {
     world.engine.create(options(), image()).unwrap();
     assert!(world.engine.rename("web", "db").is_err());
     assert!(world.engine.rename("web", "no/slash").is_err());
+    // As a rename leaves it that is killed before it frees the old name.
+    std::fs::write(world.dir.path().join("names/old"), &id).unwrap();
+    assert!(world.engine.inspect("old").is_err());
+    world.engine.rename("web", "old").unwrap();
 }
 
 fn stop_kills_after_the_timeout() {
