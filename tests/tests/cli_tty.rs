@@ -77,6 +77,8 @@ fn detach_and_attach_again() {
     assert_eq!(people.field("web", "{{.State.Running}}"), "true");
 
     let mut pty = shell(&people, &["attach", "--detach-keys", "ctrl-x,d", "web"]);
+    // The shell draws its prompt again for who has just come.
+    pty.expect("# ");
     pty.send("echo $a\r");
     pty.expect("first");
     pty.send("\x18d");

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use crate::query::Status;
 use crate::state::Container;
 use crate::supervise::greeting;
-use crate::supervise::protocol::{Role, connect, send};
+use crate::supervise::protocol::{Request, Role, WindowSize, connect, send};
 use crate::{Engine, LookupError, StateError};
 pub use detach::DetachKeys;
 pub(crate) use terminal::own_window;
@@ -114,6 +114,17 @@ impl<'e> Session<'e> {
     }
 }
 
+/// A window that does not change tells no program to draw what it drew for an earlier client: it is made larger first.
+fn redrawing(request: Request<'_>) -> Vec<Request<'_>> {
+    match request {
+        Request::Resize(size) => {
+            let larger = WindowSize { rows: size.rows.saturating_add(1), columns: size.columns.saturating_add(1) };
+            vec![Request::Resize(larger), request]
+        }
+        other => vec![other],
+    }
+}
+
 impl Engine {
     /// Joins a running container's streams.
     pub fn attach(&self, name: &str, options: &AttachOptions) -> Result<Session<'_>, AttachError> {
@@ -128,7 +139,7 @@ impl Engine {
         let join = || {
             let socket = connect(&container.run, "attach.sock")?;
             let mut packet = Vec::new();
-            for request in greeting(role, own_window()) {
+            for request in greeting(role, own_window()).into_iter().flat_map(redrawing) {
                 request.encode(&mut packet);
                 send(&socket, &packet)?;
             }
