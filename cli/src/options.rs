@@ -79,7 +79,7 @@ pub fn environment(flags: &[String], files: &[PathBuf]) -> Result<Vec<String>> {
         all.extend(parse::env_file(file).map_err(|text| anyhow!(text))?);
     }
     for flag in flags {
-        all.extend(parse::env(flag).map_err(|text| anyhow!(text))?);
+        all.push(parse::env(flag).map_err(|text| anyhow!(text))?);
     }
     Ok(all)
 }

@@ -48,6 +48,7 @@ fn process_flags() {
         let output = people.run(&[&["--rm"], flags].concat(), command).ok();
         assert_eq!(output.out(), expected, "{flags:?} {command:?}: {output}");
     };
+    check(&["-e", "HOSTNAME"], &["sh", "-c", "env | grep -c HOSTNAME; true"], "0");
     check(&["-w", "/made/here"], &["pwd"], "/made/here");
     check(&["-u", "1000:1001"], &["sh", "-c", "id -u; id -g"], "1000\n1001");
     check(&["-u", "1000", "--group-add", "7", "--group-add", "9"], &["id", "-G"], "1000 7 9 2000");

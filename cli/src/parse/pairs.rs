@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-/// `NAME=VALUE`, or `NAME` for the caller's value; a name that is unset here yields nothing, as with Docker.
-pub fn env(text: &str) -> Result<Option<String>, String> {
+/// `NAME=VALUE`, or `NAME` for the caller's value; a name that is unset here stays bare, which takes the image's value
+/// away, as with Docker.
+pub fn env(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some(("", _)) => Err(format!("invalid environment variable {text:?}: the name is empty")),
-        Some(_) => Ok(Some(text.to_owned())),
-        None => Ok(std::env::var(text).ok().map(|value| format!("{text}={value}"))),
+        Some(_) => Ok(text.to_owned()),
+        None => Ok(std::env::var(text).map_or_else(|_| text.to_owned(), |value| format!("{text}={value}"))),
     }
 }
 
-/// A file of `NAME=VALUE` lines, `#` comments and empty lines.
+/// A file of `NAME=VALUE` lines, `#` comments and empty lines. A bare name that is unset here says nothing.
 pub fn env_file(path: &Path) -> Result<Vec<String>, String> {
     let mut variables = Vec::new();
     for line in &lines(path)? {
@@ -19,7 +20,8 @@ pub fn env_file(path: &Path) -> Result<Vec<String>, String> {
         if name.contains(char::is_whitespace) {
             return Err(format!("{}: variable {name:?} contains white space", path.display()));
         }
-        variables.extend(env(line).map_err(|error| format!("{}: {error}", path.display()))?);
+        let variable = env(line).map_err(|error| format!("{}: {error}", path.display()))?;
+        variables.extend(Some(variable).filter(|variable| variable.contains('=')));
     }
     Ok(variables)
 }
@@ -52,10 +54,10 @@ mod tests {
 
     #[test]
     fn environment() {
-        assert_eq!(env("A=b=c"), Ok(Some("A=b=c".to_owned())));
-        assert_eq!(env("A="), Ok(Some("A=".to_owned())));
-        assert_eq!(env("STOCKADE_UNSET_VARIABLE"), Ok(None));
-        assert!(env("PATH").unwrap().unwrap().starts_with("PATH="));
+        for text in ["A=b=c", "A=", "STOCKADE_UNSET_VARIABLE"] {
+            assert_eq!(env(text), Ok(text.to_owned()));
+        }
+        assert!(env("PATH").unwrap().starts_with("PATH="));
         assert!(env("=x").is_err());
     }
 
