@@ -286,8 +286,10 @@ fn names_labels_and_id_files() {
     assert!(error.contains("already in use by container"), "{error}");
     let error = people.run(&["--cidfile", file.to_str().unwrap()], &["true"]).exits(125).stderr;
     assert!(error.contains("File exists"), "{error}");
-    let error = people.run(&["--name", "no spaces"], &["true"]).exits(125).stderr;
+    let other = people.scratch.path("other-cid");
+    let error = people.run(&["--cidfile", other.to_str().unwrap(), "--name", "no spaces"], &["true"]).exits(125).stderr;
     assert!(error.contains("Invalid container name"), "{error}");
+    assert!(!other.exists(), "no container, no file");
 }
 
 #[test]

@@ -89,20 +89,32 @@ fn class(context: &Context, flags: &CreateFlags) -> Result<IsolationClass> {
     }
 }
 
-/// `--cidfile`: made before the container, so that no container goes unrecorded.
+/// `--cidfile`: made before the container, so that no container goes unrecorded; without one it goes again.
 struct CidFile<'a> {
     path: &'a Path,
     file: std::fs::File,
+    written: bool,
 }
 
 impl<'a> CidFile<'a> {
     fn new(path: &'a Path) -> Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let file = file.with_context(|| format!("make the container id file {}", path.display()))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, written: false })
     }
 
     fn write(mut self, id: &str) -> Result<()> {
-        self.file.write_all(id.as_bytes()).with_context(|| format!("write {}", self.path.display()))
+        self.file.write_all(id.as_bytes()).with_context(|| format!("write {}", self.path.display()))?;
+        self.written = true;
+        Ok(())
+    }
+}
+
+impl Drop for CidFile<'_> {
+    fn drop(&mut self) {
+        if !self.written {
+            // It is gone already at worst.
+            let _ = std::fs::remove_file(self.path);
+        }
     }
 }
