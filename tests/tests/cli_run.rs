@@ -180,7 +180,8 @@ fn limits_reach_the_kernel() {
     people.stockade(&["update", "-m", "96m", "limited"]).ok();
     let row = people.stockade(&["stats", "--no-stream", "--format", "json", "limited"]).ok().json();
     assert!(row["MemUsage"].as_str().unwrap().ends_with("/ 96MiB"), "{row}");
-    people.run(&["--rm", "--pids-limit", "3"], &["sh", "-c", "sleep 1 & sleep 1 & sleep 1 & wait"]).run();
+    let forks = people.run(&["--rm", "--pids-limit", "3"], &["sh", "-c", "sleep 1 & sleep 1 & sleep 1 & wait"]).run();
+    assert!(forks.stderr.contains("can't fork"), "{forks}");
     let error = people.run(&["-m", "1m"], &["true"]).exits(125).stderr;
     assert!(error.contains("Minimum memory limit"), "{error}");
 }
