@@ -164,14 +164,15 @@ fn update_takes_options_and_json() {
     let scratch = Scratch::new();
     let subject = Subject::new(&scratch, "updated", &["sleep", "1000"]);
     subject.make(&["run", "-d"]);
-    expect(&subject.verb("update", &["--memory", "32m", "--pids-limit", "17"]), 0, "");
+    expect(&subject.verb("update", &["--memory", "32m", "--memory-swap", "40m", "--pids-limit", "17"]), 0, "");
     assert_eq!(stats(&subject)["memory"]["usage"]["limit"], 32 << 20);
+    assert_eq!(stats(&subject)["memory"]["swap"]["limit"], 40 << 20);
     assert_eq!(stats(&subject)["pids"]["limit"], 17);
 
-    let resources = json!({"memory": {"limit": 48 << 20}, "pids": {"limit": 19}}).to_string();
+    let resources = json!({"memory": {"limit": 36 << 20}, "pids": {"limit": 19}}).to_string();
     let update = scratch.oci(&["update", "-r", "-", &subject.id]).input(resources.clone()).run();
     expect(&update, 0, "");
-    assert_eq!(stats(&subject)["memory"]["usage"]["limit"], 48 << 20);
+    assert_eq!(stats(&subject)["memory"]["usage"]["limit"], 36 << 20);
     let file = scratch.path("resources.json");
     fs::write(&file, resources.replace("19", "23")).expect("write resources");
     expect(&subject.verb("update", &["--resources", file.to_str().expect("ASCII")]), 0, "");

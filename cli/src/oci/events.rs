@@ -169,7 +169,13 @@ impl From<Stats> for Data {
             memory: Memory {
                 cache: memory.cache,
                 usage: entry(memory.limit, memory.usage, memory.max_usage, memory.failcnt),
-                swap: entry(memory.swap_limit, memory.swap_usage, 0, 0),
+                // runc's word for memory and swap together, on either version of control groups.
+                swap: entry(
+                    memory.limit.saturating_add(memory.swap_limit),
+                    memory.usage.saturating_add(memory.swap_usage),
+                    0,
+                    0,
+                ),
                 kernel: entry(u64::MAX, memory.kernel_usage, 0, 0),
                 raw: memory.raw,
                 pressure: memory.pressure,
