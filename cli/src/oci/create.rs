@@ -122,7 +122,7 @@ fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) ->
         user: None,
         terminal,
         stdio: Stdio::default(),
-        preserve_fds: args.wiring.preserve_fds + listen_fds,
+        preserve_fds: args.wiring.preserve_fds.saturating_add(listen_fds),
         pid_file: args.wiring.pid_file.map(|path| io_path(&path)),
         pivot_root: if args.no_pivot { PivotRoot::Move } else { PivotRoot::Pivot },
         keyring: if args.no_new_keyring { SessionKeyring::Inherit } else { SessionKeyring::New },

@@ -76,7 +76,7 @@ fn request(mut process: Process, terminal: Terminal, options: Options) -> ExecRe
         user: options.user,
         terminal,
         stdio: Stdio::default(),
-        preserve_fds: options.wiring.preserve_fds + listen_fds,
+        preserve_fds: options.wiring.preserve_fds.saturating_add(listen_fds),
         pid_file: options.wiring.pid_file.map(|path| io_path(&path)),
         sub_cgroup: options.sub_cgroup,
         ignore_paused: options.ignore_paused,
