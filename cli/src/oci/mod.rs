@@ -34,6 +34,7 @@ use oci_spec::runtime::Spec;
 use stockade_native::seal;
 use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
 
+pub use features::SPEC_VERSION;
 use grammar::{Cli, Global, Verb};
 use log::Log;
 

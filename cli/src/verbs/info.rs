@@ -29,7 +29,7 @@ pub fn version(args: &FormatArg) -> Result<u8> {
         "Profile": if cfg!(debug_assertions) { "debug" } else { "release" },
         "Os": std::env::consts::OS,
         "Arch": std::env::consts::ARCH,
-        "OCIRuntimeSpec": oci_spec::runtime::VERSION,
+        "OCIRuntimeSpec": crate::oci::SPEC_VERSION,
         "KernelVersion": host.release().to_string_lossy(),
         "Classes": runtime::classes().iter().filter(|(_, lacking)| lacking.is_none())
             .map(|(class, _)| class.to_string()).collect::<Vec<_>>(),
