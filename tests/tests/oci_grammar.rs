@@ -80,6 +80,12 @@ fn errors_are_logged_in_both_forms_and_places() {
     assert_eq!(line["level"], "error");
     assert_eq!(line["msg"], "unrecognized subcommand 'no-such-verb'");
     fs::remove_file(&log).expect("remove the log");
+
+    scratch.oci(&["--log", file, "state"]).exits(1);
+    let lines = fs::read_to_string(&log).expect("read the log");
+    let reason = "the following required arguments were not provided: <CONTAINER-ID>";
+    assert!(lines.contains(&format!("msg=\"{reason}\"")), "{lines}");
+    fs::remove_file(&log).expect("remove the log");
 }
 
 #[test]

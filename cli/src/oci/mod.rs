@@ -72,15 +72,15 @@ fn parse(words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from_mut(program.chain(words))?)
 }
 
-/// Help goes to standard output with status 0; a mistake to standard error with runc's status 1, and its first line to
-/// the file of `--log`, where callers look for the reason.
+/// Help goes to standard output with status 0; a mistake to standard error with runc's status 1, and its first
+/// paragraph to the file of `--log`, where callers look for the reason.
 fn usage_error(error: &clap::Error, globals: &argv::Globals) -> i32 {
     let _ = error.print();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return 0;
     }
     let text = error.to_string();
-    let reason = text.lines().next().unwrap_or_default();
+    let reason = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let log = globals.value("log").map(|file| Log::at(file.into(), globals.value("log-format")));
     if let Some(log) = log.filter(Log::is_file) {
         log.write(log::Level::Error, reason.trim_start_matches("error: "));
