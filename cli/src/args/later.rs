@@ -26,7 +26,7 @@ const fn switch(long: &'static str, missing: &'static str) -> Later {
 const PORTS: &str = "published ports need container networks, which this build lacks: use --network host";
 const NETWORKS: &str = "container networks are not in this build: use --network none, host or container:ID";
 const HEALTH: &str = "health checks are not in this build";
-const CHECKPOINT: &str = "this build cannot do it";
+const LACKING: &str = "this build cannot do it";
 
 const LATER: [Later; 29] = [
     Later { short: Some('p'), ..later("publish", PORTS) },
@@ -46,18 +46,18 @@ const LATER: [Later; 29] = [
     later("health-start-interval", HEALTH),
     later("health-timeout", HEALTH),
     switch("init", "this build has no init to inject: put one into the image"),
-    later("volumes-from", CHECKPOINT),
+    later("volumes-from", LACKING),
     later("volume-driver", "this build keeps volumes in its data directory only"),
-    later("storage-opt", CHECKPOINT),
+    later("storage-opt", LACKING),
     later("userns", "user namespaces for people's containers are not in this build"),
-    later("gpus", CHECKPOINT),
+    later("gpus", LACKING),
     later("runtime", "choose an isolation class instead: --isolation"),
     later("link-local-ip", NETWORKS),
-    later("device-read-bps", CHECKPOINT),
-    later("device-read-iops", CHECKPOINT),
-    later("device-write-bps", CHECKPOINT),
-    later("device-write-iops", CHECKPOINT),
-    later("blkio-weight-device", CHECKPOINT),
+    later("device-read-bps", LACKING),
+    later("device-read-iops", LACKING),
+    later("device-write-bps", LACKING),
+    later("device-write-iops", LACKING),
+    later("blkio-weight-device", LACKING),
 ];
 
 impl Later {
