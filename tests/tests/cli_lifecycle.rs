@@ -283,6 +283,7 @@ fn events_tell_the_story() {
     let json: serde_json::Value =
         serde_json::from_str(past(&["--filter", "event=die", "--format", "json"]).trim()).unwrap();
     assert_eq!(json["Actor"]["Attributes"]["exitCode"], "7");
+    assert!(json["time"].is_number() && json.get("Time").is_none(), "{json}");
 }
 
 #[test]

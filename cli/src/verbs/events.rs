@@ -48,7 +48,7 @@ impl Form {
         match self {
             Self::Line => Ok(line(event)),
             Self::Json => Ok(document(event)?.to_string()),
-            Self::Template(template) => template.render(&document(event)?).map_err(io::Error::other),
+            Self::Template(template) => template.render(&go_names(document(event)?)).map_err(io::Error::other),
         }
     }
 }
@@ -61,6 +61,11 @@ fn document(event: &Event) -> io::Result<Value> {
             value[old] = content;
         }
     }
+    Ok(value)
+}
+
+/// A template may use the names that the fields have in Docker's own program.
+fn go_names(mut value: Value) -> Value {
     for (go, json) in
         [("Scope", "scope"), ("Time", "time"), ("TimeNano", "timeNano"), ("ID", "id"), ("Status", "status")]
     {
@@ -68,7 +73,7 @@ fn document(event: &Event) -> io::Result<Value> {
             value[go] = content;
         }
     }
-    Ok(value)
+    value
 }
 
 /// `2026-01-02T15:04:05.000000000Z container start ID (image=…, name=…)`.
