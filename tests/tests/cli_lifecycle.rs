@@ -68,6 +68,8 @@ fn remove_refuses_what_runs_unless_forced() {
         "{error}"
     );
     assert_eq!(people.stockade(&["rm", "-f", "busy"]).ok().out(), "busy");
+    let gone = people.stockade(&["rm", "-f", "busy"]).ok();
+    assert!(gone.out().is_empty() && gone.stderr.contains("No such container: busy"), "{gone}");
     people.run(&["--name", "done"], &["true"]).ok();
     people.stockade(&["create", "--name", "never", IMAGE]).ok();
     people.stockade(&["container", "prune", "-f"]).ok();

@@ -1,7 +1,9 @@
 //! The verbs that change containers.
 
 use anyhow::{Result, bail};
-use stockade_engine::{AttachOptions, RemoveOptions, SignalProxy, StopOptions};
+use stockade_engine::{
+    AttachOptions, ContainerSummary, LookupError, RemoveError, RemoveOptions, SignalProxy, Status, StopOptions,
+};
 
 use super::context::Context;
 use super::message::{self, each_named};
@@ -47,7 +49,19 @@ pub fn kill(context: &Context, args: &KillArgs) -> Result<u8> {
 /// `stockade rm`.
 pub fn remove(context: &Context, args: &RemoveArgs) -> Result<u8> {
     let options = RemoveOptions { force: args.force, volumes: args.volumes };
-    each_named(&args.names, |name| remove_one(context, name, options))
+    message::each(&args.names, |name| match remove_one(context, name, options) {
+        Ok(()) => message::print(name),
+        // As with Docker: what is gone needs no force.
+        Err(error) if args.force && is_absent(&error) => {
+            message::error(&error);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    })
+}
+
+fn is_absent(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(RemoveError::Lookup(LookupError::NotFound(_))))
 }
 
 fn remove_one(context: &Context, name: &str, options: RemoveOptions) -> Result<()> {
@@ -59,12 +73,9 @@ pub fn prune(context: &Context, args: &PruneArgs) -> Result<u8> {
     if !args.force && !message::confirmed("WARNING! This will remove all stopped containers.")? {
         return Ok(0);
     }
-    let stopped = context
-        .engine()?
-        .list(&everything())?
-        .into_iter()
-        .filter(|container| container.started_at.is_empty() == container.finished_at.is_empty());
-    let names: Vec<String> = stopped.map(|container| container.id).collect();
+    let stopped = |container: &ContainerSummary| !matches!(container.status, Status::Running | Status::Paused);
+    let containers = context.engine()?.list(&everything())?;
+    let names: Vec<String> = containers.into_iter().filter(stopped).map(|container| container.id).collect();
     each_named(&names, |id| remove_one(context, id, RemoveOptions::default()))
 }
 

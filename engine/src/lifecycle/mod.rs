@@ -30,7 +30,7 @@ pub struct StopOptions {
 /// What `rm` may take along.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RemoveOptions {
-    /// `--force`: kill it first; an absent container is an error still.
+    /// `--force`: kill it first.
     pub force: bool,
     /// `--volumes`: its anonymous volumes too.
     pub volumes: bool,
