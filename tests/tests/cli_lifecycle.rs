@@ -120,19 +120,51 @@ fn listings() {
         let all: &[&str] = if expected == "three" { &["-a", "--filter", filter] } else { &["--filter", filter] };
         assert_eq!(names(all), expected, "{filter}");
     }
+    people.run(&["--name", "script"], &["sh", "-c", "true\n'a b'\ntrue"]).ok();
+    let commands = people.stockade(&["ps", "-a", "--no-trunc", "--format", "{{.Command}}"]).ok().stdout;
+    assert_eq!(commands.lines().next(), Some(r#""sh -c 'true\n'a b'\ntrue'""#), "{commands}");
+    people.stockade(&["rm", "script"]).ok();
     let table = people.stockade(&["ps"]).ok().stdout;
     for word in
         ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "CLASS", "NAMES", "native", "\"sleep 1000\"", "Up "]
     {
         assert!(table.contains(word), "{word}: {table}");
     }
-    assert!(people.stockade(&["ps", "--size"]).ok().stdout.contains("virtual 2.0"), "{table}");
     let ids = people.stockade(&["ps", "-q"]).ok().stdout;
     assert!(ids.lines().count() == 2 && ids.lines().all(|id| id.len() == 12), "{ids}");
     let error = people.stockade(&["ps", "--filter", "colour=red"]).exits(1).stderr;
     assert!(error.contains("invalid filter 'colour'"), "{error}");
+    let error = people.stockade(&["ps", "--filter", "status=gone"]).exits(1).stderr;
+    assert!(error.contains("invalid filter 'status=gone': choose created, running"), "{error}");
+    let error = people.stockade(&["ps", "--filter", "exited=x"]).exits(1).stderr;
+    assert!(error.contains("invalid filter 'exited=x'"), "{error}");
     let headings = people.stockade(&["ps", "--format", "table {{.Names}}\\t{{.State}}"]).ok().stdout;
     assert!(headings.starts_with("NAMES     STATE\n") && headings.contains("one       running"), "{headings}");
+}
+
+#[test]
+fn sizes_count_what_a_container_wrote() {
+    let people = People::new();
+    people.run(&["--name", "web"], &["dd", "if=/dev/zero", "of=/file", "bs=1000", "count=3000"]).ok();
+    let table = people.stockade(&["ps", "-a", "--size"]).ok().stdout;
+    let image = people.stockade(&["inspect", "-f", "{{.Size}}", IMAGE]).ok().out().parse::<u64>().unwrap();
+    assert!(table.contains("SIZE") && table.contains("3MB (virtual "), "{table}");
+    let sizes = people.stockade(&["ps", "-a", "--format", "{{.Size}}"]).ok();
+    assert!(sizes.out().starts_with("3MB (virtual "), "{sizes}");
+    let sizes = people.stockade(&["inspect", "--size", "-f", "{{.SizeRw}} {{.SizeRootFs}}", "web"]).ok();
+    assert_eq!(sizes.out(), format!("3000000 {}", 3_000_000 + image));
+    assert!(people.stockade(&["inspect", "web"]).ok().json()[0].get("SizeRw").is_none());
+}
+
+#[test]
+fn prune_leaves_what_was_started_again() {
+    let people = People::new();
+    people.background(&["--name", "again"], &["sleep", "1000"]);
+    people.stockade(&["restart", "-t", "0", "again"]).ok();
+    people.run(&["--name", "done"], &["true"]).ok();
+    let pruned = people.stockade(&["container", "prune", "-f"]).ok();
+    assert_eq!((pruned.stdout.lines().count(), pruned.err()), (1, ""), "{pruned}");
+    assert_eq!(people.stockade(&["ps", "-a", "--format", "{{.Names}}"]).ok().out(), "again");
 }
 
 #[test]

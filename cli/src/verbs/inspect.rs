@@ -22,7 +22,7 @@ pub fn inspect(context: &Context, args: &InspectArgs, kind: Option<InspectType>)
     };
     let mut found = Vec::new();
     let code = message::each(&args.names, |name| {
-        found.push(document(context, name, kind)?);
+        found.push(document(context, name, kind, args.size)?);
         Ok(())
     })?;
     match (template, args.format.is_some()) {
@@ -40,9 +40,13 @@ fn indented(values: &[Value]) -> Result<String> {
     String::from_utf8(out).map_err(|error| io::Error::other(error).into())
 }
 
-fn document(context: &Context, name: &str, kind: Option<InspectType>) -> Result<Value> {
+fn document(context: &Context, name: &str, kind: Option<InspectType>, size: bool) -> Result<Value> {
     if kind != Some(InspectType::Image) {
-        if let Some(value) = container(&context.engine()?, name)? {
+        let engine = context.engine()?;
+        if let Some(mut value) = container(&engine, name)? {
+            if size {
+                add_sizes(&mut value, &engine, &context.store()?, name)?;
+            }
             return Ok(value);
         }
         if kind == Some(InspectType::Container) {
@@ -62,6 +66,15 @@ fn container(engine: &Engine, name: &str) -> Result<Option<Value>> {
         Err(QueryError::Lookup(LookupError::NotFound(_))) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What the container wrote, and with its image.
+fn add_sizes(document: &mut Value, engine: &Engine, store: &Store, name: &str) -> Result<()> {
+    let written = engine.writable_bytes(name)?;
+    let image = store.find(document["Image"].as_str().unwrap_or_default()).map_or(0, |image| image.size_bytes);
+    document["SizeRw"] = written.into();
+    document["SizeRootFs"] = written.saturating_add(image).into();
+    Ok(())
 }
 
 fn image(store: &Store, name: &str) -> Result<Option<Value>> {

@@ -5,7 +5,7 @@ use std::io;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stockade_engine::{ContainerSummary, ListFilter, Status};
+use stockade_engine::{ContainerSummary, Engine, ListFilter, Status};
 use stockade_image::Store;
 
 use super::context::Context;
@@ -41,11 +41,23 @@ pub fn list(context: &Context, args: &ListArgs) -> Result<u8> {
         true => Format::parse(Some("{{.ID}}"), "")?,
         false => Format::parse(args.format.as_deref(), &table)?,
     };
-    let store = if args.size { Some(context.store()?) } else { None };
-    let containers = context.engine()?.list(&filter(&args.filter)?)?;
-    let rows: Vec<Value> = containers.iter().map(|container| row(container, args.no_trunc, store.as_ref())).collect();
+    let engine = context.engine()?;
+    let sizes = if wants_size(args) { Some((&engine, context.store()?)) } else { None };
+    let containers = engine.list(&filter(&args.filter)?)?;
+    let rows: Vec<Value> = containers
+        .iter()
+        .map(|container| {
+            let size = sizes.as_ref().map(|(engine, store)| size(container, engine, store));
+            row(container, args.no_trunc, size)
+        })
+        .collect();
     format.print(HEADINGS, &rows, &mut io::stdout())?;
     Ok(0)
+}
+
+/// Sizes cost a walk through every container's files; a template that names them asks for them, as with Docker.
+fn wants_size(args: &ListArgs) -> bool {
+    args.size || args.format.as_deref().is_some_and(|format| format.contains(".Size"))
 }
 
 fn filter(flags: &PsFilter) -> Result<ListFilter> {
@@ -67,13 +79,14 @@ pub fn everything() -> ListFilter {
     filter
 }
 
-fn row(container: &ContainerSummary, no_trunc: bool, store: Option<&Store>) -> Value {
-    let command = format!("\"{}\"", container.command.join(" "));
+fn row(container: &ContainerSummary, no_trunc: bool, size: Option<String>) -> Value {
+    let command = command_line(&container.command);
     let labels: Vec<String> = container.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     json!({
         "ID": if no_trunc { &container.id } else { human::short_id(&container.id) },
         "Image": image_name(container),
-        "Command": if no_trunc { command } else { human::ellipsis(&command, 20) },
+        // Quoted, so that a script of several lines is one cell.
+        "Command": format!("{:?}", if no_trunc { command } else { human::ellipsis(&command, 20) }),
         "CreatedAt": container.created_at,
         "RunningFor": ago(&container.created_at),
         "Status": status(container),
@@ -81,7 +94,7 @@ fn row(container: &ContainerSummary, no_trunc: bool, store: Option<&Store>) -> V
         "ExitCode": container.exit_code,
         "Class": container.isolation,
         "Names": container.name,
-        "Size": size(container, store),
+        "Size": size.unwrap_or_else(|| human::short_size(0)),
         "Labels": labels.join(","),
         "Mounts": container.mounts.join(","),
         "Networks": container.network,
@@ -89,6 +102,12 @@ fn row(container: &ContainerSummary, no_trunc: bool, store: Option<&Store>) -> V
         "Ports": "",
         "LocalVolumes": container.mounts.iter().filter(|mount| !mount.starts_with('/')).count().to_string(),
     })
+}
+
+/// Docker's form: words with spaces in single quotes.
+fn command_line(words: &[String]) -> String {
+    let quoted = words.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn image_name(container: &ContainerSummary) -> &str {
@@ -115,14 +134,11 @@ fn status(container: &ContainerSummary) -> String {
     }
 }
 
-fn size(container: &ContainerSummary, store: Option<&Store>) -> String {
-    let written = container.size_rw_bytes.unwrap_or(0);
-    let image = store.and_then(|store| store.find(&container.image_id).ok()).map_or(0, |image| image.size_bytes);
-    let (written, whole) = (human::short_size(written), human::short_size(written.saturating_add(image)));
-    match store {
-        Some(_) => format!("{written} (virtual {whole})"),
-        None => written,
-    }
+/// What the container wrote, and with its image. A container that has just gone has no size.
+fn size(container: &ContainerSummary, engine: &Engine, store: &Store) -> String {
+    let written = engine.writable_bytes(&container.id).unwrap_or(0);
+    let image = store.find(&container.image_id).map_or(0, |image| image.size_bytes);
+    format!("{} (virtual {})", human::short_size(written), human::short_size(written.saturating_add(image)))
 }
 
 /// `stockade top`.

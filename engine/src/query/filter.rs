@@ -26,6 +26,16 @@ impl ListFilter {
         if !KEYS.contains(&key) {
             return Err(InvalidOption(format!("invalid filter '{key}': choose {}", KEYS.join(", "))));
         }
+        match key {
+            "status" if status(value).is_none() => {
+                let known = "choose created, running, paused, exited or removing";
+                return Err(InvalidOption(format!("invalid filter '{filter}': {known}")));
+            }
+            "exited" if value.parse::<i32>().is_err() => {
+                return Err(InvalidOption(format!("invalid filter '{filter}': use an exit code")));
+            }
+            _ => {}
+        }
         self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
         Ok(())
     }
@@ -52,7 +62,7 @@ fn meets(summary: &ContainerSummary, key: &str, value: &str, creation: &dyn Fn(&
     match key {
         "id" => summary.id.starts_with(value),
         "name" => summary.name.contains(value.trim_start_matches(['/', '^']).trim_end_matches('$')),
-        "status" => serde_json::to_value(summary.status).is_ok_and(|status| status == value),
+        "status" => status(value) == Some(summary.status),
         "exited" => summary.status == Status::Exited && value.parse() == Ok(summary.exit_code),
         "ancestor" => is_ancestor(summary, value),
         "volume" => summary.mounts.iter().any(|mount| mount == value),
@@ -65,6 +75,11 @@ fn meets(summary: &ContainerSummary, key: &str, value: &str, creation: &dyn Fn(&
         },
         _ => false,
     }
+}
+
+/// The status of this name.
+fn status(name: &str) -> Option<Status> {
+    serde_json::from_value(name.into()).ok()
 }
 
 /// By name with or without tag, or by id.

@@ -27,7 +27,7 @@ impl Engine {
         Ok(summaries)
     }
 
-    /// Bytes of a container's writable layer (`ps --size`).
+    /// Bytes of a container's writable layer (`ps --size`, `inspect --size`).
     pub fn writable_bytes(&self, name: &str) -> Result<u64, LookupError> {
         Ok(tree_bytes(&self.find(name)?.file("rw").join("upper")))
     }
@@ -63,7 +63,6 @@ fn summarise(record: Record, state: RunState) -> ContainerSummary {
         status: state.status,
         exit_code: state.exit_code,
         isolation: record.isolation.to_string(),
-        size_rw_bytes: None,
     }
 }
 

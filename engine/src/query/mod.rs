@@ -81,8 +81,6 @@ pub struct ContainerSummary {
     pub mounts: Vec<String>,
     /// `none`, `host` or `container:ID`.
     pub network: String,
-    /// Bytes of its writable layer.
-    pub size_rw_bytes: Option<u64>,
 }
 
 /// What `inspect` answers: Docker's document.
