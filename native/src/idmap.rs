@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use oci_spec::runtime::LinuxIdMapping;
+use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use stockade_sandbox::Result;
 
@@ -24,6 +24,13 @@ impl IdMaps {
     /// Copies of the spec's lists.
     pub(crate) fn new(uid: &Option<Vec<LinuxIdMapping>>, gid: &Option<Vec<LinuxIdMapping>>) -> Self {
         Self { uid: uid.clone().unwrap_or_default(), gid: gid.clone().unwrap_or_default() }
+    }
+
+    /// One user and one group.
+    pub(crate) fn single(inside: u32, host: u32) -> Self {
+        let one = LinuxIdMappingBuilder::default().container_id(inside).host_id(host).size(1_u32).build();
+        let map: Vec<LinuxIdMapping> = one.into_iter().collect();
+        Self { uid: map.clone(), gid: map }
     }
 
     /// The host's id of the namespace's root in one of the maps; the host's own root where it has none.
@@ -69,8 +76,6 @@ fn idle() -> Infallible {
 
 #[cfg(test)]
 mod tests {
-    use oci_spec::runtime::LinuxIdMappingBuilder;
-
     use super::*;
 
     fn map(container: u32, host: u32, size: u32) -> LinuxIdMapping {

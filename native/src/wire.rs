@@ -135,6 +135,11 @@ impl Channel {
         let _ = close_range(number, number);
     }
 
+    /// A copy of this end with a number of at least `lowest`.
+    pub(crate) fn moved_above(&self, lowest: i32) -> Result<Self> {
+        rustix::io::fcntl_dupfd_cloexec(&self.socket, lowest).at("copy a descriptor").map(|socket| Self { socket })
+    }
+
     /// The descriptor's number, to be spared when all others are closed.
     pub(crate) fn number(&self) -> u32 {
         self.socket.as_raw_fd().unsigned_abs()
