@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use stockade_image::{ConfigChange, Platform, Reference};
+use stockade_image::{ConfigChange, Platform, Reference, ReferenceError};
 
 use super::system::InspectArgs;
 
@@ -152,7 +152,7 @@ pub struct ImportArgs {
     /// A tarball, compressed or not, a directory, or - for standard input
     pub source: PathBuf,
     /// The name of the new image
-    #[arg(value_name = "REPOSITORY[:TAG]")]
+    #[arg(value_name = "REPOSITORY[:TAG]", value_parser = new_name)]
     pub name: Option<Reference>,
 }
 
@@ -186,6 +186,12 @@ pub struct TagArgs {
     #[arg(value_name = "IMAGE")]
     pub name: String,
     /// The further name
-    #[arg(value_name = "REPOSITORY[:TAG]")]
+    #[arg(value_name = "REPOSITORY[:TAG]", value_parser = new_name)]
     pub target: Reference,
+}
+
+/// A name to give: a digest is found out, not given.
+fn new_name(text: &str) -> Result<Reference, String> {
+    let name: Reference = text.parse().map_err(|error: ReferenceError| error.to_string())?;
+    if name.digest().is_some() { Err("a name to give has no digest: use REPOSITORY[:TAG]".into()) } else { Ok(name) }
 }
