@@ -34,5 +34,5 @@ pub use reference::{Reference, ReferenceError};
 pub use registry::{CredentialError, RegistryError};
 pub use store::{
     FindError, ImportError, ImportOptions, IoError, LayerError, LeaseError, LoadError, Loaded, OpenError, PruneError,
-    PruneScope, Pruned, PullError, PullOptions, PullPolicy, RemoveError, RemoveMode, Removed, SaveError, Store,
+    PruneScope, Pruned, PullError, PullOptions, RemoveError, RemoveMode, Removed, SaveError, Store,
 };

@@ -73,6 +73,8 @@ fn errors_name_the_thing_and_the_remedy() {
     };
     check(&["pull", &registry.reference("absent")], 1, "absent");
     check(&["pull", "a//b"], 125, "invalid image reference");
+    let digest = format!("localhost/x@sha256:{}", "a".repeat(64));
+    check(&["tag", "absent", &digest], 125, "a name to give has no digest");
     check(&["rmi", "absent"], 1, "no such image: absent");
     check(&["inspect", "absent"], 1, "No such object: absent");
     check(&["image", "inspect", "absent"], 1, "No such image: absent");
@@ -220,6 +222,24 @@ fn an_unreachable_registry_is_told_at_once() {
     };
     check("127.0.0.1:1/x", "cannot reach 127.0.0.1:1: Connection refused");
     check("stockade.invalid/x", "cannot reach stockade.invalid: its name does not resolve");
+}
+
+#[test]
+fn run_fetches_a_damaged_image_again() {
+    let (people, registry) = (People::empty(), Registry::start());
+    let name = registry.reference("busybox");
+    people.stockade(&["pull", "-q", &name]).ok();
+    let id = people.stockade(&["images", "-q"]).ok().out().to_owned();
+    let layers = people.scratch.root().join("images/layers");
+    for file in std::fs::read_dir(layers).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    for (options, image) in [(&["--pull", "never"][..], name.as_str()), (&[], &id)] {
+        let error = people.stockade(&["run", "--rm"]).args(options).args([image, "true"]).exits(125).stderr;
+        assert!(error.contains("is damaged: layer sha256:"), "{error}");
+    }
+    let healed = people.stockade(&["run", "--rm", &name, "echo", "well"]).ok();
+    assert!(healed.out() == "well" && healed.stderr.contains("fetching it again"), "{healed}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Fetching images: `pull`, and what `run` and `create` do when an image is absent.
 
 use anyhow::{Context as _, Result};
-use stockade_image::{FindError, Image, Platform, PullOptions, PullPolicy, Reference, Store};
+use stockade_image::{FindError, Image, Platform, PullOptions, Reference, Store};
 
 use super::context::Context;
 use super::message;
@@ -45,6 +45,13 @@ pub fn image_for(context: &Context, store: &Store, name: &str, flags: &CreateFla
             message::note(format!("Unable to find image '{}' locally", reference.familiar()));
             fetched(context, store, name, platform, quiet)
         }
+        // What was named by its id cannot be asked for again.
+        Err(FindError::Damaged { id, reason })
+            if flags.keep.pull == Pull::Missing && !id.to_string().contains(name) =>
+        {
+            message::note(format!("Image '{name}' is damaged ({reason}); fetching it again"));
+            fetched(context, store, name, platform, quiet)
+        }
         Ok(image) if flags.keep.pull == Pull::Missing => {
             let wanted = platform.map(ToString::to_string).unwrap_or_default();
             message::note(format!(
@@ -69,6 +76,6 @@ fn fetched(context: &Context, store: &Store, name: &str, platform: Option<&Platf
 }
 
 fn fetch(store: &Store, name: &Reference, platform: Option<&Platform>, quiet: bool) -> Result<Image> {
-    let options = PullOptions { policy: PullPolicy::Always, platform: platform.cloned().unwrap_or_default() };
+    let options = PullOptions { platform: platform.cloned().unwrap_or_default() };
     Ok(store.pull(name, &options, progress(quiet).as_ref())?)
 }

@@ -204,9 +204,6 @@ impl LayerError {
 /// Why an image was not pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// The policy is never to pull, and the image is not here.
-    #[error("image {0} is not in the store and the pull policy is never")]
-    Never(String),
     /// The image is for another platform than was asked for.
     #[error("image {name} is for {found}, not for {wanted}; ask for platform {found} if you mean it")]
     Platform {

@@ -23,23 +23,9 @@ pub use error::{
 use crate::{Config, ConfigChange, Digest, Image, Platform, Reference};
 use disk::{Disk, Flush};
 
-/// When a pull asks the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PullPolicy {
-    /// Always: a tag may have moved. Layers that are here are not downloaded again.
-    #[default]
-    Always,
-    /// Only if the name is not in the store.
-    Missing,
-    /// Never: the name must be in the store.
-    Never,
-}
-
 /// How to pull.
 #[derive(Debug, Clone, Default)]
 pub struct PullOptions {
-    /// When to ask the registry.
-    pub policy: PullPolicy,
     /// The platform to choose from an index; linux/amd64 by default.
     pub platform: Platform,
 }

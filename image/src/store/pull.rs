@@ -13,29 +13,24 @@ use tokio::sync::Semaphore;
 
 use super::commit::Hold;
 use super::disk::LockedFile;
-use super::error::{FindError, IoError, LayerError, PullError};
+use super::error::{IoError, LayerError, PullError};
 use super::find::platform;
 use super::ingest::{Conversion, Expected, Ingest};
 use super::record::{LayerLink, ManifestRecord};
-use super::{PullOptions, PullPolicy, Store};
+use super::{PullOptions, Store};
 use crate::manifest::{self, Descriptor, Document, Manifest};
 use crate::registry::{Fetched, RegistryError, Repository, backoff, innermost};
-use crate::{Digest, Event, Image, LayerSize, Phase, Platform, Progress, Reference};
+use crate::{Digest, Event, Image, LayerSize, Phase, Progress, Reference};
 
 /// How often to look whether another process is done with a layer.
 const WAIT: Duration = Duration::from_millis(20);
 
 impl Store {
-    /// Fetches an image from a registry, or finds it, as the policy says.
+    /// Fetches an image from a registry; layers that are here are not downloaded again.
     ///
     /// A pull that a network or a signal cuts leaves its partly downloaded layers for the next one. A pull that fails a
     /// check leaves nothing.
     pub fn pull(&self, name: &Reference, options: &PullOptions, progress: &dyn Progress) -> Result<Image, PullError> {
-        if options.policy != PullPolicy::Always
-            && let Some(image) = self.present_image(name, options)?
-        {
-            return Ok(image);
-        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(IoError::at("start the network runtime for", self.dir()))?;
         let result = runtime.block_on(self.pull_from_registry(name, options, progress));
@@ -45,18 +40,6 @@ impl Store {
             self.collect()?;
         }
         result
-    }
-
-    fn present_image(&self, name: &Reference, options: &PullOptions) -> Result<Option<Image>, PullError> {
-        let never = options.policy == PullPolicy::Never;
-        match self.find(&name.to_string()) {
-            Ok(image) if options.platform.accepts(&image.platform) => Ok(Some(image)),
-            Ok(image) if never => Err(platform_error(name, &image.platform, &options.platform)),
-            Err(FindError::Missing(_)) if never => Err(PullError::Never(name.familiar())),
-            Err(error) if never => Err(error.into()),
-            Ok(_) | Err(FindError::Missing(_) | FindError::Damaged { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     async fn pull_from_registry(
@@ -144,7 +127,8 @@ impl Pull<'_> {
         if found.architecture.is_empty() || wanted.accepts(&found) {
             return Ok(());
         }
-        Err(platform_error(self.name, &found, wanted))
+        let (found, wanted) = (found.to_string(), wanted.to_string());
+        Err(PullError::Platform { name: self.name.familiar(), found, wanted })
     }
 
     /// Protects everything this pull needs, what is here already included, and stores the documents.
@@ -320,8 +304,4 @@ impl Pull<'_> {
 
 fn registry(name: &Reference, source: RegistryError) -> PullError {
     PullError::Registry { name: name.familiar(), source }
-}
-
-fn platform_error(name: &Reference, found: &Platform, wanted: &Platform) -> PullError {
-    PullError::Platform { name: name.familiar(), found: found.to_string(), wanted: wanted.to_string() }
 }
