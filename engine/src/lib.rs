@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod conditions;
 mod directories;
 mod engine;
 mod error;

@@ -1,61 +1,48 @@
 //! `events --filter`.
 
-use std::collections::BTreeMap;
-
 use super::{Event, EventKind};
+use crate::conditions::{Conditions, has_label, names_image, parse};
 use crate::options::InvalidOption;
 
 /// Conditions on events; each kind given must match one of its values.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    conditions: BTreeMap<String, Vec<String>>,
+    conditions: Conditions,
 }
 
 impl EventFilter {
     /// Adds one `--filter KEY=VALUE`: container, image, event, type, label, volume.
     pub fn add(&mut self, filter: &str) -> Result<(), InvalidOption> {
         const KEYS: [&str; 7] = ["container", "image", "event", "type", "label", "volume", "scope"];
-        let (key, value) = filter
-            .split_once('=')
-            .ok_or_else(|| InvalidOption(format!("bad format of filter (expected name=value): {filter}")))?;
-        if !KEYS.contains(&key) {
-            return Err(InvalidOption(format!("invalid filter '{key}': choose {}", KEYS.join(", "))));
-        }
-        self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
+        let (key, value) = parse(filter, &KEYS)?;
+        self.conditions.add(key, value);
         Ok(())
     }
 
     /// Whether an event meets every kind of condition.
     pub fn accepts(&self, event: &Event) -> bool {
-        self.conditions.iter().all(|(key, values)| values.iter().any(|value| meets(event, key, value)))
+        self.conditions.hold(|key, value| meets(event, key, value))
     }
 }
 
 /// Whether an event meets one condition.
 fn meets(event: &Event, key: &str, value: &str) -> bool {
     let attribute = |name: &str| event.actor.attributes.get(name).map(String::as_str);
+    let image_is = |name: &str| attribute(name).is_some_and(|name| names_image(name, value));
     let is = |kind: EventKind| event.kind == kind;
     match key {
         "container" => {
             is(EventKind::Container) && (event.actor.id.starts_with(value) || attribute("name") == Some(value))
         }
-        "image" if is(EventKind::Image) => event.actor.id == value || names_image(attribute("name"), value),
-        "image" => names_image(attribute("image"), value),
+        "image" if is(EventKind::Image) => event.actor.id == value || image_is("name"),
+        "image" => image_is("image"),
         "volume" => is(EventKind::Volume) && event.actor.id == value,
         "event" => event.action == value || event.action.split(':').next() == Some(value),
         "type" => serde_json::to_value(event.kind).is_ok_and(|kind| kind == value),
         "scope" => event.scope == value,
-        "label" => match value.split_once('=') {
-            Some((name, value)) => attribute(name) == Some(value),
-            None => attribute(value).is_some(),
-        },
+        "label" => has_label(&event.actor.attributes, value),
         _ => false,
     }
-}
-
-/// With or without its tag.
-fn names_image(name: Option<&str>, value: &str) -> bool {
-    name.is_some_and(|name| name == value || name.strip_prefix(value).is_some_and(|rest| rest.starts_with([':', '@'])))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! `ps --filter`.
 
-use std::collections::BTreeMap;
-
 use super::{ContainerSummary, Status};
+use crate::conditions::{Conditions, has_label, names_image, parse};
 use crate::options::InvalidOption;
 
 /// Which containers `ps` lists; conditions of one kind are alternatives.
@@ -12,7 +11,7 @@ pub struct ListFilter {
     pub all: bool,
     /// `--last`: only the newest so many, whatever their status.
     pub last: Option<usize>,
-    pub(super) conditions: BTreeMap<String, Vec<String>>,
+    conditions: Conditions,
 }
 
 impl ListFilter {
@@ -20,12 +19,7 @@ impl ListFilter {
     pub fn add(&mut self, filter: &str) -> Result<(), InvalidOption> {
         const KEYS: [&str; 10] =
             ["id", "name", "label", "status", "exited", "ancestor", "volume", "isolation", "before", "since"];
-        let (key, value) = filter
-            .split_once('=')
-            .ok_or_else(|| InvalidOption(format!("bad format of filter (expected name=value): {filter}")))?;
-        if !KEYS.contains(&key) {
-            return Err(InvalidOption(format!("invalid filter '{key}': choose {}", KEYS.join(", "))));
-        }
+        let (key, value) = parse(filter, &KEYS)?;
         match key {
             "status" if status(value).is_none() => {
                 let known = "choose created, running, paused, exited or removing";
@@ -36,7 +30,7 @@ impl ListFilter {
             }
             _ => {}
         }
-        self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
+        self.conditions.add(key, value);
         Ok(())
     }
 
@@ -44,16 +38,9 @@ impl ListFilter {
     /// conditions name.
     pub(super) fn accepts(&self, summary: &ContainerSummary, creation: &dyn Fn(&str) -> Option<String>) -> bool {
         let live = matches!(summary.status, Status::Running | Status::Paused);
-        let wanted = self.all
-            || self.last.is_some()
-            || live
-            || self.conditions.contains_key("status")
-            || self.conditions.contains_key("exited");
-        wanted
-            && self
-                .conditions
-                .iter()
-                .all(|(key, values)| values.iter().any(|value| meets(summary, key, value, creation)))
+        let ended = self.conditions.has("status") || self.conditions.has("exited");
+        let wanted = self.all || self.last.is_some() || live || ended;
+        wanted && self.conditions.hold(|key, value| meets(summary, key, value, creation))
     }
 }
 
@@ -69,10 +56,7 @@ fn meets(summary: &ContainerSummary, key: &str, value: &str, creation: &dyn Fn(&
         "isolation" => summary.isolation == value,
         "before" => creation(value).is_some_and(|time| summary.created_at < time),
         "since" => creation(value).is_some_and(|time| summary.created_at > time),
-        "label" => match value.split_once('=') {
-            Some((name, value)) => summary.labels.get(name).map(String::as_str) == Some(value),
-            None => summary.labels.contains_key(value),
-        },
+        "label" => has_label(&summary.labels, value),
         _ => false,
     }
 }
@@ -84,10 +68,6 @@ fn status(name: &str) -> Option<Status> {
 
 /// By name with or without tag, or by id.
 fn is_ancestor(summary: &ContainerSummary, value: &str) -> bool {
-    let untagged = |name: &str| name.strip_prefix(value).is_some_and(|rest| rest.starts_with([':', '@']));
     let id = summary.image_id.strip_prefix("sha256:").unwrap_or(&summary.image_id);
-    summary.image == value
-        || untagged(&summary.image)
-        || summary.image_id == value
-        || (value.len() >= 12 && id.starts_with(value))
+    names_image(&summary.image, value) || summary.image_id == value || (value.len() >= 12 && id.starts_with(value))
 }
