@@ -13,14 +13,15 @@ use crate::parse;
 
 /// The options of a new container.
 pub fn container(config: &Config, flags: &CreateFlags, command: &[String]) -> Result<ContainerOptions> {
-    let CreateFlags { process, files, security, network, limits, keep, later: _ } = flags;
+    let CreateFlags { init, files, security, network, limits, keep, later: _ } = flags;
+    let process = &init.process;
     if keep.rm && keep.name.as_deref() == Some("") {
         bail!("a name cannot be empty");
     }
     Ok(ContainerOptions {
         name: keep.name.clone(),
         command: command.to_vec(),
-        entrypoint: process.entrypoint.as_deref().map(entrypoint),
+        entrypoint: init.entrypoint.as_deref().map(entrypoint),
         tty: process.tty,
         interactive: process.interactive,
         stdin_once: false,
@@ -29,7 +30,7 @@ pub fn container(config: &Config, flags: &CreateFlags, command: &[String]) -> Re
         mounts: mounts(files),
         workdir: process.workdir.clone(),
         user: process.user.clone(),
-        group_add: process.group_add.clone(),
+        group_add: init.group_add.clone(),
         hostname: network.hostname.clone(),
         domainname: network.domainname.clone(),
         read_only: files.read_only,
@@ -43,7 +44,7 @@ pub fn container(config: &Config, flags: &CreateFlags, command: &[String]) -> Re
         },
         devices: files.device.clone(),
         device_cgroup_rules: files.device_cgroup_rule.clone(),
-        ulimits: ulimits(&config.container, &process.ulimit)?,
+        ulimits: ulimits(&config.container, &init.ulimit)?,
         network: network.network.clone().unwrap_or_default(),
         pid: security.pid.clone().unwrap_or_default(),
         ipc: security.ipc.clone().unwrap_or_default(),
@@ -51,9 +52,9 @@ pub fn container(config: &Config, flags: &CreateFlags, command: &[String]) -> Re
         cgroupns: security.cgroupns.clone().unwrap_or_default(),
         isolation: security.isolation,
         resources: limits.resources(),
-        oom_score_adj: process.oom_score_adj,
-        stop_signal: process.stop_signal,
-        stop_timeout_s: Some(process.stop_timeout.unwrap_or(config.container.stop_timeout_s)),
+        oom_score_adj: init.oom_score_adj,
+        stop_signal: init.stop_signal,
+        stop_timeout_s: Some(init.stop_timeout.unwrap_or(config.container.stop_timeout_s)),
         labels: labels(keep)?,
         annotations: keep.annotation.iter().cloned().collect(),
         shm_size_bytes: Some(shm_size(&config.container, files)?),

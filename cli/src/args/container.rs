@@ -1,11 +1,10 @@
 //! The verbs on containers, except `run` and `create`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use stockade_engine::options::Signal;
 
 use super::limits::LimitFlags;
+use super::process::{ProcessFlags, SessionFlags};
 
 /// Verbs that take only containers.
 #[derive(Debug, Args)]
@@ -79,24 +78,8 @@ pub struct ExecArgs {
     /// Leave the process running in the background
     #[arg(short, long)]
     pub detach: bool,
-    /// Keep standard input open
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Give the process a terminal
-    #[arg(short, long)]
-    pub tty: bool,
-    /// Set an environment variable
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
-    /// Set environment variables from a file
-    #[arg(long, value_name = "FILE")]
-    pub env_file: Vec<PathBuf>,
-    /// Working directory
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<String>,
-    /// User and group, by name or number
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    pub user: Option<String>,
+    #[command(flatten)]
+    pub process: ProcessFlags,
     /// All capabilities
     #[arg(long)]
     pub privileged: bool,
@@ -113,13 +96,8 @@ pub struct AttachArgs {
     /// Do not join standard input
     #[arg(long)]
     pub no_stdin: bool,
-    /// Send signals on to the container
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    pub sig_proxy: bool,
-    /// Keys that detach from the container's terminal
-    #[arg(long, value_name = "KEYS")]
-    pub detach_keys: Option<String>,
+    #[command(flatten)]
+    pub session: SessionFlags,
     /// Name or id
     #[arg(value_name = "CONTAINER")]
     pub name: String,

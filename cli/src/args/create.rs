@@ -9,6 +9,7 @@ use stockade_sandbox::IsolationClass;
 
 use super::later::LaterFlags;
 use super::limits::LimitFlags;
+use super::process::{ProcessFlags, SessionFlags};
 use crate::parse::pair;
 
 /// When to ask the registry for the image.
@@ -24,13 +25,8 @@ pub struct RunArgs {
     /// Leave the container running in the background and print its id
     #[arg(short, long)]
     pub detach: bool,
-    /// Send signals on to the container
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    pub sig_proxy: bool,
-    /// Keys that detach from the container's terminal
-    #[arg(long, value_name = "KEYS")]
-    pub detach_keys: Option<String>,
+    #[command(flatten)]
+    pub session: SessionFlags,
     #[command(flatten)]
     pub create: CreateArgs,
 }
@@ -47,7 +43,7 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct CreateFlags {
     #[command(flatten)]
-    pub process: ProcessFlags,
+    pub init: InitFlags,
     #[command(flatten)]
     pub files: FileFlags,
     #[command(flatten)]
@@ -64,28 +60,12 @@ pub struct CreateFlags {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Process")]
-pub struct ProcessFlags {
-    /// Keep standard input open
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Give the process a terminal
-    #[arg(short, long)]
-    pub tty: bool,
+pub struct InitFlags {
+    #[command(flatten)]
+    pub process: ProcessFlags,
     /// Join only these streams: stdin, stdout, stderr
     #[arg(short, long, value_name = "STREAM", value_enum)]
     pub attach: Vec<Stream>,
-    /// Set an environment variable
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
-    /// Set environment variables from a file
-    #[arg(long, value_name = "FILE")]
-    pub env_file: Vec<PathBuf>,
-    /// Working directory
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<String>,
-    /// User and group, by name or number
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    pub user: Option<String>,
     /// Further groups, by number
     #[arg(long, value_name = "GID")]
     pub group_add: Vec<u32>,

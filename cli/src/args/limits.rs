@@ -3,6 +3,8 @@
 use clap::Args;
 use stockade_engine::options::{Resources, parse_cpus, parse_size};
 
+use crate::parse::size_or_unlimited;
+
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitFlags {
@@ -45,14 +47,6 @@ pub struct LimitFlags {
     /// Block I/O weight, 10 to 1000
     #[arg(long, value_name = "N")]
     pub blkio_weight: Option<u16>,
-}
-
-fn size_or_unlimited(text: &str) -> Result<i64, String> {
-    if text == "-1" {
-        return Ok(-1);
-    }
-    let bytes = parse_size(text).map_err(|error| error.to_string())?;
-    i64::try_from(bytes).map_err(|_| format!("size {text:?} is too large"))
 }
 
 impl LimitFlags {

@@ -6,6 +6,7 @@ mod create;
 mod image;
 mod later;
 mod limits;
+mod process;
 mod system;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use image::{
     HistoryArgs, ImageVerb, ImagesArgs, ImportArgs, LoadArgs, PruneArgs as ImagePruneArgs, PullArgs, PullSource,
     RemoveImageArgs, SaveArgs, TagArgs,
 };
+pub use process::{ProcessFlags, SessionFlags};
 pub use system::{CompletionArgs, EventsArgs, FormatArg, InfoArgs, InspectArgs, InspectType, ManArgs};
 
 /// Secure containers: one engine, three isolation classes.
@@ -75,48 +77,13 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Make a container from an image and run it
-    #[command(disable_help_flag = true)]
-    Run(Box<RunArgs>),
-    /// Make a container without starting it
-    #[command(disable_help_flag = true)]
-    Create(Box<CreateArgs>),
-    /// Start containers
-    Start(StartArgs),
-    /// Stop containers: the stop signal, then SIGKILL
-    Stop(StopArgs),
-    /// Stop containers and start them again
-    Restart(StopArgs),
-    /// Send a signal to containers
-    Kill(KillArgs),
-    /// Remove containers
-    #[command(visible_alias = "remove")]
-    Rm(RemoveArgs),
-    /// Run one more process in a running container
-    Exec(ExecArgs),
-    /// Join a running container's standard streams
-    Attach(AttachArgs),
-    /// Show what a container wrote
-    Logs(LogsArgs),
+    #[command(flatten)]
+    On(OnContainers),
     /// List containers
     #[command(visible_aliases = ["ls", "list"])]
     Ps(ListArgs),
     /// Show everything about containers and images
     Inspect(InspectArgs),
-    /// Wait for containers to end and print their exit codes
-    Wait(NamesArgs),
-    /// List the processes of a container
-    Top(TopArgs),
-    /// Show the resource use of containers
-    Stats(StatsArgs),
-    /// Freeze all processes of containers
-    Pause(NamesArgs),
-    /// Thaw paused containers
-    Unpause(NamesArgs),
-    /// Change the limits of containers
-    Update(UpdateArgs),
-    /// Give a container another name
-    Rename(RenameArgs),
     /// Show what happens to containers and images
     Events(EventsArgs),
     /// Fetch an image from a registry
@@ -152,9 +119,9 @@ pub enum Verb {
     Man(ManArgs),
 }
 
-/// `stockade container VERB`.
+/// Verbs that work with and without the prefix `container`.
 #[derive(Debug, Subcommand)]
-pub enum ContainerVerb {
+pub enum OnContainers {
     /// Make a container from an image and run it
     #[command(disable_help_flag = true)]
     Run(Box<RunArgs>),
@@ -163,7 +130,7 @@ pub enum ContainerVerb {
     Create(Box<CreateArgs>),
     /// Start containers
     Start(StartArgs),
-    /// Stop containers
+    /// Stop containers: the stop signal, then SIGKILL
     Stop(StopArgs),
     /// Stop containers and start them again
     Restart(StopArgs),
@@ -172,20 +139,13 @@ pub enum ContainerVerb {
     /// Remove containers
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
-    /// Remove all containers that do not run
-    Prune(PruneArgs),
     /// Run one more process in a running container
     Exec(ExecArgs),
     /// Join a running container's standard streams
     Attach(AttachArgs),
     /// Show what a container wrote
     Logs(LogsArgs),
-    /// List containers
-    #[command(visible_aliases = ["ps", "list"])]
-    Ls(ListArgs),
-    /// Show everything about containers
-    Inspect(InspectArgs),
-    /// Wait for containers to end
+    /// Wait for containers to end and print their exit codes
     Wait(NamesArgs),
     /// List the processes of a container
     Top(TopArgs),
@@ -199,6 +159,20 @@ pub enum ContainerVerb {
     Update(UpdateArgs),
     /// Give a container another name
     Rename(RenameArgs),
+}
+
+/// `stockade container VERB`.
+#[derive(Debug, Subcommand)]
+pub enum ContainerVerb {
+    #[command(flatten)]
+    On(OnContainers),
+    /// List containers
+    #[command(visible_aliases = ["ps", "list"])]
+    Ls(ListArgs),
+    /// Show everything about containers
+    Inspect(InspectArgs),
+    /// Remove all containers that do not run
+    Prune(PruneArgs),
 }
 
 /// The whole grammar, as clap has it.

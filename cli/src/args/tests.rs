@@ -9,7 +9,7 @@ fn parsed(line: &str) -> Result<Verb, String> {
 
 fn run(line: &str) -> RunArgs {
     match parsed(&format!("run {line}")) {
-        Ok(Verb::Run(args)) => *args,
+        Ok(Verb::On(OnContainers::Run(args))) => *args,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -27,8 +27,10 @@ fn the_grammar_is_sound() {
 #[test]
 fn flags_end_at_the_image() {
     let args = run("-it --rm -e A=1 --env=B busybox sh -c true --rm -- x");
-    assert!(args.create.flags.process.interactive && args.create.flags.process.tty && args.create.flags.keep.rm);
-    assert_eq!(args.create.flags.process.env, ["A=1", "B"]);
+    assert!(
+        args.create.flags.init.process.interactive && args.create.flags.init.process.tty && args.create.flags.keep.rm
+    );
+    assert_eq!(args.create.flags.init.process.env, ["A=1", "B"]);
     assert_eq!(args.create.image_and_command, ["busybox", "sh", "-c", "true", "--rm", "--", "x"]);
     let args = run("--entrypoint sh busybox -c true");
     assert_eq!(args.create.image_and_command, ["busybox", "-c", "true"]);
@@ -40,7 +42,7 @@ fn switches_take_values_and_repeats_as_in_go() {
     assert!(!run("--rm=false busybox").create.flags.keep.rm);
     assert!(run("--rm=false --rm busybox").create.flags.keep.rm);
     assert!(run("-d=true busybox").detach);
-    assert!(!run("--sig-proxy=false busybox").sig_proxy);
+    assert!(!run("--sig-proxy=false busybox").session.sig_proxy);
     assert_eq!(run("--name a --name=b busybox").create.flags.keep.name.as_deref(), Some("b"));
     assert_eq!(run("-m512m busybox").create.flags.limits.memory, Some(512 << 20));
     assert_eq!(run("--memory-swap -1 busybox").create.flags.limits.memory_swap, Some(-1));

@@ -311,13 +311,13 @@ pub struct Update {
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
     /// Memory limit, for example 64m; -1 for none
-    #[arg(long, value_name = "BYTES", value_parser = super::parse::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::parse::size_or_unlimited)]
     pub memory: Option<i64>,
     /// Soft memory limit
-    #[arg(long, value_name = "BYTES", value_parser = super::parse::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::parse::size_or_unlimited)]
     pub memory_reservation: Option<i64>,
     /// Limit of memory and swap together, -1 for none
-    #[arg(long, value_name = "BYTES", value_parser = super::parse::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::parse::size_or_unlimited)]
     pub memory_swap: Option<i64>,
     /// Accepted for runc's callers: kernel memory is counted as memory
     #[arg(long, value_name = "BYTES", hide = true)]

@@ -1,11 +1,11 @@
 //! `run` and `create`.
 
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use stockade_engine::{AttachOptions, ContainerImage, Engine, SignalProxy};
+use stockade_engine::{AttachOptions, ContainerImage, Engine};
 use stockade_sandbox::{ANNOTATION, IsolationClass};
 
 use super::context::Context;
@@ -24,7 +24,7 @@ pub fn create(context: &Context, args: &CreateArgs) -> Result<u8> {
 pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     let flags = &args.create.flags;
     if args.detach {
-        if !flags.process.attach.is_empty() {
+        if !flags.init.attach.is_empty() {
             bail!("Conflicting options: -a and -d");
         }
         let made = Made::new(context, &args.create, Presence::Background)?;
@@ -32,17 +32,11 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
         message::print(&made.id)?;
         return Ok(0);
     }
-    let keys = context.detach_keys(args.detach_keys.as_deref())?;
-    if flags.process.tty && flags.process.interactive && !io::stdin().is_terminal() {
-        bail!("the input device is not a TTY: leave out -t, or -i");
-    }
+    let (keys, proxy) = session::manner(context, &args.session)?;
+    session::check_input(&flags.init.process)?;
     let made = Made::new(context, &args.create, Presence::Foreground)?;
-    let stdin = session::join_streams(&flags.process.attach, flags.process.interactive)?;
+    let stdin = session::join_streams(&flags.init.attach, flags.init.process.interactive)?;
     let session = made.engine.start_attached(&made.id, &AttachOptions { stdin })?;
-    let proxy = match args.sig_proxy {
-        true => SignalProxy::Forward,
-        false => SignalProxy::Off,
-    };
     let outcome = session.run(&keys, proxy)?;
     Ok(session::exit_code(outcome))
 }

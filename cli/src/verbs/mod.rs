@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::args::{self, Cli, ContainerVerb, ImageVerb, InspectType, Verb};
+use crate::args::{self, Cli, ContainerVerb, ImageVerb, InspectType, OnContainers, Verb};
 use context::Context;
 
 /// The exit status of wrong usage, and of engine errors in `run` and `create`.
@@ -68,9 +68,7 @@ fn people(program: OsString, rest: Vec<OsString>) -> ExitCode {
         Err(error) => return usage(&error),
     };
     let failure_code = match &cli.verb {
-        Verb::Run(_) | Verb::Create(_) | Verb::Container(ContainerVerb::Run(_) | ContainerVerb::Create(_)) => {
-            ENGINE_ERROR
-        }
+        Verb::On(verb) | Verb::Container(ContainerVerb::On(verb)) => failure_code(verb),
         _ => 1,
     };
     match execute(cli) {
@@ -98,80 +96,64 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// Of a failure that is ours: a container's own status could be 1 too.
+fn failure_code(verb: &OnContainers) -> u8 {
+    if matches!(verb, OnContainers::Run(_) | OnContainers::Create(_)) { ENGINE_ERROR } else { 1 }
+}
+
 fn execute(cli: Cli) -> Result<u8> {
+    let context = || Context::new(&cli.global);
     match cli.verb {
-        Verb::Version(args) => return info::version(&args),
-        Verb::Completion(args) => return docs::completion(&args),
-        Verb::Man(args) => return docs::man(&args),
-        Verb::Info(args) if args.default_config => return info::default_config(),
-        _ => {}
-    }
-    let context = Context::new(&cli.global)?;
-    match cli.verb {
-        Verb::Image(verb) => image(&context, verb),
-        Verb::Container(verb) => container(&context, verb),
-        Verb::Pull(args) => pull::pull(&context, &args),
-        Verb::Images(args) => images::list(&context, &args),
-        Verb::Rmi(args) => images::remove(&context, &args),
-        Verb::History(args) => images::history(&context, &args),
-        Verb::Save(args) => store::save(&context, &args),
-        Verb::Load(args) => store::load(&context, &args),
-        Verb::Import(args) => store::import(&context, &args),
-        Verb::Tag(args) => store::tag(&context, &args),
-        Verb::Inspect(args) => inspect::inspect(&context, &args, args.r#type),
-        Verb::Events(args) => events::events(&context, &args),
-        Verb::Info(args) => info::info(&context, &args),
-        verb => container(&context, container_verb(verb)?),
+        Verb::Version(args) => info::version(&args),
+        Verb::Completion(args) => docs::completion(&args),
+        Verb::Man(args) => docs::man(&args),
+        Verb::Info(args) if args.default_config => info::default_config(),
+        Verb::Info(args) => info::info(&context()?, &args),
+        Verb::On(verb) => on_containers(&context()?, verb),
+        Verb::Container(verb) => container(&context()?, verb),
+        Verb::Ps(args) => ps::list(&context()?, &args),
+        Verb::Inspect(args) => inspect::inspect(&context()?, &args, args.r#type),
+        Verb::Events(args) => events::events(&context()?, &args),
+        Verb::Image(verb) => image(&context()?, verb),
+        Verb::Pull(args) => pull::pull(&context()?, &args),
+        Verb::Images(args) => images::list(&context()?, &args),
+        Verb::Rmi(args) => images::remove(&context()?, &args),
+        Verb::History(args) => images::history(&context()?, &args),
+        Verb::Save(args) => store::save(&context()?, &args),
+        Verb::Load(args) => store::load(&context()?, &args),
+        Verb::Import(args) => store::import(&context()?, &args),
+        Verb::Tag(args) => store::tag(&context()?, &args),
     }
 }
 
-/// The verbs that work with and without the prefix `container`.
-fn container_verb(verb: Verb) -> Result<ContainerVerb> {
-    Ok(match verb {
-        Verb::Run(args) => ContainerVerb::Run(args),
-        Verb::Create(args) => ContainerVerb::Create(args),
-        Verb::Start(args) => ContainerVerb::Start(args),
-        Verb::Stop(args) => ContainerVerb::Stop(args),
-        Verb::Restart(args) => ContainerVerb::Restart(args),
-        Verb::Kill(args) => ContainerVerb::Kill(args),
-        Verb::Rm(args) => ContainerVerb::Rm(args),
-        Verb::Exec(args) => ContainerVerb::Exec(args),
-        Verb::Attach(args) => ContainerVerb::Attach(args),
-        Verb::Logs(args) => ContainerVerb::Logs(args),
-        Verb::Ps(args) => ContainerVerb::Ls(args),
-        Verb::Wait(args) => ContainerVerb::Wait(args),
-        Verb::Top(args) => ContainerVerb::Top(args),
-        Verb::Stats(args) => ContainerVerb::Stats(args),
-        Verb::Pause(args) => ContainerVerb::Pause(args),
-        Verb::Unpause(args) => ContainerVerb::Unpause(args),
-        Verb::Update(args) => ContainerVerb::Update(args),
-        Verb::Rename(args) => ContainerVerb::Rename(args),
-        other => anyhow::bail!("{other:?} is no verb of containers"),
-    })
+fn on_containers(context: &Context, verb: OnContainers) -> Result<u8> {
+    match verb {
+        OnContainers::Run(args) => create::run(context, &args),
+        OnContainers::Create(args) => create::create(context, &args),
+        OnContainers::Start(args) => lifecycle::start(context, &args),
+        OnContainers::Stop(args) => lifecycle::stop(context, &args),
+        OnContainers::Restart(args) => lifecycle::restart(context, &args),
+        OnContainers::Kill(args) => lifecycle::kill(context, &args),
+        OnContainers::Rm(args) => lifecycle::remove(context, &args),
+        OnContainers::Exec(args) => session::exec(context, &args),
+        OnContainers::Attach(args) => session::attach(context, &args),
+        OnContainers::Logs(args) => logs::logs(context, &args),
+        OnContainers::Wait(args) => lifecycle::wait(context, &args),
+        OnContainers::Top(args) => ps::top(context, &args),
+        OnContainers::Stats(args) => stats::stats(context, &args),
+        OnContainers::Pause(args) => lifecycle::pause(context, &args),
+        OnContainers::Unpause(args) => lifecycle::unpause(context, &args),
+        OnContainers::Update(args) => lifecycle::update(context, &args),
+        OnContainers::Rename(args) => lifecycle::rename(context, &args),
+    }
 }
 
 fn container(context: &Context, verb: ContainerVerb) -> Result<u8> {
     match verb {
-        ContainerVerb::Run(args) => create::run(context, &args),
-        ContainerVerb::Create(args) => create::create(context, &args),
-        ContainerVerb::Start(args) => lifecycle::start(context, &args),
-        ContainerVerb::Stop(args) => lifecycle::stop(context, &args),
-        ContainerVerb::Restart(args) => lifecycle::restart(context, &args),
-        ContainerVerb::Kill(args) => lifecycle::kill(context, &args),
-        ContainerVerb::Rm(args) => lifecycle::remove(context, &args),
-        ContainerVerb::Prune(args) => lifecycle::prune(context, &args),
-        ContainerVerb::Exec(args) => session::exec(context, &args),
-        ContainerVerb::Attach(args) => session::attach(context, &args),
-        ContainerVerb::Logs(args) => logs::logs(context, &args),
+        ContainerVerb::On(verb) => on_containers(context, verb),
         ContainerVerb::Ls(args) => ps::list(context, &args),
         ContainerVerb::Inspect(args) => inspect::inspect(context, &args, Some(InspectType::Container)),
-        ContainerVerb::Wait(args) => lifecycle::wait(context, &args),
-        ContainerVerb::Top(args) => ps::top(context, &args),
-        ContainerVerb::Stats(args) => stats::stats(context, &args),
-        ContainerVerb::Pause(args) => lifecycle::pause(context, &args),
-        ContainerVerb::Unpause(args) => lifecycle::unpause(context, &args),
-        ContainerVerb::Update(args) => lifecycle::update(context, &args),
-        ContainerVerb::Rename(args) => lifecycle::rename(context, &args),
+        ContainerVerb::Prune(args) => lifecycle::prune(context, &args),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::InvalidOption;
 
 /// Names and numbers of signal(7) on x86-64, without `SIG`.
-const NAMES: [(&str, i32); 33] = [
+const NAMES: [(&str, i32); 34] = [
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
     ("QUIT", libc::SIGQUIT),
@@ -27,6 +27,7 @@ const NAMES: [(&str, i32); 33] = [
     ("TERM", libc::SIGTERM),
     ("STKFLT", libc::SIGSTKFLT),
     ("CHLD", libc::SIGCHLD),
+    ("CLD", libc::SIGCHLD),
     ("CONT", libc::SIGCONT),
     ("STOP", libc::SIGSTOP),
     ("TSTP", libc::SIGTSTP),
