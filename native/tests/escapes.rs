@@ -27,6 +27,13 @@ fn plant(bundle: &Bundle, name: &str, target: impl AsRef<Path>) {
     symlink(target, place).expect("symlink");
 }
 
+/// The bundle with only the mounts whose destination is wanted.
+fn with_mounts(mut bundle: Bundle, wanted: impl Fn(&str) -> bool) -> Bundle {
+    let mounts = bundle.spec["mounts"].as_array_mut().expect("mounts");
+    mounts.retain(|mount| mount["destination"].as_str().is_some_and(&wanted));
+    bundle
+}
+
 /// CVE-2021-30465 and older: a mount target that is a link to the host.
 #[test]
 fn mount_targets_stay_in_the_root() {
@@ -88,14 +95,7 @@ fn masks_use_the_hosts_null_device() {
         .set("linux/maskedPaths", json!(["/proc/timer_list"]));
     let target = bundle.dir.path().join("secret");
     fs::write(&target, "secret").expect("secret");
-    let mounts: Vec<_> = bundle.spec["mounts"]
-        .as_array()
-        .expect("mounts")
-        .iter()
-        .filter(|m| m["destination"] != "/dev")
-        .cloned()
-        .collect();
-    let bundle = bundle.set("mounts", json!(mounts));
+    let bundle = with_mounts(bundle, |destination| destination != "/dev");
     fs::create_dir_all(bundle.rootfs().join("dev")).expect("dev");
     plant(&bundle, "dev/null", &target);
     assert_eq!(bundle.run(), "0\n1:3");
@@ -106,14 +106,7 @@ fn masks_use_the_hosts_null_device() {
 #[test]
 fn the_console_is_bound_on_no_link() {
     let bundle = Bundle::new("true").set("process/terminal", json!(true));
-    let mounts: Vec<_> = bundle.spec["mounts"]
-        .as_array()
-        .expect("mounts")
-        .iter()
-        .filter(|m| m["destination"] != "/dev")
-        .cloned()
-        .collect();
-    let bundle = bundle.set("mounts", json!(mounts));
+    let bundle = with_mounts(bundle, |destination| destination != "/dev");
     plant(&bundle, "dev/console", "/proc/sys/kernel/core_pattern");
     let path = bundle.dir.path().join("console.sock");
     let _listener = std::os::unix::net::UnixListener::bind(&path).expect("socket");
@@ -126,15 +119,7 @@ fn the_console_is_bound_on_no_link() {
 fn devices_stay_in_the_root() {
     let bundle = Bundle::new("true");
     let host = outside(&bundle);
-    let mounts: Vec<_> = bundle.spec["mounts"]
-        .as_array()
-        .expect("mounts")
-        .iter()
-        .filter(|m| m["destination"] == "/proc")
-        .cloned()
-        .collect();
-    let bundle = bundle
-        .set("mounts", json!(mounts))
+    let bundle = with_mounts(bundle, |destination| destination == "/proc")
         .set("linux/devices", json!([{"path": "/dev/../../../../esc", "type": "c", "major": 1, "minor": 3}]));
     plant(&bundle, "dev", &host);
     let output = bundle.verb("run", &[]);

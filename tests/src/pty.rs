@@ -74,6 +74,15 @@ impl Pty {
         });
     }
 
+    /// Waits for root's shell in a container, on the first terminal there and of the size here.
+    #[track_caller]
+    pub fn expect_shell(&mut self) {
+        self.expect("#");
+        self.send("tty\n");
+        self.expect("/dev/pts/0");
+        self.expect_size("24 80");
+    }
+
     /// Gives the terminal another size; the kernel sends SIGWINCH.
     pub fn resize(&self, rows: u16, columns: u16) {
         resize(&self.master, rows, columns);

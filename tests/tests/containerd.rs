@@ -50,10 +50,7 @@ fn exit_statuses_and_errors_come_through() {
 fn a_terminal_is_interactive_and_follows_its_size() {
     let containerd = Containerd::start(&oci_runtime());
     let mut shell = Pty::spawn(containerd.run(&["--rm", "--tty"], "shell", &["sh"]));
-    shell.expect("#");
-    shell.send("tty\n");
-    shell.expect("/dev/pts/0");
-    shell.expect_size("24 80");
+    shell.expect_shell();
     shell.resize(40, 100);
     shell.expect_size("40 100");
     shell.send("exit 3\n");

@@ -38,10 +38,7 @@ fn a_detached_container_is_entered_shown_limited_and_stopped() {
 fn a_terminal_is_interactive() {
     let docker = Docker::start(&oci_runtime());
     let mut shell = Pty::spawn(docker.docker(&["run", "-it", "--rm", "busybox", "sh"]));
-    shell.expect("#");
-    shell.send("tty\n");
-    shell.expect("/dev/pts/0");
-    shell.expect_size("24 80");
+    shell.expect_shell();
     shell.send("exit 4\n");
     assert_eq!(shell.wait().0, 4);
 

@@ -50,12 +50,9 @@ fn a_foreground_run_is_a_terminal_session() {
     let bundle = scratch.bundle(&["sh"]).set("/process/terminal", json!(true));
     let id = scratch.id("shell");
     let mut shell = Pty::spawn(scratch.oci(&["run", "--bundle"]).arg(bundle.path()).arg(&id));
-    shell.expect("#");
+    shell.expect_shell();
     let raw = tcgetattr(shell.terminal()).expect("ask for the terminal's modes");
     assert!(!raw.local_modes.contains(LocalModes::ICANON), "the caller's terminal is in raw mode");
-    shell.send("tty\n");
-    shell.expect("/dev/pts/0");
-    shell.expect_size("24 80");
     shell.resize(50, 120);
     shell.expect_size("50 120");
     shell.send("sh -c 'echo be$((4))gin; exec sleep 1000'\n");

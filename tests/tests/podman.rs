@@ -49,10 +49,7 @@ fn foreground_containers_give_their_output_and_status() {
 fn a_terminal_is_interactive() {
     let podman = Podman::new(&oci_runtime());
     let mut shell = Pty::spawn(podman.run(&["-it", "--rm"], &["sh"]));
-    shell.expect("#");
-    shell.send("tty\n");
-    shell.expect("/dev/pts/0");
-    shell.expect_size("24 80");
+    shell.expect_shell();
     shell.send("exit 4\n");
     assert_eq!(shell.wait().0, 4);
 }
