@@ -21,6 +21,7 @@ pub mod task;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod vfs;
 pub mod wait;
 
 pub use errno::Errno;

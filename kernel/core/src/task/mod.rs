@@ -16,6 +16,7 @@ use stockade_kernel_sync::Mutex;
 use crate::Kernel;
 use crate::mm::Memory;
 use crate::platform::UserThread;
+use crate::vfs::{FdTable, FsContext};
 use crate::wait::Waiter;
 
 pub use capabilities::Capabilities;
@@ -34,6 +35,8 @@ pub struct Task {
     thread: Mutex<Option<Arc<dyn UserThread>>>,
     credentials: Mutex<Arc<Credentials>>,
     memory: Mutex<Arc<Memory>>,
+    files: Mutex<Arc<FdTable>>,
+    fs: Mutex<Arc<FsContext>>,
     pub(crate) sleep: Sleep,
 }
 
@@ -45,6 +48,8 @@ impl Task {
         process: &Arc<Process>,
         credentials: Arc<Credentials>,
         memory: Arc<Memory>,
+        files: Arc<FdTable>,
+        fs: Arc<FsContext>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             kernel: kernel.clone(),
@@ -54,6 +59,8 @@ impl Task {
             thread: Mutex::new(None),
             credentials: Mutex::new(credentials),
             memory: Mutex::new(memory),
+            files: Mutex::new(files),
+            fs: Mutex::new(fs),
             sleep: Sleep::default(),
         })
     }
@@ -86,6 +93,16 @@ impl Task {
     /// Its address space.
     pub fn memory(&self) -> Arc<Memory> {
         self.memory.lock().clone()
+    }
+
+    /// Its file descriptors.
+    pub fn files(&self) -> Arc<FdTable> {
+        self.files.lock().clone()
+    }
+
+    /// Its root, working directory and umask.
+    pub fn fs(&self) -> Arc<FsContext> {
+        self.fs.lock().clone()
     }
 
     /// Itself as somebody who waits.

@@ -1,0 +1,172 @@
+//! Open file descriptions (open(2)).
+
+use alloc::sync::Arc;
+use core::any::Any;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use stockade_kernel_sync::Mutex;
+
+use super::{FileObject, Inode, OpenFlags, Path, Seeking, WriteAt};
+use crate::Errno;
+use crate::io::{Sink, Source};
+
+/// An open file description: what descriptors that were duplicated share.
+#[derive(Debug)]
+pub struct File {
+    id: u64,
+    object: Arc<dyn FileObject>,
+    path: Path,
+    flags: AtomicU32,
+    position: Mutex<u64>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl File {
+    /// Opens what was found at a path. Flags that only matter while opening are dropped.
+    pub fn new(object: Arc<dyn FileObject>, path: Path, flags: OpenFlags) -> Arc<Self> {
+        let once = OpenFlags::CREATE
+            | OpenFlags::EXCLUSIVE
+            | OpenFlags::NO_CTTY
+            | OpenFlags::TRUNCATE
+            | OpenFlags::CLOSE_ON_EXEC;
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            object,
+            path,
+            flags: AtomicU32::new(flags.difference(once).bits()),
+            position: Mutex::new(0),
+        })
+    }
+
+    /// Its number; no other file of the kernel ever has it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What it is inside.
+    pub fn object(&self) -> &Arc<dyn FileObject> {
+        &self.object
+    }
+
+    /// What it is inside, if it is a `T`: a pipe, socket, epoll instance.
+    pub fn downcast<T: FileObject>(&self) -> Option<&T> {
+        let object: &dyn Any = &*self.object;
+        object.downcast_ref()
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was opened.
+    pub fn inode(&self) -> &Arc<dyn Inode> {
+        self.path.inode()
+    }
+
+    /// Access mode and status flags.
+    pub fn flags(&self) -> OpenFlags {
+        OpenFlags::from_bits_retain(self.flags.load(Ordering::Acquire))
+    }
+
+    /// Changes the status flags that can be changed.
+    pub fn set_status(&self, flags: OpenFlags) {
+        let changed = (self.flags() & !OpenFlags::CHANGEABLE) | (flags & OpenFlags::CHANGEABLE);
+        self.flags.store(changed.bits(), Ordering::Release);
+        self.object.set_status(changed);
+    }
+
+    /// Whether calls fail with EAGAIN instead of waiting.
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags().contains(OpenFlags::NONBLOCK)
+    }
+
+    /// Whether it stands for a place only (O_PATH).
+    pub fn is_path_only(&self) -> bool {
+        self.flags().contains(OpenFlags::PATH)
+    }
+
+    /// `EBADF` unless open for reading.
+    pub fn check_readable(&self) -> Result<(), Errno> {
+        if self.flags().reads() { Ok(()) } else { Err(Errno::EBADF) }
+    }
+
+    /// `EBADF` unless open for writing.
+    pub fn check_writable(&self) -> Result<(), Errno> {
+        if self.flags().writes() { Ok(()) } else { Err(Errno::EBADF) }
+    }
+
+    /// Reads at the position and moves it.
+    pub fn read(&self, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        self.check_readable()?;
+        if self.object.seeking() != Seeking::Yes {
+            return self.object.read(sink, 0);
+        }
+        let mut position = self.position.lock();
+        let count = self.object.read(sink, *position)?;
+        *position += count as u64;
+        drop(position);
+        self.note_access();
+        Ok(count)
+    }
+
+    /// Reads at an offset.
+    pub fn read_at(&self, sink: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
+        self.check_readable()?;
+        self.check_seekable()?;
+        let count = self.object.read(sink, offset)?;
+        self.note_access();
+        Ok(count)
+    }
+
+    /// Writes at the position, or at the end (O_APPEND), and moves it.
+    pub fn write(&self, source: &mut dyn Source) -> Result<usize, Errno> {
+        self.check_writable()?;
+        if self.object.seeking() != Seeking::Yes {
+            return Ok(self.object.write(source, WriteAt::Offset(0))?.count);
+        }
+        let mut position = self.position.lock();
+        let at = if self.flags().contains(OpenFlags::APPEND) { WriteAt::End } else { WriteAt::Offset(*position) };
+        let written = self.object.write(source, at)?;
+        *position = written.end;
+        Ok(written.count)
+    }
+
+    /// Writes at an offset, or at the end (O_APPEND, as Linux does).
+    pub fn write_at(&self, source: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
+        self.check_writable()?;
+        self.check_seekable()?;
+        let append = self.flags().contains(OpenFlags::APPEND);
+        let at = if append { WriteAt::End } else { WriteAt::Offset(offset) };
+        Ok(self.object.write(source, at)?.count)
+    }
+
+    /// `ESPIPE` unless it has a position.
+    pub fn check_seekable(&self) -> Result<(), Errno> {
+        if self.object.seeking() == Seeking::No { Err(Errno::ESPIPE) } else { Ok(()) }
+    }
+
+    /// The position, to be read or changed; nothing else moves it meanwhile.
+    pub fn with_position<T>(&self, change: impl FnOnce(&mut u64) -> Result<T, Errno>) -> Result<T, Errno> {
+        change(&mut self.position.lock())
+    }
+
+    /// The position now.
+    pub fn position(&self) -> u64 {
+        *self.position.lock()
+    }
+
+    fn note_access(&self) {
+        let unkept = super::MountFlags::NO_ATIME | super::MountFlags::READ_ONLY;
+        if !self.flags().contains(OpenFlags::NO_ATIME) && !self.path.mount.flags().intersects(unkept) {
+            self.inode().accessed();
+        }
+    }
+}
+
+/// The inside of a file opened with O_PATH.
+#[derive(Debug)]
+pub(super) struct PathOnly;
+
+impl FileObject for PathOnly {}

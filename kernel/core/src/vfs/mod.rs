@@ -1,0 +1,42 @@
+//! The virtual file system (path_resolution(7)): names, mounts, inodes, open files and descriptors.
+//!
+//! A file system implements [`Filesystem`] and [`Inode`]; what can be read, written or polled implements
+//! [`FileObject`]. An open file description is a [`File`]; descriptors live in an [`FdTable`]. Names are looked up
+//! through [`Dentry`]s, which cache them, by a [`Walker`] that knows mounts, links and permissions.
+//!
+//! Lock order: mount table, superblock's renaming, directory (a dentry's children), dentry's place, whatever an inode
+//! has inside. A directory's lock is held while its file system changes names in it; two are held only by a rename,
+//! under the superblock's lock. A file's position is locked while it is read or written, before anything else.
+
+mod context;
+mod dentry;
+mod fd_table;
+mod file;
+mod inode;
+mod mount;
+mod object;
+mod open_flags;
+mod path;
+mod poll_events;
+mod stat;
+mod superblock;
+
+pub use context::{Caller, FsContext};
+pub use dentry::Dentry;
+pub use fd_table::{Descriptor, FdFlags, FdTable};
+pub use file::File;
+pub use inode::{Allocation, Changes, Inode, InodeKey, LinkTarget, NewInode, NewKind, Opening, Rename, XattrSet};
+pub use mount::{Mount, MountFlags, MountId, MountNamespace};
+pub use object::{DirEntry, Direction, Emit, FileObject, MapPiece, Seeking, WriteAt, Written};
+pub use open_flags::OpenFlags;
+pub use path::Path;
+pub use poll_events::PollEvents;
+pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
+pub use superblock::{Caching, Filesystem, Superblock};
+
+/// NAME_MAX
+pub const NAME_BYTES_MAX: usize = 255;
+/// PATH_MAX, its NUL included.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// The page size of the ABI.
+pub const PAGE_BYTES: u64 = 4096;

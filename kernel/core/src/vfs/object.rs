@@ -1,0 +1,137 @@
+//! What can be done with an open file.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt::Debug;
+
+use super::{FileKind, OpenFlags, PollEvents};
+use crate::Errno;
+use crate::io::{Sink, Source};
+use crate::platform::{Backing, Sharing};
+use crate::task::Task;
+use crate::wait::SharedQueue;
+
+/// Whether a file has a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeking {
+    /// It is a stream: `ESPIPE`.
+    No,
+    /// It has one.
+    Yes,
+    /// lseek(2) answers 0 and changes nothing (/dev/null, terminals' drivers).
+    Ignored,
+}
+
+/// Where bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteAt {
+    /// From this offset.
+    Offset(u64),
+    /// At the end, wherever it is then.
+    End,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes.
+    pub count: usize,
+    /// The offset behind them.
+    pub end: u64,
+}
+
+/// Which way lseek(2) looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// SEEK_DATA
+    Data,
+    /// SEEK_HOLE
+    Hole,
+}
+
+/// One name in a directory.
+#[derive(Clone, Copy, Debug)]
+pub struct DirEntry<'a> {
+    /// The name.
+    pub name: &'a [u8],
+    /// The inode's number.
+    pub ino: u64,
+    /// The inode's type.
+    pub kind: FileKind,
+    /// The position behind it, above 0.
+    pub next: u64,
+}
+
+/// Whether a listing goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    /// The entry was taken.
+    More,
+    /// There was no room for it.
+    Full,
+}
+
+/// What a part of a mapped file shows.
+#[derive(Clone, Debug)]
+pub struct MapPiece {
+    /// Bytes: a multiple of the page size.
+    pub len: u64,
+    /// Contents; [`Backing::Nothing`] behind the end of the file.
+    pub backing: Backing,
+    /// Keeps the memory from being used for something else while it is mapped.
+    pub keep: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// The inside of an open file. Reads and writes never wait: `EAGAIN` says that they would, and the queue is woken when
+/// that changes. Dropping the last reference closes it.
+pub trait FileObject: Any + Debug + Send + Sync {
+    /// Reads from an offset, which streams ignore. 0 is the end.
+    fn read(&self, _sink: &mut dyn Sink, _at: u64) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes.
+    fn write(&self, _source: &mut dyn Source, _at: WriteAt) -> Result<Written, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Whether it has a position.
+    fn seeking(&self) -> Seeking {
+        Seeking::No
+    }
+
+    /// The next data or hole from an offset on: `ENXIO` when there is none.
+    fn find(&self, _from: u64, _what: Direction) -> Result<u64, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What would not block now.
+    fn poll(&self) -> PollEvents {
+        PollEvents::READABLE | PollEvents::WRITABLE
+    }
+
+    /// Woken when [`Self::poll`] may say something else; `None` when it never does.
+    fn queue(&self) -> Option<SharedQueue> {
+        None
+    }
+
+    /// ioctl(2).
+    fn ioctl(&self, _task: &Arc<Task>, _request: u32, _argument: u64) -> Result<u64, Errno> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// What a mapping of `len` bytes from `offset` on shows; both are multiples of the page size. The pieces come in
+    /// order and cover it all.
+    fn map(&self, _offset: u64, _len: u64, _sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
+        Err(Errno::ENODEV)
+    }
+
+    /// Lists a directory from a position on (0 or a [`DirEntry::next`]), without `.` and `..`.
+    fn read_dir(&self, _at: u64, _emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) -> Result<(), Errno> {
+        Err(Errno::ENOTDIR)
+    }
+
+    /// fcntl(2) F_SETFL changed these.
+    fn set_status(&self, _flags: OpenFlags) {}
+}

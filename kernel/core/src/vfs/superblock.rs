@@ -1,0 +1,107 @@
+//! A file system in use.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt::Debug;
+
+use stockade_kernel_sync::Mutex;
+
+use super::{Dentry, Device, Inode, StatFs};
+use crate::Errno;
+
+/// Whether looked-up names may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Names change only through the vfs.
+    Names,
+    /// Names come and go by themselves (proc): each is looked up every time.
+    Nothing,
+}
+
+/// A file system.
+pub trait Filesystem: Debug + Send + Sync {
+    /// Its name in /proc/filesystems.
+    fn name(&self) -> &'static str;
+
+    /// Its root directory.
+    fn root(&self) -> Arc<dyn Inode>;
+
+    /// Facts about it.
+    fn statfs(&self) -> Result<StatFs, Errno>;
+
+    /// Its own mount options, as /proc/mounts shows them, each with a comma before.
+    fn options(&self) -> String {
+        String::new()
+    }
+
+    /// Whether names may be kept.
+    fn caching(&self) -> Caching {
+        Caching::Names
+    }
+
+    /// Makes it all last.
+    fn sync(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Changes its own options (mount(2) with MS_REMOUNT).
+    fn remount(&self, _options: &[u8]) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+/// A file system in use, with what the vfs knows of it.
+#[derive(Debug)]
+pub struct Superblock {
+    filesystem: Arc<dyn Filesystem>,
+    caching: Caching,
+    device: Device,
+    root: Arc<Dentry>,
+    /// Held by renames between two directories.
+    pub(super) renaming: Mutex<()>,
+    recent: Mutex<VecDeque<Arc<Dentry>>>,
+}
+
+/// Names kept for the next time; each takes about 250 bytes.
+const RECENT_MAX: usize = 2048;
+
+impl Superblock {
+    /// Takes a file system into use under a device number that no other has.
+    pub fn new(filesystem: Arc<dyn Filesystem>, device: Device) -> Arc<Self> {
+        let root = Dentry::top(filesystem.root(), b"");
+        let caching = filesystem.caching();
+        let (renaming, recent) = (Mutex::new(()), Mutex::new(VecDeque::new()));
+        Arc::new(Self { filesystem, caching, device, root, renaming, recent })
+    }
+
+    /// The file system.
+    pub fn filesystem(&self) -> &Arc<dyn Filesystem> {
+        &self.filesystem
+    }
+
+    /// Its `st_dev`.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Its root directory.
+    pub fn root(&self) -> &Arc<Dentry> {
+        &self.root
+    }
+
+    pub(super) fn caching(&self) -> Caching {
+        self.caching
+    }
+
+    /// Keeps a name for a while.
+    pub(super) fn remember(&self, dentry: &Arc<Dentry>) {
+        let forgotten = {
+            let mut recent = self.recent.lock();
+            recent.push_back(dentry.clone());
+            if recent.len() > RECENT_MAX { recent.pop_front() } else { None }
+        };
+        // Outside the lock: it may be the last reference to a chain of directories.
+        drop(forgotten);
+    }
+}
