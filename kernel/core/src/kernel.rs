@@ -12,6 +12,7 @@ use crate::platform::Machine;
 use crate::syscall::Call;
 use crate::task::{Task, TaskTable};
 use crate::time::{TimerKey, Timers};
+use crate::vfs::Vfs;
 use crate::wait::Waiter;
 
 /// All that tasks share.
@@ -20,6 +21,7 @@ pub struct Kernel {
     machine: Arc<dyn Machine>,
     tasks: Mutex<TaskTable>,
     timers: Mutex<Timers>,
+    vfs: Vfs,
     woken: Mutex<VecDeque<(Arc<Task>, Box<Call>)>>,
     woken_count: AtomicUsize,
 }
@@ -27,10 +29,12 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel on a machine.
     pub fn new(machine: Arc<dyn Machine>) -> Arc<Self> {
+        let vfs = Vfs::new(&machine);
         Arc::new(Self {
             machine,
             tasks: Mutex::new(TaskTable::default()),
             timers: Mutex::new(Timers::default()),
+            vfs,
             woken: Mutex::new(VecDeque::new()),
             woken_count: AtomicUsize::new(0),
         })
@@ -44,6 +48,11 @@ impl Kernel {
     /// The machine below, for objects that outlive a call.
     pub fn shared_machine(&self) -> &Arc<dyn Machine> {
         &self.machine
+    }
+
+    /// What all files share.
+    pub fn vfs(&self) -> &Vfs {
+        &self.vfs
     }
 
     /// All tasks.

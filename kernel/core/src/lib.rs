@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod abi;
 mod errno;
+pub mod fs;
 pub mod io;
 mod kernel;
 pub mod mm;

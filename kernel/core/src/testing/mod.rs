@@ -17,9 +17,11 @@ pub use thread::FakeThread;
 use alloc::sync::{Arc, Weak};
 
 use crate::Kernel;
+use crate::fs::AnonymousFs;
 use crate::mm::Memory;
 use crate::platform::{Frame, Machine as _};
 use crate::task::{Capabilities, Credentials, Process, Task};
+use crate::vfs::{FdTable, FsContext, MountFlags, MountNamespace};
 
 /// A kernel on a fake machine, with one task of root's that has a thread.
 #[derive(Debug)]
@@ -55,7 +57,9 @@ fn add_task(kernel: &Arc<Kernel>, memory: Arc<Memory>) -> (Arc<Task>, Arc<FakeTh
     let process = Process::new(tid, &Weak::new());
     let credentials = Arc::new(Credentials::root(Capabilities::all()));
     let space = memory.space().clone();
-    let task = Task::new(kernel, tid, &process, credentials, memory);
+    let root = kernel.vfs().superblock(Arc::new(AnonymousFs));
+    let fs = FsContext::new(MountNamespace::new(&root, MountFlags::empty(), b"none"));
+    let task = Task::new(kernel, tid, &process, credentials, memory, FdTable::new(), fs);
     kernel.tasks().lock().insert(&task);
     let thread = space.spawn(&Frame::default(), alloc::vec::Vec::new(), task.clone()).expect("the fake never runs out");
     task.set_thread(thread.clone());

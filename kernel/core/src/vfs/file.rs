@@ -1,6 +1,8 @@
 //! Open file descriptions (open(2)).
 
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -9,6 +11,8 @@ use stockade_kernel_sync::Mutex;
 use super::{FileObject, Inode, OpenFlags, Path, Seeking, WriteAt};
 use crate::Errno;
 use crate::io::{Sink, Source};
+use crate::mm::{self, MapPiece, MappedName};
+use crate::platform::Sharing;
 
 /// An open file description: what descriptors that were duplicated share.
 #[derive(Debug)]
@@ -162,6 +166,22 @@ impl File {
         if !self.flags().contains(OpenFlags::NO_ATIME) && !self.path.mount.flags().intersects(unkept) {
             self.inode().accessed();
         }
+    }
+}
+
+impl mm::Source for File {
+    fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
+        self.object.map(offset, len, sharing)
+    }
+
+    fn name(&self) -> MappedName {
+        let key = self.path.key();
+        let path = String::from_utf8_lossy(&self.path.full_text()).into_owned();
+        MappedName { path, device: (key.device.major, key.device.minor), inode: key.ino }
+    }
+
+    fn sync(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
+        self.inode().sync()
     }
 }
 

@@ -18,6 +18,7 @@ mod object;
 mod open_flags;
 mod path;
 mod poll_events;
+mod shared;
 mod stat;
 mod superblock;
 
@@ -27,10 +28,11 @@ pub use fd_table::{Descriptor, FdFlags, FdTable};
 pub use file::File;
 pub use inode::{Allocation, Changes, Inode, InodeKey, LinkTarget, NewInode, NewKind, Opening, Rename, XattrSet};
 pub use mount::{Mount, MountFlags, MountId, MountNamespace};
-pub use object::{DirEntry, Direction, Emit, FileObject, MapPiece, Seeking, WriteAt, Written};
+pub use object::{DirEntry, Direction, Emit, FileObject, Seeking, WriteAt, Written};
 pub use open_flags::OpenFlags;
 pub use path::Path;
 pub use poll_events::PollEvents;
+pub use shared::Vfs;
 pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
 pub use superblock::{Caching, Filesystem, Superblock};
 

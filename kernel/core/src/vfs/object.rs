@@ -8,7 +8,8 @@ use core::fmt::Debug;
 use super::{FileKind, OpenFlags, PollEvents};
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::platform::{Backing, Sharing};
+use crate::mm::MapPiece;
+use crate::platform::Sharing;
 use crate::task::Task;
 use crate::wait::SharedQueue;
 
@@ -70,17 +71,6 @@ pub enum Emit {
     More,
     /// There was no room for it.
     Full,
-}
-
-/// What a part of a mapped file shows.
-#[derive(Clone, Debug)]
-pub struct MapPiece {
-    /// Bytes: a multiple of the page size.
-    pub len: u64,
-    /// Contents; [`Backing::Nothing`] behind the end of the file.
-    pub backing: Backing,
-    /// Keeps the memory from being used for something else while it is mapped.
-    pub keep: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// The inside of an open file. Reads and writes never wait: `EAGAIN` says that they would, and the queue is woken when

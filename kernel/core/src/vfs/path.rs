@@ -76,6 +76,15 @@ impl Path {
         self.text(root).unwrap_or_else(|| [b"(unreachable)".as_slice(), &join(&self.names(root).0)].concat())
     }
 
+    /// Its text from the top of its own tree: what /proc/PID/maps shows.
+    pub fn full_text(&self) -> Vec<u8> {
+        let mut top = self.clone();
+        while let Some(above) = top.parent() {
+            top = above;
+        }
+        self.text_or_unreachable(&top)
+    }
+
     /// Whether it is `top` or below.
     pub fn is_below(&self, top: &Path) -> bool {
         self.names(top).1

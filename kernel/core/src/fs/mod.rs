@@ -1,0 +1,5 @@
+//! File systems.
+
+mod anonymous;
+
+pub use anonymous::{Anonymous, AnonymousFs};

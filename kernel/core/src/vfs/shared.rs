@@ -1,0 +1,80 @@
+//! What all files of a kernel share.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::{Dentry, Device, File, FileKind, FileObject, Filesystem, Inode, Mount, MountNamespace, OpenFlags, Path};
+use super::{Superblock, Timestamp};
+use crate::fs::{Anonymous, AnonymousFs};
+use crate::platform::{HostClock, Machine};
+use crate::task::Credentials;
+
+/// The kernel's side of all files.
+#[derive(Debug)]
+pub struct Vfs {
+    machine: Arc<dyn Machine>,
+    /// Where files without a path lie.
+    internal: Arc<Mount>,
+    last_device: AtomicU32,
+    last_inode: AtomicU64,
+}
+
+impl Vfs {
+    /// Nothing is open yet.
+    pub fn new(machine: &Arc<dyn Machine>) -> Self {
+        let superblock = Superblock::new(Arc::new(AnonymousFs), Device::new(0, 1));
+        Self {
+            machine: machine.clone(),
+            internal: MountNamespace::internal(&superblock),
+            last_device: AtomicU32::new(1),
+            last_inode: AtomicU64::new(1),
+        }
+    }
+
+    /// Takes a file system into use.
+    pub fn superblock(&self, filesystem: Arc<dyn Filesystem>) -> Arc<Superblock> {
+        let minor = self.last_device.fetch_add(1, Ordering::Relaxed) + 1;
+        Superblock::new(filesystem, Device::new(0, minor))
+    }
+
+    /// The time that files are marked with.
+    pub fn now(&self) -> Timestamp {
+        self.machine.now(HostClock::Realtime).into()
+    }
+
+    /// A number for an inode without a path.
+    pub fn inode_number(&self) -> u64 {
+        self.last_inode.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Opens a file without a path. `/proc/PID/fd` calls it `anon_inode:NAME`.
+    pub fn open_anonymous(
+        &self,
+        name: &str,
+        object: Arc<dyn FileObject>,
+        flags: OpenFlags,
+        owner: &Credentials,
+    ) -> Arc<File> {
+        let (uid, gid) = (owner.fsuid, owner.fsgid);
+        let inode = Anonymous::new(self.inode_number(), FileKind::Regular, 0o600, uid, gid, self.now());
+        let name = alloc::format!("anon_inode:{name}");
+        self.open_inode(Arc::new(inode), name.as_bytes(), object, flags)
+    }
+
+    /// Opens a file without a path that has an inode of its own (`pipe:[7]`, `socket:[8]`).
+    pub fn open_inode(
+        &self,
+        inode: Arc<dyn Inode>,
+        name: &[u8],
+        object: Arc<dyn FileObject>,
+        flags: OpenFlags,
+    ) -> Arc<File> {
+        let path = Path { mount: self.internal.clone(), dentry: Dentry::top(inode, name) };
+        File::new(object, path, flags)
+    }
+
+    /// Whether a path names a file without a path.
+    pub fn is_internal(&self, path: &Path) -> bool {
+        Arc::ptr_eq(&path.mount, &self.internal)
+    }
+}
