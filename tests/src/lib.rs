@@ -2,8 +2,7 @@
 //! that nothing leaks.
 //!
 //! Everything here panics with a full account instead of returning errors: its callers are tests. Every wait has a
-//! deadline.
-//! Needs root and the fixtures that `cargo xtask setup` builds.
+//! deadline. Needs root and the fixtures that `cargo xtask setup` builds.
 #![forbid(unsafe_code)]
 
 mod bundle;

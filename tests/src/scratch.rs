@@ -11,8 +11,8 @@ use crate::{Bundle, Cmd, bin, leaks};
 /// Private `--root` and `--state` directories for the binaries under test.
 ///
 /// On drop it removes the containers that are left, through the product, and then asserts that no mount, control
-/// group or process
-/// of theirs remains. Everything is found by the directory's unique name, so tests may run beside each other.
+/// group or process of theirs remains. Everything is found by the directory's unique name, so tests may run beside
+/// each other.
 #[derive(Debug)]
 pub struct Scratch {
     dir: Option<TempDir>,

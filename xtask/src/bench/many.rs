@@ -46,7 +46,7 @@ pub fn people(effort: &Effort) -> Result<Report> {
 }
 
 /// Starts `count` containers, checks that all live, and removes them.
-pub fn measure(
+fn measure(
     name: &str,
     count: usize,
     start: impl Fn(usize) -> Result<()>,

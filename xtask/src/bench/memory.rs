@@ -76,11 +76,10 @@ fn name(scratch: &Scratch, index: usize) -> String {
 }
 
 /// Starts containers and returns what each of the later ones adds, in KiB.
-pub fn marginal(start: impl Fn(usize) -> Result<()>) -> Result<f64> {
+fn marginal(start: impl Fn(usize) -> Result<()>) -> Result<f64> {
     (0..BEFORE).try_for_each(&start)?;
     let before = pss_kib();
     (BEFORE..BEFORE + COUNTED).try_for_each(&start)?;
     check_alive(BEFORE + COUNTED)?;
-    // The quotient of small counts: exact in f64.
-    Ok((pss_kib() - before) / 50.0)
+    Ok((pss_kib() - before) / f64::from(u32::try_from(COUNTED)?))
 }

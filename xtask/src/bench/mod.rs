@@ -83,8 +83,7 @@ fn check_names(names: &[String]) -> Result<()> {
 }
 
 /// crun 1.8 refuses a hybrid machine, so everybody measures with the version 1 controllers alone. An unmounted
-/// `unified` would
-/// not do: its mount point stays, and runc makes plain directories in it.
+/// `unified` would not do: its mount point stays, and runc makes plain directories in it.
 const V1_ONLY: &str = r#"
 if ! mountpoint -q /sys/fs/cgroup/unified; then exec "$@"; fi
 new=$(mktemp -d)

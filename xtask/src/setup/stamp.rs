@@ -1,6 +1,5 @@
 //! A folder of built things, each made beside its place, renamed into it and only then stamped: killed at any point,
-//! the next
-//! run cleans up and goes on.
+//! the next run cleans up and goes on.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
