@@ -225,6 +225,17 @@ fn an_unreachable_registry_is_told_at_once() {
 }
 
 #[test]
+fn run_warns_of_an_image_for_another_machine() {
+    let (people, registry) = (People::empty(), Registry::start());
+    let name = registry.reference("multi");
+    people.stockade(&["pull", "-q", "--platform", "linux/arm64", &name]).ok();
+    let warned = people.stockade(&["run", "--rm", &name, "true"]).exits(127).stderr;
+    assert!(warned.contains("Warning: the image is for linux/arm64, and this machine is linux/amd64"), "{warned}");
+    let asked = people.stockade(&["run", "--rm", "--platform", "linux/arm64", &name, "true"]).exits(127).stderr;
+    assert!(!asked.contains("Warning"), "{asked}");
+}
+
+#[test]
 fn run_fetches_a_damaged_image_again() {
     let (people, registry) = (People::empty(), Registry::start());
     let name = registry.reference("busybox");

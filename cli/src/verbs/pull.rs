@@ -39,7 +39,10 @@ pub fn image_for(context: &Context, store: &Store, name: &str, flags: &CreateFla
         return fetched(context, store, name, platform, quiet);
     }
     match store.find(name) {
-        Ok(image) if platform.is_none_or(|wanted| wanted.accepts(&image.platform)) => Ok(image),
+        Ok(image) if platform.is_none_or(|wanted| wanted.accepts(&image.platform)) => {
+            warn_of_platform(&image, platform);
+            Ok(image)
+        }
         Err(FindError::Missing(_)) if flags.keep.pull == Pull::Missing => {
             let reference: Reference = name.parse()?;
             message::note(format!("Unable to find image '{}' locally", reference.familiar()));
@@ -65,6 +68,14 @@ pub fn image_for(context: &Context, store: &Store, name: &str, flags: &CreateFla
             anyhow::bail!("image {name} is here for {} only, not for {wanted}, and --pull is never", image.platform)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A tag may have been pulled for another machine; the error of its first program would not say so.
+fn warn_of_platform(image: &Image, asked: Option<&Platform>) {
+    let host = Platform::default();
+    if asked.is_none() && !host.accepts(&image.platform) {
+        message::note(format!("Warning: the image is for {}, and this machine is {host}", image.platform));
     }
 }
 
