@@ -65,9 +65,8 @@ pub fn spawn(jailed: &Jailed, cgroup: &Cgroup) -> Result<u32> {
     let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the monitor's cgroup");
-        if let Err(error) = joined.and_then(|()| run(jailed, &theirs)) {
-            let _ = theirs.send(&Message::Failed(error.into()));
-        }
+        let Err(error) = joined.and_then(|()| run(jailed, &theirs));
+        let _ = theirs.send(&Message::Failed(error.into()));
         exit(1)
     })
     .at("clone the monitor")?;
