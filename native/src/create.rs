@@ -40,7 +40,7 @@ pub(crate) fn create(state_root: &Path, id: &ContainerId, request: CreateRequest
 }
 
 /// Takes the id, over the remains of a creator that was killed if need be.
-fn claim(state_root: &Path, dir: &Dir, id: &ContainerId) -> Result<OwnedFd> {
+pub(crate) fn claim(state_root: &Path, dir: &Dir, id: &ContainerId) -> Result<OwnedFd> {
     if let Some(lock) = dir.make()? {
         return Ok(lock);
     }
@@ -66,16 +66,16 @@ const CLAIM_ATTEMPTS_MAX: u32 = 20;
 const CLAIM_PAUSE: Duration = Duration::from_millis(5);
 
 /// What can be computed and refused before anything is made.
-struct Checked {
+pub(crate) struct Checked {
     linux: Linux,
     process: Process,
-    namespaces: Namespaces,
+    pub namespaces: Namespaces,
     maps: IdMaps,
     seccomp: Option<Program>,
 }
 
 impl Checked {
-    fn new(request: &CreateRequest) -> Result<Self> {
+    pub(crate) fn new(request: &CreateRequest) -> Result<Self> {
         let spec = &request.spec;
         let linux = spec.linux().clone().ok_or_else(|| invalid("linux is missing"))?;
         let process = spec.process().clone().ok_or_else(|| invalid("process is missing"))?;
@@ -88,6 +88,50 @@ impl Checked {
         let maps = IdMaps::new(linux.uid_mappings(), linux.gid_mappings());
         let seccomp = linux.seccomp().as_ref().map(seccomp::compile).transpose()?.flatten();
         Ok(Self { linux, process, namespaces, maps, seccomp })
+    }
+
+    fn locate_cgroup(&self, request: &CreateRequest, id: &ContainerId) -> Result<Cgroup> {
+        let path = self.linux.cgroups_path().as_deref();
+        Ok(Cgroup::locate(path, id, request.cgroup_manager)?.with_parent(request.cgroup_parent))
+    }
+
+    /// One that cannot be made may be another container's, so clearing up must not find it.
+    pub(crate) fn make_cgroup(&self, dir: &Dir, record: &mut Record) -> Result<()> {
+        let resources = self.linux.resources().clone().unwrap_or_default();
+        if let Err(error) = record.cgroup.make(&resources) {
+            record.cgroup = Cgroup::none();
+            dir.write(record)?;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Where the container's cgroup will be is written down before it is made.
+    pub(crate) fn record(&self, request: &CreateRequest, bundle: &Path, id: &ContainerId) -> Result<Record> {
+        let spec = &request.spec;
+        let process = &self.process;
+        let joined = self.namespaces.joined.iter().map(|(flag, _)| *flag);
+        Ok(Record {
+            oci_version: spec.version().clone(),
+            id: id.clone(),
+            bundle: bundle.to_owned(),
+            rootfs: spec.root().as_ref().map(|root| bundle.join(root.path())).unwrap_or_default(),
+            created: clock::now(),
+            annotations: spec.annotations().clone().unwrap_or_default(),
+            init: None,
+            cgroup: self.locate_cgroup(request, id)?,
+            namespaces: joined.fold(self.namespaces.new, |all, flag| all | flag).bits(),
+            image_layers: matches!(request.rootfs, Rootfs::Layers { .. }),
+            hooks: spec.hooks().clone(),
+            defaults: ProcessDefaults {
+                capabilities: process.capabilities().clone(),
+                rlimits: process.rlimits().clone(),
+                apparmor_profile: process.apparmor_profile().clone(),
+                selinux_label: process.selinux_label().clone(),
+                no_new_privileges: process.no_new_privileges(),
+                oom_score_adj: process.oom_score_adj(),
+            },
+        })
     }
 }
 
@@ -139,9 +183,9 @@ impl Creation<'_> {
     fn run(self, request: CreateRequest) -> Result<u32> {
         let fifo = self.dir.make_fifo()?;
         let source = self.open_rootfs(&request)?;
-        let mut record = self.record(&request, self.locate_cgroup(&request)?);
+        let mut record = self.checked.record(&request, &self.bundle, self.id)?;
         self.dir.write(&record)?;
-        self.make_cgroup(&mut record)?;
+        self.checked.make_cgroup(self.dir, &mut record)?;
         if let Some(profile) = self.checked.linux.seccomp() {
             self.dir.write_seccomp(profile)?;
         }
@@ -162,22 +206,6 @@ impl Creation<'_> {
         self.finish(pid, &ours, &mut record, request.pid_file.as_deref()).inspect_err(|_| kill_and_reap(pid))
     }
 
-    fn locate_cgroup(&self, request: &CreateRequest) -> Result<Cgroup> {
-        let path = self.checked.linux.cgroups_path().as_deref();
-        Ok(Cgroup::locate(path, self.id, request.cgroup_manager)?.with_parent(request.cgroup_parent))
-    }
-
-    /// One that cannot be made may be another container's, so clearing up must not find it.
-    fn make_cgroup(&self, record: &mut Record) -> Result<()> {
-        let resources = self.checked.linux.resources().clone().unwrap_or_default();
-        if let Err(error) = record.cgroup.make(&resources) {
-            record.cgroup = Cgroup::none();
-            self.dir.write(record)?;
-            return Err(error.into());
-        }
-        Ok(())
-    }
-
     fn open_rootfs(&self, request: &CreateRequest) -> Result<root::Source> {
         match &request.rootfs {
             Rootfs::Bundle => Ok(root::Source::Directory(self.rootfs_path(&request.spec)?)),
@@ -193,33 +221,6 @@ impl Creation<'_> {
         let root = spec.root().as_ref().ok_or_else(|| invalid("root is missing"))?;
         let path = self.bundle.join(root.path());
         path.canonicalize().at_with(|| format!("open rootfs {}", path.display()))
-    }
-
-    fn record(&self, request: &CreateRequest, cgroup: Cgroup) -> Record {
-        let spec = &request.spec;
-        let process = &self.checked.process;
-        let joined = self.checked.namespaces.joined.iter().map(|(flag, _)| *flag);
-        Record {
-            oci_version: spec.version().clone(),
-            id: self.id.clone(),
-            bundle: self.bundle.clone(),
-            rootfs: spec.root().as_ref().map(|root| self.bundle.join(root.path())).unwrap_or_default(),
-            created: clock::now(),
-            annotations: spec.annotations().clone().unwrap_or_default(),
-            init: None,
-            cgroup,
-            namespaces: joined.fold(self.checked.namespaces.new, |all, flag| all | flag).bits(),
-            image_layers: matches!(request.rootfs, Rootfs::Layers { .. }),
-            hooks: spec.hooks().clone(),
-            defaults: ProcessDefaults {
-                capabilities: process.capabilities().clone(),
-                rlimits: process.rlimits().clone(),
-                apparmor_profile: process.apparmor_profile().clone(),
-                selinux_label: process.selinux_label().clone(),
-                no_new_privileges: process.no_new_privileges(),
-                oom_score_adj: process.oom_score_adj(),
-            },
-        }
     }
 
     fn plan<'a>(

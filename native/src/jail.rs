@@ -6,27 +6,26 @@
 
 use std::convert::Infallible;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsmount, fsopen,
     move_mount, unmount,
 };
 use rustix::process::{DumpableBehavior, fchdir, pivot_root, set_dumpable_behavior};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs, set_thread_res_gid, set_thread_res_uid,
 };
 use stockade_sandbox::{Error, Result};
 
 use crate::cgroup::Cgroup;
 use crate::fail::Context;
+use crate::helper::Helper;
 use crate::idmap::IdMaps;
 use crate::pid::kill_and_reap;
-use crate::streams;
 use crate::sys::clone::{CloneFlags, clone3};
-use crate::sys::process::{CStrings, execveat, exit, reset_signals};
+use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
 
 /// The first of four million host uids that nobody else gives out: above systemd's container ranges, which end at
@@ -35,24 +34,9 @@ const FIRST_UID: u32 = 0x7000_0000;
 /// The monitor's user as it sees it itself; not 0, which execve would give capabilities to.
 const UID_INSIDE: u32 = 1;
 
-/// What runs in a jail.
-#[derive(Debug)]
-pub struct Jailed {
-    /// The program: a static binary, since nothing else is there.
-    pub program: OwnedFd,
-    /// Its arguments, the name first.
-    pub arguments: Vec<String>,
-    /// Its environment.
-    pub environment: Vec<String>,
-    /// Where its messages go: descriptor 2.
-    pub log: OwnedFd,
-    /// Its descriptors from 3 on.
-    pub descriptors: Vec<OwnedFd>,
-}
-
 /// Starts a jailed process, a child of the caller, which must have one thread. Returns its host pid once the program
 /// runs.
-pub fn spawn(jailed: &Jailed, cgroup: &Cgroup) -> Result<u32> {
+pub fn spawn(helper: &Helper, cgroup: &Cgroup) -> Result<u32> {
     let (ours, theirs) = Channel::pair()?;
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
@@ -65,7 +49,7 @@ pub fn spawn(jailed: &Jailed, cgroup: &Cgroup) -> Result<u32> {
     let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the monitor's cgroup");
-        let Err(error) = joined.and_then(|()| run(jailed, &theirs));
+        let Err(error) = joined.and_then(|()| run(helper, &theirs));
         let _ = theirs.send(&Message::Failed(error.into()));
         exit(1)
     })
@@ -87,45 +71,21 @@ fn release(pid: u32, channel: &Channel) -> Result<()> {
 }
 
 /// In the clone; returns only to say why it failed.
-fn run(jailed: &Jailed, channel: &Channel) -> Result<Infallible> {
+fn run(helper: &Helper, channel: &Channel) -> Result<Infallible> {
     channel.wait_for_go()?;
     rustix::process::setsid().at("make a session")?;
     reset_signals().at("reset signals")?;
     become_user(UID_INSIDE)?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).at("open /dev/null")?;
-    let program =
-        rustix::io::fcntl_dupfd_cloexec(&jailed.program, first_free(jailed)).at("copy the program's descriptor")?;
-    let channel = channel.moved_above(first_free(jailed))?;
+    let ready = helper.prepare(channel)?;
     empty_root()?;
     give_up_capabilities()?;
-    streams::set([&null, &null, &jailed.log])?;
-    for (number, descriptor) in (3..).zip(&jailed.descriptors) {
-        crate::sys::process::dup2(descriptor.as_raw_fd(), number).at("place a descriptor")?;
-    }
-    let kept = (3..).take(jailed.descriptors.len()).chain([number(&program), channel.number()]);
-    streams::close_others(3, kept.collect())?;
-    let arguments = CStrings::new(&jailed.arguments).at("pass arguments")?;
-    let environment = CStrings::new(&jailed.environment).at("pass the environment")?;
-    let failure = Error::os("run the monitor", execveat(program, &arguments, &environment));
-    // The caller's end of the channel was closed with all other descriptors.
-    channel.send(&Message::Failed(failure.into()))?;
-    exit(1)
-}
-
-fn number(descriptor: &OwnedFd) -> u32 {
-    descriptor.as_raw_fd().unsigned_abs()
+    ready.run()
 }
 
 fn become_user(id: u32) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     set_thread_res_gid(gid, gid, gid).at("take on the monitor's gid")?;
     set_thread_res_uid(uid, uid, uid).at("take on the monitor's uid")
-}
-
-/// Above every number that will be given away, and every number that will be copied from.
-fn first_free(jailed: &Jailed) -> i32 {
-    let highest = jailed.descriptors.iter().map(AsRawFd::as_raw_fd).max().unwrap_or(0);
-    highest.max(3 + i32::try_from(jailed.descriptors.len()).unwrap_or(i32::MAX)) + 1
 }
 
 fn empty_root() -> Result<()> {
@@ -164,22 +124,30 @@ fn give_up_capabilities() -> Result<()> {
 mod tests {
     use std::fs;
     use std::io::Read;
+    use std::os::fd::OwnedFd;
 
     use super::*;
 
-    /// A static program that says who it is, from its own /proc-less jail.
-    fn look_around(script: &str) -> String {
-        let open = |path: &str| OwnedFd::from(fs::File::open(path).expect("open a file"));
-        let (reader, writer) = std::io::pipe().expect("make a pipe");
-        let jailed = Jailed {
-            program: open("/usr/bin/busybox"),
-            arguments: ["sh", "-c", script].map(String::from).to_vec(),
+    fn open(path: &str) -> OwnedFd {
+        fs::File::open(path).expect("open a file").into()
+    }
+
+    fn helper(program: &str, arguments: &[&str], descriptors: Vec<OwnedFd>) -> Helper {
+        Helper {
+            program: open(program),
+            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             environment: Vec::new(),
-            log: writer.try_clone().expect("copy the pipe").into(),
-            descriptors: vec![writer.into()],
-        };
-        let pid = spawn(&jailed, &Cgroup::none()).expect("spawn");
-        drop(jailed);
+            streams: [open("/dev/null"), open("/dev/null"), open("/dev/null")],
+            descriptors,
+        }
+    }
+
+    /// What a static program writes to descriptor 3 of its jail.
+    fn look_around(script: &str) -> String {
+        let (reader, writer) = std::io::pipe().expect("make a pipe");
+        let helper = helper("/usr/bin/busybox", &["sh", "-c", script], vec![writer.into()]);
+        let pid = spawn(&helper, &Cgroup::none()).expect("spawn");
+        drop(helper);
         let mut said = String::new();
         std::io::BufReader::new(reader).read_to_string(&mut said).expect("read what it said");
         crate::pid::reap(pid);
@@ -188,23 +156,16 @@ mod tests {
 
     #[test]
     fn a_jailed_program_sees_nothing_and_may_nothing() {
-        let said =
-            look_around("echo /* >&3; echo $$ >&3; id -u >&3; echo x > /file; exec 2>&3; ip link add d type dummy");
+        let script = "exec 2>&3; echo /* >&3; echo $$ >&3; id -u >&3; echo x > /file; ip link add d type dummy";
+        let said = look_around(script);
         assert!(said.contains("/*\n1\n1\n"), "{said}");
         assert!(said.contains("Read-only file system") && said.contains("Operation not permitted"), "{said}");
     }
 
     #[test]
     fn what_fails_in_the_clone_is_told() {
-        let open = |path: &str| OwnedFd::from(fs::File::open(path).expect("open a file"));
-        let jailed = Jailed {
-            program: open("/dev/null"),
-            arguments: vec!["none".into()],
-            environment: Vec::new(),
-            log: open("/dev/null"),
-            descriptors: Vec::new(),
-        };
-        let error = spawn(&jailed, &Cgroup::none()).expect_err("a device cannot run").to_string();
-        assert!(error.starts_with("run the monitor"), "{error}");
+        let error = spawn(&helper("/dev/null", &["none"], Vec::new()), &Cgroup::none());
+        let error = error.expect_err("a device cannot run").to_string();
+        assert!(error.starts_with("run the helper"), "{error}");
     }
 }

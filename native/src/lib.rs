@@ -11,6 +11,7 @@
 //! - nothing is looked up in a container's root by a path that is checked in one call and used in another.
 
 pub mod cgroup;
+pub mod hosted;
 pub mod jail;
 pub mod seal;
 pub mod seccomp;
@@ -23,6 +24,7 @@ mod delete;
 mod device;
 mod exec;
 mod fail;
+mod helper;
 mod hooks;
 mod idmap;
 mod init;
@@ -46,4 +48,5 @@ mod sysctl;
 mod user;
 mod wire;
 
+pub use helper::Helper;
 pub use runtime::Native;

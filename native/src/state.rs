@@ -81,6 +81,11 @@ impl Dir {
         Self { path: root.join(id.as_str()) }
     }
 
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes the directory and locks it. `None` when the id is taken.
     pub(crate) fn make(&self) -> Result<Option<OwnedFd>> {
         loop {

@@ -1,0 +1,180 @@
+//! Containers whose workload runs in a monitor of another class.
+//!
+//! On the host such a container is its *proxy*: a small process that callers see live and end as they would see an
+//! init, in the container's cgroup and network namespace. All else is as in class `native`: state on disk, exec fifo,
+//! hooks, limits. So every verb that does not reach into the workload is [`crate::Native`]'s.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::process::ioctl_tiocsctty;
+use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, Status};
+
+use crate::cgroup::Cgroup;
+use crate::create::{Checked, claim};
+use crate::fail::Context;
+use crate::helper::Helper;
+use crate::namespaces::Namespaces;
+use crate::pid::{self, kill_and_reap};
+use crate::state::{Dir, Record, replace_file};
+use crate::sys::clone::{CloneFlags, clone3, setns};
+use crate::sys::process::{exit, reset_signals};
+use crate::wire::{Channel, Message};
+use crate::{delete, hooks, streams};
+
+/// A container half made: what its launcher works with.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    /// Its directory of state; what the launcher puts there goes with the container.
+    pub dir: PathBuf,
+    /// The bundle, as an absolute path.
+    pub bundle: &'a Path,
+    /// Its cgroup, with its limits.
+    pub cgroup: &'a Cgroup,
+    /// Readable once the container is started.
+    pub fifo: OwnedFd,
+    namespaces: &'a Namespaces,
+}
+
+/// Makes a container as [`crate::Native`] does, with `launch` in place of the init: it returns the pid of a proxy, a
+/// child of the caller. On failure nothing is left.
+pub fn create(
+    state_root: &Path,
+    id: &ContainerId,
+    mut request: CreateRequest,
+    launch: impl FnOnce(Stage<'_>, &mut CreateRequest) -> Result<u32>,
+) -> Result<u32> {
+    streams::check_preserved(request.preserve_fds)?;
+    let bundle = request.bundle.canonicalize().at_with(|| format!("open bundle {}", request.bundle.display()))?;
+    let checked = Checked::new(&request)?;
+    let dir = Dir::of(state_root, id);
+    let lock = claim(state_root, &dir, id)?;
+    let made = make(&dir, &bundle, &checked, id, &mut request, launch);
+    if made.is_err()
+        && let Err(error) = delete::clear(state_root, &dir, id)
+    {
+        tracing::warn!("cannot clear away the failed container {id}: {error}");
+    }
+    drop(lock);
+    made
+}
+
+fn make(
+    dir: &Dir,
+    bundle: &Path,
+    checked: &Checked,
+    id: &ContainerId,
+    request: &mut CreateRequest,
+    launch: impl FnOnce(Stage<'_>, &mut CreateRequest) -> Result<u32>,
+) -> Result<u32> {
+    let fifo = dir.make_fifo()?;
+    let mut record = checked.record(request, bundle, id)?;
+    dir.write(&record)?;
+    checked.make_cgroup(dir, &mut record)?;
+    let cgroup = record.cgroup.clone();
+    let stage = Stage { dir: dir.path().to_owned(), bundle, cgroup: &cgroup, fifo, namespaces: &checked.namespaces };
+    let proxy = launch(stage, request)?;
+    finish(dir, &mut record, proxy, request.pid_file.as_deref()).inspect_err(|_| kill_and_reap(proxy))?;
+    Ok(proxy)
+}
+
+fn finish(dir: &Dir, record: &mut Record, proxy: u32, pid_file: Option<&Path>) -> Result<()> {
+    record.init = pid::Process::of(proxy);
+    dir.write(record)?;
+    if let Some(all) = &record.hooks {
+        let state = hooks::state_json(record, Status::Creating, Some(proxy));
+        hooks::run("prestart", all.prestart().as_ref(), &state)?;
+        hooks::run("createRuntime", all.create_runtime().as_ref(), &state)?;
+    }
+    if let Some(path) = pid_file {
+        replace_file(path, proxy.to_string().as_bytes())?;
+    }
+    dir.finish_creation()
+}
+
+impl Stage<'_> {
+    /// Starts the container's proxy in its cgroup and network namespace, a child of the caller, which must have one
+    /// thread. `terminal` becomes its controlling terminal.
+    pub fn spawn_proxy(&self, helper: &Helper, terminal: Option<&OwnedFd>) -> Result<u32> {
+        spawn_proxy(helper, self.cgroup, Some(self.namespaces), terminal)
+    }
+}
+
+/// The same for one more process of a container.
+pub fn spawn_exec_proxy(helper: &Helper, cgroup: &Cgroup, terminal: Option<&OwnedFd>) -> Result<u32> {
+    spawn_proxy(helper, cgroup, None, terminal)
+}
+
+fn spawn_proxy(
+    helper: &Helper,
+    cgroup: &Cgroup,
+    namespaces: Option<&Namespaces>,
+    terminal: Option<&OwnedFd>,
+) -> Result<u32> {
+    let (ours, theirs) = Channel::pair()?;
+    let target = cgroup.clone_target()?;
+    let joiner = cgroup.joiner()?;
+    let network = namespaces.map_or(CloneFlags::empty(), |all| all.new & CloneFlags::NEWNET);
+    let pid = clone3(network, target.as_ref().map(AsFd::as_fd), || -> Infallible {
+        ours.close_copy();
+        let joined = joiner.join().at("join the container's cgroup");
+        let Err(error) = joined.and_then(|()| become_proxy(helper, namespaces, terminal, &theirs));
+        let _ = theirs.send(&Message::Failed(error.into()));
+        exit(1)
+    })
+    .at("clone the container's proxy")?;
+    drop(theirs);
+    match ours.receive()? {
+        None => Ok(pid),
+        Some(message) => {
+            kill_and_reap(pid);
+            Err(match message {
+                Message::Failed(failure) => failure.into(),
+                _ => Error::Other("the container's proxy answered nonsense".into()),
+            })
+        }
+    }
+}
+
+fn become_proxy(
+    helper: &Helper,
+    namespaces: Option<&Namespaces>,
+    terminal: Option<&OwnedFd>,
+    channel: &Channel,
+) -> Result<Infallible> {
+    reset_signals().at("reset signals")?;
+    rustix::process::setsid().at("make a session")?;
+    if let Some((flag, file)) =
+        namespaces.and_then(|all| all.joined.iter().find(|(flag, _)| *flag == CloneFlags::NEWNET))
+    {
+        setns(file, *flag).at("join the network namespace")?;
+    }
+    if let Some(terminal) = terminal {
+        ioctl_tiocsctty(terminal).at("make the console the controlling terminal")?;
+    }
+    helper.prepare(channel)?.run()
+}
+
+/// Where a container of some class keeps its state, for what its class adds.
+pub fn state_dir(state_root: &Path, id: &ContainerId) -> PathBuf {
+    Dir::of(state_root, id).path().to_owned()
+}
+
+/// A live container's cgroup. [`Error::NotRunning`] where its proxy is gone.
+pub fn live_cgroup(state_root: &Path, id: &ContainerId) -> Result<Cgroup> {
+    let dir = Dir::of(state_root, id);
+    let record = dir.read()?;
+    match dir.status(&record) {
+        Status::Stopped | Status::Creating => Err(Error::NotRunning),
+        _ => Ok(record.cgroup),
+    }
+}
+
+/// Whether the root file system comes from the image store.
+pub fn layers(rootfs: &Rootfs) -> Option<&[PathBuf]> {
+    match rootfs {
+        Rootfs::Layers { blobs, .. } => Some(blobs),
+        Rootfs::Bundle => None,
+    }
+}
