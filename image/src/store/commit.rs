@@ -51,6 +51,10 @@ impl Store {
             record.boot = None;
             return self.disk.write_record(&path, &record).map(|()| true);
         }
+        // Reading took a while, in which another pull may have brought it again.
+        if self.layer_record(diff_id)?.is_some_and(|now| now.boot != record.boot) {
+            return Ok(true);
+        }
         tracing::warn!(%diff_id, "a layer did not survive the last shutdown");
         disk::remove(&path)?;
         Ok(false)
@@ -102,7 +106,7 @@ impl Store {
         Ok(self.disk.write_record(&self.disk.reference(name), &record)?)
     }
 
-    /// Reads every blob of `image` and compares it with its digest.
+    /// Reads every converted layer of `image`, and its manifest, and compares them with their digests.
     pub fn verify(&self, image: &Image) -> Result<(), FindError> {
         for layer in &image.layers {
             if hash_file(&layer.blob)? != layer.blob_digest {
