@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
+use crate::human::plain;
 use crate::template::{Template, TemplateError, unescape};
 
 /// A listing's fields with their headings, in the order of no table.
@@ -47,14 +48,13 @@ impl Format {
 
     /// The rows as text.
     pub fn render(&self, headings: Headings, rows: &[Value]) -> Result<String, TemplateError> {
-        let lines = |template: &Template| rows.iter().map(|row| template.render(row)).collect::<Result<Vec<_>, _>>();
         match self {
             Self::Json => Ok(rows.iter().map(|row| format!("{row}\n")).collect()),
-            Self::Lines(template) => Ok(lines(template)?.into_iter().map(|line| line + "\n").collect()),
+            Self::Lines(template) => rows.iter().map(|row| Ok(template.render(row)? + "\n")).collect(),
             Self::Table(template) => {
-                let mut all = vec![template.render(&heading_row(headings))?];
-                all.extend(lines(template)?);
-                Ok(align(&all))
+                let rows = rows.iter().map(plain_row);
+                let lines = std::iter::once(heading_row(headings)).chain(rows).map(|row| template.render(&row));
+                Ok(align(&lines.collect::<Result<Vec<_>, _>>()?))
             }
         }
     }
@@ -73,6 +73,17 @@ pub enum PrintError {
 
 fn heading_row(headings: Headings) -> Value {
     headings.iter().map(|&(field, heading)| (field.to_owned(), heading.into())).collect::<Map<_, _>>().into()
+}
+
+/// A row whose texts are fit for a terminal: those of an image are its author's.
+fn plain_row(row: &Value) -> Value {
+    let mut row = row.clone();
+    for value in row.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        if let Value::String(text) = value {
+            *text = plain(text).into_owned();
+        }
+    }
+    row
 }
 
 /// Lines of tab-separated cells as aligned columns; the last cell of a line is never padded.
@@ -120,6 +131,15 @@ mod tests {
             "{\"ID\":\"0123456789ab\",\"Names\":\"web\"}\n{\"ID\":\"ab\",\"Names\":\"a-longer-name\"}\n",
         );
         check(Some("tablet"), "tablet\ntablet\n");
+    }
+
+    #[test]
+    fn a_table_is_fit_for_a_terminal() {
+        let rows = [json!({"ID": "\u{1b}[31m\u{9b}1m\u{202e}x", "Names": "a\tb\r\nc"})];
+        let render = |format| Format::parse(format, "{{.ID}}\t{{.Names}}").unwrap().render(HEADINGS, &rows).unwrap();
+        let row = "\\u{1b}[31m\\u{9b}1m\\u{202e}x   a b  c";
+        assert_eq!(render(None).lines().nth(1), Some(row));
+        assert_eq!(render(Some("{{.ID}}")), "\u{1b}[31m\u{9b}1m\u{202e}x\n", "a program gets what there is");
     }
 
     #[test]

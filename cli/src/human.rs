@@ -1,4 +1,6 @@
-//! Quantities as people read them, with Docker's wording.
+//! Quantities as people read them, with Docker's wording, and the texts of others.
+
+use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -84,6 +86,21 @@ pub fn ellipsis(text: &str, max: usize) -> String {
         true => text.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
         false => text.to_owned(),
     }
+}
+
+/// Text of others, fit for a terminal: what would move its cursor, change its title or turn its writing round is shown
+/// as an escape, and white space as a blank.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_odd = |char: char| char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|char| match char {
+        char if char.is_whitespace() => " ".to_owned(),
+        char if is_odd(char) => char.escape_unicode().to_string(),
+        char => char.to_string(),
+    });
+    Cow::Owned(shown.collect())
 }
 
 #[cfg(test)]

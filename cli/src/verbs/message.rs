@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use anyhow::{Error, Result};
 use stockade_engine::{ExecError, StartError};
 
+use crate::human::plain;
+
 /// Prints an error once, with its causes.
 pub fn error(error: &Error) {
     // Nothing can be done about a closed standard error.
-    let _ = writeln!(io::stderr(), "stockade: error: {}", chain(error));
+    let _ = writeln!(io::stderr(), "stockade: error: {}", plain_lines(&chain(error)));
 }
 
 /// The error and its causes, joined by colons; a cause that its effect already tells is left out.
@@ -24,7 +26,11 @@ fn chain(error: &Error) -> String {
 
 /// A line for people.
 pub fn note(text: impl AsRef<str>) {
-    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr(), "{}", plain_lines(text.as_ref()));
+}
+
+fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// A line of data.

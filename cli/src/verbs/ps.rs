@@ -145,8 +145,8 @@ fn size(container: &ContainerSummary, engine: &Engine, store: &Store) -> String 
 pub fn top(context: &Context, args: &TopArgs) -> Result<u8> {
     let (name, options) = args.container_and_options.split_first().context("a container is needed")?;
     let table = context.engine()?.top(name, options)?;
-    let lines: Vec<String> =
-        std::iter::once(&table.titles).chain(&table.processes).map(|cells| cells.join("\t")).collect();
+    let line = |cells: &Vec<String>| cells.iter().map(|cell| human::plain(cell)).collect::<Vec<_>>().join("\t");
+    let lines: Vec<String> = std::iter::once(&table.titles).chain(&table.processes).map(line).collect();
     message::print(format::align(&lines).trim_end())?;
     Ok(0)
 }
