@@ -48,7 +48,7 @@ impl<'a> Prison<'a> {
         self.bundle.rootfs().join(name)
     }
 
-    /// Starts a script inside that no process of the runtime's waits for: its program would stay busy, and so unwritable.
+    /// Starts a script inside that no process of the runtime waits for: one would keep the program from being written.
     fn detached_attacker(&self, script: &str) {
         self.scratch.oci(&["exec", "--detach", &self.id, "sh", "-c", &format!("touch /ready; {script}")]).ok();
         wait_until("the attacker to begin", PATIENCE, || self.file("ready").exists());
