@@ -1,5 +1,7 @@
 //! File systems.
 
 mod anonymous;
+mod tmpfs;
 
 pub use anonymous::{Anonymous, AnonymousFs};
+pub use tmpfs::{Tmpfs, TmpfsOptions};

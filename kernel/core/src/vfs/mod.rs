@@ -8,33 +8,45 @@
 //! has inside. A directory's lock is held while its file system changes names in it; two are held only by a rename,
 //! under the superblock's lock. A file's position is locked while it is read or written, before anything else.
 
+mod attributes;
 mod context;
 mod dentry;
+mod device;
 mod fd_table;
 mod file;
 mod inode;
 mod mount;
+mod names;
+mod notify;
 mod object;
+mod open;
 mod open_flags;
 mod path;
+pub mod permission;
 mod poll_events;
 mod shared;
 mod stat;
 mod superblock;
+mod walk;
 
+pub use attributes::SetTime;
 pub use context::{Caller, FsContext};
 pub use dentry::Dentry;
+pub use device::Driver;
 pub use fd_table::{Descriptor, FdFlags, FdTable};
 pub use file::File;
 pub use inode::{Allocation, Changes, Inode, InodeKey, LinkTarget, NewInode, NewKind, Opening, Rename, XattrSet};
 pub use mount::{Mount, MountFlags, MountId, MountNamespace};
+pub use names::RenameHow;
 pub use object::{DirEntry, Direction, Emit, FileObject, Seeking, WriteAt, Written};
+pub use open::{OpenHow, Opened};
 pub use open_flags::OpenFlags;
 pub use path::Path;
 pub use poll_events::PollEvents;
 pub use shared::Vfs;
 pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
 pub use superblock::{Caching, Filesystem, Superblock};
+pub use walk::{Follow, Last, Name, Parent, Resolve, Walker};
 
 /// NAME_MAX
 pub const NAME_BYTES_MAX: usize = 255;

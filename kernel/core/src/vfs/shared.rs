@@ -1,9 +1,14 @@
 //! What all files of a kernel share.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{Dentry, Device, File, FileKind, FileObject, Filesystem, Inode, Mount, MountNamespace, OpenFlags, Path};
+use stockade_kernel_sync::Mutex;
+
+use super::{
+    Dentry, Device, Driver, File, FileKind, FileObject, Filesystem, Inode, Mount, MountNamespace, OpenFlags, Path,
+};
 use super::{Superblock, Timestamp};
 use crate::fs::{Anonymous, AnonymousFs};
 use crate::platform::{HostClock, Machine};
@@ -15,6 +20,7 @@ pub struct Vfs {
     machine: Arc<dyn Machine>,
     /// Where files without a path lie.
     internal: Arc<Mount>,
+    pub(super) drivers: Mutex<BTreeMap<u32, Arc<dyn Driver>>>,
     last_device: AtomicU32,
     last_inode: AtomicU64,
 }
@@ -26,6 +32,7 @@ impl Vfs {
         Self {
             machine: machine.clone(),
             internal: MountNamespace::internal(&superblock),
+            drivers: Mutex::new(BTreeMap::new()),
             last_device: AtomicU32::new(1),
             last_inode: AtomicU64::new(1),
         }

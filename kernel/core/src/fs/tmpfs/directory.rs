@@ -1,0 +1,82 @@
+//! The names of a directory.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::node::Node;
+use crate::Errno;
+use crate::vfs::{DirEntry, Emit, FileKind, Inode as _};
+
+/// A directory's names. Each has a number that rises, so that a listing goes on where it was whatever comes and goes.
+#[derive(Debug, Default)]
+pub struct Names {
+    entries: BTreeMap<Vec<u8>, (u64, Arc<Node>)>,
+    order: BTreeMap<u64, Vec<u8>>,
+    last: u64,
+    directories: u32,
+    /// It was removed: nothing can be made in it.
+    dead: bool,
+}
+
+impl Names {
+    pub fn get(&self, name: &[u8]) -> Result<Arc<Node>, Errno> {
+        self.entries.get(name).map(|(_, node)| node.clone()).ok_or(Errno::ENOENT)
+    }
+
+    /// Adds a name, or gives it to another file, which is given back.
+    pub fn put(&mut self, name: &[u8], node: Arc<Node>) -> Result<Option<Arc<Node>>, Errno> {
+        if self.dead {
+            return Err(Errno::ENOENT);
+        }
+        self.directories += u32::from(node.kind() == FileKind::Directory);
+        if let Some(entry) = self.entries.get_mut(name) {
+            let before = core::mem::replace(&mut entry.1, node);
+            self.directories -= u32::from(before.kind() == FileKind::Directory);
+            return Ok(Some(before));
+        }
+        self.last += 1;
+        self.entries.insert(name.to_vec(), (self.last, node));
+        self.order.insert(self.last, name.to_vec());
+        Ok(None)
+    }
+
+    pub fn take(&mut self, name: &[u8]) -> Result<Arc<Node>, Errno> {
+        let (number, node) = self.entries.remove(name).ok_or(Errno::ENOENT)?;
+        self.order.remove(&number);
+        self.directories -= u32::from(node.kind() == FileKind::Directory);
+        Ok(node)
+    }
+
+    /// Everything that is in it, to be let go.
+    pub fn drain(&mut self) -> impl Iterator<Item = Arc<Node>> + use<> {
+        core::mem::take(&mut self.entries).into_values().map(|(_, node)| node)
+    }
+
+    /// Lets nothing more in. `ENOTEMPTY` unless it is empty.
+    pub fn kill(&mut self) -> Result<(), Errno> {
+        if !self.entries.is_empty() {
+            return Err(Errno::ENOTEMPTY);
+        }
+        self.dead = true;
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn directories(&self) -> u32 {
+        self.directories
+    }
+
+    pub fn list(&self, at: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) {
+        for (number, name) in self.order.range(at + 1..) {
+            let Some((_, node)) = self.entries.get(name) else { continue };
+            let entry = DirEntry { name, ino: node.number(), kind: node.kind(), next: *number };
+            if emit(&entry) == Emit::Full {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! tmpfs: files in the machine's pool, so that they can be mapped and shared (tmpfs(5)).
+//!
+//! Lock order: a file's writers, its data, an inode's facts. A directory's names are locked alone, or with those of a
+//! second directory during a rename, which the vfs serialises.
+
+mod data;
+mod directory;
+mod node;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Errno;
+use crate::platform::{HostClock, Machine};
+use crate::vfs::{FileKind, Filesystem, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
+
+use node::Node;
+pub use options::TmpfsOptions;
+
+/// `TMPFS_MAGIC`
+const MAGIC: u32 = 0x0102_1994;
+
+/// A tmpfs.
+#[derive(Debug)]
+pub struct Tmpfs {
+    shared: Arc<Shared>,
+    root: Arc<Node>,
+    options: TmpfsOptions,
+}
+
+/// What all inodes of a tmpfs share.
+#[derive(Debug)]
+struct Shared {
+    machine: Arc<dyn Machine>,
+    bytes_max: u64,
+    inodes_max: u64,
+    bytes: AtomicU64,
+    inodes: AtomicU64,
+    last_number: AtomicU64,
+}
+
+impl Tmpfs {
+    /// An empty one.
+    pub fn new(machine: &Arc<dyn Machine>, options: TmpfsOptions) -> Result<Arc<Self>, Errno> {
+        let shared = Arc::new(Shared {
+            machine: machine.clone(),
+            bytes_max: options.bytes.unwrap_or(u64::MAX),
+            inodes_max: options.inodes.unwrap_or(u64::MAX),
+            bytes: AtomicU64::new(0),
+            inodes: AtomicU64::new(0),
+            last_number: AtomicU64::new(0),
+        });
+        let TmpfsOptions { permissions, uid, gid, .. } = options;
+        let root = Node::new(&shared, &NewInode { kind: NewKind::Directory, permissions, uid, gid })?;
+        Ok(Arc::new(Self { shared, root, options }))
+    }
+
+    /// A regular file without a name: what memfd_create(2) and shared anonymous memory are.
+    pub fn unnamed(&self, permissions: u32, uid: u32, gid: u32) -> Result<Arc<dyn Inode>, Errno> {
+        let node = Node::new(&self.shared, &NewInode { kind: NewKind::Regular, permissions, uid, gid })?;
+        node.lose_name();
+        Ok(node)
+    }
+}
+
+impl Filesystem for Tmpfs {
+    fn name(&self) -> &'static str {
+        "tmpfs"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        self.root.clone()
+    }
+
+    fn statfs(&self) -> Result<StatFs, Errno> {
+        let limit = |max: Option<u64>, used: &AtomicU64| {
+            max.map_or((0, 0), |max| (max, max.saturating_sub(used.load(Ordering::Relaxed))))
+        };
+        let (bytes, bytes_free) = limit(self.options.bytes, &self.shared.bytes);
+        let (files, files_free) = limit(self.options.inodes, &self.shared.inodes);
+        let (blocks, blocks_free) = (bytes / PAGE_BYTES, bytes_free / PAGE_BYTES);
+        Ok(StatFs { blocks, blocks_free, files, files_free, ..StatFs::of(MAGIC) })
+    }
+
+    fn options(&self) -> String {
+        let mut text = String::new();
+        if let Some(bytes) = self.options.bytes {
+            let _infallible = write!(text, ",size={}k", bytes / 1024);
+        }
+        if let Some(inodes) = self.options.inodes {
+            let _infallible = write!(text, ",nr_inodes={inodes}");
+        }
+        if self.options.permissions != 0o1777 {
+            let _infallible = write!(text, ",mode={:o}", self.options.permissions);
+        }
+        text
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Timestamp {
+        self.machine.now(HostClock::Realtime).into()
+    }
+
+    fn new_number(&self) -> Result<u64, Errno> {
+        charge(&self.inodes, 1, self.inodes_max)?;
+        Ok(self.last_number.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn release_number(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn charge_bytes(&self, bytes: u64) -> Result<(), Errno> {
+        charge(&self.bytes, bytes, self.bytes_max)
+    }
+
+    fn release_bytes(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+fn charge(used: &AtomicU64, more: u64, max: u64) -> Result<(), Errno> {
+    let fits = |used: u64| used.checked_add(more).filter(|sum| *sum <= max);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map(drop).map_err(|_| Errno::ENOSPC)
+}
