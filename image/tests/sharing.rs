@@ -237,12 +237,18 @@ fn leases_protect() {
     assert_eq!(scratch.store.holders(&image.id).unwrap(), ["container-1"]);
     let error = scratch.store.remove(&name(&server), RemoveMode::Careful).unwrap_err().to_string();
     assert!(error.contains("in use by container-1"), "{error}");
+    // Of another version of the converter.
+    let (old, stray) =
+        (image.layers[0].blob.with_extension("").with_extension("v0.erofs"), "0".repeat(64) + ".v0.erofs");
+    let stray = old.with_file_name(stray);
+    [&old, &stray].iter().for_each(|path| std::fs::write(path, "old").unwrap());
     assert!(scratch.store.prune(PruneScope::Unused).unwrap().deleted.is_empty());
+    assert!(old.exists() && !stray.exists());
     let removed = scratch.store.remove(&image.short_id(), RemoveMode::Force).unwrap();
     assert_eq!(removed.deleted, Some(image.id));
     assert!(image.layers[0].blob.exists());
     scratch.store.release("container-1").unwrap();
-    assert!(!image.layers[0].blob.exists());
+    assert!(!image.layers[0].blob.exists() && !old.exists());
     scratch.store.release("container-1").unwrap();
     for holder in ["", "../x", "a/b", ".", "a b"] {
         assert!(matches!(scratch.store.release(holder), Err(LeaseError::Holder(_))), "{holder}");

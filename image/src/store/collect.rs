@@ -101,8 +101,8 @@ impl Store {
                 disk::remove(&path)?;
             }
         }
-        freed_bytes += sweep(&self.disk.part("layers"), &live.layers)?;
-        freed_bytes += sweep(&self.disk.part("blobs/sha256"), &live.blobs)?;
+        freed_bytes += sweep(&self.disk.part("layers"), |name| live.has_layer(name))?;
+        freed_bytes += sweep(&self.disk.part("blobs/sha256"), |name| live.blobs.contains(name))?;
         freed_bytes += self.sweep_partial(partials)?;
         Ok(freed_bytes)
     }
@@ -115,7 +115,7 @@ impl Store {
                 None => drop(disk::remove(&path)?),
             }
         }
-        self.leases()?.iter().for_each(|lease| live.add_layers(&lease.layers));
+        live.leased.extend(self.leases()?.iter().flat_map(|lease| &lease.layers).map(Digest::hex));
         for path in disk::entries(&self.disk.part("tmp"))?.iter().filter(|path| is_hold(path)) {
             let hold = read_record::<HoldRecord>(path)?.unwrap_or_default();
             live.add_layers(&hold.layers);
@@ -154,11 +154,15 @@ enum Partials {
     Remove,
 }
 
-/// What must stay; layers and blobs by their file names without extension.
+/// What must stay.
 #[derive(Debug, Default)]
 struct Live {
     images: HashSet<Digest>,
+    /// By their keys.
     layers: HashSet<String>,
+    /// Diff ids: a container goes on with the layers that it was made with, also after an update of the converter.
+    leased: HashSet<String>,
+    /// By their file names.
     blobs: HashSet<String>,
 }
 
@@ -175,14 +179,21 @@ impl Live {
     fn add_layers(&mut self, layers: &[Digest]) {
         self.layers.extend(layers.iter().map(disk::layer_key));
     }
+
+    fn has_layer(&self, file: &str) -> bool {
+        let key = file.rsplit_once('.').map_or(file, |(key, _)| key);
+        let diff_id = key.split_once('.').map_or(key, |(diff_id, _)| diff_id);
+        self.layers.contains(key) || self.leased.contains(diff_id)
+    }
 }
 
-fn sweep(dir: &Path, live: &HashSet<String>) -> Result<u64, IoError> {
+/// Removes the files that are not live.
+fn sweep(dir: &Path, is_live: impl Fn(&str) -> bool) -> Result<u64, IoError> {
     let mut freed_bytes = 0;
     // Records sort after blobs; they go first, so that a kill in between leaves no record without its blob.
     for path in disk::entries(dir)?.iter().rev() {
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        if !live.contains(name.rsplit_once('.').map_or(&*name, |(stem, _)| stem)) {
+        if !is_live(&name) {
             freed_bytes += disk::remove(path)?;
         }
     }
