@@ -16,6 +16,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sandbox", &[]),
     ("kernel/sync", &[]),
     ("kernel/core", &["stockade-erofs", "stockade-kernel-sync"]),
+    ("kernel/stub", &[]),
+    ("kernel/platform", &["stockade-kernel", "stockade-kernel-stub"]),
     ("image", &["stockade-erofs", "stockade-erofs-writer"]),
     ("native", &["stockade-sandbox"]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
@@ -48,6 +50,9 @@ const UNSAFE: &[(&str, &str)] = &[
     ("native/src/root/fill/tests.rs", "fork"),
     ("native/src/device/mod.rs", "pre_exec, in its tests"),
     ("kernel/sync/src/", "the lock that the kernel is built on"),
+    ("kernel/stub/src/", "freestanding: signal frames, raw system calls, a thread's first instructions"),
+    ("kernel/stub/program/", "the first instruction of a program without a library"),
+    ("kernel/platform/src/sys/", "other processes' memory, seccomp's listeners, and memory shared with stubs"),
     ("cli/src/oci/signals.rs", "signalfd(2) has no safe wrapper"),
 ];
 

@@ -60,8 +60,8 @@ pub enum Interruption {
     /// It computed, or was about to take its last reply.
     Running,
     /// It waited in futex(2), which the host serves. The registers are those before the call, so that
-    /// [`Reply::Resume`] waits again. To fail the call instead (before a handler without SA_RESTART, or any handler when
-    /// it has a timeout), set `rax` to `-EINTR` and add the 2 bytes of the instruction to `rip`.
+    /// [`Reply::Resume`] waits again. To fail the call instead (before a handler without SA_RESTART, or any handler
+    /// when it has a timeout), set `rax` to `-EINTR` and add the 2 bytes of the instruction to `rip`.
     Waiting(WaitLimit),
 }
 

@@ -98,8 +98,9 @@ pub trait Space: Debug + Send + Sync {
     /// it held. `EFAULT` when it is not there.
     fn compare_exchange_u32(&self, address: u64, expected: u32, new: u32) -> Result<u32, Errno>;
 
-    /// Makes one more thread. Once it is started ([`UserThread::start`]) it does the `setup` calls and enters the
-    /// application with `frame`; its events go to `events`. When a setup call fails, [`Event::LayoutDone`] says so.
+    /// Makes one more thread, whose events go to `events`. Once it is started ([`UserThread::start`]) it enters the
+    /// application with `frame`. When there are `setup` calls it does them first and raises [`Event::LayoutDone`],
+    /// upon which memory can be filled and the frame changed.
     fn spawn(
         &self,
         frame: &Frame,

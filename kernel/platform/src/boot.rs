@@ -1,0 +1,132 @@
+//! The boot socket: what spawners say. All stubs of a sandbox share its other end, so the host attests who speaks, and
+//! one request at a time is under way; whoever speaks unasked is killed.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
+    send, socketpair, sockopt,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use stockade_kernel_stub::abi::{Command, Hello, Message, Welcome};
+
+use crate::sys::{memory, process};
+
+/// A spawner that takes longer is broken or hostile, and its stub dies.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The monitor's end.
+#[derive(Debug)]
+pub(crate) struct BootSocket(OwnedFd);
+
+/// A message, who sent it, and the descriptor that came along.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) sender: Pid,
+    pub(crate) message: Message,
+    pub(crate) descriptor: Option<OwnedFd>,
+}
+
+impl BootSocket {
+    /// Both ends: the monitor's, and the stubs'.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_socket_passcred(&ours, true)?;
+        Ok((Self(ours), theirs))
+    }
+
+    /// The zygote's first words.
+    pub(crate) fn hello(&self) -> io::Result<Hello> {
+        let mut bytes = [0; size_of::<Hello>()];
+        let (_, len, _) = self.receive(&mut bytes, Instant::now() + PATIENCE)?;
+        memory::from_bytes(&bytes[..len]).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The answer to them.
+    pub(crate) fn welcome(&self, welcome: &Welcome, filter: &[u64]) -> io::Result<()> {
+        let mut packet = memory::bytes_of(welcome).to_vec();
+        packet.extend(filter.iter().flat_map(|instruction| instruction.to_le_bytes()));
+        send(&self.0, &packet, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Gives a spawner a command and collects what is said until `done` has what it needs. What `done` refuses was said
+    /// by somebody who was not asked.
+    pub(crate) fn request(
+        &mut self,
+        pid: Pid,
+        command: Command,
+        mut done: impl FnMut(Said) -> Progress,
+    ) -> io::Result<()> {
+        process::command(pid, command)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = self.next(deadline)?;
+            let sender = said.sender;
+            match done(said) {
+                Progress::Done => return Ok(()),
+                Progress::More => {}
+                Progress::Refused => {
+                    tracing::warn!(pid = sender.as_raw_nonzero(), "a stub spoke unasked and is killed");
+                    let _already_dead = kill_process(sender, Signal::KILL);
+                }
+            }
+        }
+    }
+
+    fn next(&self, deadline: Instant) -> io::Result<Said> {
+        loop {
+            let mut bytes = [0; size_of::<Message>()];
+            let (sender, len, descriptor) = self.receive(&mut bytes, deadline)?;
+            if let (Some(sender), Some(message)) = (sender, memory::from_bytes(&bytes[..len])) {
+                return Ok(Said { sender, message, descriptor });
+            }
+        }
+    }
+
+    fn receive(&self, bytes: &mut [u8], deadline: Instant) -> io::Result<(Option<Pid>, usize, Option<OwnedFd>)> {
+        self.wait(deadline)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(bytes)];
+        let received = recvmsg(&self.0, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)?;
+        let (mut sender, mut descriptor) = (None, None);
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
+                RecvAncillaryMessage::ScmRights(mut descriptors) => descriptor = descriptors.next(),
+                _ => {}
+            }
+        }
+        match received.bytes {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            len => Ok((sender, len, descriptor)),
+        }
+    }
+
+    fn wait(&self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What a request makes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All is there.
+    Done,
+    /// More is to come.
+    More,
+    /// Nobody asked for it.
+    Refused,
+}

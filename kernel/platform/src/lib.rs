@@ -1,0 +1,31 @@
+//! The machine below class `kernel`: applications run in *stubs*, host processes that can ask the host for nothing by
+//! themselves. Their system calls come here by seccomp user notification.
+//!
+//! [`HostMachine`] implements [`stockade_kernel::platform::Machine`]. A zygote process holds the stub program and the
+//! base filter; every address space is a copy of it, or of another space. How a call travels, what the host is asked
+//! for and what was measured: docs/rfcs/0001-trap-path.md.
+//!
+//! Memory and registers of stubs are hostile: they are copied once, and the copy is checked and used.
+
+mod blob;
+mod boot;
+mod filter;
+mod fp;
+mod info;
+mod machine;
+mod native;
+mod pool;
+mod procfs;
+mod range;
+mod space;
+mod stub;
+mod sys;
+mod thread;
+mod timer;
+mod watch;
+mod zygote;
+
+pub use machine::{HostMachine, Options, StartError};
+
+/// Stack of the threads that receive calls; the kernel runs on them.
+const THREAD_STACK_BYTES: usize = 256 << 10;

@@ -1,0 +1,253 @@
+//! The machine: what all spaces of a sandbox share.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Pid;
+use stockade_kernel::Errno;
+use stockade_kernel::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, Wake};
+use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_FORKED, SAID_READY, SAID_THREAD};
+
+use crate::blob::Blobs;
+use crate::boot::{BootSocket, Progress, Said};
+use crate::pool::HostPool;
+use crate::procfs::Proc;
+use crate::space::HostSpace;
+use crate::stub::{Slots, Stub};
+use crate::timer::Timer;
+use crate::watch::Watch;
+use crate::zygote::{self, Zygote};
+
+/// What a machine is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most bytes of the pool: tmpfs files and shared memory.
+    pub pool_bytes_max: u64,
+    /// Numbers of the system calls that need registers or host calls, and so go through the stub's handler.
+    pub trapped_calls: Vec<u32>,
+}
+
+/// A machine could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A step failed.
+    #[error("{step}: {source}")]
+    Step {
+        /// What was tried.
+        step: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    pub(crate) fn at<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| StartError::Step { step, source: source.into() }
+    }
+}
+
+/// Applications in host processes.
+#[derive(Debug)]
+pub struct HostMachine {
+    shared: Arc<Shared>,
+    timer: Timer,
+    _zygote: Zygote,
+}
+
+/// What threads and spaces need of their machine.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) info: MachineInfo,
+    pub(crate) hello: Hello,
+    pub(crate) pool: HostPool,
+    pub(crate) blobs: Blobs,
+    pub(crate) proc: Proc,
+    boot: Mutex<BootSocket>,
+    watch: Watch,
+    zygote: Pid,
+}
+
+impl HostMachine {
+    /// Starts the zygote and the machine's own threads.
+    pub fn start(options: &Options) -> Result<Arc<Self>, StartError> {
+        let proc = Proc::open().map_err(StartError::at("open /proc"))?;
+        let pool = HostPool::new(options.pool_bytes_max).map_err(StartError::at("make the memory pool"))?;
+        let (zygote, started) = zygote::start(&options.trapped_calls, &proc)?;
+        let shared = Arc::new(Shared {
+            info: started.info,
+            hello: started.hello,
+            pool,
+            blobs: Blobs::default(),
+            proc,
+            boot: Mutex::new(started.boot),
+            watch: Watch::start().map_err(StartError::at("watch processes"))?,
+            zygote: started.pid,
+        });
+        let timer = Timer::start().map_err(StartError::at("make a timer"))?;
+        Ok(Arc::new(Self { shared, timer, _zygote: zygote }))
+    }
+
+    /// Whom [`Machine::set_timer`] wakes.
+    pub fn on_timer(&self, wake: Arc<dyn Wake>) {
+        self.timer.on_expiry(wake);
+    }
+
+    /// Takes a file of the host that never changes, an EROFS layer, so that spaces can map it.
+    pub fn add_blob(&self, file: OwnedFd) -> io::Result<Arc<dyn Blob>> {
+        self.shared.blobs.add(file)
+    }
+
+    /// A blob that was added.
+    pub fn blob(&self, id: BlobId) -> Option<Arc<dyn Blob>> {
+        self.shared.blobs.get(id)
+    }
+}
+
+impl Machine for HostMachine {
+    fn info(&self) -> &MachineInfo {
+        &self.shared.info
+    }
+
+    fn now(&self, clock: HostClock) -> Duration {
+        crate::timer::now(clock)
+    }
+
+    fn set_timer(&self, at: Option<Duration>) {
+        self.timer.set(at);
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let len = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+            rest = &mut rest[len..];
+        }
+    }
+
+    fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
+        let stub = self.shared.fork_stub(self.shared.zygote, 0, None)?;
+        Ok(Arc::new(HostSpace::new(self.shared.clone(), Arc::new(stub.stub))))
+    }
+
+    fn pool(&self) -> &dyn Pool {
+        &self.shared.pool
+    }
+}
+
+/// A new process, and the listener of its first thread if one was asked for.
+#[derive(Debug)]
+pub(crate) struct NewStub {
+    pub(crate) stub: Stub,
+    pub(crate) listener: Option<OwnedFd>,
+}
+
+impl Shared {
+    fn boot(&self) -> MutexGuard<'_, BootSocket> {
+        self.boot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a process copied. `slot`: of the copy's first thread; 0 for none. `parent`: unless it is the zygote.
+    pub(crate) fn fork_stub(&self, pid: Pid, slot: u32, parent: Option<&Stub>) -> Result<NewStub, Errno> {
+        let descriptors = parent.map(Stub::descriptors).unwrap_or_default();
+        let mut birth = Birth { parent: pid, slot, child: None, forked: None, failed: None, listener: None };
+        self.request(pid, Command::Fork(slot), |said| birth.hear(said))?;
+        if let Some(errno) = birth.failed {
+            return Err(errno);
+        }
+        let child = birth.child.ok_or(Errno::EAGAIN)?;
+        let stub = Stub::new(child, Slots::after(slot), descriptors).map_err(|_| Errno::EAGAIN)?;
+        self.watch.add(stub.pidfd()).map_err(|_| Errno::ENOMEM)?;
+        Ok(NewStub { stub, listener: birth.listener })
+    }
+
+    /// Has a thread made in a slot; gives its listener.
+    pub(crate) fn make_thread(&self, pid: Pid, slot: u32) -> Result<OwnedFd, Errno> {
+        let mut result = Err(Errno::EAGAIN);
+        self.request(pid, Command::Thread(slot), |said| {
+            let is_answer = (said.sender, said.message.kind, said.message.slot) == (pid, SAID_THREAD, slot);
+            if !is_answer {
+                return Progress::Refused;
+            }
+            result = said.descriptor.ok_or_else(|| errno(said.message));
+            Progress::Done
+        })?;
+        result
+    }
+
+    /// Asks a spawner. One that does not answer is killed.
+    pub(crate) fn request(&self, pid: Pid, command: Command, done: impl FnMut(Said) -> Progress) -> Result<(), Errno> {
+        self.boot().request(pid, command, done).map_err(|error| {
+            tracing::warn!(%error, pid = pid.as_raw_nonzero(), ?command, "a spawner did not answer");
+            if error.kind() == io::ErrorKind::TimedOut {
+                let _already_dead = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            Errno::EAGAIN
+        })
+    }
+}
+
+/// A fork under way: the parent names the child, and the child speaks.
+struct Birth {
+    parent: Pid,
+    slot: u32,
+    child: Option<Pid>,
+    forked: Option<i64>,
+    failed: Option<Errno>,
+    listener: Option<OwnedFd>,
+}
+
+impl Birth {
+    fn hear(&mut self, said: Said) -> Progress {
+        let Said { sender, message, descriptor } = said;
+        let from_parent = sender == self.parent && message.kind == SAID_FORKED && self.forked.is_none();
+        let from_child = sender != self.parent && self.is_child(sender) && self.is_birth_cry(message);
+        match (from_parent, from_child) {
+            (true, _) if message.value < 0 => {
+                self.failed = Some(errno(message));
+                return Progress::Done;
+            }
+            (true, _) => self.forked = Some(message.value),
+            (_, true) => self.take_child(sender, message, descriptor),
+            _ => return Progress::Refused,
+        }
+        self.progress()
+    }
+
+    fn is_child(&self, sender: Pid) -> bool {
+        self.child.is_none() && self.forked.is_none_or(|pid| pid == i64::from(sender.as_raw_nonzero().get()))
+    }
+
+    fn is_birth_cry(&self, message: Message) -> bool {
+        match self.slot {
+            0 => message.kind == SAID_READY,
+            slot => message.kind == SAID_THREAD && message.slot == slot,
+        }
+    }
+
+    fn take_child(&mut self, sender: Pid, message: Message, descriptor: Option<OwnedFd>) {
+        self.child = Some(sender);
+        self.listener = descriptor;
+        if self.slot != 0 && self.listener.is_none() {
+            self.failed = Some(errno(message));
+        }
+    }
+
+    /// A child that its parent does not name came from somebody else, who wants to be taken for it.
+    fn progress(&mut self) -> Progress {
+        let (Some(forked), Some(child)) = (self.forked, self.child) else { return Progress::More };
+        if forked == i64::from(child.as_raw_nonzero().get()) {
+            return Progress::Done;
+        }
+        let _already_dead = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+        self.child = None;
+        self.listener = None;
+        Progress::More
+    }
+}
+
+fn errno(message: Message) -> Errno {
+    let number = i32::try_from(message.value.wrapping_neg()).ok();
+    number.and_then(Errno::from_raw).unwrap_or(Errno::EAGAIN)
+}

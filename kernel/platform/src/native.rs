@@ -1,0 +1,21 @@
+//! System calls that the application may make of the host when the kernel says so. All their arguments are numbers in
+//! registers, so that nothing can change between check and use.
+
+use crate::range::is_applications;
+
+const MPROTECT: u32 = 10;
+const MUNMAP: u32 = 11;
+const MADVISE: u32 = 28;
+const EXIT: u32 = 60;
+const MLOCK: u32 = 149;
+const MUNLOCK: u32 = 150;
+const MEMBARRIER: u32 = 324;
+
+/// Whether the host may do this call for the application: it stays within the application's memory.
+pub(crate) fn is_permitted(number: u32, arguments: [u64; 6]) -> bool {
+    match number {
+        MPROTECT | MUNMAP | MADVISE | MLOCK | MUNLOCK => is_applications(arguments[0], arguments[1]),
+        EXIT | MEMBARRIER => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,115 @@
+//! One address space: a stub and its threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stockade_kernel::Errno;
+use stockade_kernel::platform::{Forked, Frame, HostCall, Space, ThreadEvents, UserThread};
+use stockade_kernel_stub::abi::{self, Command, RawCall, SAID_WORD};
+
+use crate::boot::Progress;
+use crate::machine::{NewStub, Shared};
+use crate::stub::Stub;
+use crate::sys::seccomp::Listener;
+use crate::sys::{memory, process};
+use crate::thread::{HostThread, write_entry};
+
+/// The space. Dropping it ends the process.
+#[derive(Debug)]
+pub(crate) struct HostSpace {
+    machine: Arc<Shared>,
+    stub: Arc<Stub>,
+}
+
+impl HostSpace {
+    pub(crate) fn new(machine: Arc<Shared>, stub: Arc<Stub>) -> Self {
+        Self { machine, stub }
+    }
+
+    /// A slot in which a thread or a copy's thread will find its frame.
+    fn prepare(&self, frame: &Frame) -> Result<u32, Errno> {
+        let slot = self.stub.take_slot().ok_or(Errno::EAGAIN)?;
+        write_entry(self.stub.pid(), slot, frame, &self.machine.hello).inspect_err(|_| self.stub.free_slot(slot))?;
+        Ok(slot)
+    }
+}
+
+impl Space for HostSpace {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        memory::read(self.stub.pid(), address, buffer)
+    }
+
+    fn write(&self, address: u64, bytes: &[u8]) -> usize {
+        memory::write(self.stub.pid(), address, bytes)
+    }
+
+    fn write_from_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
+        self.machine.pool.mapping().write_to_process(pool_offset, len, self.stub.pid(), address)
+    }
+
+    fn read_into_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
+        self.machine.pool.mapping().read_from_process(pool_offset, len, self.stub.pid(), address)
+    }
+
+    /// The stub does it: nobody else has the memory mapped.
+    fn compare_exchange_u32(&self, address: u64, expected: u32, new: u32) -> Result<u32, Errno> {
+        if !address.is_multiple_of(4) || !crate::range::is_applications(address, 4) {
+            return Err(Errno::EFAULT);
+        }
+        let pid = self.stub.pid();
+        let call = RawCall { number: 0, arguments: [address, expected.into(), new.into(), 0, 0, 0] };
+        if !memory::write_value(pid, abi::slot_address(0) + abi::CALLS_OFFSET, &call) {
+            return Err(Errno::EFAULT);
+        }
+        let mut held = 0;
+        self.machine.request(pid, Command::Exchange, |said| match (said.sender, said.message.kind) {
+            (sender, SAID_WORD) if sender == pid => {
+                held = said.message.value;
+                Progress::Done
+            }
+            _ => Progress::Refused,
+        })?;
+        u32::try_from(held).map_err(|_| Errno::EFAULT)
+    }
+
+    fn spawn(
+        &self,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<Arc<dyn UserThread>, Errno> {
+        let slot = self.prepare(frame)?;
+        let listener = self.machine.make_thread(self.stub.pid(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
+        let listener = Listener::new(listener);
+        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), slot, listener, setup, events)))
+    }
+
+    fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
+        let slot = self.prepare(frame)?;
+        let copy = self.machine.fork_stub(self.stub.pid(), slot, Some(&self.stub));
+        self.stub.free_slot(slot);
+        let NewStub { stub, listener } = copy?;
+        let stub = Arc::new(stub);
+        let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?);
+        let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), slot, listener, setup, events));
+        Ok(Forked { space: Arc::new(HostSpace::new(self.machine.clone(), stub)), thread })
+    }
+
+    fn kill(&self) {
+        self.stub.kill_and_wait();
+    }
+
+    fn resident_bytes(&self) -> (u64, u64) {
+        self.machine.proc.resident_bytes(self.stub.pid())
+    }
+
+    fn cpu_time(&self) -> (Duration, Duration) {
+        process::cpu_time(self.stub.pid())
+    }
+}
+
+impl Drop for HostSpace {
+    fn drop(&mut self) {
+        self.stub.kill();
+    }
+}

@@ -1,0 +1,133 @@
+//! One stub: a host process that holds an application's address space.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use stockade_kernel_stub::abi::SLOTS;
+
+/// The process. Dropping it ends it; the watch takes its remains away.
+#[derive(Debug)]
+pub(crate) struct Stub {
+    pid: Pid,
+    pidfd: OwnedFd,
+    slots: Mutex<Slots>,
+    descriptors: Mutex<BTreeSet<u32>>,
+    /// Application threads that run, as far as the monitor knows.
+    running: AtomicU64,
+}
+
+impl Stub {
+    /// Takes over a process that this one is the parent of, and has not waited for.
+    pub(crate) fn new(pid: Pid, slots: Slots, descriptors: BTreeSet<u32>) -> io::Result<Self> {
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Self {
+            pid,
+            pidfd,
+            slots: Mutex::new(slots),
+            descriptors: Mutex::new(descriptors),
+            running: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Takes a slot that no thread is in.
+    pub(crate) fn take_slot(&self) -> Option<u32> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Gives a slot back, whose thread is dead.
+    pub(crate) fn free_slot(&self, slot: u32) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).free.push(slot);
+    }
+
+    /// Numbers of the descriptors that were put into the process.
+    pub(crate) fn descriptors(&self) -> BTreeSet<u32> {
+        self.descriptors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has `add` put a descriptor into the process, unless it is there. False when that fails.
+    pub(crate) fn ensure_descriptor(&self, number: u32, add: impl FnOnce() -> io::Result<()>) -> bool {
+        let mut descriptors = self.descriptors.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = descriptors.contains(&number) || add().is_ok();
+        if there {
+            descriptors.insert(number);
+        }
+        there
+    }
+
+    /// One thread more, or less, that may be running application code.
+    pub(crate) fn count_running(&self, thread: Running) {
+        match thread {
+            Running::More => self.running.fetch_add(1, Ordering::SeqCst),
+            Running::Less => self.running.fetch_sub(1, Ordering::SeqCst),
+        };
+    }
+
+    /// Sends SIGKILL.
+    pub(crate) fn kill(&self) {
+        // A process that is gone already is what is wanted.
+        let _gone = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    /// Sends SIGKILL; nothing of the application runs once this returns. Threads that wait for a reply do not go on, so
+    /// only running ones are waited for.
+    pub(crate) fn kill_and_wait(&self) {
+        self.kill();
+        if self.running.load(Ordering::SeqCst) > 0 {
+            let mut fds = [PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN)];
+            let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
+            let _dead = poll(&mut fds, Some(&limit));
+        }
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A change of the number of running threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// One more.
+    More,
+    /// One less.
+    Less,
+}
+
+/// Slots of one stub; the low ones are used again first, because their memory is there.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    free: Vec<u32>,
+    next: u32,
+}
+
+impl Slots {
+    /// Those of a copy whose only thread is in `slot`; 0 for a copy without.
+    pub(crate) fn after(slot: u32) -> Self {
+        Self { free: (1..slot).rev().collect(), next: slot + 1 }
+    }
+
+    fn take(&mut self) -> Option<u32> {
+        self.free.pop().or_else(|| {
+            let slot = self.next;
+            (slot < SLOTS).then(|| {
+                self.next += 1;
+                slot
+            })
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Memory of the monitor that stubs can map too. They change it at any time, so it is only ever copied in and out.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::process::Pid;
+
+use super::memory;
+
+/// A shared mapping of a whole file.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+    file: OwnedFd,
+}
+
+// SAFETY: the memory is shared with other processes anyway, and never referred to, only copied.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes of `file`.
+    pub(crate) fn new(file: OwnedFd, len: usize) -> io::Result<Self> {
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::NORESERVE);
+        // SAFETY: the host picks a free address.
+        let start = unsafe { mmap(std::ptr::null_mut(), len, protection, flags, &file, 0) }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len, file })
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Copies out.
+    pub(crate) fn read(&self, offset: u64, buffer: &mut [u8]) {
+        let from = self.at(offset, buffer.len());
+        // SAFETY: `at` checked the range; the buffer is not part of a mapping.
+        unsafe { from.copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };
+    }
+
+    /// Copies in.
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) {
+        let to = self.at(offset, bytes.len());
+        // SAFETY: as above.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Copies within.
+    pub(crate) fn copy(&self, from: u64, to: u64, len: usize) {
+        let (from, to) = (self.at(from, len), self.at(to, len));
+        // SAFETY: `at` checked both ranges.
+        unsafe { from.copy_to(to, len) };
+    }
+
+    /// Fills with zeros.
+    pub(crate) fn zero(&self, offset: u64, len: usize) {
+        let to = self.at(offset, len);
+        // SAFETY: `at` checked the range.
+        unsafe { to.write_bytes(0, len) };
+    }
+
+    /// Copies from here to a process; says how many bytes went.
+    pub(crate) fn write_to_process(&self, offset: u64, len: usize, pid: Pid, address: u64) -> usize {
+        let local = libc::iovec { iov_base: self.at(offset, len).cast(), iov_len: len };
+        // SAFETY: `at` checked the range.
+        unsafe { memory::transfer(libc::process_vm_writev, pid, local, address) }
+    }
+
+    /// Copies from a process to here; says how many bytes came.
+    pub(crate) fn read_from_process(&self, offset: u64, len: usize, pid: Pid, address: u64) -> usize {
+        let local = libc::iovec { iov_base: self.at(offset, len).cast(), iov_len: len };
+        // SAFETY: `at` checked the range.
+        unsafe { memory::transfer(libc::process_vm_readv, pid, local, address) }
+    }
+
+    fn at(&self, offset: u64, len: usize) -> *mut u8 {
+        let offset = usize::try_from(offset).expect("an offset in the mapping");
+        let end = offset.checked_add(len).expect("a range in the mapping");
+        assert!(end <= self.len, "{offset}..{end} is outside the mapping of {} bytes", self.len);
+        // SAFETY: the assertion.
+        unsafe { self.start.as_ptr().add(offset) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: nothing refers to the mapping.
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+        debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
+    }
+}
+
+/// A read-only mapping of a file that nobody changes.
+#[derive(Debug)]
+pub(crate) struct FileView {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the memory is only read.
+unsafe impl Send for FileView {}
+// SAFETY: as above.
+unsafe impl Sync for FileView {}
+
+impl FileView {
+    /// Maps the first `len` bytes of `file`.
+    pub(crate) fn new(file: &OwnedFd, len: usize) -> io::Result<Self> {
+        if len == 0 {
+            return Ok(Self { start: NonNull::dangling(), len });
+        }
+        // SAFETY: the host picks a free address.
+        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, file, 0) }?;
+        Ok(Self { start: NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?, len })
+    }
+
+    /// Its content.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped as long as `self`; the store that the file comes from never changes or shortens a blob.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for FileView {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: nothing refers to the mapping.
+            let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+            debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
+        }
+    }
+}

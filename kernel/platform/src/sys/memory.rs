@@ -1,0 +1,101 @@
+//! Reading and writing the memory of stubs: process_vm_readv(2) and process_vm_writev(2).
+
+use std::mem::MaybeUninit;
+
+use rustix::process::Pid;
+use stockade_kernel_stub::abi::{Context, Hello, Message, RawCall, Saved, Welcome};
+
+/// Values that any bytes make, and whose every byte is part of them.
+///
+/// # Safety
+/// The type is `repr(C)`, has no padding and no invalid bit pattern.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: `repr(C)`, made of integers without gaps.
+unsafe impl Plain for Context {}
+// SAFETY: as above.
+unsafe impl Plain for Saved {}
+// SAFETY: as above.
+unsafe impl Plain for RawCall {}
+// SAFETY: as above.
+unsafe impl Plain for Hello {}
+// SAFETY: as above.
+unsafe impl Plain for Welcome {}
+// SAFETY: as above.
+unsafe impl Plain for Message {}
+// SAFETY: an integer.
+unsafe impl Plain for u64 {}
+
+/// The bytes of a value.
+pub(crate) fn bytes_of<T: Plain>(value: &T) -> &[u8] {
+    // SAFETY: `Plain` types have no padding.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
+}
+
+/// A value of these bytes; `None` when they are too few.
+pub(crate) fn from_bytes<T: Plain>(bytes: &[u8]) -> Option<T> {
+    // SAFETY: any bytes make a `Plain` type, and there are enough.
+    (bytes.len() >= size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// Copies from a process; stops at the first byte that is not there.
+pub(crate) fn read(pid: Pid, address: u64, buffer: &mut [u8]) -> usize {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: the local range is a buffer that nobody else has.
+    unsafe { transfer(libc::process_vm_readv, pid, local, address) }
+}
+
+/// Copies to a process; stops at the first byte that cannot be written.
+pub(crate) fn write(pid: Pid, address: u64, bytes: &[u8]) -> usize {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the local range is only read.
+    unsafe { transfer(libc::process_vm_writev, pid, local, address) }
+}
+
+type Transfer =
+    unsafe extern "C" fn(libc::pid_t, *const libc::iovec, u64, *const libc::iovec, u64, u64) -> libc::ssize_t;
+
+/// # Safety
+/// The local range is valid for the direction of `call`.
+pub(crate) unsafe fn transfer(call: Transfer, pid: Pid, local: libc::iovec, address: u64) -> usize {
+    let Ok(base) = usize::try_from(address) else { return 0 };
+    let remote = libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(base), iov_len: local.iov_len };
+    // SAFETY: the caller's; the host checks the remote range.
+    let copied = unsafe { call(pid.as_raw_nonzero().get(), &raw const local, 1, &raw const remote, 1, 0) };
+    usize::try_from(copied).unwrap_or(0)
+}
+
+/// Copies several pieces from a process at once; false when one is not there whole.
+pub(crate) fn read_pieces(pid: Pid, pieces: &mut [(u64, &mut [u8])]) -> bool {
+    let wanted: usize = pieces.iter().map(|(_, buffer)| buffer.len()).sum();
+    let remote: Vec<libc::iovec> = pieces
+        .iter()
+        .map(|(address, buffer)| libc::iovec {
+            iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(*address).unwrap_or(0)),
+            iov_len: buffer.len(),
+        })
+        .collect();
+    let local: Vec<libc::iovec> = pieces
+        .iter_mut()
+        .map(|(_, buffer)| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() })
+        .collect();
+    let count = local.len() as u64;
+    // SAFETY: the local ranges are buffers that nobody else has; the host checks the remote ones.
+    let copied =
+        unsafe { libc::process_vm_readv(pid.as_raw_nonzero().get(), local.as_ptr(), count, remote.as_ptr(), count, 0) };
+    usize::try_from(copied) == Ok(wanted)
+}
+
+/// A value at an address of a process.
+pub(crate) fn read_value<T: Plain>(pid: Pid, address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: zeroed, so initialised; any bytes make a `Plain` type.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>()) };
+    // SAFETY: as above.
+    (read(pid, address, bytes) == size_of::<T>()).then(|| unsafe { value.assume_init() })
+}
+
+/// Writes a value to an address of a process; false when it does not go whole.
+pub(crate) fn write_value<T: Plain>(pid: Pid, address: u64, value: &T) -> bool {
+    write(pid, address, bytes_of(value)) == size_of::<T>()
+}

@@ -1,0 +1,72 @@
+//! Signals to threads, commands to spawners, and the end of stubs.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::process::Pid;
+use stockade_kernel_stub::abi::{COMMAND_SIGNAL, Command, KICK_SIGNAL};
+
+use super::checked;
+
+const CPUCLOCK_VIRT: i32 = 1;
+const CPUCLOCK_SCHED: i32 = 2;
+
+/// `siginfo_t`, as a queued signal fills it.
+#[repr(C)]
+struct QueuedSignal {
+    number: i32,
+    error: i32,
+    code: i32,
+    pad: i32,
+    pid: i32,
+    uid: u32,
+    payload: u64,
+    rest: [u64; 12],
+}
+
+/// Makes one thread of a stub raise an event.
+pub(crate) fn kick(pid: Pid, tid: i32) {
+    // SAFETY: numbers only. A thread that is gone needs no kick.
+    unsafe { libc::syscall(libc::SYS_tgkill, pid.as_raw_nonzero().get(), tid, KICK_SIGNAL) };
+}
+
+/// Gives a stub's spawner, its first thread, something to do.
+pub(crate) fn command(pid: Pid, command: Command) -> io::Result<()> {
+    let pid = pid.as_raw_nonzero().get();
+    let signal = QueuedSignal {
+        number: COMMAND_SIGNAL,
+        error: 0,
+        code: libc::SI_QUEUE,
+        pad: 0,
+        pid: 0,
+        uid: 0,
+        payload: command.encode(),
+        rest: [0; 12],
+    };
+    // SAFETY: the host reads a `siginfo_t`, 128 bytes.
+    let result = unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, pid, COMMAND_SIGNAL, &raw const signal) };
+    checked(result).map(drop)
+}
+
+/// Takes a dead child's status off the host. Children without an exit signal are seen with __WALL only.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) {
+    let id = u32::try_from(pidfd.as_raw_fd()).unwrap_or(u32::MAX);
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    // SAFETY: a null `siginfo_t` is allowed.
+    unsafe { libc::waitid(libc::P_PIDFD, id, std::ptr::null_mut(), options) };
+}
+
+/// User and system time of a process (the clock ids of clock_getcpuclockid(3)).
+pub(crate) fn cpu_time(pid: Pid) -> (Duration, Duration) {
+    let user = clock(pid, CPUCLOCK_VIRT);
+    (user, clock(pid, CPUCLOCK_SCHED).saturating_sub(user))
+}
+
+fn clock(pid: Pid, kind: i32) -> Duration {
+    let id = (!pid.as_raw_nonzero().get() << 3) | kind;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the host writes to `time`.
+    unsafe { libc::clock_gettime(id, &raw mut time) };
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}

@@ -1,0 +1,104 @@
+//! The listener of one thread: seccomp_unotify(2).
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use super::checked;
+
+const RECEIVE: u64 = 0xc050_2100;
+const SEND: u64 = 0xc018_2101;
+const ADD_DESCRIPTOR: u64 = 0x4018_2103;
+const SET_FLAGS: u64 = 0x4008_2104;
+const FLAG_CONTINUE: u32 = 1;
+const FLAG_SET_NUMBER: u32 = 1;
+const SYNC_WAKE_UP: u64 = 1;
+
+/// `struct seccomp_notif`: a system call that waits for its reply.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Notification {
+    pub(crate) id: u64,
+    pub(crate) tid: u32,
+    flags: u32,
+    pub(crate) number: u32,
+    arch: u32,
+    pub(crate) instruction_pointer: u64,
+    pub(crate) arguments: [u64; 6],
+}
+
+#[repr(C)]
+struct Response {
+    id: u64,
+    value: i64,
+    error: i32,
+    flags: u32,
+}
+
+#[repr(C)]
+struct AddDescriptor {
+    id: u64,
+    flags: u32,
+    source: u32,
+    number: u32,
+    number_flags: u32,
+}
+
+/// How a notification is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The call returns this.
+    Value(i64),
+    /// The call fails with a number that the host may act on (ERESTARTNOINTR).
+    Error(i32),
+    /// The host does the call.
+    Continue,
+}
+
+/// A thread's listener.
+#[derive(Debug)]
+pub(crate) struct Listener(OwnedFd);
+
+impl Listener {
+    /// Takes a descriptor that a spawner sent. If it is something else, the first call on it fails.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        // SAFETY: the argument is a number; hosts before Linux 6.6, and other files, refuse it.
+        let _supported = unsafe { libc::ioctl(fd.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
+        Self(fd)
+    }
+
+    /// Waits for the next call. ENOENT: it went away, or the thread is dead.
+    pub(crate) fn receive(&self) -> io::Result<Notification> {
+        let mut notification = Notification::default();
+        // SAFETY: the host fills a structure of this size, which the number of the ioctl tells.
+        checked(unsafe { libc::ioctl(self.0.as_raw_fd(), RECEIVE, &raw mut notification) }.into())?;
+        Ok(notification)
+    }
+
+    /// Answers a call. ENOENT: it went away.
+    pub(crate) fn send(&self, id: u64, answer: Answer) -> io::Result<()> {
+        let (value, error, flags) = match answer {
+            Answer::Value(value) => (value, 0, 0),
+            Answer::Error(error) => (0, error, 0),
+            Answer::Continue => (0, 0, FLAG_CONTINUE),
+        };
+        let response = Response { id, value, error, flags };
+        // SAFETY: the host reads a structure of this size.
+        checked(unsafe { libc::ioctl(self.0.as_raw_fd(), SEND, &raw const response) }.into()).map(drop)
+    }
+
+    /// Puts a copy of `fd` at `number` in the process whose call `id` waits.
+    pub(crate) fn add_descriptor(&self, id: u64, fd: BorrowedFd<'_>, number: u32) -> io::Result<()> {
+        let source = u32::try_from(fd.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let add = AddDescriptor { id, flags: FLAG_SET_NUMBER, source, number, number_flags: 0 };
+        // SAFETY: the host reads a structure of this size.
+        checked(unsafe { libc::ioctl(self.0.as_raw_fd(), ADD_DESCRIPTOR, &raw const add) }.into()).map(drop)
+    }
+
+    /// Whether the thread is dead.
+    pub(crate) fn is_dead(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_err() || fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+}

@@ -1,0 +1,110 @@
+//! Host calls that the handler makes for the kernel, and the check of each against what was ordered.
+
+use std::os::fd::AsFd;
+
+use stockade_kernel::Errno;
+use stockade_kernel::platform::HostCall;
+use stockade_kernel_stub::abi::{self, MAX_CALLS, RawCall};
+
+use super::layout::{self, Descriptor};
+use super::notice::Kind;
+use super::{Doom, Inner, State};
+use crate::sys::memory;
+use crate::sys::seccomp::{Answer, Notification};
+
+const SYS_EXIT: u32 = 60;
+
+/// Host calls under way, a slot full at a time.
+#[derive(Debug)]
+pub(super) struct Batch {
+    calls: Vec<HostCall>,
+    /// Where the part that is in the slot begins.
+    start: usize,
+    /// The call that is expected next.
+    next: usize,
+    /// The reply that follows the last one.
+    then: i64,
+    /// What the thread waited in before.
+    pub(super) origin: Kind,
+}
+
+impl Batch {
+    /// Which call of the whole a call of the part is.
+    pub(super) fn index(&self, in_part: u64) -> usize {
+        let in_part = usize::try_from(in_part).unwrap_or(usize::MAX);
+        self.start.saturating_add(in_part).min(self.calls.len().saturating_sub(1))
+    }
+
+    /// Whether the part in the slot is the last one.
+    pub(super) fn is_last(&self) -> bool {
+        self.calls.len() - self.start <= MAX_CALLS
+    }
+
+    fn part(&self) -> &[HostCall] {
+        &self.calls[self.start..self.calls.len().min(self.start + MAX_CALLS)]
+    }
+}
+
+impl Inner {
+    /// Puts calls into the slot; gives the reply that makes the handler do them.
+    pub(super) fn begin_batch(&self, state: &mut State, calls: &[HostCall], then: i64, origin: Kind) -> i64 {
+        self.order(state, Batch { calls: calls.to_vec(), start: 0, next: 0, then, origin })
+    }
+
+    /// The next slot full.
+    pub(super) fn next_chunk(&self, state: &mut State, mut batch: Batch) -> i64 {
+        batch.start += MAX_CALLS;
+        batch.next = batch.start;
+        self.order(state, batch)
+    }
+
+    fn order(&self, state: &mut State, batch: Batch) -> i64 {
+        let calls: Vec<RawCall> = batch.part().iter().map(layout::encode).collect();
+        let then = if batch.is_last() { batch.then } else { abi::REPORT };
+        let mut bytes = Vec::with_capacity(16 + size_of_val(calls.as_slice()));
+        bytes.extend(then.to_ne_bytes());
+        bytes.extend((calls.len() as u64).to_ne_bytes());
+        for call in &calls {
+            bytes.extend(call.number.to_ne_bytes());
+            call.arguments.iter().for_each(|argument| bytes.extend(argument.to_ne_bytes()));
+        }
+        // The slot is always there; only a dead process does not take it.
+        memory::write(self.stub.pid(), abi::slot_address(self.slot) + abi::BATCH_OFFSET, &bytes);
+        state.batch = Some(batch);
+        abi::RUN
+    }
+
+    /// A host call from the handler: it must be the one that comes next. `None` when it is not.
+    pub(super) fn host_call(&self, state: &mut State, notification: &Notification) -> Option<Answer> {
+        if notification.number == SYS_EXIT && state.doomed == Doom::Ends {
+            return Some(Answer::Continue);
+        }
+        let batch = state.batch.as_mut()?;
+        while matches!(batch.calls.get(batch.next), Some(HostCall::FutexWake { .. })) {
+            batch.next += 1;
+        }
+        let call = batch.calls.get(batch.next)?;
+        let expected = layout::encode(call);
+        if expected.number != u64::from(notification.number) || expected.arguments != notification.arguments {
+            return None;
+        }
+        batch.next += 1;
+        if !layout::is_permitted(call) || !self.has_descriptor(call, notification.id) {
+            return Some(Answer::Value(-i64::from(Errno::EPERM.raw())));
+        }
+        Some(Answer::Continue)
+    }
+
+    /// Puts the file that a call maps into the stub, unless it is there.
+    fn has_descriptor(&self, call: &HostCall, id: u64) -> bool {
+        let Some(descriptor) = layout::descriptor(call) else { return true };
+        let number = descriptor.number();
+        self.stub.ensure_descriptor(number, || match descriptor {
+            Descriptor::Pool => self.listener.add_descriptor(id, self.machine.pool.file(), number),
+            Descriptor::Blob(blob) => {
+                let file = self.machine.blobs.file(blob).ok_or(std::io::ErrorKind::NotFound)?;
+                self.listener.add_descriptor(id, file.as_fd(), number)
+            }
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! Registers and FP state of a thread, in the frame that its signal handler will return to. The frame lies in memory
+//! that the application can write: it is read once, and what is written there can only harm who wrote it.
+
+use rustix::process::Pid;
+use stockade_kernel::Errno;
+use stockade_kernel::platform::{Frame, Registers};
+use stockade_kernel_stub::abi::{self, Context, Hello, Saved};
+
+use super::{Inner, Segments};
+use crate::fp;
+use crate::sys::memory;
+
+const FP_STATE_OFFSET: usize = std::mem::offset_of!(Context, fp_state);
+const REGISTERS_OFFSET: usize = std::mem::offset_of!(Context, r8);
+
+impl Inner {
+    fn slot_address(&self) -> u64 {
+        abi::slot_address(self.slot)
+    }
+
+    /// Where the host put the frame, most likely: it always lays it out alike.
+    fn likely(&self, depth: u64) -> u64 {
+        self.slot_address() + abi::SLOT_BYTES - depth
+    }
+
+    /// What the handler saved, and the frame's context.
+    pub(super) fn read_context(&self) -> Option<(Saved, Context)> {
+        let (mut saved, mut context) = ([0; size_of::<Saved>()], [0; size_of::<Context>()]);
+        let likely = self.likely(self.machine.hello.context_depth);
+        let pieces = &mut [(self.slot_address(), &mut saved[..]), (likely, &mut context[..])];
+        if !memory::read_pieces(self.stub.pid(), pieces) {
+            return None;
+        }
+        let saved: Saved = memory::from_bytes(&saved)?;
+        match saved.context == likely {
+            true => Some((saved, memory::from_bytes(&context)?)),
+            false => Some((saved, memory::read_value(self.stub.pid(), saved.context)?)),
+        }
+    }
+
+    pub(super) fn write_context(&self, context: &Context) {
+        let Some(saved) = memory::read_value::<Saved>(self.stub.pid(), self.slot_address()) else { return };
+        memory::write_value(self.stub.pid(), saved.context, context);
+    }
+
+    pub(super) fn read_frame(&self) -> Result<Frame, Errno> {
+        self.demand_frame()?;
+        let (saved, context) = self.read_context().ok_or(Errno::EFAULT)?;
+        let fp_state = match context.fp_state {
+            0 => Vec::new(),
+            address => fp::read(self.stub.pid(), address, &self.machine.hello).ok_or(Errno::EFAULT)?,
+        };
+        Ok(Frame { registers: registers(&context, &saved), fp_state })
+    }
+
+    pub(super) fn write_frame(&self, frame: &Frame) -> Result<(), Errno> {
+        self.demand_frame()?;
+        let pid = self.stub.pid();
+        let saved: Saved = memory::read_value(pid, self.slot_address()).ok_or(Errno::EFAULT)?;
+        let fp_state = write_fp(pid, self.slot, frame, &self.machine.hello)?;
+        let context = Context { fp_state, ..context(&frame.registers) };
+        let changed = &memory::bytes_of(&context)[REGISTERS_OFFSET..FP_STATE_OFFSET + 8];
+        let at = saved.context.wrapping_add(REGISTERS_OFFSET as u64);
+        if memory::write(pid, at, changed) != changed.len() {
+            return Err(Errno::EFAULT);
+        }
+        if (saved.fs_base, saved.gs_base) != (frame.registers.fs_base, frame.registers.gs_base) {
+            write_segments(pid, self.slot, &frame.registers)?;
+            self.state().segments = Segments::Changed;
+        }
+        Ok(())
+    }
+
+    fn demand_frame(&self) -> Result<(), Errno> {
+        match self.state().waiting {
+            Some(waiting) if waiting.kind.has_frame() => Ok(()),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
+/// Writes what a new thread enters with into its slot.
+pub(crate) fn write_entry(pid: Pid, slot: u32, frame: &Frame, hello: &Hello) -> Result<(), Errno> {
+    let address = abi::slot_address(slot);
+    let context = Context {
+        flags: abi::CONTEXT_FLAGS,
+        stack_base: address + abi::STACK_OFFSET,
+        stack_bytes: abi::SLOT_BYTES - abi::STACK_OFFSET,
+        fp_state: write_fp(pid, slot, frame, hello)?,
+        ..context(&frame.registers)
+    };
+    write_segments(pid, slot, &frame.registers)?;
+    match memory::write_value(pid, address + abi::CONTEXT_OFFSET, &context) {
+        true => Ok(()),
+        false => Err(Errno::ENOMEM),
+    }
+}
+
+/// Puts FP state into the slot, and gives its address: 0 for the initial state.
+fn write_fp(pid: Pid, slot: u32, frame: &Frame, hello: &Hello) -> Result<u64, Errno> {
+    if frame.fp_state.is_empty() {
+        return Ok(0);
+    }
+    fp::check(&frame.fp_state, hello)?;
+    let address = abi::slot_address(slot) + abi::FP_OFFSET;
+    match memory::write(pid, address, &frame.fp_state) == frame.fp_state.len() {
+        true => Ok(address),
+        false => Err(Errno::ENOMEM),
+    }
+}
+
+fn write_segments(pid: Pid, slot: u32, registers: &Registers) -> Result<(), Errno> {
+    let bases = [registers.fs_base.to_ne_bytes(), registers.gs_base.to_ne_bytes()].concat();
+    match memory::write(pid, abi::slot_address(slot) + abi::SEGMENTS_OFFSET, &bases) == bases.len() {
+        true => Ok(()),
+        false => Err(Errno::ENOMEM),
+    }
+}
+
+fn registers(context: &Context, saved: &Saved) -> Registers {
+    Registers {
+        r8: context.r8,
+        r9: context.r9,
+        r10: context.r10,
+        r11: context.r11,
+        r12: context.r12,
+        r13: context.r13,
+        r14: context.r14,
+        r15: context.r15,
+        rdi: context.rdi,
+        rsi: context.rsi,
+        rbp: context.rbp,
+        rbx: context.rbx,
+        rdx: context.rdx,
+        rax: context.rax,
+        rcx: context.rcx,
+        rsp: context.rsp,
+        rip: context.rip,
+        eflags: context.eflags,
+        fs_base: saved.fs_base,
+        gs_base: saved.gs_base,
+    }
+}
+
+fn context(registers: &Registers) -> Context {
+    Context {
+        r8: registers.r8,
+        r9: registers.r9,
+        r10: registers.r10,
+        r11: registers.r11,
+        r12: registers.r12,
+        r13: registers.r13,
+        r14: registers.r14,
+        r15: registers.r15,
+        rdi: registers.rdi,
+        rsi: registers.rsi,
+        rbp: registers.rbp,
+        rbx: registers.rbx,
+        rdx: registers.rdx,
+        rax: registers.rax,
+        rcx: registers.rcx,
+        rsp: registers.rsp,
+        rip: registers.rip,
+        eflags: registers.eflags,
+        segments: abi::USER_SEGMENTS,
+        ..Context::default()
+    }
+}

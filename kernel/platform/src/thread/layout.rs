@@ -1,0 +1,117 @@
+//! Host calls as numbers, and which of them are let through.
+
+use stockade_kernel::platform::{Backing, BlobId, HostCall, Keep, Protection, Sharing};
+use stockade_kernel_stub::abi::{FIRST_BLOB_FD, POOL_FD, RawCall};
+
+use crate::range::is_applications;
+
+const MMAP: u64 = 9;
+const MPROTECT: u64 = 10;
+const MUNMAP: u64 = 11;
+const MREMAP: u64 = 25;
+const MADVISE: u64 = 28;
+const FUTEX: u64 = 202;
+const SET_TID_ADDRESS: u64 = 218;
+
+const MAP_SHARED: u64 = 0x01;
+const MAP_PRIVATE: u64 = 0x02;
+const MAP_FIXED: u64 = 0x10;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_NORESERVE: u64 = 0x4000;
+const MREMAP_MAYMOVE: u64 = 1;
+const MREMAP_FIXED: u64 = 2;
+const MREMAP_DONTUNMAP: u64 = 4;
+const FUTEX_WAKE_PRIVATE: u64 = 129;
+const NO_FILE: u64 = u64::MAX;
+
+/// A file that mappings show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Descriptor {
+    Pool,
+    Blob(BlobId),
+}
+
+impl Descriptor {
+    /// Its number in every stub.
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Descriptor::Pool => POOL_FD,
+            Descriptor::Blob(BlobId(number)) => FIRST_BLOB_FD.saturating_add(number),
+        }
+    }
+}
+
+/// The file that a call needs in the stub.
+pub(super) fn descriptor(call: &HostCall) -> Option<Descriptor> {
+    match call {
+        HostCall::Map { backing: Backing::Pool { .. }, .. } => Some(Descriptor::Pool),
+        HostCall::Map { backing: Backing::Blob { blob, .. }, .. } => Some(Descriptor::Blob(*blob)),
+        _ => None,
+    }
+}
+
+/// The call as the handler makes it.
+pub(super) fn encode(call: &HostCall) -> RawCall {
+    let (number, arguments) = match *call {
+        HostCall::Map { address, len, protection, backing } => (MMAP, map(address, len, protection, backing)),
+        HostCall::Unmap { address, len } => (MUNMAP, [address, len, 0, 0, 0, 0]),
+        HostCall::Protect { address, len, protection } => (MPROTECT, [address, len, protection.bits().into(), 0, 0, 0]),
+        HostCall::Remap { from, from_len, to, to_len, keep } => {
+            (MREMAP, [from, from_len, to_len, remap_flags(from, to, keep), to, 0])
+        }
+        HostCall::Advise { address, len, advice } => {
+            (MADVISE, [address, len, u64::from(advice.0.cast_unsigned()), 0, 0, 0])
+        }
+        HostCall::FutexWake { address, count } => (FUTEX, [address, FUTEX_WAKE_PRIVATE, count.into(), 0, 0, 0]),
+        HostCall::SetTidAddress { address } => (SET_TID_ADDRESS, [address, 0, 0, 0, 0, 0]),
+    };
+    RawCall { number, arguments }
+}
+
+fn map(address: u64, len: u64, protection: Protection, backing: Backing) -> [u64; 6] {
+    let anonymous = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    let (flags, file, offset) = match backing {
+        Backing::Anonymous | Backing::Nothing => (anonymous, NO_FILE, 0),
+        Backing::Pool { offset, sharing } => (MAP_FIXED | share(sharing), u64::from(Descriptor::Pool.number()), offset),
+        Backing::Blob { blob, offset, sharing } => {
+            (MAP_FIXED | share(sharing), u64::from(Descriptor::Blob(blob).number()), offset)
+        }
+    };
+    let protection = if backing == Backing::Nothing { Protection::empty() } else { protection };
+    [address, len, protection.bits().into(), flags, file, offset]
+}
+
+fn share(sharing: Sharing) -> u64 {
+    match sharing {
+        Sharing::Private => MAP_PRIVATE,
+        Sharing::Shared => MAP_SHARED,
+    }
+}
+
+fn remap_flags(from: u64, to: u64, keep: Keep) -> u64 {
+    match keep {
+        Keep::Range => MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+        Keep::Nothing if from == to => 0,
+        Keep::Nothing => MREMAP_MAYMOVE | MREMAP_FIXED,
+    }
+}
+
+/// Whether a call leaves the stub's own pages alone, and a shared blob unwritten.
+pub(super) fn is_permitted(call: &HostCall) -> bool {
+    match *call {
+        HostCall::Map { address, len, protection, backing } => {
+            is_applications(address, len) && !writes_blob(protection, backing)
+        }
+        HostCall::Unmap { address, len }
+        | HostCall::Protect { address, len, .. }
+        | HostCall::Advise { address, len, .. } => is_applications(address, len),
+        HostCall::Remap { from, from_len, to, to_len, .. } => {
+            is_applications(from, from_len) && is_applications(to, to_len)
+        }
+        HostCall::FutexWake { address, .. } | HostCall::SetTidAddress { address } => is_applications(address, 4),
+    }
+}
+
+fn writes_blob(protection: Protection, backing: Backing) -> bool {
+    matches!(backing, Backing::Blob { sharing: Sharing::Shared, .. }) && protection.contains(Protection::WRITE)
+}

@@ -1,0 +1,208 @@
+//! One application thread: its host thread in the stub, and its receiver here.
+//!
+//! The receiver waits for the thread's next notification and turns it into an event. Whoever replies completes the
+//! notification. Lock order: `state` is the only lock, and is not held while the kernel is called.
+
+mod batch;
+mod frame;
+mod layout;
+mod notice;
+mod reply;
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stockade_kernel::Errno;
+use stockade_kernel::platform::{Event, Frame, HostCall, Reply, ThreadEvents, UserThread};
+use stockade_kernel_stub::abi;
+
+use crate::machine::Shared;
+use crate::stub::{Running, Stub};
+use crate::sys::process;
+use crate::sys::seccomp::Listener;
+use batch::Batch;
+pub(crate) use frame::write_entry;
+use notice::Waiting;
+
+/// The kernel's hold on a thread.
+#[derive(Debug)]
+pub(crate) struct HostThread(Arc<Inner>);
+
+/// What receiver and repliers share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) machine: Arc<Shared>,
+    pub(crate) stub: Arc<Stub>,
+    pub(crate) slot: u32,
+    pub(crate) listener: Listener,
+    /// The host's id; 0 until the first notification.
+    tid: AtomicI32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` once it is over.
+    events: Option<Arc<dyn ThreadEvents>>,
+    /// What the thread waits in, until it is answered.
+    waiting: Option<Waiting>,
+    /// Host calls that are under way.
+    batch: Option<Batch>,
+    /// What a new thread does before it enters.
+    setup: Vec<HostCall>,
+    kick: Kick,
+    /// [`UserThread::set_frame`] changed segment bases.
+    segments: Segments,
+    /// It ends at its next notification.
+    doomed: Doom,
+    /// Whether the stub counts it as running.
+    running: Running,
+}
+
+/// How far an interrupt got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kick {
+    /// The kernel asked.
+    asked: bool,
+    /// The host signal is out, and no event came of it yet.
+    sent: bool,
+}
+
+/// Whether segment bases are to be set before the thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Segments {
+    Kept,
+    Changed,
+}
+
+/// Whether the thread is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doom {
+    Lives,
+    Ends,
+}
+
+impl HostThread {
+    /// A thread that waits in its first notification.
+    pub(crate) fn new(
+        machine: Arc<Shared>,
+        stub: Arc<Stub>,
+        slot: u32,
+        listener: Listener,
+        setup: Vec<HostCall>,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Self {
+        let state = State {
+            events: Some(events),
+            waiting: None,
+            batch: None,
+            setup,
+            kick: Kick::default(),
+            segments: Segments::Changed,
+            doomed: Doom::Lives,
+            running: Running::Less,
+        };
+        Self(Arc::new(Inner { machine, stub, slot, listener, tid: AtomicI32::new(0), state: Mutex::new(state) }))
+    }
+}
+
+impl UserThread for HostThread {
+    fn start(&self) {
+        let inner = self.0.clone();
+        let receiver = std::thread::Builder::new().name("stub-thread".into()).stack_size(crate::THREAD_STACK_BYTES);
+        if let Err(error) = receiver.spawn(move || inner.receive()) {
+            tracing::error!(%error, "no host thread for an application thread: its process ends");
+            self.0.stub.kill();
+            self.0.gone();
+        }
+    }
+
+    fn reply(&self, reply: Reply) {
+        self.0.answer(reply);
+    }
+
+    fn interrupt(&self) {
+        let mut state = self.0.state();
+        state.kick.asked = true;
+        self.0.send_kick(&mut state);
+    }
+
+    fn frame(&self) -> Result<Frame, Errno> {
+        self.0.read_frame()
+    }
+
+    fn set_frame(&self, frame: &Frame) -> Result<(), Errno> {
+        self.0.write_frame(frame)
+    }
+
+    fn cpu_time(&self) -> (Duration, Duration) {
+        self.0.machine.proc.thread_cpu_time(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for HostThread {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues the host signal, unless one is on its way. A thread without an id yet gets it with its first
+    /// notification.
+    fn send_kick(&self, state: &mut State) {
+        let tid = self.tid.load(Ordering::Relaxed);
+        if tid != 0 && !state.kick.sent {
+            state.kick.sent = true;
+            process::kick(self.stub.pid(), tid);
+        }
+    }
+
+    /// Whether the application's code may be running.
+    fn count(&self, state: &mut State, running: Running) {
+        if std::mem::replace(&mut state.running, running) != running {
+            self.stub.count_running(running);
+        }
+    }
+
+    /// Nothing more is told, and the thread ends as soon as it can.
+    fn end(&self) {
+        let mut state = self.state();
+        if state.events.take().is_none() {
+            return;
+        }
+        state.doomed = Doom::Ends;
+        match state.waiting.take() {
+            Some(waiting) => self.exit_from(&mut state, waiting),
+            None => self.send_kick(&mut state),
+        }
+    }
+
+    /// The thread is dead.
+    fn gone(&self) {
+        self.stub.free_slot(self.slot);
+        let events = {
+            let mut state = self.state();
+            state.waiting = None;
+            self.count(&mut state, Running::Less);
+            state.events.take()
+        };
+        if let Some(events) = events {
+            events.event(Event::Gone);
+        }
+    }
+}
+
+impl State {
+    /// The reply that lets the thread go on with its registers.
+    fn leave(&mut self) -> i64 {
+        match std::mem::replace(&mut self.segments, Segments::Kept) {
+            Segments::Kept => abi::LEAVE,
+            Segments::Changed => abi::LEAVE_SEGMENTS,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! From a notification to an event.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use stockade_kernel::Errno;
+use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
+use stockade_kernel_stub::abi::{self, Context};
+
+use super::{Doom, Inner, State};
+use crate::stub::Running;
+use crate::sys::seccomp::{Answer, Notification};
+
+const SYS_FUTEX: u64 = 202;
+const SYSCALL_INSTRUCTION: [u8; 2] = [0x0f, 0x05];
+const EINTR: i64 = 4;
+const FUTEX_COMMAND_MASK: u64 = 0x7f;
+const FUTEX_WAIT: u64 = 0;
+const FUTEX_WAIT_BITSET: u64 = 9;
+
+/// A notification that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) id: u64,
+    pub(super) kind: Kind,
+}
+
+/// What kind of call it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The application's own.
+    Direct { number: u32, arguments: [u64; 6] },
+    /// Of the handler, for a trapped call.
+    Trapped,
+    /// Of the handler, for a signal.
+    Signal,
+}
+
+impl Kind {
+    /// Whether there is a frame.
+    pub(super) fn has_frame(self) -> bool {
+        !matches!(self, Kind::Direct { .. })
+    }
+}
+
+/// What becomes of a notification.
+enum Notice {
+    /// The kernel hears of it.
+    Event(Kind, Event),
+    /// It is answered at once.
+    Answer(Answer),
+    /// No stub of ours does this.
+    Forged,
+}
+
+impl Inner {
+    /// The receiver: until the thread is dead.
+    pub(super) fn receive(self: Arc<Self>) {
+        loop {
+            match self.listener.receive() {
+                Ok(notification) => self.notice(&notification),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) && !self.listener.is_dead() => {}
+                Err(_) => break,
+            }
+        }
+        self.gone();
+    }
+
+    fn notice(self: &Arc<Self>, notification: &Notification) {
+        let mut state = self.state();
+        let notice = match notification.instruction_pointer == self.machine.hello.syscall_ip {
+            true => self.stub_call(&mut state, notification),
+            false => direct(notification),
+        };
+        match notice {
+            Notice::Event(kind, event) => self.raise(state, Waiting { id: notification.id, kind }, event),
+            Notice::Answer(answer) => self.send(notification.id, answer),
+            Notice::Forged => {
+                tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), ?notification, "a stub's code was misused");
+                self.stub.kill();
+            }
+        }
+    }
+
+    fn raise(self: &Arc<Self>, mut state: std::sync::MutexGuard<'_, State>, waiting: Waiting, event: Event) {
+        if state.doomed == Doom::Ends {
+            return self.exit_from(&mut state, waiting);
+        }
+        state.waiting = Some(waiting);
+        state.batch = None;
+        self.count(&mut state, Running::Less);
+        let events = state.events.clone();
+        drop(state);
+        if let Some(events) = events {
+            events.event(event);
+        }
+    }
+
+    /// A call from the stub's own instruction. Anything can have jumped there.
+    fn stub_call(&self, state: &mut State, notification: &Notification) -> Notice {
+        let arguments = notification.arguments;
+        match notification.number {
+            abi::HELLO => self.hello(state, notification),
+            abi::EVENT => self.signal(state, arguments),
+            abi::DONE => self.done(state, arguments),
+            number @ abi::TRAP_BASE..abi::TRAP_END => {
+                let number = number - abi::TRAP_BASE;
+                Notice::Event(Kind::Trapped, Event::Call { number, arguments, form: Form::Trapped })
+            }
+            _ => self.host_call(state, notification).map_or(Notice::Forged, Notice::Answer),
+        }
+    }
+
+    fn hello(&self, state: &mut State, notification: &Notification) -> Notice {
+        let tid = i32::try_from(notification.tid).unwrap_or(0);
+        if self.tid.swap(tid, Ordering::Relaxed) != 0 {
+            return Notice::Forged;
+        }
+        if state.kick.asked {
+            self.send_kick(state);
+        }
+        self.count(state, Running::More);
+        let setup = std::mem::take(&mut state.setup);
+        Notice::Answer(Answer::Value(match setup.is_empty() {
+            true => state.leave(),
+            false => self.begin_batch(state, &setup, abi::REPORT, Kind::Signal),
+        }))
+    }
+
+    fn signal(&self, state: &mut State, arguments: [u64; 6]) -> Notice {
+        let [signal, code, address, error_code, trap_number, _] = arguments;
+        let (signal, code) = (low_i32(signal), low_i32(code));
+        if signal != abi::KICK_SIGNAL {
+            let fault = Fault { signal, code, address, error_code, trap_number };
+            return Notice::Event(Kind::Signal, Event::Fault(fault));
+        }
+        state.kick.sent = false;
+        match std::mem::take(&mut state.kick.asked) {
+            true => Notice::Event(Kind::Signal, Event::Interrupted(self.interruption())),
+            false if state.doomed == Doom::Ends => Notice::Answer(Answer::Value(abi::EXIT)),
+            false => Notice::Answer(Answer::Value(abi::LEAVE)),
+        }
+    }
+
+    /// What the handler says about its batch.
+    fn done(&self, state: &mut State, arguments: [u64; 6]) -> Notice {
+        let Some(batch) = state.batch.take() else { return Notice::Forged };
+        let [index, result, ..] = arguments;
+        if result == 0 && !batch.is_last() {
+            return Notice::Answer(Answer::Value(self.next_chunk(state, batch)));
+        }
+        let errno = Errno::from_raw(low_i32(result).wrapping_neg()).unwrap_or(Errno::EIO);
+        let outcome = match result {
+            0 => Ok(()),
+            _ => Err(LayoutError { index: batch.index(index), errno }),
+        };
+        Notice::Event(batch.origin, Event::LayoutDone(outcome))
+    }
+
+    /// What the thread was doing. A futex wait with a timeout comes out of the host as EINTR; it is rewound.
+    fn interruption(&self) -> Interruption {
+        let Some((_, mut context)) = self.read_context() else { return Interruption::Running };
+        let at_call = context.rax == SYS_FUTEX && context.rcx == context.rip.wrapping_add(2);
+        let behind_call = context.rax.cast_signed() == -EINTR && context.rcx == context.rip;
+        let call_at = if behind_call { context.rip.wrapping_sub(2) } else { context.rip };
+        if !(at_call || behind_call) || !waits(&context) || !self.is_call(call_at) {
+            return Interruption::Running;
+        }
+        if behind_call {
+            (context.rip, context.rax) = (call_at, SYS_FUTEX);
+            self.write_context(&context);
+        }
+        Interruption::Waiting(if context.r10 == 0 { WaitLimit::None } else { WaitLimit::Timeout })
+    }
+
+    fn is_call(&self, address: u64) -> bool {
+        let mut bytes = [0; 2];
+        crate::sys::memory::read(self.stub.pid(), address, &mut bytes) == 2 && bytes == SYSCALL_INSTRUCTION
+    }
+}
+
+fn waits(context: &Context) -> bool {
+    matches!(context.rsi & FUTEX_COMMAND_MASK, FUTEX_WAIT | FUTEX_WAIT_BITSET)
+}
+
+fn direct(notification: &Notification) -> Notice {
+    let (number, arguments) = (notification.number, notification.arguments);
+    Notice::Event(Kind::Direct { number, arguments }, Event::Call { number, arguments, form: Form::Direct })
+}
+
+fn low_i32(value: u64) -> i32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
+}

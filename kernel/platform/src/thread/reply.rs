@@ -1,0 +1,107 @@
+//! From a reply to the answer of a notification.
+
+use stockade_kernel::Errno;
+use stockade_kernel::platform::Reply;
+use stockade_kernel_stub::abi;
+
+use super::notice::{Kind, Waiting};
+use super::{Doom, Inner, State};
+use crate::native;
+use crate::stub::Running;
+use crate::sys::seccomp::Answer;
+
+/// The host runs the call again when a signal is queued, whatever the signal's action says (linux/errno.h).
+const ERESTARTNOINTR: i32 = -513;
+/// Numbers that the host keeps to itself (ERESTARTSYS to ERESTART_RESTARTBLOCK).
+const HOST_ONLY: std::ops::RangeInclusive<i64> = -530..=-512;
+const SYS_EXIT: u32 = 60;
+
+impl Inner {
+    /// Answers the event that the thread waits in.
+    pub(super) fn answer(&self, reply: Reply) {
+        let mut state = self.state();
+        let Some(waiting) = state.waiting.take() else {
+            return tracing::error!(?reply, "a reply to a thread that waits for none");
+        };
+        self.count(&mut state, Running::More);
+        let answer = match waiting.kind {
+            Kind::Direct { number, arguments } => self.direct_answer(&mut state, number, arguments, reply),
+            kind => Answer::Value(self.framed_answer(&mut state, kind, reply)),
+        };
+        drop(state);
+        self.send(waiting.id, answer);
+    }
+
+    /// Completes a notification. One that went away was its thread's end.
+    pub(super) fn send(&self, id: u64, answer: Answer) {
+        if let Err(error) = self.listener.send(id, answer) {
+            tracing::trace!(%error, slot = self.slot, "an answer came too late");
+        }
+    }
+
+    fn direct_answer(&self, state: &mut State, number: u32, arguments: [u64; 6], reply: Reply) -> Answer {
+        match reply {
+            Reply::Value(value) => Answer::Value(plain(value)),
+            Reply::Native if native::is_permitted(number, arguments) => Answer::Continue,
+            Reply::Restart => {
+                self.send_kick(state);
+                Answer::Error(ERESTARTNOINTR)
+            }
+            Reply::Exit => {
+                state.events = None;
+                self.exit_direct(state, number)
+            }
+            Reply::Native | Reply::Resume | Reply::Layout { .. } | Reply::LayoutThenEvent { .. } => {
+                tracing::warn!(number, ?reply, "no reply to a call without a frame");
+                Answer::Value(-i64::from(Errno::EPERM.raw()))
+            }
+        }
+    }
+
+    fn framed_answer(&self, state: &mut State, kind: Kind, reply: Reply) -> i64 {
+        match reply {
+            Reply::Value(value) => plain(value),
+            Reply::Layout { calls, value } => self.begin_batch(state, &calls, plain(value), kind),
+            Reply::LayoutThenEvent { calls } => self.begin_batch(state, &calls, abi::REPORT, kind),
+            Reply::Restart if kind == Kind::Trapped => abi::RESTART,
+            Reply::Resume | Reply::Restart => state.leave(),
+            Reply::Exit => {
+                state.events = None;
+                state.doomed = Doom::Ends;
+                abi::EXIT
+            }
+            Reply::Native => {
+                tracing::warn!("a call with a frame cannot be left to the host");
+                -i64::from(Errno::EPERM.raw())
+            }
+        }
+    }
+
+    /// Ends a thread that waits.
+    pub(super) fn exit_from(&self, state: &mut State, waiting: Waiting) {
+        let answer = match waiting.kind {
+            Kind::Direct { number, .. } => self.exit_direct(state, number),
+            _ => Answer::Value(abi::EXIT),
+        };
+        self.send(waiting.id, answer);
+    }
+
+    /// exit(2) itself is the host's; out of any other call the handler does it.
+    fn exit_direct(&self, state: &mut State, number: u32) -> Answer {
+        state.doomed = Doom::Ends;
+        if number == SYS_EXIT {
+            return Answer::Continue;
+        }
+        self.send_kick(state);
+        Answer::Value(0)
+    }
+}
+
+/// A result that neither the stub nor the host takes for something else.
+fn plain(value: i64) -> i64 {
+    match value {
+        i64::MIN..=abi::REPORT => -i64::from(Errno::EINVAL.raw()),
+        value if HOST_ONLY.contains(&value) => -i64::from(Errno::EINTR.raw()),
+        value => value,
+    }
+}

@@ -1,0 +1,59 @@
+//! Programs run: calls arrive, are answered, and what the host does for an application is what the kernel said.
+
+mod common;
+
+use common::{Ending, Kernel, OWN};
+use stockade_kernel::platform::{Event, Reply};
+
+#[test]
+fn a_program_runs() {
+    let kernel = Kernel::start();
+    let source = r#"void start(void) { print("hello\n"); exit_group(sys(110, 0, 0, 0) == 77 ? 3 : 4); }"#;
+    assert_eq!(kernel.run(source), (Ending::Code(3), "hello\n".into()));
+}
+
+#[test]
+fn memory_comes_and_goes_as_the_kernel_says() {
+    let kernel = Kernel::start();
+    let source = r#"void start(void) {
+        char *p = map(8192); p[0] = 1; p[8191] = 2;
+        if (sys(10, p, 4096, 1)) exit_group(1);
+        if (sys(28, p, 8192, 4)) exit_group(2);
+        if (p[8191]) exit_group(3);
+        if (sys(11, p, 8192, 0)) exit_group(4);
+        p[0] = 1; exit_group(5); }"#;
+    let (ending, _) = kernel.run(source);
+    assert_eq!(ending, Ending::Fault { signal: 11, code: 1, address: 0x1000_0000 });
+}
+
+#[test]
+fn threads_share_memory_and_wait_for_each_other() {
+    let kernel = Kernel::start();
+    let source = r#"static volatile u32 done; static volatile u32 sum;
+        static void worker(void) {
+            __atomic_add_fetch(&sum, sys(110, 0, 0, 0), 5); __atomic_add_fetch(&done, 1, 5);
+            sys6(202, &done, 129, 1, 0, 0, 0); sys(60, 0, 0, 0); }
+        void start(void) {
+            for (int i = 0; i < 20; i++) if (thread(worker) <= 0) exit_group(1);
+            for (u32 d; (d = done) != 20;) sys6(202, &done, 128, d, 0, 0, 0);
+            exit_group(sum == 20 * 77 ? 0 : 2); }"#;
+    assert_eq!(kernel.run(source).0, Ending::Code(0));
+}
+
+#[test]
+fn a_fork_has_its_own_copy() {
+    let source = r#"static volatile int x = 1;
+        void start(void) {
+            long child = sys(57, 0, 0, 0);
+            if (!child) { if (x != 1) exit_group(9); x = 2; print("child"); exit_group(7); }
+            sys(1000, child, 0, 0);
+            print(x == 1 ? " parent" : " shared"); exit_group(0); }"#;
+    let kernel = Kernel::with_hook(Box::new(|task, event| match *event {
+        Event::Call { number: OWN, arguments, .. } => {
+            assert_eq!(task.kernel.wait_id(arguments[0]), Ending::Code(7));
+            Some(Reply::Value(0))
+        }
+        _ => None,
+    }));
+    assert_eq!(kernel.run(source), (Ending::Code(0), "child parent".into()));
+}
