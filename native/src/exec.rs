@@ -1,8 +1,10 @@
 //! The `exec` verb: one more process in a container.
 //!
-//! The child is cloned straight into the container's pid namespace, where processes of the container may see it before
-//! it has dropped anything. So it is made non-dumpable before it exists: they can neither trace it nor open its
-//! descriptors or its program through /proc.
+//! The process is born in the container's pid namespace, where processes of the container may see it before it has
+//! dropped anything. So it is made non-dumpable before it exists: they can neither trace it nor open its descriptors or
+//! its program through /proc. That does not stop those with CAP_SYS_PTRACE (ptrace(2)). So an intermediate process,
+//! which they do not see, closes the host's files and enters the container first: there is nothing of the host's in
+//! the new process's root directory, working directory and descriptors.
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -10,15 +12,14 @@ use std::os::unix::net::UnixStream;
 
 use oci_spec::runtime::Process;
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{
-    DumpableBehavior, Signal, dumpable_behavior, set_dumpable_behavior, set_parent_process_death_signal, umask,
-};
+use rustix::process::{Signal, set_parent_process_death_signal, umask};
 use stockade_sandbox::{Error, ExecRequest, Result, Stdio, Terminal};
 
 use crate::cgroup::{Cgroup, Joiner};
 use crate::console::Pty;
 use crate::create::{check_terminal, send_listener};
 use crate::fail::Context;
+use crate::launch::undumpable;
 use crate::pid::{self, kill_and_reap};
 use crate::process::Workload;
 use crate::procfs::ProcFs;
@@ -105,25 +106,34 @@ impl Plan<'_> {
 
 fn launch(plan: &Plan<'_>, cgroup: &Cgroup, ours: &Channel, theirs: &Channel) -> Result<u32> {
     let target = cgroup.clone_target()?;
-    let before = dumpable_behavior().at("read dumpable")?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).at("become non-dumpable")?;
-    let pid = in_pid_namespace(plan, || {
-        clone3(CloneFlags::empty(), target.as_ref().map(AsFd::as_fd), || run(plan, ours, theirs)).at("clone")
-    });
-    set_dumpable_behavior(before).at("restore dumpable")?;
-    pid
+    let target = target.as_ref().map(AsFd::as_fd);
+    let stage = undumpable(|| clone3(CloneFlags::empty(), target, || stage(plan, ours, theirs)).at("clone"))?;
+    let answer = ours.receive();
+    pid::reap(stage);
+    match answer? {
+        Some(Message::Pid(pid)) => Ok(pid),
+        Some(Message::Failed(failure)) => Err(failure.into()),
+        _ => Err(Error::Other("the first stage ended without a word".into())),
+    }
 }
 
-fn in_pid_namespace(plan: &Plan<'_>, clone: impl FnOnce() -> Result<u32>) -> Result<u32> {
-    if !plan.namespaces().contains(CloneFlags::NEWPID) {
-        return clone();
-    }
-    let own = std::fs::File::open("/proc/self/ns/pid").at("open the own pid namespace")?;
-    setns(&plan.init, CloneFlags::NEWPID).map_err(gone_or("join the container's pid namespace"))?;
-    let pid = clone();
-    setns(own, CloneFlags::NEWPID).at("go back to the own pid namespace")?;
-    pid
+/// Enters the container, all but its pid namespace, and clones the process as its own sibling.
+fn stage(plan: &Plan<'_>, ours: &Channel, theirs: &Channel) -> Infallible {
+    ours.close_copy();
+    let clone = || -> Result<u32> {
+        close_inherited(plan, theirs)?;
+        die_with_parent()?;
+        let wanted = plan.namespaces() - LATE;
+        setns(&plan.init, wanted).map_err(gone_or("join the container's namespaces"))?;
+        clone3(CloneFlags::PARENT, None, || run(plan, theirs)).at("clone")
+    };
+    let message = clone().map_or_else(|error| Message::Failed(error.into()), Message::Pid);
+    let _ = theirs.send(&message);
+    exit(0)
 }
+
+/// What the process enters itself: it joins the v1 cgroups with the privilege that the user namespace ends.
+const LATE: CloneFlags = CloneFlags::NEWUSER.union(CloneFlags::NEWCGROUP);
 
 /// ESRCH from a pidfd: the init has ended meanwhile.
 fn gone_or(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
@@ -133,30 +143,32 @@ fn gone_or(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
-fn run(plan: &Plan<'_>, ours: &Channel, theirs: &Channel) -> Infallible {
-    ours.close_copy();
-    let error = become_workload(plan, theirs);
-    let _ = theirs.send(&Message::Failed(error.into()));
+fn run(plan: &Plan<'_>, channel: &Channel) -> Infallible {
+    let error = become_workload(plan, channel);
+    let _ = channel.send(&Message::Failed(error.into()));
     exit(1)
+}
+
+fn die_with_parent() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).at("tie the process to the runtime's")
 }
 
 /// Returns only on failure.
 fn become_workload(plan: &Plan<'_>, channel: &Channel) -> Error {
     let prepare = || -> Result<_> {
-        close_inherited(plan, channel)?;
-        set_parent_process_death_signal(Some(Signal::KILL)).at("tie the process to the runtime's")?;
+        die_with_parent()?;
         reset_signals().at("reset signals")?;
         channel.wait_for_go()?;
         let affinity = plan.workload.process.exec_cpu_affinity().as_ref();
         schedule::pin(affinity.and_then(|affinity| affinity.initial().as_ref()))?;
         plan.joiner.join().at("join the container's cgroup")?;
         schedule::pin(affinity.and_then(|affinity| affinity.cpu_affinity_final().as_ref()))?;
-        let procfs = ProcFs::open()?;
-        enter(plan)?;
+        enter_late(plan)?;
         let _ = rustix::process::setsid();
         init::join_keyring(&plan.record.id)?;
         umask(Mode::empty());
         take_streams(plan)?;
+        let procfs = plan.workload.is_labelled().then(ProcFs::detached).transpose()?;
         let armed = plan.workload.arm(procfs, channel, Vec::new())?;
         set_parent_process_death_signal(None).at("outlive the runtime process")?;
         Ok(armed)
@@ -176,8 +188,8 @@ fn close_inherited(plan: &Plan<'_>, channel: &Channel) -> Result<()> {
     streams::close_others(3 + plan.workload.preserve_fds, kept.chain([channel.number()]).collect())
 }
 
-fn enter(plan: &Plan<'_>) -> Result<()> {
-    let wanted = plan.namespaces() - CloneFlags::NEWPID;
+fn enter_late(plan: &Plan<'_>) -> Result<()> {
+    let wanted = plan.namespaces() & LATE;
     if !wanted.is_empty() {
         setns(&plan.init, wanted).map_err(gone_or("join the container's namespaces"))?;
     }

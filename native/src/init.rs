@@ -72,7 +72,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, channel: &Channel) -> Result<Armed<'a>> {
     take_streams(plan, &root)?;
     drop(root);
     set_rlimits(plan, channel)?;
-    let armed = plan.workload.arm(procfs, channel, vec![number(&plan.fifo)])?;
+    let armed = plan.workload.arm(Some(procfs), channel, vec![number(&plan.fifo)])?;
     // Changing credentials cleared it (prctl(2)); from `Ready` on the container stands without its creator.
     set_parent_process_death_signal(None).at("outlive the runtime process")?;
     channel.send(&Message::Ready)?;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 use stockade_sandbox::{Error, Result};
 
 use crate::fail::Context;
@@ -16,11 +17,22 @@ use crate::wire::{Channel, Message};
 /// Clones the init, which is then a child of the calling process, and returns its pid.
 pub(crate) fn init(plan: &Plan<'_>, maps: &IdMaps, ours: &Channel, theirs: &Channel) -> Result<u32> {
     let namespaces = plan.namespaces;
-    let pid = if namespaces.needs_stage() { staged(plan, ours, theirs)? } else { direct(plan, ours, theirs)? };
+    let stage = namespaces.needs_stage();
+    let pid = undumpable(|| if stage { staged(plan, ours, theirs) } else { direct(plan, ours, theirs) })?;
     if namespaces.user() {
         release(namespaces, maps, pid, ours).inspect_err(|_| kill_and_reap(pid))?;
     }
     Ok(pid)
+}
+
+/// Clones while non-dumpable, so that processes which share a pid namespace with the new one cannot reach the host
+/// through it: not for a moment, not even as root of a user namespace that it enters or makes (ptrace(2)).
+pub(crate) fn undumpable<T>(clone: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = dumpable_behavior().at("read dumpable")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).at("become non-dumpable")?;
+    let cloned = clone();
+    set_dumpable_behavior(before).at("restore dumpable")?;
+    cloned
 }
 
 fn release(namespaces: &Namespaces, maps: &IdMaps, pid: u32, ours: &Channel) -> Result<()> {

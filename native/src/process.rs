@@ -43,9 +43,9 @@ pub(crate) struct Armed<'a> {
 
 impl<'a> Workload<'a> {
     /// Gives up all privileges and finds the program. `spared` are descriptors still needed until exec.
-    pub(crate) fn arm(&'a self, procfs: ProcFs, channel: &Channel, spared: Vec<u32>) -> Result<Armed<'a>> {
-        self.set_labels(&procfs)?;
-        drop(procfs);
+    /// Without labels to be set no `procfs` is needed.
+    pub(crate) fn arm(&'a self, procfs: Option<ProcFs>, channel: &Channel, spared: Vec<u32>) -> Result<Armed<'a>> {
+        procfs.map_or(Ok(()), |procfs| self.set_labels(&procfs))?;
         self.set_attributes()?;
         let identity = self.identity()?;
         let capabilities = CapSets::new(self.process.capabilities().as_ref())?;
@@ -84,11 +84,24 @@ impl<'a> Workload<'a> {
         self.process.no_new_privileges().unwrap_or(false)
     }
 
+    fn apparmor_profile(&self) -> Option<&str> {
+        self.process.apparmor_profile().as_deref().filter(|profile| !profile.is_empty())
+    }
+
+    fn selinux_label(&self) -> Option<&str> {
+        self.process.selinux_label().as_deref().filter(|label| !label.is_empty())
+    }
+
+    /// Whether the process gets a label of a security module.
+    pub(crate) fn is_labelled(&self) -> bool {
+        self.apparmor_profile().is_some() || self.selinux_label().is_some()
+    }
+
     fn set_labels(&self, procfs: &ProcFs) -> Result<()> {
-        if let Some(profile) = self.process.apparmor_profile().as_deref().filter(|profile| !profile.is_empty()) {
+        if let Some(profile) = self.apparmor_profile() {
             set_apparmor(procfs, profile)?;
         }
-        match self.process.selinux_label().as_deref().filter(|label| !label.is_empty()) {
+        match self.selinux_label() {
             Some(label) => procfs
                 .write("thread-self/attr/exec", label)
                 .at_with(|| format!("set SELinux label {label:?}: is SELinux enabled on this host?")),

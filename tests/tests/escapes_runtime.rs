@@ -30,7 +30,10 @@ struct Prison<'a> {
 
 impl<'a> Prison<'a> {
     fn start(scratch: &'a Scratch, name: &str) -> Self {
-        let bundle = privileged(scratch.bundle(&["sleep", "1000"]));
+        Self::of(scratch, name, privileged(scratch.bundle(&["sleep", "1000"])))
+    }
+
+    fn of(scratch: &'a Scratch, name: &str, bundle: Bundle) -> Self {
         let id = scratch.id(name);
         scratch.oci(&["run", "--detach", "--bundle", bundle.path().to_str().unwrap(), &id]).ok();
         Self { scratch, id, bundle }
@@ -283,4 +286,62 @@ fn cve_2016_9962_a_joining_process_shows_nothing_of_the_host() {
     attacker.wait();
     scratch.oci(&["delete", "--force", &prison.id]).ok();
     let _ = leaky.wait();
+}
+
+/// Looks for a file of the host, `SECRET`, in the root and the working directory of every process that comes and goes.
+const LOOK: &str = r#"
+    while [ ! -e /done ]; do
+        for p in /proc/[0-9]*; do
+            if [ -e $p/root$SECRET ] || [ -e $p/cwd$SECRET ]; then touch /hit; fi
+        done
+    done
+"#;
+
+impl Prison<'_> {
+    /// Looks for the file from inside while `meanwhile` runs, then while a careless process of the host is there.
+    fn look_for(&self, secret: &Path, meanwhile: impl Fn(), careless_command: &[&str]) {
+        fs::write(secret, "on the host").unwrap();
+        let attacker = self.attacker(&format!("SECRET={}; {{ {LOOK} }} & {LOOK}", secret.display()));
+        (0..60).for_each(|_| meanwhile());
+        assert!(!self.file("hit").exists(), "the attacker reached the host's root");
+        let mut careless = careless(self, Path::new(careless_command[0]), &careless_command[1..]);
+        wait_until("the attack on a careless process", PATIENCE, || self.file("hit").exists());
+        fs::write(self.file("done"), "").unwrap();
+        attacker.wait();
+        self.scratch.oci(&["delete", "--force", &self.id]).ok();
+        let _ = careless.wait();
+    }
+}
+
+/// CVE-2016-9962 by another way: the directories of a process that joins, as /proc shows them to an attacker who may
+/// trace it (CAP_SYS_PTRACE), are the container's from its birth.
+#[test]
+fn cve_2016_9962_a_joining_process_is_born_inside() {
+    let scratch = Scratch::new();
+    let prison = Prison::start(&scratch, "prison");
+    prison.look_for(&scratch.path("secret"), || drop(prison.exec(&["true"]).ok()), &["sleep", "1000"]);
+}
+
+/// CVE-2016-9962 on `create`: an init in a user namespace of its own shares the attacker's pid namespace. Root of the
+/// host's user namespace has every capability over it, without any of its own (user_namespaces(7)).
+#[test]
+fn cve_2016_9962_an_init_in_a_shared_pid_namespace_is_out_of_reach() {
+    let scratch = Scratch::new();
+    let prison = Prison::of(&scratch, "prison", scratch.bundle(&["sleep", "1000"]));
+    let joined = json!({"type": "pid", "path": format!("/proc/{}/ns/pid", prison.pid())});
+    let bundle = scratch.bundle(&["true"]).edit(|config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        *namespaces.iter_mut().find(|namespace| namespace["type"] == "pid").unwrap() = joined;
+        namespaces.push(json!({"type": "user"}));
+        for key in ["uidMappings", "gidMappings"] {
+            config["linux"][key] = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
+        }
+        // The pid namespace belongs to the host's user namespace, whose root alone may mount its procfs.
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "proc");
+        config["linux"]["maskedPaths"] = json!([]);
+        config["linux"]["readonlyPaths"] = json!([]);
+    });
+    let (path, id) = (bundle.path().to_str().unwrap(), scratch.id("neighbour"));
+    let run = || drop(scratch.oci(&["run", "--bundle", path, &id]).ok());
+    prison.look_for(&scratch.path("secret"), run, &["unshare", "--user", "--map-root-user", "sleep", "1000"]);
 }
