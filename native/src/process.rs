@@ -46,6 +46,8 @@ impl<'a> Workload<'a> {
     /// Without labels to be set no `procfs` is needed.
     pub(crate) fn arm(&'a self, procfs: Option<ProcFs>, channel: &Channel, spared: Vec<u32>) -> Result<Armed<'a>> {
         procfs.map_or(Ok(()), |procfs| self.set_labels(&procfs))?;
+        // Before any path of the container's is followed: /proc/self/fd must lead nowhere.
+        streams::close_others(3 + self.preserve_fds, [vec![channel.number()], spared].concat())?;
         self.set_attributes()?;
         let identity = self.identity()?;
         let capabilities = CapSets::new(self.process.capabilities().as_ref())?;
@@ -61,7 +63,6 @@ impl<'a> Workload<'a> {
         if self.no_new_privileges() {
             set_no_new_privs(true).at("set no_new_privs")?;
         }
-        streams::close_others(3 + self.preserve_fds, [vec![channel.number()], spared].concat())?;
         let armed = self.find(&identity)?;
         if self.is_late() && !self.installs_at_exec() {
             self.install(channel)?;

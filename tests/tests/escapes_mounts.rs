@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, inotify, renameat_with};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
 use stockade_tests::{Bundle, Cmd, Output, Pty, Scratch};
@@ -325,4 +325,52 @@ fn cve_2025_52881_no_racing_mount_takes_the_runtimes_writes() {
         }
     });
     assert!(taken_naively, "the race works against a naive caller");
+}
+
+/// A container in a user namespace of its own, with the host's root as its root.
+fn in_user_namespace(bundle: Bundle) -> Bundle {
+    bundle.edit(|config| {
+        config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        for key in ["uidMappings", "gidMappings"] {
+            config["linux"][key] = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
+        }
+    })
+}
+
+/// The runtime's own descriptors of a container's mounts show what lies below a mask. The image's working directory
+/// must not lead there.
+#[test]
+fn no_descriptor_is_a_way_around_a_mask() {
+    let scratch = Scratch::new();
+    let volume = directory(scratch.path("volume"));
+    fs::write(volume.join("hidden"), "masked").unwrap();
+    let run_in = |cwd: &str, masked: &[&str]| {
+        let bundle = scratch.bundle(&["cat", "hidden"]).set("/process/cwd", json!(cwd));
+        let bundle = bundle.set("/linux/maskedPaths", json!(masked)).mount(bind(&volume, "/volume"));
+        run(&scratch, "masked", &in_user_namespace(bundle)).stdout
+    };
+    for fd in 3..30 {
+        assert_eq!(run_in(&format!("/proc/self/fd/{fd}"), &["/volume"]), "", "by descriptor {fd}");
+    }
+    assert_eq!(run_in("/volume", &["/volume"]), "");
+    assert_eq!(run_in("/volume", &[]), "masked");
+}
+
+/// What an image has where a device is to be bound is covered without being opened: it may be a device itself, and act.
+#[test]
+fn an_images_devices_are_not_opened() {
+    let scratch = Scratch::new();
+    let bundle = in_user_namespace(scratch.bundle(&["sh", "-c", "echo x >/dev/zero && echo $?"])).edit(|config| {
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    });
+    let zero = directory(bundle.rootfs().join("dev")).join("zero");
+    fs::write(&zero, "the image's").unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
+    inotify::add_watch(&watch, &zero, inotify::WatchFlags::OPEN).unwrap();
+    assert_eq!(run(&scratch, "devices", &bundle).out(), "0");
+    let mut event = [0; 256];
+    assert_eq!(rustix::io::read(&watch, &mut event[..]).unwrap_err(), rustix::io::Errno::AGAIN);
+    fs::read(&zero).unwrap();
+    assert!(rustix::io::read(&watch, &mut event[..]).unwrap() > 0, "an opened file is noticed");
 }

@@ -10,7 +10,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use stockade_sandbox::{Error, Result};
 
 use super::filesystem::attach;
-use super::resolve::Root;
+use super::resolve::{Root, own_file};
 use crate::fail::{Context, invalid};
 
 /// The devices that every container has (OCI runtime spec, "Default Devices").
@@ -88,11 +88,8 @@ fn make_node(dir: impl AsFd, name: &Path, node: &Node, nodes: Nodes, host: &Path
 }
 
 fn bind_node(dir: impl AsFd, name: &Path, host: &Path) -> Result<()> {
-    use rustix::fs::{OFlags, openat};
     let tree = clone_file(host)?;
-    let flags = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let target = openat(dir, name, flags, Mode::from_raw_mode(0o644));
-    let target = target.at_with(|| format!("make a mount point for {}", host.display()))?;
+    let target = own_file(dir, name, host)?;
     attach(tree, target).at_with(|| format!("bind {}", host.display()))
 }
 

@@ -107,18 +107,7 @@ impl Root {
     /// As `make_file`, but the last component must be no link.
     pub(crate) fn make_own_file(&self, path: &Path) -> Result<OwnedFd> {
         let (dir, name) = self.parent(path)?;
-        let what = || format!("open {} in the root", path.display());
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat(&dir, &name, flags, Mode::from_raw_mode(0o644)) {
-            Ok(_) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::os(what(), errno)),
-        }
-        let file =
-            openat(&dir, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).at_with(what)?;
-        match file_type(&file)? {
-            FileType::Symlink => Err(Error::Other(format!("{} is a symbolic link", path.display()))),
-            _ => Ok(file),
-        }
+        own_file(&dir, &name, path)
     }
 
     /// The directory that holds `path`, made where absent, and the last name.
@@ -132,6 +121,22 @@ impl Root {
     /// Whether a handle is on the root directory itself.
     pub(crate) fn is(&self, other: impl AsFd) -> Result<bool> {
         Ok(identity(&self.fd)? == identity(other)?)
+    }
+}
+
+/// A handle on a file of a directory, made where nothing is. What is there is not opened: it may be a device. `path` is
+/// its name for errors.
+pub(super) fn own_file(dir: impl AsFd, name: &Path, path: &Path) -> Result<OwnedFd> {
+    let what = || format!("open {} in the root", path.display());
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(&dir, name, flags, Mode::from_raw_mode(0o644)) {
+        Ok(_) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(Error::os(what(), errno)),
+    }
+    let file = openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).at_with(what)?;
+    match file_type(&file)? {
+        FileType::Symlink => Err(Error::Other(format!("{} is a symbolic link", path.display()))),
+        _ => Ok(file),
     }
 }
 
