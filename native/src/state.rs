@@ -198,7 +198,7 @@ impl Dir {
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_vec(value).map_err(|error| Error::Other(error.to_string()))?;
-        replace_file(&self.path.join(name), &text)
+        replace(&self.path.join(name), &text, PRIVATE)
     }
 
     /// Removes the directory and what it holds.
@@ -248,10 +248,17 @@ impl Dir {
 
 /// Writes a file under another name beside it, then renames it into place.
 pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
+    replace(path, text, 0o644)
+}
+
+/// Annotations and hooks may hold secrets.
+const PRIVATE: u32 = 0o600;
+
+fn replace(path: &Path, text: &[u8], mode: u32) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}"));
     let write = || -> io::Result<()> {
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
+        let mut file = File::options().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
         io::Write::write_all(&mut file, text)?;
         fs::rename(&temporary, path)
     };

@@ -1,6 +1,7 @@
 //! A container's life through `stockade-oci`: every verb, status, file and error on the way.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -263,4 +264,14 @@ fn descriptors_are_preserved_on_request_only() {
     let without = run("0");
     assert!(!without.stdout.contains("from three"), "{without}");
     fs::remove_file(&file).expect("remove a file");
+}
+
+/// Annotations and the environments of hooks are no other user's business.
+#[test]
+fn a_containers_records_are_private() {
+    let scratch = Scratch::new();
+    let subject = Subject::new(&scratch, "private", &["true"]);
+    expect(&subject.make(&["create"]), 0, "");
+    let record = fs::metadata(scratch.oci_root().join(&subject.id).join("state.json")).expect("stat the record");
+    assert_eq!(record.permissions().mode() & 0o777, 0o600);
 }
