@@ -1,16 +1,16 @@
 //! The kernel of one sandbox.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
 
+use crate::futex::Futexes;
 use crate::platform::Machine;
-use crate::syscall::Call;
-use crate::task::{Task, TaskTable};
+use crate::task::{Job, Namespaces, Process, Task};
 use crate::time::{TimerKey, Timers};
 use crate::vfs::Vfs;
 use crate::wait::Waiter;
@@ -19,11 +19,12 @@ use crate::wait::Waiter;
 #[derive(Debug)]
 pub struct Kernel {
     machine: Arc<dyn Machine>,
-    tasks: Mutex<TaskTable>,
     timers: Mutex<Timers>,
     vfs: Vfs,
-    woken: Mutex<VecDeque<(Arc<Task>, Box<Call>)>>,
+    containers: Mutex<Vec<Weak<Namespaces>>>,
+    woken: Mutex<VecDeque<(Arc<Task>, Job)>>,
     woken_count: AtomicUsize,
+    futexes: Futexes,
 }
 
 impl Kernel {
@@ -32,11 +33,12 @@ impl Kernel {
         let vfs = Vfs::new(&machine);
         Arc::new(Self {
             machine,
-            tasks: Mutex::new(TaskTable::default()),
             timers: Mutex::new(Timers::default()),
             vfs,
+            containers: Mutex::default(),
             woken: Mutex::new(VecDeque::new()),
             woken_count: AtomicUsize::new(0),
+            futexes: Futexes::default(),
         })
     }
 
@@ -55,9 +57,23 @@ impl Kernel {
         &self.vfs
     }
 
-    /// All tasks.
-    pub fn tasks(&self) -> &Mutex<TaskTable> {
-        &self.tasks
+    /// All processes of all containers; zombies too.
+    pub fn processes(&self) -> Vec<Arc<Process>> {
+        let containers: Vec<_> = self.containers.lock().iter().filter_map(Weak::upgrade).collect();
+        containers.iter().flat_map(|namespaces| namespaces.pids.processes()).collect()
+    }
+
+    /// Lets [`Self::processes`] know a container.
+    pub(crate) fn add_container(&self, namespaces: &Arc<Namespaces>) {
+        let mut containers = self.containers.lock();
+        containers.retain(|other| other.strong_count() > 0);
+        if !containers.iter().any(|other| Weak::as_ptr(other) == Arc::as_ptr(namespaces)) {
+            containers.push(Arc::downgrade(namespaces));
+        }
+    }
+
+    pub(crate) fn futexes(&self) -> &Futexes {
+        &self.futexes
     }
 
     /// Wakes a waiter at a time on the monotonic clock.
@@ -88,12 +104,12 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn push_woken(&self, task: Arc<Task>, call: Box<Call>) {
-        self.woken.lock().push_back((task, call));
+    pub(crate) fn push_woken(&self, task: Arc<Task>, job: Job) {
+        self.woken.lock().push_back((task, job));
         self.woken_count.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn pop_woken(&self) -> Option<(Arc<Task>, Box<Call>)> {
+    pub(crate) fn pop_woken(&self) -> Option<(Arc<Task>, Job)> {
         if self.woken_count.load(Ordering::Acquire) == 0 {
             return None;
         }

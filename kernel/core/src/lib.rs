@@ -12,6 +12,7 @@ extern crate std;
 pub mod abi;
 mod errno;
 pub mod fs;
+mod futex;
 pub mod io;
 mod kernel;
 pub mod mm;

@@ -6,8 +6,10 @@ mod source;
 mod user;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use crate::platform::Space;
+use crate::Errno;
+use crate::platform::{Frame, HostCall, Space, ThreadEvents, UserThread};
 
 pub use source::{Hold, MapPiece, MappedName, PoolRange, Source};
 
@@ -26,5 +28,16 @@ impl Memory {
     /// The machine's side of it.
     pub fn space(&self) -> &Arc<dyn Space> {
         &self.space
+    }
+
+    /// A copy as fork(2) makes it, with one thread, which waits to be started.
+    pub fn fork(
+        &self,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<(Arc<Memory>, Arc<dyn UserThread>), Errno> {
+        let forked = self.space.fork(frame, setup, events)?;
+        Ok((Memory::new(forked.space), forked.thread))
     }
 }

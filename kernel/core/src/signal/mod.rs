@@ -1,33 +1,26 @@
-//! Signals (signal(7)).
+//! Signals (signal(7)): what processes do about them, how they are sent, queued and delivered.
+//!
+//! A task's *attention* is one atomic word that says whether anything must be looked at before its application goes on;
+//! system calls that need not wait load it once. Signals wait in queues of the task or of its process. Senders queue
+//! first and set the attention after; the task clears the attention first and looks into the queues after.
 
-use alloc::sync::Arc;
+mod action;
+mod context;
+mod deliver;
+mod fp_state;
+mod frame;
+mod info;
+mod number;
+mod queue;
+mod restart;
+mod send;
+mod stack;
+mod state;
 
-use crate::platform::{Fault, LayoutError, Reply};
-use crate::syscall::Call;
-use crate::task::Task;
-use crate::wait::Stop;
-
-impl Task {
-    /// Whether a signal waits that is not blocked.
-    pub(crate) fn has_signal(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn interrupt_call(self: &Arc<Self>, _call: Call, _stop: Stop) {
-        self.reply(Reply::Exit);
-    }
-
-    pub(crate) fn fault(self: &Arc<Self>, _fault: Fault) {
-        self.reply(Reply::Exit);
-    }
-
-    pub(crate) fn interrupted(self: &Arc<Self>) {
-        self.reply(Reply::Resume);
-    }
-
-    pub(crate) fn layout_done(self: &Arc<Self>, _result: Result<(), LayoutError>) {
-        self.reply(Reply::Resume);
-    }
-
-    pub(crate) fn gone(self: &Arc<Self>) {}
-}
+pub use action::{Action, ActionFlags, Actions, DefaultAction};
+pub use info::{Detail, SignalInfo, code};
+pub use number::{Signal, SignalSet};
+pub use queue::{Pending, Queued};
+pub(crate) use restart::Restart;
+pub use stack::{AlternateStack, StackAbi, StackFlags};
+pub(crate) use state::{Attention, ProcessSignals, TaskSignals};

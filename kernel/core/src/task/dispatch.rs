@@ -3,19 +3,22 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::{Poke, Task};
-use crate::platform::{Event, HostClock, Reply, ThreadEvents};
+use super::{Claim, Job, Poke, Task};
+use crate::platform::{Event, Form, HostClock, Reply, ThreadEvents};
+use crate::signal::Attention;
 use crate::syscall::{Call, Outcome, entry};
 use crate::wait::{Stop, Waiter};
 use crate::{Errno, Kernel};
 
 impl ThreadEvents for Task {
     fn event(self: Arc<Self>, event: Event) {
-        self.sleep.begin();
+        if !self.sleep.begin() {
+            return;
+        }
         match event {
-            Event::Call { number, arguments, form } => self.run(Call::new(number, arguments, form), Pass::First),
+            Event::Call { number, arguments, form } => self.begin_call(Call::new(number, arguments, form)),
             Event::Fault(fault) => self.fault(fault),
-            Event::Interrupted(_) => self.interrupted(),
+            Event::Interrupted(interruption) => self.interrupted(interruption),
             Event::LayoutDone(result) => self.layout_done(result),
             Event::Gone => self.gone(),
         }
@@ -26,7 +29,7 @@ impl ThreadEvents for Task {
 impl Waiter for Task {
     fn wake(self: Arc<Self>) {
         if let Poke::Asleep(call) = self.sleep.poke() {
-            self.kernel().push_woken(self.clone(), call);
+            self.kernel().push_woken(self.clone(), Job::Call(call));
         }
     }
 }
@@ -41,9 +44,17 @@ enum Pass {
 }
 
 impl Task {
-    /// Runs a call that was asleep.
-    pub(crate) fn run_again(self: &Arc<Self>, call: Box<Call>) {
-        self.run(*call, Pass::Registered);
+    /// Runs what a woken or continued task was doing.
+    pub(crate) fn run_again(self: &Arc<Self>, job: Job) {
+        match job {
+            Job::Call(call) => self.run(*call, Pass::Registered),
+            Job::Frame => self.go_on(None),
+        }
+    }
+
+    fn begin_call(self: &Arc<Self>, mut call: Call) {
+        self.resume_call(&mut call);
+        self.run(call, Pass::First);
     }
 
     fn run(self: &Arc<Self>, mut call: Call, mut pass: Pass) {
@@ -54,7 +65,10 @@ impl Task {
                 Err(stop) => stop,
             };
             if self.has_signal() {
-                return self.interrupt_call(call, stop);
+                match self.interrupt_call(call, stop) {
+                    Some(back) => call = back,
+                    None => return,
+                }
             }
             if pass == Pass::First {
                 pass = Pass::Registered;
@@ -77,6 +91,10 @@ impl Task {
     fn finish(self: &Arc<Self>, mut call: Call, outcome: Outcome) {
         match outcome {
             Outcome::Value(value) => self.finish_value(call, value.cast_signed()),
+            Outcome::Reply(Reply::Resume) => {
+                call.stop_waiting(self);
+                self.go_on(None);
+            }
             Outcome::Reply(reply) => {
                 call.stop_waiting(self);
                 self.reply(reply);
@@ -87,6 +105,12 @@ impl Task {
 
     pub(crate) fn finish_value(self: &Arc<Self>, mut call: Call, value: i64) {
         call.stop_waiting(self);
+        self.restore_mask();
+        if call.form == Form::Trapped && self.has_signal() {
+            let Some(mut frame) = self.frame_or_end() else { return };
+            frame.registers.rax = value.cast_unsigned();
+            return self.go_on(Some(frame));
+        }
         self.reply(Reply::Value(value));
     }
 
@@ -95,17 +119,27 @@ impl Task {
         let Some(thread) = self.thread() else { return };
         self.sleep.leave();
         if self.has_signal() {
+            if self.signals.attention().contains(Attention::EXIT) {
+                return self.end_after_call();
+            }
             thread.interrupt();
         }
         thread.reply(reply);
     }
+
+    /// Its process ended while its call ran.
+    fn end_after_call(self: &Arc<Self>) {
+        if let Claim::Ended(_) = self.sleep.claim() {
+            self.finish_here();
+        }
+    }
 }
 
 impl Kernel {
-    /// Runs the calls of woken tasks until none is left. Whoever may have woken somebody calls this before it waits.
+    /// Runs what woken tasks do next until none is left. Whoever may have woken somebody calls this before it waits.
     pub fn run_woken(&self) {
-        while let Some((task, call)) = self.pop_woken() {
-            task.run_again(call);
+        while let Some((task, job)) = self.pop_woken() {
+            task.run_again(job);
         }
     }
 

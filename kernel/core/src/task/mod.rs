@@ -1,35 +1,64 @@
 //! Tasks (threads), processes (thread groups), and what they are made of.
 //!
-//! Lock order: kernel's table, process, task. No lock of these is held while an object of another folder is called.
+//! Lock order: the tree of a pid namespace, then a process's or a task's own. No lock of these is held while a waiter
+//! is woken, user memory is copied, or an object of another folder is called; a task's `thread` is the exception: it is
+//! held while its host thread is made, so that nobody misses it.
 
 mod capabilities;
+mod cpu;
 mod credentials;
 mod dispatch;
+mod exec;
+mod exit;
+mod job;
+mod limits;
+mod namespaces;
+mod node;
+mod pids;
 mod process;
+mod robust;
+mod session;
 mod sleep;
-mod table;
+mod spawn;
+mod status;
 
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
 use crate::Kernel;
 use crate::mm::Memory;
-use crate::platform::UserThread;
+use crate::platform::{Fault, UserThread};
+use crate::signal::{Restart, Signal, TaskSignals};
 use crate::vfs::{FdTable, FsContext};
 use crate::wait::Waiter;
 
 pub use capabilities::Capabilities;
+pub(crate) use cpu::Scheduling;
 pub use credentials::Credentials;
+pub use exec::Program;
+pub use limits::{INFINITY, Limit, Limits, Resource};
+pub use namespaces::{Namespaces, Uts};
+pub(crate) use node::{Change, Exit, Node};
+pub(crate) use pids::Tree;
+pub use pids::{Pid, Pids};
+pub(crate) use process::NewProcess;
 pub use process::Process;
-pub(crate) use sleep::{Poke, Sleep};
-pub use table::{Pid, TaskTable};
+pub(crate) use robust::RobustList;
+pub use session::{Session, Terminal};
+pub(crate) use sleep::{Claim, Job, Poke, Sleep};
+pub(crate) use spawn::{Clone, CloneFlags};
+pub use spawn::{FirstProcess, Resources};
+pub use status::{CpuTime, Dump, ExitStatus, ProcessWatcher, ticks};
 
 /// One thread of an application.
 #[derive(Debug)]
 pub struct Task {
     kernel: Arc<Kernel>,
-    tid: Pid,
+    /// Changes when a task that is not the leader calls exec.
+    tid: AtomicU32,
     process: Arc<Process>,
     me: Weak<Task>,
     thread: Mutex<Option<Arc<dyn UserThread>>>,
@@ -38,38 +67,31 @@ pub struct Task {
     files: Mutex<Arc<FdTable>>,
     fs: Mutex<Arc<FsContext>>,
     pub(crate) sleep: Sleep,
+    pub(crate) signals: TaskSignals,
+    pub(crate) restart: Mutex<Option<Box<Restart>>>,
+    /// The last exception, which signal frames show.
+    pub(crate) last_fault: Mutex<Option<Fault>>,
+    pub(crate) settings: Mutex<Settings>,
+}
+
+/// Small things that a task sets for itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// prctl(PR_SET_NAME): up to 15 bytes and a zero.
+    pub name: [u8; 16],
+    /// CLONE_CHILD_CLEARTID, set_tid_address(2): 0 when there is none.
+    pub clear_child_tid: u64,
+    pub robust_list: RobustList,
+    /// prctl(PR_SET_PDEATHSIG)
+    pub parent_death_signal: Option<Signal>,
+    /// prctl(PR_SET_DUMPABLE)
+    pub dumpable: u8,
+    /// personality(2)
+    pub personality: u32,
+    pub scheduling: Scheduling,
 }
 
 impl Task {
-    /// A task without a host thread yet.
-    pub fn new(
-        kernel: &Arc<Kernel>,
-        tid: Pid,
-        process: &Arc<Process>,
-        credentials: Arc<Credentials>,
-        memory: Arc<Memory>,
-        files: Arc<FdTable>,
-        fs: Arc<FsContext>,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
-            kernel: kernel.clone(),
-            tid,
-            process: process.clone(),
-            me: me.clone(),
-            thread: Mutex::new(None),
-            credentials: Mutex::new(credentials),
-            memory: Mutex::new(memory),
-            files: Mutex::new(files),
-            fs: Mutex::new(fs),
-            sleep: Sleep::default(),
-        })
-    }
-
-    /// Gives it its host thread.
-    pub fn set_thread(&self, thread: Arc<dyn UserThread>) {
-        *self.thread.lock() = Some(thread);
-    }
-
     /// The kernel that it runs on.
     pub fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
@@ -77,7 +99,11 @@ impl Task {
 
     /// Its id.
     pub fn tid(&self) -> Pid {
-        self.tid
+        Pid::from_raw(self.tid.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_tid(&self, tid: Pid) {
+        self.tid.store(tid.raw(), Ordering::Relaxed);
     }
 
     /// The process that it belongs to.
@@ -85,9 +111,19 @@ impl Task {
         &self.process
     }
 
+    /// Whether it is the first task of its process.
+    pub fn is_leader(&self) -> bool {
+        self.tid() == self.process.pid()
+    }
+
     /// Who it is, now.
     pub fn credentials(&self) -> Arc<Credentials> {
         self.credentials.lock().clone()
+    }
+
+    /// Becomes somebody else; who may is the caller's to check.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        *self.credentials.lock() = Arc::new(credentials);
     }
 
     /// Its address space.
@@ -103,6 +139,44 @@ impl Task {
     /// Its root, working directory and umask.
     pub fn fs(&self) -> Arc<FsContext> {
         self.fs.lock().clone()
+    }
+
+    /// Gets its own file descriptors (unshare(2), exec, exit); the old table is given back.
+    pub fn replace_files(&self, files: Arc<FdTable>) -> Arc<FdTable> {
+        core::mem::replace(&mut *self.files.lock(), files)
+    }
+
+    /// Gets its own root, working directory and umask (unshare(2)).
+    pub fn replace_fs(&self, fs: Arc<FsContext>) -> Arc<FsContext> {
+        core::mem::replace(&mut *self.fs.lock(), fs)
+    }
+
+    pub(crate) fn replace_memory(&self, memory: Arc<Memory>) -> Arc<Memory> {
+        core::mem::replace(&mut *self.memory.lock(), memory)
+    }
+
+    /// The command's name: what /proc/PID/comm shows, without the terminator.
+    pub fn name(&self) -> alloc::vec::Vec<u8> {
+        let name = self.settings.lock().name;
+        name.into_iter().take_while(|byte| *byte != 0).collect()
+    }
+
+    /// Sets the command's name, cut to 15 bytes.
+    pub fn set_name(&self, name: &[u8]) {
+        let mut short = [0; 16];
+        let bytes = name.iter().copied().take_while(|byte| *byte != 0).take(15);
+        short.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+        self.settings.lock().name = short;
+    }
+
+    /// The letter of its state in /proc/PID/stat.
+    pub fn state_letter(&self) -> char {
+        self.sleep.letter()
+    }
+
+    /// CPU time that it has used.
+    pub fn cpu_time(&self) -> CpuTime {
+        self.thread().map_or_else(CpuTime::default, |thread| CpuTime::new(thread.cpu_time()))
     }
 
     /// Itself as somebody who waits.

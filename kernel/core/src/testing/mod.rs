@@ -14,13 +14,13 @@ pub use pool::FakePool;
 pub use space::FakeSpace;
 pub use thread::FakeThread;
 
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 
 use crate::Kernel;
 use crate::fs::AnonymousFs;
 use crate::mm::Memory;
 use crate::platform::{Frame, Machine as _};
-use crate::task::{Capabilities, Credentials, Process, Task};
+use crate::task::{Capabilities, Credentials, FirstProcess, Limits, Namespaces, Process, Resources, Task};
 use crate::vfs::{FdTable, FsContext, MountFlags, MountNamespace};
 
 /// A kernel on a fake machine, with one task of root's that has a thread.
@@ -41,28 +41,33 @@ impl World {
     pub fn new() -> Self {
         let machine = FakeMachine::new();
         let kernel = Kernel::new(machine.clone());
+        let namespaces = Namespaces::new(b"test");
         let memory = Memory::new(machine.create_space().expect("the fake never runs out"));
-        let (task, thread) = add_task(&kernel, memory);
+        let (task, thread) = add_task(&kernel, &namespaces, memory);
         Self { machine, kernel, task, thread }
     }
 
     /// One more process with one task in this memory.
     pub fn spawn(&self, memory: Arc<Memory>) -> (Arc<Task>, Arc<FakeThread>) {
-        add_task(&self.kernel, memory)
+        add_task(&self.kernel, self.task.process().namespaces(), memory)
     }
 }
 
-fn add_task(kernel: &Arc<Kernel>, memory: Arc<Memory>) -> (Arc<Task>, Arc<FakeThread>) {
-    let tid = kernel.tasks().lock().reserve().expect("an id");
-    let process = Process::new(tid, &Weak::new());
-    let credentials = Arc::new(Credentials::root(Capabilities::all()));
-    let space = memory.space().clone();
+fn add_task(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>, memory: Arc<Memory>) -> (Arc<Task>, Arc<FakeThread>) {
     let root = kernel.vfs().superblock(Arc::new(AnonymousFs));
     let fs = FsContext::new(MountNamespace::new(&root, MountFlags::empty(), b"none"));
-    let task = Task::new(kernel, tid, &process, credentials, memory, FdTable::new(), fs);
-    kernel.tasks().lock().insert(&task);
-    let thread = space.spawn(&Frame::default(), alloc::vec::Vec::new(), task.clone()).expect("the fake never runs out");
-    task.set_thread(thread.clone());
-    thread.start();
+    let first = FirstProcess {
+        namespaces: namespaces.clone(),
+        resources: Resources { memory, files: FdTable::new(), fs },
+        credentials: Credentials::root(Capabilities::all()),
+        limits: Limits::default(),
+        name: b"test".to_vec(),
+        frame: Frame::default(),
+        setup: alloc::vec::Vec::new(),
+        watcher: None,
+    };
+    let task = Process::first(kernel, first).expect("the fake never runs out");
+    task.start();
+    let thread = task.thread().expect("a live task has a thread");
     (task, FakeThread::of(&thread))
 }

@@ -104,7 +104,7 @@ impl FsContext {
 impl Kernel {
     /// Moves everybody whose root or working directory is the root of `from` to `to`, as pivot_root(2) does.
     pub fn move_roots(&self, from: &Path, to: &Path) {
-        for task in self.tasks().lock().all() {
+        for task in self.processes().iter().flat_map(|process| process.tasks()) {
             let context = task.fs();
             let mut state = context.state.lock();
             if state.root == *from {

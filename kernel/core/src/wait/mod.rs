@@ -24,6 +24,8 @@ pub enum Stop {
     Wait,
     /// The call waits in a way that a signal must not restart, but end with EINTR (poll, sleep, ...: signal(7)).
     WaitNoRestart,
+    /// The call waits in a way that only the end of its process interrupts (vfork, exec).
+    WaitKillable,
 }
 
 impl From<Errno> for Stop {

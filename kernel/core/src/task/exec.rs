@@ -1,0 +1,102 @@
+//! What execve(2) does to tasks and processes; loading the program is `exec`'s.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use super::{Credentials, ExitStatus, RobustList, Task};
+use crate::Errno;
+use crate::mm::Memory;
+use crate::platform::{Frame, HostCall, Reply};
+use crate::signal::{AlternateStack, Attention, Signal};
+use crate::syscall::{Call, Outcome};
+use crate::wait::Stop;
+
+/// A loaded program.
+#[derive(Debug)]
+pub struct Program {
+    /// Its address space.
+    pub memory: Arc<Memory>,
+    /// Where it begins.
+    pub frame: Frame,
+    /// Host calls to make before.
+    pub setup: Vec<HostCall>,
+    /// Who it runs as.
+    pub credentials: Credentials,
+    /// Its command's name.
+    pub name: Vec<u8>,
+}
+
+impl Task {
+    /// Ends all other tasks of the process and becomes its leader: `task.stand_alone(call)?`. Runs again until they
+    /// are gone.
+    pub fn stand_alone(self: &Arc<Self>, call: &mut Call) -> Result<(), Stop> {
+        let process = self.process();
+        if self.signals.attention().contains(Attention::EXIT) {
+            return Err(Stop::WaitKillable);
+        }
+        call.watch(self, &process.end_events);
+        for other in process.tasks() {
+            if !Arc::ptr_eq(&other, self) {
+                other.kill();
+            }
+        }
+        if process.task_count() > 1 {
+            return Err(Stop::WaitKillable);
+        }
+        if !self.is_leader() {
+            let mut tree = process.pids().tree();
+            tree.release_task(self.tid());
+            self.set_tid(process.pid());
+            tree.set_task(self);
+        }
+        Ok(())
+    }
+
+    /// Goes on in a new program; the task stands alone. On failure the old program goes on.
+    pub fn enter_program(self: &Arc<Self>, program: Program) -> Result<Outcome, Errno> {
+        let thread = program.memory.space().spawn(&program.frame, program.setup, self.clone())?;
+        self.forget_program();
+        self.set_credentials(program.credentials);
+        self.set_name(&program.name);
+        let old_memory = self.replace_memory(program.memory);
+        let old_thread = self.thread.lock().replace(thread.clone());
+        self.process().shares_memory.store(false, Ordering::Relaxed);
+        self.process().vfork.release();
+        if let Some(old) = old_thread {
+            old.reply(Reply::Exit);
+        }
+        drop(old_memory);
+        self.sleep.leave();
+        self.start();
+        Ok(Outcome::Gone)
+    }
+
+    /// What does not survive execve(2).
+    fn forget_program(self: &Arc<Self>) {
+        self.settle_memory(&self.memory());
+        {
+            let mut settings = self.settings.lock();
+            settings.clear_child_tid = 0;
+            settings.robust_list = RobustList::default();
+            settings.dumpable = 1;
+        }
+        *self.signals.stack.lock() = AlternateStack::default();
+        let process = self.process();
+        let mut actions = process.signals.actions().lock().clone();
+        actions.keep_ignored();
+        process.signals.set_actions(actions);
+        process.timers.clear_posix(self.kernel());
+        if let Some(node) = process.pids().tree().node_mut(process.pid()) {
+            node.executed = true;
+            node.exit_signal = Some(Signal::CHLD);
+        }
+    }
+
+    /// The old program is gone and the new one cannot begin.
+    pub fn die_in_exec(self: &Arc<Self>) -> Outcome {
+        self.process().end(ExitStatus::Killed(Signal::KILL, super::Dump::None));
+        self.end_here();
+        Outcome::Gone
+    }
+}

@@ -1,0 +1,68 @@
+//! What a container's processes see of the system as a whole.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use stockade_kernel_sync::Mutex;
+
+use super::Pids;
+
+/// The namespaces of a container.
+#[derive(Debug)]
+pub struct Namespaces {
+    /// Its processes.
+    pub pids: Pids,
+    /// Its names.
+    pub uts: Uts,
+}
+
+impl Namespaces {
+    /// With no process yet.
+    pub fn new(hostname: &[u8]) -> Arc<Self> {
+        Arc::new(Self { pids: Pids::default(), uts: Uts::new(hostname) })
+    }
+}
+
+/// Names of the system (uname(2)).
+#[derive(Debug)]
+pub struct Uts {
+    hostname: Mutex<Vec<u8>>,
+    domainname: Mutex<Vec<u8>>,
+}
+
+impl Uts {
+    /// Longest name in bytes.
+    pub const NAME_BYTES_MAX: usize = 64;
+    /// `sysname`
+    pub const SYSNAME: &[u8] = b"Linux";
+    /// `release`: what programs and libraries compare with what they need.
+    pub const RELEASE: &[u8] = b"6.12.0-stockade";
+    /// `version`
+    pub const VERSION: &[u8] = b"#1 SMP PREEMPT_DYNAMIC Stockade";
+    /// `machine`
+    pub const MACHINE: &[u8] = b"x86_64";
+
+    fn new(hostname: &[u8]) -> Self {
+        Self { hostname: Mutex::new(hostname.to_vec()), domainname: Mutex::new(b"(none)".to_vec()) }
+    }
+
+    /// `nodename`
+    pub fn hostname(&self) -> Vec<u8> {
+        self.hostname.lock().clone()
+    }
+
+    /// sethostname(2)
+    pub fn set_hostname(&self, name: Vec<u8>) {
+        *self.hostname.lock() = name;
+    }
+
+    /// `domainname`
+    pub fn domainname(&self) -> Vec<u8> {
+        self.domainname.lock().clone()
+    }
+
+    /// setdomainname(2)
+    pub fn set_domainname(&self, name: Vec<u8>) {
+        *self.domainname.lock() = name;
+    }
+}
