@@ -87,3 +87,21 @@ fn exec_with_a_terminal_restores_the_callers() {
     let (code, _) = exec.wait();
     assert_eq!(code, 3);
 }
+
+/// More goes both ways at once than a terminal holds: who waits for one direction only, waits for ever.
+#[test]
+fn input_and_output_do_not_wait_for_each_other() {
+    let scratch = Scratch::new();
+    let bundle = scratch.bundle(&["sleep", "1000"]);
+    let id = scratch.id("both");
+    scratch.oci(&["run", "-d", "--bundle"]).arg(bundle.path()).arg(&id).ok();
+    let out = scratch.path("out");
+    let exec =
+        scratch.oci(&["exec", "-t", &id, "sh", "-c", "stty raw -echo; echo ready; head -c 1000000"]).into_inner();
+    let script = "(until grep -q ready \"$OUT\"; do sleep 0.05; done; head -c 1000000 /dev/zero) | \"$@\" >\"$OUT\"";
+    let words = std::iter::once(exec.get_program()).chain(exec.get_args());
+    let shell = Cmd::new("sh").args(["-c", script, "sh"]).args(words).env("OUT", &out);
+    scratch.marked(shell).ok();
+    assert_eq!(std::fs::metadata(&out).expect("the output").len(), 1_000_006, "and the line that says ready");
+    std::fs::remove_file(&out).expect("remove the output");
+}
