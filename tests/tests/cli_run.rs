@@ -142,6 +142,9 @@ fn security_flags() {
     check(&[], "ls /sys/class/net", "lo");
     let host = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).unwrap().display().to_string();
     check(&["--network", "host"], "readlink /proc/self/ns/net", &host("net"));
+    let name = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    check(&["--network", "host"], "hostname", &name);
+    check(&["--network", "host", "--hostname", "other"], "hostname", "other");
     check(&["--ipc", "host"], "readlink /proc/self/ns/ipc", &host("ipc"));
     check(&["--uts", "host"], "readlink /proc/self/ns/uts", &host("uts"));
 }

@@ -71,7 +71,8 @@ impl Engine {
         self.check_joins(options)
     }
 
-    /// What is joined must allow it; and who shares a network shares its host's name.
+    /// What is joined must allow it; and who shares a network shares its host's name, unless that network is the host's
+    /// and another name is asked for.
     fn check_joins(&self, options: &mut ContainerOptions) -> Result<(), CreateError> {
         let record = |id: &str| Container::new(&self.directories, id).record();
         if let NamespaceMode::Container(id) = &options.ipc
@@ -79,6 +80,9 @@ impl Engine {
         {
             let text = format!("cannot join IPC of a non-shareable container {id}: create it with --ipc shareable");
             return Err(InvalidOption(text).into());
+        }
+        if options.network == NamespaceMode::Host && options.hostname.is_none() {
+            options.hostname = Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
         }
         if let NamespaceMode::Container(id) = &options.network {
             if options.hostname.is_some() {
