@@ -139,8 +139,13 @@ impl Engine {
             _ => return Err(PauseError::NotRunning(name.to_owned())),
         }
         let record = container.record()?;
-        self.backend.runtime(record.isolation, &self.directories)?.pause(&container.sandbox_id()?)?;
+        let runtime = self.backend.runtime(record.isolation, &self.directories)?;
+        // Written first: a container that is called paused and runs can be unpaused; the other way round it could not.
         write_status(&container, Status::Paused)?;
+        if let Err(error) = runtime.pause(&container.sandbox_id()?) {
+            write_status(&container, Status::Running)?;
+            return Err(error.into());
+        }
         lock.release();
         self.log_event(&record, "pause", &[]);
         Ok(())
@@ -156,7 +161,10 @@ impl Engine {
             _ => return Err(PauseError::NotRunning(name.to_owned())),
         }
         let record = container.record()?;
-        self.backend.runtime(record.isolation, &self.directories)?.resume(&container.sandbox_id()?)?;
+        match self.backend.runtime(record.isolation, &self.directories)?.resume(&container.sandbox_id()?) {
+            Ok(()) | Err(Error::NotPaused) => {}
+            Err(error) => return Err(error.into()),
+        }
         write_status(&container, Status::Running)?;
         lock.release();
         self.log_event(&record, "unpause", &[]);

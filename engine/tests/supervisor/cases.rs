@@ -144,11 +144,18 @@ fn stop_kills_after_the_timeout() {
 
 fn pause_and_stop() {
     let world = World::new();
-    world.started("web", "exec sleep 60");
+    let id = world.started("web", "exec sleep 60");
     world.engine.pause("web").unwrap();
     assert_eq!(world.status("web"), "paused");
     assert!(world.engine.pause("web").is_err());
     assert!(world.engine.remove("web", RemoveOptions::default()).unwrap_err().to_string().contains("paused"));
+    world.engine.unpause("web").unwrap();
+    assert_eq!(world.status("web"), "running");
+    // As an unpause leaves it that is killed before it writes the status.
+    let state = world.container(&id).join("state.json");
+    let running = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, running.replace("\"running\"", "\"paused\"")).unwrap();
+    assert_eq!(world.status("web"), "paused");
     world.engine.unpause("web").unwrap();
     assert_eq!(world.status("web"), "running");
     world.engine.pause("web").unwrap();

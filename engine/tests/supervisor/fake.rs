@@ -1,6 +1,6 @@
 //! A class without walls: an init is a plain child process of whoever creates it.
 //!
-//! Its state is a directory per container: `pid` and `begun` (made by start; the child waits for it).
+//! Its state is a directory per container: `pid`, `begun` (made by start; the child waits for it), `frozen` while so.
 
 use std::fs;
 use std::io::IoSlice;
@@ -168,10 +168,12 @@ impl Runtime for Fake {
     }
 
     fn pause(&self, id: &ContainerId) -> Result<()> {
+        fs::write(self.dir(id).join("frozen"), "").map_err(|error| Error::os("pause", error))?;
         self.signal(id, Signal::STOP.as_raw(), SignalTarget::All)
     }
 
     fn resume(&self, id: &ContainerId) -> Result<()> {
+        fs::remove_file(self.dir(id).join("frozen")).map_err(|_| Error::NotPaused)?;
         self.signal(id, Signal::CONT.as_raw(), SignalTarget::All)
     }
 
