@@ -85,6 +85,8 @@ impl Resources {
             return fail("Invalid memory swappiness: the valid range is 0-100");
         }
         self.validate_cpu()?;
+        check_list("cpus", self.cpuset_cpus.as_deref().unwrap_or_default())?;
+        check_list("mems", self.cpuset_mems.as_deref().unwrap_or_default())?;
         if self.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
             return fail("Range of blkio weight is from 10 to 1000");
         }
@@ -110,6 +112,19 @@ impl Resources {
             return fail("CPU cfs quota can not be less than 1ms (i.e. 1000)");
         }
         Ok(())
+    }
+}
+
+/// Refuses what is no list of numbers and ranges (cpuset(7), "List format").
+fn check_list(name: &str, list: &str) -> Result<(), InvalidOption> {
+    let number = |text: &str| text.parse::<u32>().ok();
+    let valid = |range: &str| match range.split_once('-') {
+        Some((first, last)) => number(first).zip(number(last)).is_some_and(|(first, last)| first <= last),
+        None => number(range).is_some(),
+    };
+    match list.is_empty() || list.split(',').all(valid) {
+        true => Ok(()),
+        false => Err(InvalidOption(format!("Invalid value {list} for cpuset {name}: use numbers and ranges as 0-3,7"))),
     }
 }
 
@@ -146,6 +161,17 @@ mod tests {
         check(2_000_000_001, false);
         let error = check_cpus(100_000_000_000, 2).unwrap_err().to_string();
         assert_eq!(error, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
+    }
+
+    #[test]
+    fn sets_are_lists_of_ranges() {
+        let check = |list: &str, valid: bool| assert_eq!(check_list("cpus", list).is_ok(), valid, "{list:?}");
+        for list in ["", "0", "0-1,3"] {
+            check(list, true);
+        }
+        for list in ["a", "3-1", "1,,2", "-1", " 1"] {
+            check(list, false);
+        }
     }
 
     #[test]
