@@ -90,6 +90,10 @@ fn an_image_in_use_is_kept() {
     assert_ne!(people.stockade(&["images", "-q"]).ok().out(), "");
     people.stockade(&["start", "-a", "user"]).ok();
     people.stockade(&["rm", "user"]).ok();
+    // As a creation leaves it that is killed before its last step.
+    let left = people.stockade(&["create", IMAGE]).ok();
+    let containers = people.scratch.root().join("containers");
+    std::fs::rename(containers.join(left.out()), containers.join(format!("{}.new", left.out()))).unwrap();
     people.stockade(&["image", "prune", "-af"]).ok();
     assert_eq!(people.stockade(&["images", "-q"]).ok().out(), "");
 }

@@ -181,6 +181,8 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<u8> {
 /// `stockade image rm`.
 pub fn remove(context: &Context, args: &RemoveImageArgs) -> Result<u8> {
     let (engine, store) = (context.engine()?, context.store()?);
+    // What a killed creation left holds its image.
+    engine.sweep()?;
     let mode = if args.force { RemoveMode::Force } else { RemoveMode::Careful };
     message::each(&args.names, |name| report(&engine, &store.remove(name, mode)?))
 }
@@ -208,6 +210,7 @@ pub fn prune(context: &Context, args: &ImagePruneArgs) -> Result<u8> {
         return Ok(0);
     }
     let (engine, store) = (context.engine()?, context.store()?);
+    engine.sweep()?;
     let pruned = store.prune(scope)?;
     for id in &pruned.deleted {
         engine.image_event("delete", &id.to_string(), "");

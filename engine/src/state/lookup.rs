@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// Removes what creations and removals that were killed have left.
-    pub(crate) fn sweep(&self) -> Result<(), StateError> {
+    pub fn sweep(&self) -> Result<(), StateError> {
         let containers = self.directories.containers();
         let entries = std::fs::read_dir(&containers).map_err(StateError::io("read", &containers))?;
         for path in entries.flatten().map(|entry| entry.path()) {
