@@ -1,5 +1,6 @@
 //! One container's files.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{ContainerLock, Durability, Record, RunState, SupervisorLock, flock_path, lock, read_json, write_json};
@@ -57,7 +58,12 @@ impl Container {
     /// Waits for the lock; [`LookupError::NotFound`] once the container is removed.
     pub(crate) fn lock(&self) -> Result<ContainerLock, LookupError> {
         self.must_exist()?;
-        let lock = flock_path(&self.file("lock"))?;
+        let lock = match flock_path(&self.file("lock")) {
+            Err(StateError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Err(LookupError::NotFound(self.id.clone()));
+            }
+            other => other?,
+        };
         self.must_exist()?;
         Ok(lock)
     }
