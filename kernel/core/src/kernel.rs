@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
@@ -25,6 +25,7 @@ pub struct Kernel {
     woken: Mutex<VecDeque<(Arc<Task>, Job)>>,
     woken_count: AtomicUsize,
     futexes: Futexes,
+    memory_limit: AtomicU64,
 }
 
 impl Kernel {
@@ -39,6 +40,7 @@ impl Kernel {
             woken: Mutex::new(VecDeque::new()),
             woken_count: AtomicUsize::new(0),
             futexes: Futexes::default(),
+            memory_limit: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -74,6 +76,16 @@ impl Kernel {
 
     pub(crate) fn futexes(&self) -> &Futexes {
         &self.futexes
+    }
+
+    /// Bytes of memory that the sandbox may use.
+    pub fn memory_limit(&self) -> u64 {
+        self.memory_limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes how much memory the sandbox may use; the host enforces it.
+    pub fn set_memory_limit(&self, bytes: u64) {
+        self.memory_limit.store(bytes, Ordering::Relaxed);
     }
 
     /// Wakes a waiter at a time on the monotonic clock.

@@ -1,43 +1,53 @@
 //! Address spaces: what is mapped where, and the application's memory seen from the kernel.
 //!
 //! Application memory is hostile: it is copied once, and the copy is judged.
+//!
+//! The host maps, the kernel decides: it keeps an exact map of its own ([`Vmas`]) and turns each change into host calls
+//! that the calling thread makes before it goes on. Since they happen after the kernel's map changed, what such a call
+//! frees is *settling*: neither its addresses nor the memory behind it are used again before that thread's next event.
+//!
+//! Lock order: an address space's state; nothing else is locked or called under it. Files are asked for their pieces
+//! before.
 
+mod access;
+mod advise;
+mod answer;
+mod brk;
+mod fault;
+mod fork;
+mod limits;
+mod lock;
+mod map;
+mod memory;
+mod place;
+mod protect;
+mod remap;
+mod report;
+mod resize;
+mod settle;
+mod shared;
 mod source;
+#[cfg(test)]
+mod tests;
+mod unmap;
 mod user;
+mod vma;
+mod vmas;
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
-use crate::Errno;
-use crate::platform::{Frame, HostCall, Space, ThreadEvents, UserThread};
-
-pub use source::{Hold, MapPiece, MappedName, PoolRange, Source};
-
-/// One address space, shared by the tasks that clone(2) made with CLONE_VM.
-#[derive(Debug)]
-pub struct Memory {
-    space: Arc<dyn Space>,
-}
-
-impl Memory {
-    /// Of an empty space.
-    pub fn new(space: Arc<dyn Space>) -> Arc<Self> {
-        Arc::new(Self { space })
-    }
-
-    /// The machine's side of it.
-    pub fn space(&self) -> &Arc<dyn Space> {
-        &self.space
-    }
-
-    /// A copy as fork(2) makes it, with one thread, which waits to be started.
-    pub fn fork(
-        &self,
-        frame: &Frame,
-        setup: Vec<HostCall>,
-        events: Arc<dyn ThreadEvents>,
-    ) -> Result<(Arc<Memory>, Arc<dyn UserThread>), Errno> {
-        let forked = self.space.fork(frame, setup, events)?;
-        Ok((Memory::new(forked.space), forked.thread))
-    }
-}
+pub use access::Invalidate;
+pub use advise::Advised;
+pub use answer::{Change, TaskMemory, Undo};
+pub use fault::Resolution;
+pub use limits::MemoryLimits;
+pub use lock::LockNow;
+pub use map::{MapRequest, Placement};
+pub use memory::Memory;
+pub(crate) use memory::State;
+pub use protect::Protected;
+pub use remap::{RemapRequest, RemapTo};
+pub use report::{MapLine, Totals};
+pub use resize::Mappers;
+pub use shared::SharedMemory;
+pub use source::{MapPiece, MappedName, PoolRange, Source};
+pub use vma::{Object, PAGE, Vma, VmaFlags, page_down, page_up};
+pub use vmas::Vmas;

@@ -3,8 +3,10 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt::Debug;
 
+use super::Mappers;
 use crate::Errno;
 use crate::platform::{Backing, Machine, Sharing};
 
@@ -15,12 +17,9 @@ pub struct MapPiece {
     pub len: u64,
     /// What is there; [`Backing::Nothing`] where the file has no page (beyond its end: SIGBUS).
     pub backing: Backing,
-    /// Keeps the backing's memory from being used for something else while it is mapped; usually a [`PoolRange`].
-    pub hold: Option<Arc<dyn Hold>>,
+    /// Keeps the memory from being used for something else while it is mapped; usually a [`PoolRange`].
+    pub keep: Option<Arc<dyn Any + Send + Sync>>,
 }
-
-/// Something that is kept while it is mapped.
-pub trait Hold: Debug + Send + Sync {}
 
 /// What /proc/PID/maps says about a mapping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +42,11 @@ pub trait Source: Debug + Send + Sync {
 
     /// Makes what was written through shared mappings durable (msync(2) with MS_SYNC).
     fn sync(&self, offset: u64, len: u64) -> Result<(), Errno>;
+
+    /// Who is told when its length changes.
+    fn mappers(&self) -> Option<&Mappers> {
+        None
+    }
 }
 
 /// A range of the pool, given back when the last mapping and the last file let go of it.
@@ -75,8 +79,6 @@ impl PoolRange {
         self.len == 0
     }
 }
-
-impl Hold for PoolRange {}
 
 impl Drop for PoolRange {
     fn drop(&mut self) {

@@ -6,6 +6,8 @@
 
 mod call;
 mod ids;
+mod madvise;
+mod mmap;
 mod table;
 
 pub use call::{Call, Outcome, Resume};

@@ -46,15 +46,30 @@ macro_rules! calls {
     };
 }
 
-use Support::Full;
+use Support::{Full, Partial};
 calls! {
+    9 mmap::mmap Full;
+    10 mmap::mprotect Full;
+    11 mmap::munmap Full;
+    12 mmap::brk Full;
+    25 mmap::mremap Full;
+    26 madvise::msync Full;
+    27 madvise::mincore Full;
+    28 madvise::madvise Partial("without KSM");
     39 ids::getpid Full;
     102 ids::getuid Full;
     104 ids::getgid Full;
     107 ids::geteuid Full;
     108 ids::getegid Full;
     110 ids::getppid Full;
+    149 madvise::mlock Full;
+    150 madvise::munlock Full;
+    151 madvise::mlockall Full;
+    152 madvise::munlockall Full;
     186 ids::gettid Full;
+    324 madvise::membarrier Partial("without restartable sequences");
+    325 madvise::mlock2 Full;
+    329 mmap::pkey_mprotect Partial("only with the default key");
 }
 
 /// How many numbers there are.

@@ -15,10 +15,13 @@ impl ThreadEvents for Task {
         if !self.sleep.begin() {
             return;
         }
+        self.settle(&event);
         match event {
             Event::Call { number, arguments, form } => self.begin_call(Call::new(number, arguments, form)),
-            Event::Fault(fault) => self.fault(fault),
+            Event::Fault(fault) => self.memory_fault(fault),
+            Event::Interrupted(interruption) if self.run_deferred(interruption) => {}
             Event::Interrupted(interruption) => self.interrupted(interruption),
+            Event::LayoutDone(result) if self.layout_failed(result) => {}
             Event::LayoutDone(result) => self.layout_done(result),
             Event::Gone => self.gone(),
         }

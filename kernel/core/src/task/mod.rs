@@ -29,7 +29,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use stockade_kernel_sync::Mutex;
 
 use crate::Kernel;
-use crate::mm::Memory;
+use crate::mm::{Memory, TaskMemory};
 use crate::platform::{Fault, UserThread};
 use crate::signal::{Restart, Signal, TaskSignals};
 use crate::vfs::{FdTable, FsContext};
@@ -63,7 +63,7 @@ pub struct Task {
     me: Weak<Task>,
     thread: Mutex<Option<Arc<dyn UserThread>>>,
     credentials: Mutex<Arc<Credentials>>,
-    memory: Mutex<Arc<Memory>>,
+    memory: TaskMemory,
     files: Mutex<Arc<FdTable>>,
     fs: Mutex<Arc<FsContext>>,
     pub(crate) sleep: Sleep,
@@ -128,7 +128,12 @@ impl Task {
 
     /// Its address space.
     pub fn memory(&self) -> Arc<Memory> {
-        self.memory.lock().clone()
+        self.memory.get()
+    }
+
+    /// Its address space, and how far the host has followed.
+    pub(crate) fn task_memory(&self) -> &TaskMemory {
+        &self.memory
     }
 
     /// Its file descriptors.
@@ -152,7 +157,7 @@ impl Task {
     }
 
     pub(crate) fn replace_memory(&self, memory: Arc<Memory>) -> Arc<Memory> {
-        core::mem::replace(&mut *self.memory.lock(), memory)
+        self.memory.replace(memory)
     }
 
     /// The command's name: what /proc/PID/comm shows, without the terminator.

@@ -10,7 +10,7 @@ use super::{
     Change, Credentials, Limits, Namespaces, NewProcess, Node, Pid, Process, ProcessWatcher, Resource, RobustList,
     Scheduling, Session, Settings, Sleep, Task,
 };
-use crate::mm::Memory;
+use crate::mm::{Memory, TaskMemory};
 use crate::platform::{Frame, HostCall, UserThread};
 use crate::signal::{Actions, AlternateStack, Signal, TaskSignals};
 use crate::vfs::{FdTable, FsContext};
@@ -142,7 +142,7 @@ impl Task {
             me: me.clone(),
             thread: Mutex::new(None),
             credentials: Mutex::new(new.credentials),
-            memory: Mutex::new(new.resources.memory),
+            memory: TaskMemory::new(new.resources.memory),
             files: Mutex::new(new.resources.files),
             fs: Mutex::new(new.resources.fs),
             sleep: Sleep::default(),

@@ -42,7 +42,7 @@ impl World {
         let machine = FakeMachine::new();
         let kernel = Kernel::new(machine.clone());
         let namespaces = Namespaces::new(b"test");
-        let memory = Memory::new(machine.create_space().expect("the fake never runs out"));
+        let memory = Memory::new(machine.create_space().expect("the fake never runs out"), machine.info().user_range);
         let (task, thread) = add_task(&kernel, &namespaces, memory);
         Self { machine, kernel, task, thread }
     }

@@ -19,6 +19,7 @@ pub struct FakeSpace {
     machine: Arc<FakeMachine>,
     pages: Mutex<Pages>,
     dead: AtomicBool,
+    fails: Mutex<Option<Errno>>,
 }
 
 impl FakeSpace {
@@ -33,12 +34,21 @@ impl FakeSpace {
             machine: machine.clone(),
             pages: Mutex::new(pages),
             dead: AtomicBool::new(false),
+            fails: Mutex::new(None),
         })
     }
 
     /// Does one host call.
     pub fn apply(&self, call: &HostCall) -> Result<(), Errno> {
+        if let Some(errno) = self.fails.lock().take() {
+            return Err(errno);
+        }
         self.pages.lock().apply(call)
+    }
+
+    /// Makes the next host call fail.
+    pub fn fail_next(&self, errno: Errno) {
+        *self.fails.lock() = Some(errno);
     }
 
     /// The protection of a page; `None` when it is not mapped.

@@ -1,0 +1,97 @@
+//! An address space.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use stockade_kernel_sync::Mutex;
+
+use super::settle::Settling;
+use super::{Object, Source, Vma, VmaFlags, Vmas};
+use crate::platform::{HostCall, Space, UserRange};
+
+/// One address space, shared by the tasks that clone(2) made with CLONE_VM.
+#[derive(Debug)]
+pub struct Memory {
+    me: Weak<Memory>,
+    pub(super) space: Arc<dyn Space>,
+    pub(super) state: Mutex<State>,
+}
+
+/// What is known about an address space.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// All mappings.
+    pub vmas: Vmas,
+    /// Where applications can map at all.
+    pub bounds: Range<u64>,
+    /// Mappings are placed below this.
+    pub top: u64,
+    /// From the first address of brk(2) to the break.
+    pub heap: Range<u64>,
+    /// What host calls under way free.
+    pub settling: Vec<Settling>,
+    /// mlockall(2) MCL_FUTURE: flags of mappings to come.
+    pub lock_future: VmaFlags,
+    /// Host calls that the next thread that can makes, before it goes on.
+    pub deferred: Vec<HostCall>,
+}
+
+impl Memory {
+    /// Of an empty space.
+    pub fn new(space: Arc<dyn Space>, range: UserRange) -> Arc<Self> {
+        let state = State {
+            vmas: Vmas::default(),
+            bounds: range.start..range.end,
+            top: range.end,
+            heap: range.start..range.start,
+            settling: Vec::new(),
+            lock_future: VmaFlags::empty(),
+            deferred: Vec::new(),
+        };
+        Self::with_state(space, state)
+    }
+
+    pub(super) fn with_state(space: Arc<dyn Space>, state: State) -> Arc<Self> {
+        let memory = Arc::new_cyclic(|me| Self { me: me.clone(), space, state: Mutex::new(state) });
+        memory.register();
+        memory
+    }
+
+    /// The machine's side of it.
+    pub fn space(&self) -> &Arc<dyn Space> {
+        &self.space
+    }
+
+    /// Places mappings below `top`, and starts brk(2) at `heap`: for a new program.
+    pub fn set_layout(&self, top: u64, heap: u64) {
+        let mut state = self.state.lock();
+        state.top = top;
+        state.heap = heap..heap;
+    }
+
+    /// Hears of changes of a file that it maps.
+    pub(super) fn register_with(&self, source: &dyn Source) {
+        if let (Some(mappers), Some(me)) = (source.mappers(), self.me.upgrade()) {
+            mappers.add(&me);
+        }
+    }
+
+    /// Hears of changes of all files that it maps.
+    fn register(&self) {
+        let sources: Vec<Arc<dyn Source>> = {
+            let state = self.state.lock();
+            let source = |vma: &Vma| match &vma.object {
+                Object::Source { source, .. } => Some(source.clone()),
+                Object::Anonymous => None,
+            };
+            state.vmas.iter().filter_map(|(_, vma)| source(vma)).collect()
+        };
+        sources.iter().for_each(|source| self.register_with(&**source));
+    }
+
+    /// The mapping at an address.
+    pub fn find(&self, address: u64) -> Option<(u64, Vma)> {
+        self.state.lock().vmas.find(address).map(|(start, vma)| (start, vma.clone()))
+    }
+}

@@ -1,0 +1,121 @@
+//! Files that become longer or shorter while they are mapped.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use stockade_kernel_sync::Mutex;
+
+use super::remap::map_again;
+use super::{MapPiece, Memory, Object, Source, State, Vma, VmaFlags};
+use crate::Kernel;
+use crate::platform::{Backing, HostCall};
+use crate::task::{Pid, Task};
+
+/// The address spaces that have mapped a file. Its inode has one, and says when the file's length changed.
+#[derive(Debug, Default)]
+pub struct Mappers(Mutex<Vec<Weak<Memory>>>);
+
+impl Mappers {
+    /// Nobody.
+    pub const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// One more.
+    pub fn add(&self, memory: &Arc<Memory>) {
+        let mut all = self.0.lock();
+        all.retain(|other| other.strong_count() > 0);
+        if !all.iter().any(|other| Weak::as_ptr(other) == Arc::as_ptr(memory)) {
+            all.push(Arc::downgrade(memory));
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Memory>> {
+        self.0.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The file's pages have changed: every mapping of it shows them as soon as its process runs again, and `task`'s own
+    /// before its call returns. Call this without a lock of the file held.
+    pub fn changed(&self, kernel: &Kernel, task: Option<&Task>) {
+        for memory in self.all() {
+            let mut calls = memory.follow(self);
+            match task.filter(|task| Arc::ptr_eq(&task.memory(), &memory)) {
+                Some(_) if calls.is_empty() => {}
+                Some(task) => task.defer(core::mem::take(&mut calls)),
+                None => memory.defer_to_any(kernel, calls),
+            }
+        }
+    }
+}
+
+impl Memory {
+    /// Every thread is interrupted, since any may run; the first one to come makes the calls.
+    fn defer_to_any(self: &Arc<Self>, kernel: &Kernel, calls: Vec<HostCall>) {
+        if calls.is_empty() {
+            return;
+        }
+        self.state.lock().deferred.extend(calls);
+        let tasks = kernel.processes().into_iter().flat_map(|process| process.tasks());
+        for task in tasks.filter(|task| Arc::ptr_eq(&task.memory(), self)) {
+            if let Some(thread) = task.thread() {
+                thread.interrupt();
+            }
+        }
+    }
+
+    /// What the host has to do so that mappings of this file show what it has now.
+    fn follow(&self, mappers: &Mappers) -> Vec<HostCall> {
+        let mut calls = Vec::new();
+        for (range, vma) in self.mappings_of(mappers) {
+            let Object::Source { source, offset, .. } = &vma.object else { continue };
+            let Ok(pieces) = source.map(*offset, range.end - range.start, vma.sharing) else { continue };
+            let mut at = range.start;
+            for piece in &pieces {
+                let part = at..(at + piece.len).min(range.end);
+                at = part.end;
+                calls.extend(self.state.lock().follow_piece(part, &vma, piece));
+            }
+        }
+        calls
+    }
+
+    fn mappings_of(&self, mappers: &Mappers) -> Vec<(Range<u64>, Vma)> {
+        let same = |source: &Arc<dyn Source>| source.mappers().is_some_and(|other| core::ptr::eq(other, mappers));
+        let state = self.state.lock();
+        let of_file =
+            state.vmas.iter().filter(|(_, vma)| matches!(&vma.object, Object::Source { source, .. } if same(source)));
+        of_file.map(|(start, vma)| (start..vma.end, vma.clone())).collect()
+    }
+}
+
+impl State {
+    /// Pages that appeared or vanished. What stays is not mapped again: a private mapping may have been written to.
+    fn follow_piece(&mut self, part: Range<u64>, vma: &Vma, piece: &MapPiece) -> Option<HostCall> {
+        let there = self.vmas.find(part.start).filter(|(_, now)| now.end >= part.end)?.1;
+        let was_hole = there.flags.contains(VmaFlags::HOLE);
+        let is_hole = piece.backing == Backing::Nothing;
+        if was_hole == is_hole {
+            return None;
+        }
+        let call = map_again(part.clone(), vma, piece.backing);
+        let flags = if is_hole { VmaFlags::HOLE } else { VmaFlags::empty() };
+        let old = self.replace_keeps(part, flags, piece);
+        self.keep(Pid::NONE, old);
+        Some(call)
+    }
+
+    /// Marks a part as a hole or as filled, and gives back what it was.
+    pub fn replace_keeps(&mut self, part: Range<u64>, hole: VmaFlags, piece: &MapPiece) -> Vec<(u64, Vma)> {
+        let old = self.vmas.take(part);
+        for (start, vma) in &old {
+            let mut vma = vma.clone();
+            vma.flags = (vma.flags - VmaFlags::HOLE) | hole;
+            if let Object::Source { keeps, .. } = &mut vma.object {
+                *keeps = piece.keep.iter().cloned().collect();
+            }
+            self.vmas.insert(*start, vma);
+        }
+        old
+    }
+}

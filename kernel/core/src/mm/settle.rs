@@ -1,0 +1,62 @@
+//! What host calls under way free.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{Memory, State, Vma};
+use crate::task::Pid;
+
+/// Freed in the kernel's map, and not yet known to be freed on the host.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    tid: Pid,
+    range: Range<u64>,
+    /// The memory behind it stays taken as long.
+    _vmas: Vec<(u64, Vma)>,
+}
+
+impl State {
+    /// Takes a range out; it settles at the next event of this task.
+    pub fn free(&mut self, tid: Pid, range: Range<u64>) {
+        let vmas = self.vmas.take(range.clone());
+        if !vmas.is_empty() {
+            self.settling.push(Settling { tid, range, _vmas: vmas });
+        }
+    }
+
+    /// Keeps what a mapping held until the next event of this task.
+    pub fn keep(&mut self, tid: Pid, vmas: Vec<(u64, Vma)>) {
+        if !vmas.is_empty() {
+            self.settling.push(Settling { tid, range: 0..0, _vmas: vmas });
+        }
+    }
+
+    /// Keeps addresses from being chosen until the next event of this task.
+    pub fn reserve(&mut self, tid: Pid, range: Range<u64>) {
+        self.settling.push(Settling { tid, range, _vmas: Vec::new() });
+    }
+
+    /// Addresses that cannot be chosen now.
+    pub fn avoided(&self) -> Vec<Range<u64>> {
+        self.settling.iter().map(|settling| settling.range.clone()).filter(|range| !range.is_empty()).collect()
+    }
+}
+
+impl Memory {
+    /// The host calls of this task's last answer are done, or will never be.
+    pub fn settled(&self, tid: Pid) {
+        let done: Vec<Settling> = {
+            let mut state = self.state.lock();
+            state.settling.extract_if(.., |settling| settling.tid == tid).collect()
+        };
+        // Dropped here without the lock: the last reference to a file may go with it.
+        drop(done);
+    }
+}
+
+impl Settling {
+    /// Addresses of it.
+    pub fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+}

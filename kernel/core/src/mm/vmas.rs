@@ -1,0 +1,203 @@
+//! All mappings of an address space, by address.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{PAGE, Vma, VmaFlags};
+
+/// How far below a mapping that grows down nothing is placed (Linux's stack_guard_gap).
+const GUARD_BYTES: u64 = 256 * PAGE;
+
+/// Mappings by start; none overlap.
+#[derive(Clone, Debug, Default)]
+pub struct Vmas(BTreeMap<u64, Vma>);
+
+impl Vmas {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All, by rising address.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Vma)> {
+        self.0.iter().map(|(start, vma)| (*start, vma))
+    }
+
+    /// The one that contains an address.
+    pub fn find(&self, address: u64) -> Option<(u64, &Vma)> {
+        let (start, vma) = self.0.range(..=address).next_back()?;
+        (vma.end > address).then_some((*start, vma))
+    }
+
+    /// The first one that starts above an address.
+    pub fn next_above(&self, address: u64) -> Option<(u64, &Vma)> {
+        self.0.range(address.checked_add(1)?..).next().map(|(start, vma)| (*start, vma))
+    }
+
+    /// The last one that ends at or below an address.
+    pub fn last_below(&self, address: u64) -> Option<(u64, &Vma)> {
+        self.0.range(..address).next_back().map(|(start, vma)| (*start, vma))
+    }
+
+    /// Those that have an address in the range, each cut to it.
+    pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, &Vma)> {
+        let first = self.find(range.start).map_or(range.start, |(start, _)| start);
+        let end = range.end.max(first);
+        self.0.range(first..end).map(move |(start, vma)| ((*start).max(range.start)..vma.end.min(range.end), vma))
+    }
+
+    /// Whether nothing is mapped in the range.
+    pub fn is_free(&self, range: Range<u64>) -> bool {
+        self.within(range).next().is_none()
+    }
+
+    /// Where the first address of the range that is not mapped lies; `None` when all is.
+    pub fn first_gap(&self, range: Range<u64>) -> Option<u64> {
+        let mut at = range.start;
+        for (part, _) in self.within(range.clone()) {
+            if part.start > at {
+                return Some(at);
+            }
+            at = part.end;
+        }
+        (at < range.end).then_some(at)
+    }
+
+    /// Makes an address a border, if it lies inside a mapping.
+    fn split(&mut self, at: u64) {
+        let Some((start, vma)) = self.0.range_mut(..at).next_back() else { return };
+        if vma.end > at {
+            let rest = vma.split_off(*start, at);
+            self.0.insert(at, rest);
+        }
+    }
+
+    /// Takes out what is mapped in the range.
+    pub fn take(&mut self, range: Range<u64>) -> Vec<(u64, Vma)> {
+        self.split(range.start);
+        self.split(range.end);
+        let starts: Vec<u64> = self.0.range(range).map(|(start, _)| *start).collect();
+        starts.into_iter().filter_map(|start| self.0.remove_entry(&start)).collect()
+    }
+
+    /// Adds a mapping where nothing is mapped, and joins it with its neighbours.
+    pub fn insert(&mut self, start: u64, vma: Vma) {
+        let end = vma.end;
+        self.0.insert(start, vma);
+        self.join(end);
+        self.join(start);
+    }
+
+    /// Joins the mappings that meet at an address, if they can be one.
+    fn join(&mut self, at: u64) {
+        let Some(next) = self.0.get(&at) else { return };
+        let Some((start, before)) = self.0.range(..at).next_back() else { return };
+        if before.end != at || !before.merges_with(*start, next) {
+            return;
+        }
+        let start = *start;
+        if let (Some(next), Some(before)) = (self.0.remove(&at), self.0.get_mut(&start)) {
+            before.merge(next);
+        }
+    }
+
+    /// Changes every mapping in the range, split at its borders.
+    pub fn update(&mut self, range: Range<u64>, mut change: impl FnMut(&mut Vma)) {
+        for (start, mut vma) in self.take(range) {
+            change(&mut vma);
+            self.insert(start, vma);
+        }
+    }
+
+    /// The highest start of `len` free bytes in `bounds`, aligned, clear of `avoid`.
+    pub fn highest_gap(&self, len: u64, align: u64, bounds: &Range<u64>, avoid: &[Range<u64>]) -> Option<u64> {
+        let mut top = bounds.end;
+        let below = self.0.range(..bounds.end).rev().map(|(start, vma)| (*start, vma));
+        for (start, vma) in below {
+            if let Some(found) = fit(len, align, vma.end.max(bounds.start)..top, avoid) {
+                return Some(found);
+            }
+            let guard = if vma.flags.contains(VmaFlags::GROWS_DOWN) { GUARD_BYTES } else { 0 };
+            top = top.min(start.saturating_sub(guard));
+            if top <= bounds.start {
+                return None;
+            }
+        }
+        fit(len, align, bounds.start..top, avoid)
+    }
+}
+
+/// The highest aligned start of `len` bytes in a gap, clear of `avoid`.
+fn fit(len: u64, align: u64, gap: Range<u64>, avoid: &[Range<u64>]) -> Option<u64> {
+    let mut top = gap.end;
+    loop {
+        let start = top.checked_sub(len)? & !(align - 1);
+        if start < gap.start {
+            return None;
+        }
+        match avoid
+            .iter()
+            .filter(|other| other.start < start + len && start < other.end)
+            .min_by_key(|other| other.start)
+        {
+            Some(blocked) => top = blocked.start,
+            None => return Some(start),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::Object;
+    use crate::platform::{Protection, Sharing};
+
+    fn vma(end: u64, protection: Protection) -> Vma {
+        Vma { end, protection, sharing: Sharing::Private, flags: VmaFlags::empty(), object: Object::Anonymous }
+    }
+
+    fn map(ranges: &[(u64, u64)]) -> Vmas {
+        let mut map = Vmas::default();
+        ranges.iter().for_each(|(start, end)| map.insert(*start, vma(*end, Protection::READ)));
+        map
+    }
+
+    fn ranges(map: &Vmas) -> Vec<(u64, u64)> {
+        map.iter().map(|(start, vma)| (start, vma.end)).collect()
+    }
+
+    #[test]
+    fn neighbours_join_when_alike() {
+        let mut map = map(&[(0x1000, 0x2000), (0x3000, 0x4000), (0x2000, 0x3000)]);
+        assert_eq!(ranges(&map), [(0x1000, 0x4000)]);
+        map.update(0x2000..0x3000, |vma| vma.protection = Protection::WRITE);
+        assert_eq!(ranges(&map), [(0x1000, 0x2000), (0x2000, 0x3000), (0x3000, 0x4000)]);
+        map.update(0x2000..0x3000, |vma| vma.protection = Protection::READ);
+        assert_eq!(ranges(&map), [(0x1000, 0x4000)]);
+    }
+
+    #[test]
+    fn taking_splits_at_both_ends() {
+        let mut map = map(&[(0x1000, 0x9000)]);
+        let taken = map.take(0x3000..0x5000);
+        assert_eq!((taken[0].0, taken[0].1.end), (0x3000, 0x5000));
+        assert_eq!(ranges(&map), [(0x1000, 0x3000), (0x5000, 0x9000)]);
+        assert_eq!(map.first_gap(0x2000..0x6000), Some(0x3000));
+        assert_eq!(map.first_gap(0x5000..0x9000), None);
+        assert!(map.is_free(0x3000..0x5000) && !map.is_free(0x2fff..0x5000));
+    }
+
+    #[test]
+    #[allow(clippy::single_range_in_vec_init)]
+    fn the_highest_gap_is_found() {
+        let map = map(&[(0x3000, 0x4000), (0x6000, 0x7000)]);
+        let gap = |len, align, avoid: &[Range<u64>]| map.highest_gap(len, align, &(0x1000..0x8000), avoid);
+        assert_eq!(gap(0x1000, PAGE, &[]), Some(0x7000));
+        assert_eq!(gap(0x2000, PAGE, &[]), Some(0x4000));
+        assert_eq!(gap(0x1000, PAGE, &[0x7000..0x8000, 0x5000..0x6000]), Some(0x4000));
+        assert_eq!(gap(0x2000, PAGE, &[0x5000..0x6000]), Some(0x1000));
+        assert_eq!(gap(0x3000, PAGE, &[]), None);
+        assert_eq!(gap(0x1000, 0x4000, &[]), Some(0x4000));
+    }
+}
