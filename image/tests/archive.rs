@@ -56,7 +56,7 @@ fn saving_and_loading_keeps_every_digest() {
     let file = scratch.dir.path().join("saved.tar");
     save(&scratch.store, &[&one, &two], &file);
     let again = scratch.dir.path().join("again.tar");
-    save(&scratch.store, &[&one, &two], &again);
+    save(&scratch.store, &[&one, &two, &one], &again);
     assert!(std::fs::read(&file).unwrap() == std::fs::read(&again).unwrap(), "the archive differs");
     for kind in ["oci-archive", "docker-archive"] {
         let other = Scratch::new();

@@ -205,6 +205,8 @@ fn what_is_no_file_is_written_to_and_read_but_not_replaced() {
     }
     assert!(!std::fs::metadata(&device).unwrap().is_file());
     assert!(link.is_symlink() && std::fs::metadata(&file).unwrap().len() > 10_000);
+    let error = people.stockade(&["save", IMAGE, "-o"]).arg(people.scratch.dir()).exits(1).stderr;
+    assert!(error.contains("is a directory: name a file"), "{error}");
     let pipe = people.scratch.path("pipe");
     Cmd::new("mkfifo").arg(&pipe).ok();
     let writer = people.stockade(&["save", IMAGE, "-o"]).arg(&pipe).spawn();

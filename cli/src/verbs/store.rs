@@ -17,6 +17,7 @@ use crate::args::{ImportArgs, LoadArgs, NamesArgs, SaveArgs, TagArgs};
 pub fn save(context: &Context, args: &SaveArgs) -> Result<u8> {
     let store = context.store()?;
     match &args.output {
+        Some(path) if path.is_dir() => bail!("{} is a directory: name a file", path.display()),
         Some(path) if is_special(path) => {
             let out = File::options().write(true).open(path).with_context(|| format!("open {}", path.display()))?;
             save_to(&store, &args.names, BufWriter::new(out))?;
@@ -110,6 +111,7 @@ fn load_from(context: &Context, source: &LoadSource, quiet: bool) -> Result<u8> 
 /// last, and an import looks at the first bytes twice.
 fn input(store: &Store, path: Option<&Path>) -> Result<Input> {
     match path {
+        Some(path) if path.is_dir() => bail!("{} is a directory: name a file", path.display()),
         Some(path) if is_special(path) => {
             let pipe = File::open(path).with_context(|| format!("open {}", path.display()))?;
             spooled(store.dir(), pipe).map(Input::Stdin)

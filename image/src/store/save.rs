@@ -22,7 +22,13 @@ impl Store {
     /// Writes images as an OCI archive that `docker load` reads too. Manifests, configurations and layers are the bytes
     /// that were pulled.
     pub fn save(&self, names: &[String], out: &mut dyn Write) -> Result<(), SaveError> {
-        let found = names.iter().map(|name| self.find_for_save(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut found: Vec<Found> = Vec::new();
+        for name in names {
+            let next = self.find_for_save(name)?;
+            if !found.iter().any(|other| (other.manifest.digest, &other.by) == (next.manifest.digest, &next.by)) {
+                found.push(next);
+            }
+        }
         let blobs = blobs(&found);
         // From here on nobody collects them; whoever did just before is seen when the files are opened.
         let _hold = self.hold(blobs.keys().copied().collect(), Vec::new())?;
