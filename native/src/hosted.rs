@@ -171,6 +171,11 @@ pub fn live_cgroup(state_root: &Path, id: &ContainerId) -> Result<Cgroup> {
     }
 }
 
+/// Writes a pid file atomically.
+pub fn write_pid_file(path: &Path, pid: u32) -> Result<()> {
+    replace_file(path, pid.to_string().as_bytes())
+}
+
 /// Whether the root file system comes from the image store.
 pub fn layers(rootfs: &Rootfs) -> Option<&[PathBuf]> {
     match rootfs {

@@ -15,6 +15,7 @@ pub mod hosted;
 pub mod jail;
 pub mod seal;
 pub mod seccomp;
+pub mod signals;
 
 mod caps;
 mod clock;

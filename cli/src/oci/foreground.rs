@@ -10,8 +10,9 @@ use rustix::io::{Errno, read, write};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 use rustix::stdio::{stdin, stdout};
 
+use stockade_native::signals::{self, Signals};
+
 use super::console::{self, RawTerminal};
-use super::signals::{self, Signals};
 
 /// Longer than a terminal keeps a byte back.
 const DRAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };

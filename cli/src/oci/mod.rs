@@ -19,7 +19,6 @@ mod log;
 mod out;
 mod parse;
 mod query;
-mod signals;
 mod spec;
 mod trace;
 mod update;

@@ -6,8 +6,8 @@ use std::path::Path;
 use prost::Message;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
+use super::Method;
 use super::connection::{Connection, ProtocolError};
-use super::{Method, WireError};
 use crate::{Error, Result};
 
 /// One connection, one question at a time.
@@ -37,6 +37,11 @@ impl Client {
         }
     }
 
+    /// The connection, for whoever goes on with it otherwise.
+    pub fn into_connection(self) -> Connection {
+        self.connection
+    }
+
     /// Asks, and waits for the answer.
     pub fn call<A: Message + Default>(
         &mut self,
@@ -48,11 +53,7 @@ impl Client {
         let stream = self.stream;
         self.stream = stream.wrapping_add(2);
         self.connection.ask(stream, method, request.encode_to_vec(), descriptors).map_err(failed)?;
-        let response = self.connection.answer().map_err(failed)?.ok_or(Error::NotRunning)?;
-        if response.status.as_ref().is_some_and(|status| status.code != 0) {
-            let wire = WireError::decode(&*response.payload).unwrap_or_default();
-            return Err(wire.into());
-        }
-        A::decode(&*response.payload).map_err(|_| Error::Other("the sandbox's monitor answered nonsense".into()))
+        let answer = self.connection.answer().map_err(failed)?.ok_or(Error::NotRunning)?.result?;
+        A::decode(&*answer).map_err(|_| Error::Other("the sandbox's monitor answered nonsense".into()))
     }
 }

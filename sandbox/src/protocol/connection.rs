@@ -47,6 +47,15 @@ pub struct Incoming {
     pub descriptors: Vec<OwnedFd>,
 }
 
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The question's.
+    pub stream: u32,
+    /// The method's message, or why it failed.
+    pub result: Result<Vec<u8>, Error>,
+}
+
 /// One end: a stream socket, and what of a message has arrived.
 #[derive(Debug)]
 pub struct Connection {
@@ -89,7 +98,8 @@ impl Connection {
         self.send(Kind::Response, stream, &response.encode_to_vec(), &[])
     }
 
-    pub(super) fn ask(
+    /// Asks without waiting; the answer will bear `stream`, an odd number that no open question has.
+    pub fn ask(
         &self,
         stream: u32,
         method: Method,
@@ -100,12 +110,19 @@ impl Connection {
         self.send(Kind::Request, stream, &request.encode_to_vec(), descriptors)
     }
 
-    pub(super) fn answer(&mut self) -> Result<Option<Response>, ProtocolError> {
+    /// The next answer: its stream and what it says. `None` when it has not arrived in full and the socket would block.
+    pub fn answer(&mut self) -> Result<Option<Answer>, ProtocolError> {
         let Some((header, body)) = self.frame()? else { return Ok(None) };
         if header.kind != Kind::Response {
             return Err(ProtocolError::Malformed("a question instead of an answer"));
         }
-        Response::decode(&*body).map(Some).map_err(|_| ProtocolError::Malformed("not an answer"))
+        let response = Response::decode(&*body).map_err(|_| ProtocolError::Malformed("not an answer"))?;
+        let failed = response.status.as_ref().is_some_and(|status| status.code != 0);
+        let result = match failed {
+            true => Err(WireError::decode(&*response.payload).unwrap_or_default().into()),
+            false => Ok(response.payload),
+        };
+        Ok(Some(Answer { stream: header.stream, result }))
     }
 
     fn frame(&mut self) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
@@ -177,6 +194,13 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+impl From<Connection> for OwnedFd {
+    /// The socket alone: nothing may have arrived that was not taken.
+    fn from(connection: Connection) -> Self {
+        connection.socket
     }
 }
 

@@ -13,7 +13,7 @@ mod frame;
 mod message;
 
 pub use client::Client;
-pub use connection::{Connection, Incoming, ProtocolError};
+pub use connection::{Answer, Connection, Incoming, ProtocolError};
 pub use message::{
     ContainerRequest, CreateContainer, Empty, Event, ExecProcess, ExitStatus, FdRole, ProcessRequest, Processes,
     Resize, SignalRequest, StatsReply, Update, WireError,

@@ -1,5 +1,4 @@
 //! Signals as data: blocked, and read from a descriptor (signalfd(2)). rustix has neither call.
-#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -1,0 +1,46 @@
+//! `exec`: one more process, and its proxy.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use stockade_native::cgroup::Cgroup;
+use stockade_native::hosted::spawn_exec_proxy;
+use stockade_sandbox::protocol::{Client, Empty, ExecProcess, FdRole, Method};
+use stockade_sandbox::{ContainerId, Error, ExecRequest, Result, Terminal};
+
+use super::files::Luggage;
+use super::launch::helper_proxy;
+use super::terminal;
+
+/// Runs a process in a container and returns the pid of its proxy.
+pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, request: ExecRequest) -> Result<u32> {
+    let mut luggage = Luggage::default();
+    let terminal = match &request.terminal {
+        Terminal::Console(socket) => Some(terminal::open(socket)?),
+        Terminal::None => None,
+    };
+    match &terminal {
+        Some(slave) => {
+            let copy = slave.try_clone().map_err(|error| Error::os("copy a descriptor", error))?;
+            luggage.add(FdRole::Terminal, copy);
+        }
+        None => luggage.add_streams(request.stdio)?,
+    }
+    // Unique while this process lives, which is as long as anybody could mistake it for another one.
+    let process = format!("exec-{}", std::process::id());
+    let message = ExecProcess {
+        id: id.to_string(),
+        process: process.clone(),
+        spec: serde_json::to_vec(&request.process).map_err(|error| Error::Other(error.to_string()))?,
+        user: request.user,
+        descriptors: luggage.roles,
+    };
+    let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
+    client.call::<Empty>(Method::Exec, &message, &descriptors)?;
+    let connection = OwnedFd::from(client.into_connection());
+    let proxy = helper_proxy(id, &process, connection, None, terminal.as_ref())?;
+    let pid = spawn_exec_proxy(&proxy, cgroup, terminal.as_ref())?;
+    if let Some(path) = &request.pid_file {
+        stockade_native::hosted::write_pid_file(path, pid)?;
+    }
+    Ok(pid)
+}

@@ -1,0 +1,74 @@
+//! Files of the host that the class's processes get.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use stockade_sandbox::protocol::FdRole;
+use stockade_sandbox::{Error, Result, Stdio};
+
+/// Descriptors on their way to the monitor, and what each is.
+#[derive(Debug, Default)]
+pub(super) struct Luggage {
+    pub descriptors: Vec<OwnedFd>,
+    pub roles: Vec<i32>,
+}
+
+impl Luggage {
+    /// Adds one.
+    pub(super) fn add(&mut self, role: FdRole, descriptor: OwnedFd) {
+        self.descriptors.push(descriptor);
+        self.roles.push(role.into());
+    }
+
+    /// Adds the standard streams; the caller's own where none are given.
+    pub(super) fn add_streams(&mut self, stdio: Stdio) -> Result<()> {
+        let own = |stream: rustix::fd::BorrowedFd<'_>| {
+            stream.try_clone_to_owned().map_err(|error| Error::os("copy a standard stream", error))
+        };
+        let Stdio { stdin, stdout, stderr } = stdio;
+        self.add(FdRole::Stdin, stdin.map_or_else(|| own(rustix::stdio::stdin()), Ok)?);
+        self.add(FdRole::Stdout, stdout.map_or_else(|| own(rustix::stdio::stdout()), Ok)?);
+        self.add(FdRole::Stderr, stderr.map_or_else(|| own(rustix::stdio::stderr()), Ok)?);
+        Ok(())
+    }
+
+    /// Adds the image's layers.
+    pub(super) fn add_layers(&mut self, blobs: &[PathBuf]) -> Result<()> {
+        for blob in blobs {
+            self.add(FdRole::Layer, open(blob, OFlags::RDONLY)?);
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file of the host.
+pub(super) fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::os(format!("open {}", path.display()), errno))
+}
+
+/// This very program: a read-only view of it where the caller was sealed (`stockade_native::seal`).
+pub(super) fn own_program() -> Result<OwnedFd> {
+    File::open("/proc/self/exe").map(Into::into).map_err(|error| Error::os("open the own program", error))
+}
+
+/// A name in an open directory that fits into a socket's address (108 bytes, unix(7)).
+pub(super) fn short_path(dir: &OwnedFd, name: &str) -> PathBuf {
+    format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()).into()
+}
+
+/// A listening socket in a directory, for root alone.
+pub(super) fn listen_in(dir: &Path, name: &str) -> Result<OwnedFd> {
+    let failed = |errno| Error::os(format!("listen on {}", dir.join(name).display()), errno);
+    let opened = open(dir, OFlags::PATH | OFlags::DIRECTORY)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+    let address = SocketAddrUnix::new(short_path(&opened, name)).map_err(failed)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    bind(&socket, &address).map_err(failed)?;
+    listen(&socket, 64).map_err(failed)?;
+    Ok(socket)
+}

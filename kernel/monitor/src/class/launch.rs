@@ -1,0 +1,105 @@
+//! `create`: the monitor, the container in it, and the container's proxy.
+
+use std::fs::OpenOptions;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use stockade_native::hosted::{Stage, layers};
+use stockade_native::{Helper, jail};
+use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method};
+use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result, Terminal};
+
+use super::files::{self, Luggage};
+use super::{SOCKET, connect, terminal};
+use crate::{MONITOR, PROXY};
+
+/// The monitor's own messages, in the container's directory of state.
+const LOG: &str = "monitor.log";
+
+/// Starts a sandbox with this one container and returns the pid of the container's proxy.
+pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
+    let listener = files::listen_in(&stage.dir, SOCKET)?;
+    start_monitor(&stage, listener)?;
+    let mut client = connect(&stage.dir)?;
+    let terminal = create(id, &mut client, request)?;
+    let connection = OwnedFd::from(client.into_connection());
+    let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
+    let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
+    stage.spawn_proxy(&proxy, terminal.as_ref())
+}
+
+fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
+    let path = stage.dir.join(LOG);
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+    let log = log.map_err(|error| Error::os(format!("open {}", path.display()), error))?;
+    let monitor = Helper {
+        program: files::own_program()?,
+        arguments: vec![MONITOR.to_owned()],
+        environment: Vec::new(),
+        streams: [listener, null()?, log.into()],
+        descriptors: Vec::new(),
+    };
+    jail::spawn(&monitor, stage.cgroup)
+}
+
+/// Makes the container; its terminal's slave, if it has one.
+fn create(id: &ContainerId, client: &mut Client, request: &mut CreateRequest) -> Result<Option<OwnedFd>> {
+    let mut luggage = Luggage::default();
+    let terminal = match &request.terminal {
+        Terminal::Console(socket) => Some(terminal::open(socket)?),
+        Terminal::None => None,
+    };
+    match &terminal {
+        Some(slave) => luggage.add(FdRole::Terminal, copy(slave)?),
+        None => luggage.add_streams(std::mem::take(&mut request.stdio))?,
+    }
+    match layers(&request.rootfs) {
+        Some(blobs) => luggage.add_layers(blobs)?,
+        None => {
+            return Err(Error::Unsupported {
+                class: IsolationClass::Kernel,
+                what: "run a bundle's directory".to_owned(),
+                why: "its file server is not built yet; run an image with `stockade run --isolation kernel`".to_owned(),
+            });
+        }
+    }
+    let spec = serde_json::to_vec(&request.spec).map_err(|error| Error::Other(error.to_string()))?;
+    let message = CreateContainer {
+        id: id.to_string(),
+        spec,
+        user: request.user.clone(),
+        descriptors: luggage.roles,
+        root_name: "overlay".to_owned(),
+    };
+    let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
+    client.call::<Empty>(Method::Create, &message, &descriptors)?;
+    Ok(terminal)
+}
+
+/// What a proxy gets: a connection as descriptor 0, an init's fifo as 1, its terminal as 2.
+pub(super) fn helper_proxy(
+    id: &ContainerId,
+    process: &str,
+    connection: OwnedFd,
+    fifo: Option<OwnedFd>,
+    terminal: Option<&OwnedFd>,
+) -> Result<Helper> {
+    let terminal = terminal.map_or_else(null, copy)?;
+    Ok(Helper {
+        program: files::own_program()?,
+        arguments: vec![PROXY.to_owned(), id.to_string(), process.to_owned()],
+        environment: Vec::new(),
+        streams: [connection, fifo.map_or_else(null, Ok)?, terminal],
+        descriptors: Vec::new(),
+    })
+}
+
+fn null() -> Result<OwnedFd> {
+    files::open(Path::new("/dev/null"), OFlags::RDWR)
+}
+
+fn copy(descriptor: &OwnedFd) -> Result<OwnedFd> {
+    descriptor.try_clone().map_err(|error| Error::os("copy a descriptor", error))
+}

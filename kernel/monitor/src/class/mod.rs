@@ -1,0 +1,122 @@
+//! The class's service, in the process of whoever calls a verb.
+
+mod exec;
+mod files;
+mod launch;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::LinuxResources;
+use stockade_native::{Native, hosted};
+use stockade_sandbox::protocol::{Client, Empty, Method, SignalRequest};
+use stockade_sandbox::{
+    ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
+    Runtime, SignalTarget, Stats, Status,
+};
+
+/// The monitor's socket, in a container's directory of state. It marks the container as one of this class.
+const SOCKET: &str = "monitor.sock";
+
+/// Isolation class `kernel`.
+///
+/// Like [`Native`], it clones the calling process, which must have one thread, and keeps all state on disk.
+#[derive(Debug)]
+pub struct KernelClass {
+    state_root: PathBuf,
+    native: Native,
+}
+
+impl KernelClass {
+    /// Keeps containers in directories below `state_root`, beside those of class `native`.
+    pub fn new(state_root: PathBuf) -> Self {
+        Self { native: Native::new(state_root.clone()), state_root }
+    }
+
+    /// Whether a container below a state root is of this class.
+    pub fn has(state_root: &Path, id: &ContainerId) -> bool {
+        hosted::state_dir(state_root, id).join(SOCKET).exists()
+    }
+
+    /// A connection to a live container's monitor.
+    fn monitor(&self, id: &ContainerId) -> Result<Client> {
+        match self.native.state(id)?.status {
+            Status::Stopped | Status::Creating => Err(Error::NotRunning),
+            _ => connect(&hosted::state_dir(&self.state_root, id)),
+        }
+    }
+}
+
+/// Connects to the monitor whose socket lies in a directory, whatever the length of its path.
+fn connect(dir: &Path) -> Result<Client> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let dir = rustix::fs::open(dir, flags, rustix::fs::Mode::empty())
+        .map_err(|errno| Error::os(format!("open {}", dir.display()), errno))?;
+    Client::connect(&files::short_path(&dir, SOCKET))
+}
+
+impl Runtime for KernelClass {
+    fn class(&self) -> IsolationClass {
+        IsolationClass::Kernel
+    }
+
+    fn create(&self, id: &ContainerId, request: CreateRequest) -> Result<u32> {
+        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, request))
+    }
+
+    fn start(&self, id: &ContainerId) -> Result<()> {
+        self.native.start(id)
+    }
+
+    fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<u32> {
+        if self.native.state(id)?.status == Status::Paused && !request.ignore_paused {
+            return Err(Error::Paused { verb: "exec in" });
+        }
+        let cgroup = hosted::live_cgroup(&self.state_root, id)?;
+        exec::exec(id, self.monitor(id)?, &cgroup, request)
+    }
+
+    fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
+        let request =
+            SignalRequest { id: id.to_string(), process: String::new(), signal, all: target == SignalTarget::All };
+        self.monitor(id)?.call::<Empty>(Method::Signal, &request, &[]).map(drop)
+    }
+
+    fn state(&self, id: &ContainerId) -> Result<ContainerState> {
+        self.native.state(id)
+    }
+
+    fn list(&self) -> Result<Vec<ContainerState>> {
+        let mut all = self.native.list()?;
+        all.retain(|state| Self::has(&self.state_root, &state.id));
+        Ok(all)
+    }
+
+    fn pause(&self, id: &ContainerId) -> Result<()> {
+        self.native.pause(id)
+    }
+
+    fn resume(&self, id: &ContainerId) -> Result<()> {
+        self.native.resume(id)
+    }
+
+    fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
+        self.native.update(id, resources)
+    }
+
+    fn stats(&self, id: &ContainerId) -> Result<Stats> {
+        self.native.stats(id)
+    }
+
+    fn processes(&self, id: &ContainerId) -> Result<Vec<u32>> {
+        self.native.processes(id)
+    }
+
+    fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>> {
+        self.native.watch_oom(id)
+    }
+
+    fn delete(&self, id: &ContainerId, mode: DeleteMode) -> Result<()> {
+        self.native.delete(id, mode)
+    }
+}

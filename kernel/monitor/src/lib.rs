@@ -1,0 +1,27 @@
+//! Class `kernel` behind the sandbox protocol.
+//!
+//! Three parts, one binary: [`KernelClass`] is what callers use; it starts the *monitor* (the jailed process that holds
+//! the kernel) and one *proxy* per container init and exec (the process that callers see). [`program`] is what the
+//! binary does when it was started as one of these two.
+#![forbid(unsafe_code)]
+
+mod class;
+mod proxy;
+
+pub use class::KernelClass;
+
+use std::ffi::OsString;
+
+/// The monitor's name as a program.
+const MONITOR: &str = "stockade-monitor";
+/// A proxy's name as a program.
+const PROXY: &str = "stockade-proxy";
+
+/// What this process is, by the name that it was started with: `None` when it is neither monitor nor proxy, else the
+/// exit status once it is done.
+pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
+    match arguments.next()?.to_str()? {
+        PROXY => Some(proxy::main(arguments)),
+        _ => None,
+    }
+}
