@@ -2,6 +2,7 @@
 //!
 //! Binaries stay thin: they parse, call one function here and turn its result into an exit status. Only this crate
 //! picks the implementation of an isolation class; everything below it knows the trait alone.
+#![forbid(unsafe_code)]
 
 mod args;
 pub mod config;

@@ -1,11 +1,12 @@
 //! The sandbox protocol: how a class's monitor, or a virtual machine's agent, serves the verbs.
 //!
 //! Wire format: ttrpc (containerd/ttrpc, PROTOCOL.md) over a stream: frames with a ten-byte header, protobuf inside.
-//! On a unix socket the descriptors that a request hands over travel as SCM_RIGHTS with its first byte; over vsock there
-//! are none. The service is [`SERVICE`]; a change that an older peer would misread gets a new version in its name.
+//! On a unix socket the descriptors that a request hands over travel as SCM_RIGHTS with its first byte; over vsock
+//! there are none. The service is [`SERVICE`]; a change that an older peer would misread gets a new version in its
+//! name.
 //!
-//! Either side takes the other's bytes as hostile: frames and descriptors are bounded, and what does not parse ends the
-//! connection.
+//! Either side takes the other's bytes as hostile: frames and descriptors are bounded, and what does not parse ends
+//! the connection.
 
 mod client;
 mod connection;

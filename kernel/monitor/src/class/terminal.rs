@@ -1,7 +1,7 @@
 //! The host's side of a container's terminal.
 //!
-//! The kernel has a line discipline of its own, so the host's is switched off: the slave is raw and goes to the monitor,
-//! the master to whoever asked for a console.
+//! The kernel has a line discipline of its own, so the host's is switched off: the slave is raw and goes to the
+//! monitor, the master to whoever asked for a console.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
