@@ -35,8 +35,8 @@ impl Mappers {
         self.0.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The file's pages have changed: every mapping of it shows them as soon as its process runs again, and `task`'s own
-    /// before its call returns. Call this without a lock of the file held.
+    /// The file's pages have changed: every mapping of it shows them as soon as its process runs again, and `task`'s
+    /// own before its call returns. Call this without a lock of the file held.
     pub fn changed(&self, kernel: &Kernel, task: Option<&Task>) {
         for memory in self.all() {
             let mut calls = memory.follow(self);

@@ -1,1 +1,1 @@
-
+//! tmpfs through its own calls.
