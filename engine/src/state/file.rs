@@ -52,11 +52,3 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
     let value = serde_json::from_slice(&text);
     value.map(Some).map_err(|error| StateError::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
-
-/// Removes a directory and all in it; one that is absent is fine.
-pub(crate) fn remove_tree(path: &Path) -> Result<(), StateError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(StateError::io("remove", path)(error)),
-        _ => Ok(()),
-    }
-}

@@ -23,11 +23,13 @@ mod lock;
 mod lookup;
 mod names;
 mod record;
+mod remove;
 mod repair;
 
 pub(crate) use container::Container;
-pub(crate) use file::{Durability, read_json, remove_tree, write_json};
+pub(crate) use file::{Durability, read_json, write_json};
 pub(crate) use id::{new_id, now, short};
 pub(crate) use lock::{ContainerLock, SupervisorLock, flock_path};
 pub(crate) use names::{NameTable, random_name};
 pub(crate) use record::{MountKind, MountRecord, Record, RunState};
+pub(crate) use remove::remove_tree;
