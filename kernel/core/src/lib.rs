@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod abi;
 mod errno;
+pub mod exec;
 pub mod fs;
 mod futex;
 pub mod io;

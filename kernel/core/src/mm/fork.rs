@@ -47,6 +47,7 @@ impl Memory {
             settling: Vec::new(),
             lock_future: VmaFlags::empty(),
             deferred: Vec::new(),
+            program: state.program.clone(),
         };
         // What other threads are about to free is still there in the copy.
         let freed = state.settling.iter().map(|settling| settling.range()).filter(|range| !range.is_empty());

@@ -7,7 +7,9 @@ use core::ops::Range;
 use stockade_kernel_sync::Mutex;
 
 use super::settle::Settling;
-use super::{Object, Source, Vma, VmaFlags, Vmas};
+use super::{Object, Placement, Source, Vma, VmaFlags, Vmas};
+use crate::Errno;
+use crate::exec::ProgramInfo;
 use crate::platform::{HostCall, Space, UserRange};
 
 /// One address space, shared by the tasks that clone(2) made with CLONE_VM.
@@ -35,6 +37,8 @@ pub(crate) struct State {
     pub lock_future: VmaFlags,
     /// Host calls that the next thread that can makes, before it goes on.
     pub deferred: Vec<HostCall>,
+    /// What runs in it; nothing before the first program was loaded.
+    pub program: Option<Arc<ProgramInfo>>,
 }
 
 impl Memory {
@@ -48,6 +52,7 @@ impl Memory {
             settling: Vec::new(),
             lock_future: VmaFlags::empty(),
             deferred: Vec::new(),
+            program: None,
         };
         Self::with_state(space, state)
     }
@@ -68,6 +73,21 @@ impl Memory {
         let mut state = self.state.lock();
         state.top = top;
         state.heap = heap..heap;
+    }
+
+    /// Where a mapping of this many bytes would go.
+    pub fn find_place(&self, len: u64) -> Result<u64, Errno> {
+        self.state.lock().place(0, len, Placement::Anywhere)
+    }
+
+    /// What runs in it.
+    pub fn program(&self) -> Option<Arc<ProgramInfo>> {
+        self.state.lock().program.clone()
+    }
+
+    /// Notes what runs in it.
+    pub fn set_program(&self, program: ProgramInfo) {
+        self.state.lock().program = Some(Arc::new(program));
     }
 
     /// Hears of changes of a file that it maps.

@@ -82,15 +82,20 @@ impl Memory {
 /// Parts of a file that are there and parts that are not are one mapping to the application.
 fn same_to_readers(start: u64, before: &Vma, next: &Vma) -> bool {
     let flags = |vma: &Vma| vma.flags - VmaFlags::HOLE;
+    let stack = vma_is_stack(before) && vma_is_stack(next);
     before.protection == next.protection
         && before.sharing == next.sharing
         && flags(before) == flags(next)
-        && !before.object.is_anonymous()
-        && before.continues_in(start, next)
+        && (stack || !before.object.is_anonymous() && before.continues_in(start, next))
+}
+
+fn vma_is_stack(vma: &Vma) -> bool {
+    vma.flags.contains(VmaFlags::STACK)
 }
 
 fn line(start: u64, vma: &Vma) -> MapLine {
     let (offset, name) = match &vma.object {
+        _ if vma_is_stack(vma) => (0, MappedName { path: special(vma.flags), ..MappedName::default() }),
         Object::Source { source, offset, .. } => (*offset, source.name()),
         Object::Anonymous => (0, MappedName { path: special(vma.flags), ..MappedName::default() }),
     };

@@ -23,6 +23,13 @@ impl SharedMemory {
         Ok(Arc::new(Self { range: PoolRange::allocate(machine, len)?, name }))
     }
 
+    /// Pages that begin with these bytes.
+    pub fn filled(machine: &Arc<dyn Machine>, bytes: &[u8], len: u64, name: MappedName) -> Result<Arc<Self>, Errno> {
+        let range = PoolRange::allocate(machine, len)?;
+        machine.pool().write(range.offset(), bytes);
+        Ok(Arc::new(Self { range, name }))
+    }
+
     /// Bytes, in whole pages.
     pub fn len(&self) -> u64 {
         self.range.len()

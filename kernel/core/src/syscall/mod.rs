@@ -5,6 +5,7 @@
 //! [`Call::resume`] as its only memory.
 
 mod call;
+mod exec;
 mod ids;
 mod madvise;
 mod mmap;

@@ -57,6 +57,7 @@ calls! {
     27 madvise::mincore Full;
     28 madvise::madvise Partial("without KSM");
     39 ids::getpid Full;
+    59 exec::execve Full;
     102 ids::getuid Full;
     104 ids::getgid Full;
     107 ids::geteuid Full;
@@ -67,6 +68,7 @@ calls! {
     151 madvise::mlockall Full;
     152 madvise::munlockall Full;
     186 ids::gettid Full;
+    322 exec::execveat Full;
     324 madvise::membarrier Partial("without restartable sequences");
     325 madvise::mlock2 Full;
     329 mmap::pkey_mprotect Partial("only with the default key");

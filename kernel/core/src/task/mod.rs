@@ -160,6 +160,11 @@ impl Task {
         self.memory.replace(memory)
     }
 
+    /// personality(2)
+    pub fn personality(&self) -> u32 {
+        self.settings.lock().personality
+    }
+
     /// The command's name: what /proc/PID/comm shows, without the terminator.
     pub fn name(&self) -> alloc::vec::Vec<u8> {
         let name = self.settings.lock().name;

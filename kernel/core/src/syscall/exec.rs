@@ -1,0 +1,143 @@
+//! Starting programs: execve(2), execveat(2).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use linux_raw_sys::general as abi;
+
+use super::{Call, Outcome};
+use crate::Errno;
+use crate::exec::{Request, STRING_BYTES_MAX, load};
+use crate::mm::Memory;
+use crate::task::Task;
+use crate::vfs::{Caller, FdFlags, Follow, Name, Path};
+use crate::wait::Stop;
+
+/// What strings may take in all, whatever the limit on the stack.
+const STRINGS_BYTES_MAX: usize = 6 << 20;
+
+/// execve(2)
+pub fn execve(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    let text = task.memory().read_path(call.arg(0))?;
+    let caller = Caller::of(task);
+    let path = Name::new(&task.fs(), &caller, &text).find(Follow::Yes)?;
+    let command = last_part(&text).to_vec();
+    let file = Named { path, name: Some(text), command };
+    start(task, call, &caller, file, [call.arg(1), call.arg(2)])
+}
+
+bitflags::bitflags! {
+    /// The flags of execveat(2).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct AtFlags: u32 {
+        const EMPTY_PATH = abi::AT_EMPTY_PATH;
+        const NO_FOLLOW = abi::AT_SYMLINK_NOFOLLOW;
+    }
+}
+
+/// execveat(2)
+pub fn execveat(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    let flags = AtFlags::from_bits(call.uint(4)).ok_or(Errno::EINVAL)?;
+    let text = task.memory().read_path(call.arg(1))?;
+    let caller = Caller::of(task);
+    let file = named_at(task, &caller, call.int(0), text, flags)?;
+    start(task, call, &caller, file, [call.arg(2), call.arg(3)])
+}
+
+/// What is to be started.
+struct Named {
+    path: Path,
+    name: Option<Vec<u8>>,
+    command: Vec<u8>,
+}
+
+fn named_at(task: &Task, caller: &Caller, fd: i32, text: Vec<u8>, flags: AtFlags) -> Result<Named, Errno> {
+    let follow = if flags.contains(AtFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes };
+    let context = task.fs();
+    if fd == abi::AT_FDCWD || text.starts_with(b"/") {
+        let path = Name::new(&context, caller, &text).find(follow)?;
+        let command = last_part(&text).to_vec();
+        return Ok(Named { path, name: Some(text), command });
+    }
+    let descriptor = task.files().descriptor(fd)?;
+    let base = descriptor.file.path().clone();
+    let through = alloc::format!("/dev/fd/{fd}").into_bytes();
+    let (path, name) = if text.is_empty() && flags.contains(AtFlags::EMPTY_PATH) {
+        (base, through)
+    } else {
+        let name = [&through, &b"/"[..], &text].concat();
+        (Name { base: Some(base), ..Name::new(&context, caller, &text) }.find(follow)?, name)
+    };
+    let command = path.dentry.name();
+    // An interpreter would find the descriptor closed.
+    let usable = !descriptor.flags.contains(FdFlags::CLOSE_ON_EXEC);
+    Ok(Named { path, name: usable.then_some(name), command })
+}
+
+fn last_part(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+fn start(task: &Arc<Task>, call: &mut Call, caller: &Caller, file: Named, strings: [u64; 2]) -> Result<Outcome, Stop> {
+    let memory = task.memory();
+    let loaded = load(Request {
+        kernel: task.kernel(),
+        caller,
+        context: &task.fs(),
+        path: file.path,
+        name: file.name.as_deref(),
+        command: &file.command,
+        arguments: read_strings(&memory, strings[0])?,
+        environment: read_strings(&memory, strings[1])?,
+        limits: &task.process().limits(),
+        personality: task.personality(),
+    });
+    let program = match loaded {
+        Ok(program) => program,
+        // The other threads are gone, so there is nobody to go on.
+        Err(_) if call.resume.state == ALONE => return Ok(task.die_in_exec()),
+        Err(errno) => return Err(errno.into()),
+    };
+    if task.process().task_count() > 1 {
+        call.resume.state = ALONE;
+    }
+    task.stand_alone(call)?;
+    close_files(task);
+    task.enter_program(program).or_else(|_| Ok(task.die_in_exec()))
+}
+
+/// [`crate::syscall::Resume::state`] once the process' other threads are being ended.
+const ALONE: u64 = 1;
+
+/// Descriptors are no longer shared, and those marked so are closed.
+fn close_files(task: &Task) {
+    let files = task.files();
+    // One reference is the task's, one is here.
+    if Arc::strong_count(&files) > 2 {
+        task.replace_files(files.copy());
+    }
+    drop(files);
+    drop(task.files().remove_close_on_exec());
+}
+
+/// An array of pointers to strings up to a null pointer; a null array is empty, as on Linux.
+fn read_strings(memory: &Memory, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut strings: Vec<Vec<u8>> = Vec::new();
+    let mut bytes = 0;
+    if array == 0 {
+        return Ok(strings);
+    }
+    loop {
+        let at = array.checked_add(8 * strings.len() as u64).ok_or(Errno::EFAULT)?;
+        let string = memory.read_struct::<u64>(at)?;
+        if string == 0 {
+            return Ok(strings);
+        }
+        strings.push(memory.read_string(string, STRING_BYTES_MAX, Errno::E2BIG)?);
+        // With its terminator and the pointer to it.
+        bytes += strings.last().map_or(0, Vec::len) + 9;
+        if bytes > STRINGS_BYTES_MAX {
+            return Err(Errno::E2BIG);
+        }
+    }
+}
