@@ -3,12 +3,14 @@
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
 
+use crate::SandboxLimits;
 use crate::futex::Futexes;
+use crate::mm::Memory;
 use crate::platform::Machine;
 use crate::task::{Job, Namespaces, Process, Task};
 use crate::time::{TimerKey, Timers};
@@ -25,13 +27,14 @@ pub struct Kernel {
     woken: Mutex<VecDeque<(Arc<Task>, Job)>>,
     woken_count: AtomicUsize,
     futexes: Futexes,
-    memory_limit: AtomicU64,
+    limits: SandboxLimits,
 }
 
 impl Kernel {
     /// A kernel on a machine.
     pub fn new(machine: Arc<dyn Machine>) -> Arc<Self> {
         let vfs = Vfs::new(&machine);
+        let limits = SandboxLimits::new(machine.info());
         Arc::new(Self {
             machine,
             timers: Mutex::new(Timers::default()),
@@ -40,7 +43,7 @@ impl Kernel {
             woken: Mutex::new(VecDeque::new()),
             woken_count: AtomicUsize::new(0),
             futexes: Futexes::default(),
-            memory_limit: AtomicU64::new(u64::MAX),
+            limits,
         })
     }
 
@@ -78,14 +81,43 @@ impl Kernel {
         &self.futexes
     }
 
+    /// What the sandbox may use.
+    pub fn limits(&self) -> &SandboxLimits {
+        &self.limits
+    }
+
+    /// How many CPUs the sandbox has.
+    pub fn cpus(&self) -> u32 {
+        self.limits.cpus()
+    }
+
     /// Bytes of memory that the sandbox may use.
     pub fn memory_limit(&self) -> u64 {
-        self.memory_limit.load(Ordering::Relaxed)
+        self.limits.memory_bytes()
     }
 
     /// Changes how much memory the sandbox may use; the host enforces it.
     pub fn set_memory_limit(&self, bytes: u64) {
-        self.memory_limit.store(bytes, Ordering::Relaxed);
+        self.limits.set_memory_bytes(bytes);
+    }
+
+    /// Bytes of memory that the sandbox has, and how many of them are free.
+    pub fn memory_bytes(&self) -> (u64, u64) {
+        let all = self.limits.memory_shown();
+        (all, all.saturating_sub(self.memory_used()))
+    }
+
+    /// Bytes of memory in use: private memory of all processes, and files in memory.
+    pub fn memory_used(&self) -> u64 {
+        let mut memories: Vec<Arc<Memory>> =
+            self.processes().iter().filter_map(|process| Some(process.leader()?.memory())).collect();
+        memories.sort_by_key(Arc::as_ptr);
+        memories.dedup_by_key(|memory| Arc::as_ptr(memory));
+        let private = |memory: &Arc<Memory>| {
+            let (resident, shared) = memory.space().resident_bytes();
+            resident.saturating_sub(shared)
+        };
+        self.machine.pool().used_bytes() + memories.iter().map(private).sum::<u64>()
     }
 
     /// Wakes a waiter at a time on the monotonic clock.

@@ -16,6 +16,7 @@ pub mod fs;
 mod futex;
 pub mod io;
 mod kernel;
+mod limits;
 pub mod mm;
 pub mod platform;
 pub mod signal;
@@ -29,3 +30,4 @@ pub mod wait;
 
 pub use errno::Errno;
 pub use kernel::Kernel;
+pub use limits::{CpuQuota, SandboxLimits};

@@ -24,10 +24,17 @@ pub(crate) fn machine_info(hello: &Hello, zygote: Pid, proc: &Proc) -> io::Resul
         min_signal_stack_bytes: signal_stack_bytes(hello),
         fp_state_bytes,
         cpuinfo: proc.cpuinfo()?,
+        cpus: rustix::thread::sched_getaffinity(None)?.count(),
+        memory_bytes: memory_bytes(),
     })
 }
 
 /// A frame, its red zone and what aligning takes.
 fn signal_stack_bytes(hello: &Hello) -> u64 {
     (hello.context_depth + 256).max(MIN_SIGNAL_STACK_BYTES)
+}
+
+fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(info.mem_unit.into())
 }

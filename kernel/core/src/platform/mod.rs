@@ -57,6 +57,10 @@ pub struct MachineInfo {
     pub fp_state_bytes: usize,
     /// The host's /proc/cpuinfo fields of one processor, to be repeated for each that the sandbox has.
     pub cpuinfo: alloc::string::String,
+    /// How many processors the sandbox can run on.
+    pub cpus: u32,
+    /// Bytes of memory that the machine has.
+    pub memory_bytes: u64,
 }
 
 /// The machine.

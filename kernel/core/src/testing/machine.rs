@@ -1,6 +1,5 @@
 //! The machine.
 
-use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -55,7 +54,9 @@ impl FakeMachine {
             hwcap: [0x1234, 2],
             min_signal_stack_bytes: 2048,
             fp_state_bytes: 0,
-            cpuinfo: String::new(),
+            cpuinfo: "processor\t: 0\nvendor_id\t: Fake\ncpu MHz\t\t: 1000.000\nsiblings\t: 64\ncore id\t\t: 0\ncpu cores\t: 32\napicid\t\t: 0\ninitial apicid\t: 0\npower management:".into(),
+            cpus: 4,
+            memory_bytes: 1 << 30,
         };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
