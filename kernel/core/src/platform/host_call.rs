@@ -112,7 +112,7 @@ pub enum HostCall {
         /// What.
         advice: Advice,
     },
-    /// futex(2) FUTEX_WAKE on a private word: what the kernel owes for robust lists and `clear_child_tid`.
+    /// futex(2) FUTEX_WAKE without FUTEX_PRIVATE_FLAG: what the kernel owes for robust lists.
     FutexWake {
         /// The word.
         address: u64,

@@ -12,4 +12,4 @@ mod mmap;
 mod table;
 
 pub use call::{Call, Outcome, Resume};
-pub use table::{Entry, Support, TABLE, entry};
+pub use table::{Entry, Support, TABLE, entry, trapped_calls};

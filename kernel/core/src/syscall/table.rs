@@ -4,6 +4,7 @@ use super::{Call, Outcome};
 use crate::task::Task;
 use crate::wait::Stop;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// How far a call is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,4 +96,31 @@ const BY_NUMBER: [u16; COUNT] = {
 pub fn entry(number: u32) -> Option<&'static Entry> {
     let at = *BY_NUMBER.get(usize::try_from(number).ok()?)?;
     TABLE.get(usize::from(at).checked_sub(1)?)
+}
+
+/// The calls that must come with a frame ([`crate::platform::Form::Trapped`]): they change registers, or the address
+/// space at a place that the kernel chooses.
+const TRAPPED: &[&str] = &[
+    "brk",
+    "clone",
+    "clone3",
+    "execve",
+    "execveat",
+    "exit",
+    "exit_group",
+    "fork",
+    "futex",
+    "futex_waitv",
+    "mmap",
+    "mremap",
+    "rt_sigreturn",
+    "set_tid_address",
+    "shmat",
+    "shmdt",
+    "vfork",
+];
+
+/// The numbers of the calls that must come with a frame.
+pub fn trapped_calls() -> Vec<u32> {
+    TABLE.iter().filter(|entry| TRAPPED.contains(&entry.name)).map(|entry| entry.number).collect()
 }

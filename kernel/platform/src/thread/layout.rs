@@ -21,7 +21,7 @@ const MAP_NORESERVE: u64 = 0x4000;
 const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
-const FUTEX_WAKE_PRIVATE: u64 = 129;
+const FUTEX_WAKE: u64 = 1;
 const NO_FILE: u64 = u64::MAX;
 
 /// A file that mappings show.
@@ -62,7 +62,7 @@ pub(super) fn encode(call: &HostCall) -> RawCall {
         HostCall::Advise { address, len, advice } => {
             (MADVISE, [address, len, u64::from(advice.0.cast_unsigned()), 0, 0, 0])
         }
-        HostCall::FutexWake { address, count } => (FUTEX, [address, FUTEX_WAKE_PRIVATE, count.into(), 0, 0, 0]),
+        HostCall::FutexWake { address, count } => (FUTEX, [address, FUTEX_WAKE, count.into(), 0, 0, 0]),
         HostCall::SetTidAddress { address } => (SET_TID_ADDRESS, [address, 0, 0, 0, 0, 0]),
     };
     RawCall { number, arguments }
