@@ -35,7 +35,7 @@ impl Watch {
     pub(crate) fn start() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let stop = eventfd(0, EventfdFlags::CLOEXEC)?;
-        epoll::add(&epoll, &stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN | epoll::EventFlags::ONESHOT)?;
         let inner = Arc::new(Inner { epoll, watched: Mutex::default() });
         let of_thread = inner.clone();
         std::thread::Builder::new()
@@ -76,7 +76,7 @@ impl Inner {
             let mut events = Vec::with_capacity(16);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
                 Ok(_) => events.iter().for_each(|event| match event.data.u64() {
-                    STOP => stopping = self.stop_listening(),
+                    STOP => stopping = true,
                     key => self.take_off(key),
                 }),
                 Err(rustix::io::Errno::INTR) => {}
@@ -85,13 +85,12 @@ impl Inner {
         }
     }
 
-    fn stop_listening(&self) -> bool {
-        true
-    }
-
     fn take_off(&self, key: u64) {
         let pidfd = self.watched().pidfds.remove(&key);
         if let Some(pidfd) = pidfd {
+            // Closing alone would not do: the stub has the same file open.
+            let removed = epoll::delete(&self.epoll, &pidfd);
+            debug_assert!(removed.is_ok(), "it was added");
             process::reap(pidfd.as_fd());
         }
     }

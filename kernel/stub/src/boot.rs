@@ -16,7 +16,9 @@ const PR_SET_NO_NEW_PRIVS: u64 = 38;
 const SET_MODE_FILTER: u64 = 1;
 /// SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART
 const ACTION_FLAGS: u64 = 0x1c00_0004;
-static ALL_SIGNALS: u64 = !0;
+const ALL_SIGNALS: u64 = !0;
+/// All but SIGBUS and SIGSEGV, which the spawner may take in its exchange of a word.
+static SPAWNER_SIGNALS: u64 = !(1 << (SIGBUS - 1) | 1 << (SIGSEGV - 1));
 const SIG_SETMASK: u64 = 2;
 const SIGILL: i32 = 4;
 const SIGTRAP: i32 = 5;
@@ -26,6 +28,8 @@ const SIGSEGV: i32 = 11;
 const SIGSYS: i32 = 31;
 const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
 const XFEATURE_XTILEDATA: u64 = 18;
+/// SS_DISABLE: the spawner, and so its copies, take signals on their own stack.
+static NO_STACK: [u64; 3] = [0, 2, 0];
 const MADV_DONTNEED: u64 = 4;
 const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
 const FXSAVE_BYTES: u64 = 512;
@@ -62,7 +66,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         let vdso = clear_user_range(auxiliary(stack, AT_SYSINFO_EHDR));
         let mut hello = probe();
         (hello.syscall_ip, hello.sigreturn_ip, hello.vdso) = (sys::syscall_ip(), sys::sigreturn_ip(), vdso);
-        syscall(sys::RT_SIGPROCMASK, SIG_SETMASK, (&raw const ALL_SIGNALS).addr() as u64, 0, 8, 0, 0);
+        syscall(sys::RT_SIGPROCMASK, SIG_SETMASK, (&raw const SPAWNER_SIGNALS).addr() as u64, 0, 8, 0, 0);
         for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, abi::KICK_SIGNAL, SIGSEGV, SIGSYS] {
             handle(signal, handler::on_signal);
         }
@@ -155,6 +159,7 @@ unsafe fn probe() -> Hello {
         let me = demand(syscall3(sys::GETPID, 0, 0, 0));
         demand(syscall3(sys::KILL, me, abi::KICK_SIGNAL as u64, 0));
         let hello = probed().read();
+        demand(syscall3(sys::SIGALTSTACK, (&raw const NO_STACK).addr() as u64, 0, 0));
         demand(syscall3(sys::MADVISE, base, abi::SLOT_BYTES, MADV_DONTNEED));
         hello
     }

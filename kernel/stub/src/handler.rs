@@ -24,12 +24,21 @@ pub(crate) struct SignalInfo {
 
 /// Entered by the host on the slot's signal stack, with every signal blocked.
 pub(crate) unsafe extern "C" fn on_signal(signal: i32, info: *const SignalInfo, context: *mut Context) {
-    let Some(slot) = own_slot() else { sys::die() };
     // SAFETY: the host gives valid pointers; the slot is this thread's.
     unsafe {
+        let Some(slot) = own_slot() else { return spare_spawner(&mut *context) };
         save(slot, context);
         let reply = report(signal, &*info, &*context);
         obey(slot, context, reply);
+    }
+}
+
+/// The spawner may fault in one place only.
+fn spare_spawner(context: &mut Context) {
+    let (at, failed) = sys::exchange_fault();
+    match context.rip == at {
+        true => context.rip = failed,
+        false => sys::die(),
     }
 }
 

@@ -2,7 +2,6 @@
 //! It has no listener, because clone(2) would hand it on and the host allows one per thread.
 
 use core::mem::size_of;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::abi::{self, Command, Message, Slot};
 use crate::sys::{self, syscall, syscall3};
@@ -84,16 +83,12 @@ pub(crate) fn die_with_parent() {
 
 fn exchange() {
     let slot: *const Slot = core::ptr::with_exposed_provenance(abi::slot_address(0) as usize);
-    // SAFETY: slot 0 is the spawner's; the monitor has looked whether the word is there, and if the application took it
-    // away meanwhile, its own process dies.
-    let held = unsafe {
+    // SAFETY: slot 0 is the spawner's; the monitor gives an address of the application's.
+    let value = unsafe {
         let [address, expected, new, ..] = (&raw const (*slot).orders.calls[0].arguments).read_volatile();
-        let word = AtomicU32::from_ptr(core::ptr::with_exposed_provenance_mut(address as usize));
-        match word.compare_exchange(expected as u32, new as u32, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(held) | Err(held) => held,
-        }
+        sys::exchange(address, expected as u32, new as u32)
     };
-    send(Message { kind: abi::SAID_WORD, slot: 0, value: held.into() }, -1);
+    send(Message { kind: abi::SAID_WORD, slot: 0, value }, -1);
 }
 
 /// `struct cmsghdr` with one descriptor.

@@ -31,6 +31,8 @@ unsafe extern "C" {
     static stockade_stub_syscall_ip: u8;
     /// Behind the instruction of [`restore`].
     static stockade_stub_sigreturn_ip: u8;
+    static stockade_stub_exchange_ip: u8;
+    static stockade_stub_exchange_failed: u8;
 }
 
 /// What the filter compares the instruction pointer with.
@@ -77,6 +79,31 @@ pub(crate) unsafe fn syscall3(number: u64, a: u64, b: u64, c: u64) -> i64 {
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn restore() -> ! {
     naked_asm!("mov eax, 15", "syscall", ".globl stockade_stub_sigreturn_ip", "stockade_stub_sigreturn_ip:", "ud2",)
+}
+
+/// Compares and exchanges a word that may not be there: gives what it held, or a negative number. The handler knows the
+/// one instruction that may fault.
+///
+/// # Safety
+/// The word is not the stub's own.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn exchange(_word: u64, _expected: u32, _new: u32) -> i64 {
+    naked_asm!(
+        "mov eax, esi",
+        ".globl stockade_stub_exchange_ip",
+        "stockade_stub_exchange_ip:",
+        "lock cmpxchg dword ptr [rdi], edx",
+        "ret",
+        ".globl stockade_stub_exchange_failed",
+        "stockade_stub_exchange_failed:",
+        "mov rax, -14",
+        "ret",
+    )
+}
+
+/// Where [`exchange`] may fault, and where it goes on then.
+pub(crate) fn exchange_fault() -> (u64, u64) {
+    ((&raw const stockade_stub_exchange_ip).addr() as u64, (&raw const stockade_stub_exchange_failed).addr() as u64)
 }
 
 /// Takes all registers from `context`.

@@ -58,6 +58,8 @@ struct State {
     doomed: Doom,
     /// Whether the stub counts it as running.
     running: Running,
+    /// How it last went on.
+    resumed: Resumed,
 }
 
 /// How far an interrupt got.
@@ -67,6 +69,16 @@ struct Kick {
     asked: bool,
     /// The host signal is out, and no event came of it yet.
     sent: bool,
+}
+
+/// How a thread went on after its last event: what tells an EINTR of the kernel from one of a native wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resumed {
+    /// Into an interrupt that was on its way.
+    Interrupted,
+    /// With EINTR, behind the instruction at this address if it is known.
+    WithEintr(Option<u64>),
+    Otherwise,
 }
 
 /// Whether segment bases are to be set before the thread goes on.
@@ -102,6 +114,7 @@ impl HostThread {
             segments: Segments::Changed,
             doomed: Doom::Lives,
             running: Running::Less,
+            resumed: Resumed::Otherwise,
         };
         Self(Arc::new(Inner { machine, stub, slot, listener, tid: AtomicI32::new(0), state: Mutex::new(state) }))
     }

@@ -8,7 +8,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
 use stockade_kernel_stub::abi::{self, Context};
 
-use super::{Doom, Inner, State};
+use super::{Doom, Inner, Resumed, State};
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -24,6 +24,7 @@ const FUTEX_WAIT_BITSET: u64 = 9;
 pub(super) struct Waiting {
     pub(super) id: u64,
     pub(super) kind: Kind,
+    pub(super) instruction_pointer: u64,
 }
 
 /// What kind of call it is.
@@ -75,7 +76,10 @@ impl Inner {
             false => direct(notification),
         };
         match notice {
-            Notice::Event(kind, event) => self.raise(state, Waiting { id: notification.id, kind }, event),
+            Notice::Event(kind, event) => {
+                let (id, instruction_pointer) = (notification.id, notification.instruction_pointer);
+                self.raise(state, Waiting { id, kind, instruction_pointer }, event);
+            }
             Notice::Answer(answer) => self.send(notification.id, answer),
             Notice::Forged => {
                 tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), ?notification, "a stub's code was misused");
@@ -138,7 +142,7 @@ impl Inner {
         }
         state.kick.sent = false;
         match std::mem::take(&mut state.kick.asked) {
-            true => Notice::Event(Kind::Signal, Event::Interrupted(self.interruption())),
+            true => Notice::Event(Kind::Signal, Event::Interrupted(self.interruption(state.resumed))),
             false if state.doomed == Doom::Ends => Notice::Answer(Answer::Value(abi::EXIT)),
             false => Notice::Answer(Answer::Value(abi::LEAVE)),
         }
@@ -160,12 +164,17 @@ impl Inner {
     }
 
     /// What the thread was doing. A futex wait with a timeout comes out of the host as EINTR; it is rewound.
-    fn interruption(&self) -> Interruption {
+    fn interruption(&self, resumed: Resumed) -> Interruption {
         let Some((_, mut context)) = self.read_context() else { return Interruption::Running };
+        let is_ours = match resumed {
+            Resumed::Interrupted => true,
+            Resumed::WithEintr(at) => at.is_none_or(|at| at == context.rip),
+            Resumed::Otherwise => false,
+        };
         let at_call = context.rax == SYS_FUTEX && context.rcx == context.rip.wrapping_add(2);
         let behind_call = context.rax.cast_signed() == -EINTR && context.rcx == context.rip;
         let call_at = if behind_call { context.rip.wrapping_sub(2) } else { context.rip };
-        if !(at_call || behind_call) || !waits(&context) || !self.is_call(call_at) {
+        if is_ours || !(at_call || behind_call) || !waits(&context) || !self.is_call(call_at) {
             return Interruption::Running;
         }
         if behind_call {

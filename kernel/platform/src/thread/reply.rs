@@ -5,7 +5,7 @@ use stockade_kernel::platform::Reply;
 use stockade_kernel_stub::abi;
 
 use super::notice::{Kind, Waiting};
-use super::{Doom, Inner, State};
+use super::{Doom, Inner, Resumed, State};
 use crate::native;
 use crate::stub::Running;
 use crate::sys::seccomp::Answer;
@@ -28,6 +28,7 @@ impl Inner {
             Kind::Direct { number, arguments } => self.direct_answer(&mut state, number, arguments, reply),
             kind => Answer::Value(self.framed_answer(&mut state, kind, reply)),
         };
+        state.resumed = resumed(&state, &waiting, answer);
         drop(state);
         self.send(waiting.id, answer);
     }
@@ -94,6 +95,17 @@ impl Inner {
         }
         self.send_kick(state);
         Answer::Value(0)
+    }
+}
+
+fn resumed(state: &State, waiting: &Waiting, answer: Answer) -> Resumed {
+    let is_direct = !waiting.kind.has_frame();
+    match answer {
+        _ if state.kick.sent => Resumed::Interrupted,
+        Answer::Value(value) if value == -i64::from(Errno::EINTR.raw()) => {
+            Resumed::WithEintr(is_direct.then_some(waiting.instruction_pointer))
+        }
+        _ => Resumed::Otherwise,
     }
 }
 

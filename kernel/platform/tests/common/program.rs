@@ -9,6 +9,8 @@ pub struct Program {
     pub start: u64,
     pub len: u64,
     pub segments: Vec<(u64, Vec<u8>)>,
+    /// As the linker wrote it.
+    pub file: Vec<u8>,
 }
 
 /// What every program begins with: system calls and little else.
@@ -63,7 +65,7 @@ impl Program {
             segments.push((address, file[index_of(offset)..index_of(offset + file_len)].to_vec()));
             (start, end) = (start.min(address & !0xfff), end.max((address + len + 0xfff) & !0xfff));
         }
-        Self { entry: number(file, 24, 8), start, len: end - start, segments }
+        Self { entry: number(file, 24, 8), start, len: end - start, segments, file: file.to_vec() }
     }
 }
 
