@@ -1,4 +1,5 @@
 //! What a process does about each signal (sigaction(2), signal(7)).
+#![allow(missing_docs)]
 
 use super::{Signal, SignalSet};
 use crate::abi::{Abi, Decoder, Encoder};
@@ -6,7 +7,6 @@ use crate::abi::{Abi, Decoder, Encoder};
 bitflags::bitflags! {
     /// `sa_flags`. Bits that Linux does not know are kept and given back, as it does.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    #[allow(missing_docs)]
     pub struct ActionFlags: u64 {
         const NOCLDSTOP = 1;
         const NOCLDWAIT = 2;

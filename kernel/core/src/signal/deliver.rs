@@ -73,6 +73,7 @@ impl Task {
             let done = i64::try_from(call.resume.done).unwrap_or(i64::MAX);
             return self.finish_value(call, done);
         }
+        call.store_remainder(self);
         let (form, number) = (call.form, call.number);
         self.set_restart(Restart::of_call(call, stop));
         if form == Form::Direct {

@@ -37,7 +37,7 @@ impl Pending {
     }
 
     /// How many entries wait (RLIMIT_SIGPENDING).
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.queue.len()
     }
 
@@ -62,14 +62,9 @@ impl Pending {
         before - self.queue.len()
     }
 
-    /// Changes the entry of a timer that waits, if there is one (timer_getoverrun(2)).
-    pub fn update(&mut self, matches: impl Fn(&SignalInfo) -> bool, change: impl FnOnce(&mut SignalInfo)) -> bool {
-        let found = self.queue.iter_mut().find(|info| matches(info));
-        let there = found.is_some();
-        if let Some(info) = found {
-            change(info);
-        }
-        there
+    /// Whether an entry of this kind waits.
+    pub fn any(&self, matches: impl Fn(&SignalInfo) -> bool) -> bool {
+        self.queue.iter().any(matches)
     }
 }
 
@@ -88,7 +83,7 @@ mod tests {
         assert_eq!(pending.push(SignalInfo::kernel(Signal::TERM)), Queued::Merged);
         pending.push(realtime(-1));
         pending.push(realtime(-2));
-        assert_eq!(pending.len(), 3);
+        assert_eq!(pending.count(), 3);
         assert_eq!(pending.take(Signal::RT_MIN).map(|info| info.code), Some(-1));
         assert!(pending.set().contains(Signal::RT_MIN));
         assert_eq!(pending.take(Signal::RT_MIN).map(|info| info.code), Some(-2));

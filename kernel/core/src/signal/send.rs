@@ -41,11 +41,12 @@ impl Process {
             self.discard(SignalSet::STOPPING);
             self.proceed();
         }
-        let action = self.action(signal);
-        if self.is_immune(&action) && !(info.is_from_outside() && SignalSet::UNBLOCKABLE.contains(signal)) {
-            return false;
+        if blocked.contains(signal) {
+            return true;
         }
-        blocked.contains(signal) || !action.ignores(signal)
+        let action = self.action(signal);
+        let obeyed = info.is_from_outside() && SignalSet::UNBLOCKABLE.contains(signal);
+        !action.ignores(signal) && (obeyed || !self.is_immune(&action))
     }
 
     /// Init of a namespace has no default actions for what its own processes send.
@@ -56,6 +57,15 @@ impl Process {
     /// The action for a signal.
     pub(crate) fn action(&self, signal: Signal) -> Action {
         self.signals.actions().lock().get(signal)
+    }
+
+    /// Replaces the action for a signal; what waits and is ignored from now on is dropped (sigaction(2)).
+    pub(crate) fn set_action(&self, signal: Signal, action: Action) -> Action {
+        let old = self.signals.actions().lock().set(signal, action);
+        if action.ignores(signal) {
+            self.discard(SignalSet::of(&[signal]));
+        }
+        old
     }
 
     fn discard(&self, signals: SignalSet) {
@@ -76,8 +86,8 @@ impl Process {
 
     /// How many signals wait for it and its tasks.
     pub fn pending_count(&self) -> usize {
-        let own = self.signals.pending.lock().len();
-        own + self.tasks().iter().map(|task| task.signals.pending.lock().len()).sum::<usize>()
+        let own = self.signals.pending.lock().count();
+        own + self.tasks().iter().map(|task| task.signals.pending.lock().count()).sum::<usize>()
     }
 
     /// A signal waits now: ends the process when it is fatal, or tells a task that takes it.
@@ -163,10 +173,12 @@ impl Task {
             let mut pending = self.signals.pending.lock();
             pending.set().intersection(wanted).first().and_then(|signal| pending.take(signal))
         };
-        own.or_else(|| {
+        let mut taken = own.or_else(|| {
             let mut pending = self.process().signals.pending.lock();
             pending.set().intersection(wanted).first().and_then(|signal| pending.take(signal))
-        })
+        })?;
+        self.process().timer_signal_taken(&mut taken);
+        Some(taken)
     }
 
     /// Replaces the mask of blocked signals, and looks for what is not blocked any more.

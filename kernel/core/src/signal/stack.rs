@@ -1,4 +1,5 @@
 //! Alternate signal stacks (sigaltstack(2)).
+#![allow(missing_docs)]
 
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder};
@@ -6,7 +7,6 @@ use crate::abi::{Abi, Decoder, Encoder};
 bitflags::bitflags! {
     /// `ss_flags`
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    #[allow(missing_docs)]
     pub struct StackFlags: u32 {
         const ONSTACK = 1;
         const DISABLE = 2;

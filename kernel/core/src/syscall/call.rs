@@ -1,9 +1,13 @@
 //! What a handler gets, and what it gives back.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
 use core::time::Duration;
 
+use crate::abi::Timespec;
 use crate::platform::{Form, HostClock, Reply};
 use crate::task::Task;
 use crate::time::TimerKey;
@@ -50,7 +54,6 @@ pub struct Resume {
 }
 
 /// One system call under way.
-#[derive(Debug)]
 pub struct Call {
     /// Its number.
     pub number: u32,
@@ -62,12 +65,29 @@ pub struct Call {
     pub resume: Resume,
     queues: Vec<SharedQueue>,
     timer: Option<TimerKey>,
+    kept: Option<Box<dyn Any + Send>>,
+    remainder: Option<u64>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "call {} {:x?} {:?}", self.number, self.arguments, self.resume)
+    }
 }
 
 impl Call {
     /// A call that has not run yet.
     pub fn new(number: u32, arguments: [u64; 6], form: Form) -> Self {
-        Self { number, arguments, form, resume: Resume::default(), queues: Vec::new(), timer: None }
+        Self {
+            number,
+            arguments,
+            form,
+            resume: Resume::default(),
+            queues: Vec::new(),
+            timer: None,
+            kept: None,
+            remainder: None,
+        }
     }
 
     /// Argument `index` as it came.
@@ -106,11 +126,50 @@ impl Call {
         Stop::Wait
     }
 
+    /// The same, for what only the end of the process interrupts.
+    pub fn wait_killable(&mut self, task: &Arc<Task>, queue: &SharedQueue) -> Stop {
+        self.watch(task, queue);
+        Stop::WaitKillable
+    }
+
+    /// Keeps an object until the call ends, whichever way: its place in a queue, say.
+    pub fn keep<T: Any + Send>(&mut self, object: T) {
+        self.kept = Some(Box::new(object));
+    }
+
+    /// What [`Self::keep`] kept.
+    pub fn kept<T: Any + Send>(&self) -> Option<&T> {
+        self.kept.as_ref()?.downcast_ref()
+    }
+
     /// Gives the call this much time, counted from its first run. True once it is over.
     pub fn times_out(&mut self, task: &Task, timeout: Duration) -> bool {
         let now = task.kernel().machine().now(HostClock::Monotonic);
         let deadline = *self.resume.deadline.get_or_insert_with(|| now.saturating_add(timeout));
         now >= deadline
+    }
+
+    /// Runs the call again at this time on the monotonic clock, which need not be its end.
+    pub fn wake_at(&mut self, task: &Task, at: Duration) {
+        if self.resume.deadline != Some(at) {
+            if let Some(timer) = self.timer.take() {
+                task.kernel().remove_timer(timer);
+            }
+            self.resume.deadline = Some(at);
+        }
+    }
+
+    /// When a handler interrupts the call, the time left until the deadline is stored here (nanosleep(2)).
+    pub fn report_remainder(&mut self, address: u64) {
+        self.remainder = Some(address).filter(|address| *address != 0);
+    }
+
+    pub(crate) fn store_remainder(&self, task: &Task) {
+        if let (Some(address), Some(deadline)) = (self.remainder, self.resume.deadline) {
+            let left = deadline.saturating_sub(task.kernel().machine().now(HostClock::Monotonic));
+            // A bad address was the application's; Linux answers EFAULT then, in place of EINTR.
+            let _ = task.memory().write_struct(address, &Timespec::from(left));
+        }
     }
 
     /// The task will be woken at the deadline at the latest.
@@ -122,6 +181,7 @@ impl Call {
 
     /// The task no longer waits.
     pub(crate) fn stop_waiting(&mut self, task: &Task) {
+        self.kept = None;
         if self.queues.is_empty() && self.timer.is_none() {
             return;
         }

@@ -5,11 +5,25 @@
 //! [`Call::resume`] as its only memory.
 
 mod call;
+mod capabilities;
+mod clock;
+mod clone;
 mod exec;
+mod groups;
 mod ids;
+mod kill;
 mod madvise;
 mod mmap;
+mod pidfd;
+mod prctl;
+mod sched;
+mod sigaction;
+mod system;
 mod table;
+mod timers;
+mod usage;
+mod wait4;
 
 pub use call::{Call, Outcome, Resume};
+pub use pidfd::PidFd;
 pub use table::{Entry, Support, TABLE, entry, trapped_calls};

@@ -198,8 +198,8 @@ impl Process {
     pub(crate) fn child_info(&self, signal: Signal, (code, status): (i32, i32)) -> SignalInfo {
         let time = self.cpu_time();
         let (user, system) = (ticks(time.user), ticks(time.system));
-        let uid = self.leader().map_or_else(|| *self.last_uid.lock(), |task| task.credentials().uid);
-        SignalInfo { signal, errno: 0, code, detail: Detail::Child { pid: self.pid(), uid, status, user, system } }
+        let detail = Detail::Child { pid: self.pid(), uid: self.uid(), status, user, system };
+        SignalInfo { signal, errno: 0, code, detail }
     }
 
     fn tell(&self, farewell: Farewell, status: ExitStatus) {

@@ -131,19 +131,29 @@ pub(crate) struct Tree {
 impl Tree {
     /// An id for a new task, higher than the last one until they wrap, as on Linux. `EAGAIN` when all are taken or the
     /// limit is reached, `ENOMEM` after init has ended.
-    pub fn reserve(&mut self) -> Result<Pid, Errno> {
+    /// `EEXIST` when the one that is wanted is taken.
+    pub fn reserve(&mut self, wanted: Option<Pid>) -> Result<Pid, Errno> {
         if self.closed {
             return Err(Errno::ENOMEM);
         }
         if self.task_limit.is_some_and(|limit| self.task_count >= limit) {
             return Err(Errno::EAGAIN);
         }
-        let free = (1..MAX).map(|step| (self.last + step) % MAX).find(|number| self.is_free(*number));
-        let number = free.ok_or(Errno::EAGAIN)?;
-        self.last = number;
+        let pid = match wanted {
+            Some(pid) if self.entries.contains_key(&pid) => return Err(Errno::EEXIST),
+            Some(pid) if pid.0 >= MAX => return Err(Errno::EINVAL),
+            Some(pid) => pid,
+            None => self.next_free()?,
+        };
         self.task_count += 1;
-        self.entries.insert(Pid(number), Entry { has_task: true, ..Entry::default() });
-        Ok(Pid(number))
+        self.entries.insert(pid, Entry { has_task: true, ..Entry::default() });
+        Ok(pid)
+    }
+
+    fn next_free(&mut self) -> Result<Pid, Errno> {
+        let free = (1..MAX).map(|step| (self.last + step) % MAX).find(|number| self.is_free(*number));
+        self.last = free.ok_or(Errno::EAGAIN)?;
+        Ok(Pid(self.last))
     }
 
     fn is_free(&self, number: u32) -> bool {
@@ -258,31 +268,31 @@ mod tests {
     #[test]
     fn ids_rise_and_are_not_used_again_at_once() {
         let mut tree = Tree::default();
-        let first = tree.reserve().expect("an id");
+        let first = tree.reserve(None).expect("an id");
         assert_eq!(first, Pid::INIT);
         tree.release_task(first);
-        assert_eq!(tree.reserve().map(Pid::raw), Ok(2));
+        assert_eq!(tree.reserve(None).map(Pid::raw), Ok(2));
     }
 
     #[test]
     fn ids_wrap_to_the_first_that_is_not_reserved() {
         let mut tree = Tree { last: MAX - 1, ..Tree::default() };
-        assert_eq!(tree.reserve().map(Pid::raw), Ok(RESERVED));
+        assert_eq!(tree.reserve(None).map(Pid::raw), Ok(RESERVED));
     }
 
     #[test]
     fn the_limit_counts_tasks() {
         let mut tree = Tree { task_limit: Some(1), ..Tree::default() };
-        let only = tree.reserve().expect("an id");
-        assert_eq!(tree.reserve(), Err(Errno::EAGAIN));
+        let only = tree.reserve(None).expect("an id");
+        assert_eq!(tree.reserve(None), Err(Errno::EAGAIN));
         tree.release_task(only);
-        assert!(tree.reserve().is_ok());
+        assert!(tree.reserve(None).is_ok());
     }
 
     #[test]
     fn nothing_begins_after_the_end_of_init() {
         let mut tree = Tree::default();
         tree.close();
-        assert_eq!(tree.reserve(), Err(Errno::ENOMEM));
+        assert_eq!(tree.reserve(None), Err(Errno::ENOMEM));
     }
 }

@@ -184,6 +184,17 @@ impl Process {
         self.pid == Pid::INIT
     }
 
+    /// Its real user id, or that of its last task.
+    pub fn uid(&self) -> u32 {
+        self.leader().map_or_else(|| *self.last_uid.lock(), |task| task.credentials().uid)
+    }
+
+    /// Whether it was waited for.
+    pub fn is_gone(&self) -> bool {
+        let tree = self.pids().tree();
+        tree.node(self.pid).is_none_or(|node| !core::ptr::eq(&raw const *node.process, self))
+    }
+
     /// How it ended; `None` while it lives.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.pids().tree().node(self.pid)?.change.exit.map(|exit| exit.status)
@@ -191,7 +202,8 @@ impl Process {
 
     /// Whether it is a zombie, or gone.
     pub fn has_ended(&self) -> bool {
-        self.pids().tree().node(self.pid).is_none_or(|node| node.change.exit.is_some())
+        let ended = |node: &super::Node| node.change.exit.is_some() || !core::ptr::eq(&raw const *node.process, self);
+        self.pids().tree().node(self.pid).is_none_or(ended)
     }
 
     /// One of its limits.

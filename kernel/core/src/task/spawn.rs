@@ -12,7 +12,7 @@ use super::{
 };
 use crate::mm::{Memory, TaskMemory};
 use crate::platform::{Frame, HostCall, UserThread};
-use crate::signal::{Actions, AlternateStack, Signal, TaskSignals};
+use crate::signal::{Actions, AlternateStack, Attention, Signal, TaskSignals};
 use crate::vfs::{FdTable, FsContext};
 use crate::{Errno, Kernel};
 
@@ -52,7 +52,7 @@ impl Process {
     /// Makes a process from outside. Its task waits for [`Task::start`].
     pub fn first(kernel: &Arc<Kernel>, first: FirstProcess) -> Result<Arc<Task>, Errno> {
         kernel.add_container(&first.namespaces);
-        let pid = first.namespaces.pids.tree().reserve()?;
+        let pid = first.namespaces.pids.tree().reserve(None)?;
         let process = Process::new(NewProcess {
             kernel: kernel.clone(),
             pid,
@@ -225,11 +225,19 @@ pub(crate) struct Clone {
     pub parent_tid: u64,
     pub child_tid: u64,
     pub tls: u64,
+    /// Where CLONE_PIDFD stores the descriptor.
+    pub pidfd: u64,
     /// The id that the child must get (clone3).
     pub wanted: Option<Pid>,
 }
 
 impl Clone {
+    /// A new process without more wishes.
+    pub fn process(flags: CloneFlags) -> Self {
+        let exit_signal = Some(Signal::CHLD);
+        Self { flags, exit_signal, stack: 0, parent_tid: 0, child_tid: 0, tls: 0, pidfd: 0, wanted: None }
+    }
+
     /// The rules of clone(2) about flags.
     pub fn check(&self) -> Result<(), Errno> {
         let needs = |flag, other| !self.flags.contains(flag) || self.flags.contains(other);
@@ -252,7 +260,7 @@ impl Task {
             return Err(Errno::EAGAIN);
         }
         self.check_process_limit()?;
-        let tid = self.process().pids().tree().reserve()?;
+        let tid = self.process().pids().tree().reserve(request.wanted)?;
         let process = self.child_process(request, tid);
         let child = Task::new(NewTask {
             tid,
@@ -378,10 +386,26 @@ impl Task {
         }
     }
 
+    /// Takes back a task that was made and not started.
+    pub(crate) fn discard(&self) {
+        drop(self.thread.lock().take());
+        self.sleep.end();
+        self.process().remove_task(self);
+        let mut tree = self.process().pids().tree();
+        if self.is_leader() {
+            tree.remove_node(self.tid());
+        } else {
+            tree.release_task(self.tid());
+        }
+    }
+
     /// Adds a thread, unless the process began to end meanwhile.
     fn join_group(&self, child: &Arc<Task>) -> Result<(), Errno> {
         self.process().pids().tree().set_task(child);
         self.process().add_task(child);
+        if self.process().is_stopping() {
+            child.signals.raise(Attention::STOP);
+        }
         if self.process().ending.lock().is_some() {
             child.kill();
             return Err(Errno::EAGAIN);
