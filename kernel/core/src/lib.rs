@@ -18,6 +18,7 @@ pub mod io;
 mod kernel;
 mod limits;
 pub mod mm;
+pub mod pipe;
 pub mod platform;
 pub mod signal;
 pub mod syscall;
