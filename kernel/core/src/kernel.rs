@@ -9,7 +9,6 @@ use core::time::Duration;
 use stockade_kernel_sync::Mutex;
 
 use crate::SandboxLimits;
-use crate::futex::Futexes;
 use crate::mm::Memory;
 use crate::platform::Machine;
 use crate::task::{Job, Namespaces, Process, Task};
@@ -26,7 +25,6 @@ pub struct Kernel {
     containers: Mutex<Vec<Weak<Namespaces>>>,
     woken: Mutex<VecDeque<(Arc<Task>, Job)>>,
     woken_count: AtomicUsize,
-    futexes: Futexes,
     limits: SandboxLimits,
 }
 
@@ -42,7 +40,6 @@ impl Kernel {
             containers: Mutex::default(),
             woken: Mutex::new(VecDeque::new()),
             woken_count: AtomicUsize::new(0),
-            futexes: Futexes::default(),
             limits,
         })
     }
@@ -75,10 +72,6 @@ impl Kernel {
         if !containers.iter().any(|other| Weak::as_ptr(other) == Arc::as_ptr(namespaces)) {
             containers.push(Arc::downgrade(namespaces));
         }
-    }
-
-    pub(crate) fn futexes(&self) -> &Futexes {
-        &self.futexes
     }
 
     /// What the sandbox may use.

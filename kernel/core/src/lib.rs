@@ -13,7 +13,6 @@ pub mod abi;
 mod errno;
 pub mod exec;
 pub mod fs;
-mod futex;
 pub mod io;
 mod kernel;
 mod limits;

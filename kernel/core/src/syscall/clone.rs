@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::{Call, Outcome, pidfd};
 use crate::Errno;
 use crate::abi::Abi;
+use crate::platform::Reply;
 use crate::signal::Signal;
 use crate::task::{Clone, CloneFlags, ExitStatus, Pid, ROBUST_HEAD_BYTES, RobustList, Task};
 use crate::wait::Stop;
@@ -169,14 +170,19 @@ pub fn exit(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
 pub fn exit_group(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
     call.stop_waiting(task);
     task.process().end(ExitStatus::Exited(call.arguments[0].to_le_bytes()[0]));
-    task.end_here();
+    task.end_politely();
     Ok(Outcome::Gone)
 }
 
 /// set_tid_address(2)
-pub fn set_tid_address(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
-    task.settings.lock().clear_child_tid = call.arg(0);
-    Ok(task.tid().into())
+///
+/// The host clears the word and wakes its waiters, who wait there.
+pub fn set_tid_address(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    let address = call.arg(0);
+    task.settings.lock().clear_child_tid = address;
+    let Some(call) = task.clear_tid_call() else { return Ok(Outcome::Value(task.tid().into())) };
+    let calls = alloc::vec![call];
+    Ok(Outcome::Reply(Reply::Layout { calls, value: i64::from(task.tid().raw()) }))
 }
 
 /// set_robust_list(2)

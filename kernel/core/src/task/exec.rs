@@ -74,7 +74,7 @@ impl Task {
 
     /// What does not survive execve(2).
     fn forget_program(self: &Arc<Self>) {
-        self.settle_memory(&self.memory());
+        self.release_robust_list(&self.memory());
         {
             let mut settings = self.settings.lock();
             settings.clear_child_tid = 0;

@@ -15,7 +15,7 @@ impl Task {
         if self.is_leader() {
             self.process().leader_ended(ExitStatus::Exited(status));
         }
-        self.end_here();
+        self.end_politely();
     }
 
     /// Ends on its own host thread, which waits for a reply.
@@ -42,7 +42,7 @@ impl Task {
     }
 
     fn finish_exit(self: &Arc<Self>, host: HostThread) {
-        self.settle_memory(&self.memory());
+        self.release_robust_list(&self.memory());
         let thread = self.thread.lock().take();
         let process = self.process().clone();
         if let Some(thread) = &thread {

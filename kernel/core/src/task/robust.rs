@@ -1,9 +1,14 @@
-//! What a task that ends owes to those who share memory with it: robust futexes and `clear_child_tid`.
+//! What a task that ends owes to those who share memory with it: robust futexes (set_robust_list(2)).
+//!
+//! The words are written here. Their waiters wait in the host's futex(2), so that a thread of the host has to wake them.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::Task;
 use crate::mm::Memory;
+use crate::platform::{HostCall, Reply};
+use crate::signal::Attention;
 
 /// set_robust_list(2)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,21 +36,28 @@ impl Entry {
 }
 
 impl Task {
-    /// Clears the word that CLONE_CHILD_CLEARTID named and marks the robust futexes that it holds, and wakes who waits
-    /// for them. Both wakes are those of shared futexes (`FUTEX_WAKE` without `FUTEX_PRIVATE_FLAG`), as on Linux.
-    pub(crate) fn settle_memory(self: &Arc<Self>, memory: &Memory) {
-        let settings = *self.settings.lock();
-        if settings.robust_list.head != 0 {
-            self.walk_robust_list(memory, settings.robust_list.head);
-        }
-        let word = settings.clear_child_tid;
-        if word != 0 && memory.write_struct(word, &0_u32).is_ok() {
-            self.wake_futex(memory, word, 1);
-        }
+    /// Ends the task on its own host thread, which first wakes who waits for its robust futexes.
+    pub(crate) fn end_politely(self: &Arc<Self>) {
+        let wakes = self.release_robust_list(&self.memory());
+        let Some(thread) = self.thread().filter(|_| !wakes.is_empty()) else { return self.end_here() };
+        self.signals.raise(Attention::EXIT);
+        self.sleep.leave();
+        let calls = wakes.into_iter().map(|address| HostCall::FutexWake { address, count: 1 }).collect();
+        thread.reply(Reply::LayoutThenEvent { calls });
     }
 
-    /// `exit_robust_list` of Linux. The list is the application's: any fault ends the walk.
-    fn walk_robust_list(&self, memory: &Memory, head: u64) {
+    /// Marks the robust futexes that it holds (`exit_robust_list` of Linux), once, and says which words somebody waits
+    /// for. The list is the application's: any fault ends the walk.
+    pub(crate) fn release_robust_list(&self, memory: &Memory) -> Vec<u64> {
+        let mut wakes = Vec::new();
+        let head = core::mem::take(&mut self.settings.lock().robust_list).head;
+        if head != 0 {
+            self.walk_robust_list(memory, head, &mut wakes);
+        }
+        wakes
+    }
+
+    fn walk_robust_list(&self, memory: &Memory, head: u64, wakes: &mut Vec<u64>) {
         let Ok([first, offset, pending]) = memory.read_struct::<[u64; 3]>(head) else { return };
         let pending = Entry(pending);
         let mut entry = Entry(first);
@@ -54,33 +66,31 @@ impl Task {
                 break;
             }
             let Ok(next) = memory.read_struct::<u64>(entry.address()) else { break };
-            if entry.address() != pending.address() && !self.release_futex(memory, entry, offset) {
+            if entry.address() != pending.address() && self.release_futex(memory, entry, offset, wakes).is_none() {
                 return;
             }
             entry = Entry(next);
         }
         if pending.address() != 0 {
-            self.release_futex(memory, pending, offset);
+            self.release_futex(memory, pending, offset, wakes);
         }
     }
 
-    /// `handle_futex_death` of Linux; false when the word is not there.
-    fn release_futex(&self, memory: &Memory, entry: Entry, offset: u64) -> bool {
+    /// `handle_futex_death` of Linux; `None` when the word is not there.
+    fn release_futex(&self, memory: &Memory, entry: Entry, offset: u64, wakes: &mut Vec<u64>) -> Option<()> {
         let word = entry.address().wrapping_add(offset);
-        let Ok(mut value) = memory.read_struct::<u32>(word) else { return false };
+        let mut value: u32 = memory.read_struct(word).ok()?;
         while value & FUTEX_TID_MASK == self.tid().raw() {
             let new = value & FUTEX_WAITERS | FUTEX_OWNER_DIED;
-            match memory.space().compare_exchange_u32(word, value, new) {
-                Ok(found) if found == value => {
-                    if value & FUTEX_WAITERS != 0 {
-                        self.wake_futex(memory, word, 1);
-                    }
-                    return true;
+            let found = memory.space().compare_exchange_u32(word, value, new).ok()?;
+            if found == value {
+                if value & FUTEX_WAITERS != 0 {
+                    wakes.push(word);
                 }
-                Ok(found) => value = found,
-                Err(_) => return false,
+                break;
             }
+            value = found;
         }
-        true
+        Some(())
     }
 }

@@ -365,14 +365,24 @@ impl Task {
 
     fn make_child_thread(&self, child: &Arc<Task>, frame: &Frame, request: &Clone) -> Result<(), Errno> {
         let memory = self.memory();
+        let setup: Vec<_> = child.clear_tid_call().into_iter().collect();
         if request.flags.contains(CloneFlags::VM) {
-            return child.make_thread(|events| memory.space().spawn(frame, Vec::new(), events));
+            return child.make_thread(|events| memory.space().spawn(frame, setup, events));
         }
         child.make_thread(|events| {
-            let (copy, thread) = memory.fork(frame, Vec::new(), events)?;
+            let (copy, thread) = memory.fork(frame, setup, events)?;
             child.replace_memory(copy);
             Ok(thread)
         })
+    }
+
+    /// The host clears the word of CLONE_CHILD_CLEARTID when its thread ends, and wakes its waiters, who wait there.
+    /// Nothing is done about an address that no application has.
+    pub(crate) fn clear_tid_call(&self) -> Option<HostCall> {
+        let address = self.settings.lock().clear_child_tid;
+        let range = self.kernel().machine().info().user_range;
+        let usable = address >= range.start && address < range.end - 4;
+        usable.then_some(HostCall::SetTidAddress { address })
     }
 
     /// Faults are ignored, as Linux does.
