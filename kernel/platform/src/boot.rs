@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -58,14 +58,15 @@ impl BootSocket {
     /// by somebody who was not asked.
     pub(crate) fn request(
         &mut self,
-        pid: Pid,
+        spawner: Spawner<'_>,
         command: Command,
         mut done: impl FnMut(Said) -> Progress,
     ) -> io::Result<()> {
-        process::command(pid, command)?;
+        process::command(spawner.pid, command)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let said = self.next(deadline)?;
+            self.wait_for(spawner, deadline)?;
+            let Some(said) = self.next(deadline)? else { continue };
             let sender = said.sender;
             match done(said) {
                 Progress::Done => return Ok(()),
@@ -78,13 +79,26 @@ impl BootSocket {
         }
     }
 
-    fn next(&self, deadline: Instant) -> io::Result<Said> {
-        loop {
-            let mut bytes = [0; size_of::<Message>()];
-            let (sender, len, descriptor) = self.receive(&mut bytes, deadline)?;
-            if let (Some(sender), Some(message)) = (sender, memory::from_bytes(&bytes[..len])) {
-                return Ok(Said { sender, message, descriptor });
-            }
+    /// The next message, if it is one.
+    fn next(&self, deadline: Instant) -> io::Result<Option<Said>> {
+        let mut bytes = [0; size_of::<Message>()];
+        let (sender, len, descriptor) = self.receive(&mut bytes, deadline)?;
+        let heard = sender.zip(memory::from_bytes(&bytes[..len]));
+        Ok(heard.map(|(sender, message)| Said { sender, message, descriptor }))
+    }
+
+    /// Until something is said. A spawner that is dead says nothing more.
+    fn wait_for(&self, spawner: Spawner<'_>, deadline: Instant) -> io::Result<()> {
+        let timeout = timeout(deadline)?;
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(spawner.pidfd, PollFlags::IN),
+        ];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) if fds[0].revents().is_empty() => Err(io::ErrorKind::BrokenPipe.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -109,8 +123,7 @@ impl BootSocket {
     }
 
     fn wait(&self, deadline: Instant) -> io::Result<()> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let timeout = timeout(deadline)?;
         let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) => Err(io::ErrorKind::TimedOut.into()),
@@ -118,6 +131,18 @@ impl BootSocket {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn timeout(deadline: Instant) -> io::Result<Timespec> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spawner<'a> {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: BorrowedFd<'a>,
 }
 
 /// What a request makes of a message.

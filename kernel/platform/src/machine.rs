@@ -11,7 +11,7 @@ use stockade_kernel::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, P
 use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_FORKED, SAID_READY, SAID_THREAD};
 
 use crate::blob::Blobs;
-use crate::boot::{BootSocket, Progress, Said};
+use crate::boot::{BootSocket, Progress, Said, Spawner};
 use crate::pool::HostPool;
 use crate::procfs::Proc;
 use crate::space::HostSpace;
@@ -53,7 +53,7 @@ impl StartError {
 pub struct HostMachine {
     shared: Arc<Shared>,
     timer: Timer,
-    _zygote: Zygote,
+    zygote: Zygote,
 }
 
 /// What threads and spaces need of their machine.
@@ -66,7 +66,6 @@ pub(crate) struct Shared {
     pub(crate) proc: Proc,
     boot: Mutex<BootSocket>,
     watch: Watch,
-    zygote: Pid,
 }
 
 impl HostMachine {
@@ -83,10 +82,9 @@ impl HostMachine {
             proc,
             boot: Mutex::new(started.boot),
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
-            zygote: started.pid,
         });
         let timer = Timer::start().map_err(StartError::at("make a timer"))?;
-        Ok(Arc::new(Self { shared, timer, _zygote: zygote }))
+        Ok(Arc::new(Self { shared, timer, zygote }))
     }
 
     /// Whom [`Machine::set_timer`] wakes.
@@ -127,7 +125,7 @@ impl Machine for HostMachine {
     }
 
     fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
-        let stub = self.shared.fork_stub(self.shared.zygote, 0, None)?;
+        let stub = self.shared.fork_stub(self.zygote.spawner(), 0, None)?;
         Ok(Arc::new(HostSpace::new(self.shared.clone(), Arc::new(stub.stub))))
     }
 
@@ -149,10 +147,10 @@ impl Shared {
     }
 
     /// Has a process copied. `slot`: of the copy's first thread; 0 for none. `parent`: unless it is the zygote.
-    pub(crate) fn fork_stub(&self, pid: Pid, slot: u32, parent: Option<&Stub>) -> Result<NewStub, Errno> {
+    pub(crate) fn fork_stub(&self, spawner: Spawner<'_>, slot: u32, parent: Option<&Stub>) -> Result<NewStub, Errno> {
         let descriptors = parent.map(Stub::descriptors).unwrap_or_default();
-        let mut birth = Birth { parent: pid, slot, child: None, forked: None, failed: None, listener: None };
-        self.request(pid, Command::Fork(slot), |said| birth.hear(said))?;
+        let mut birth = Birth { parent: spawner.pid, slot, child: None, forked: None, failed: None, listener: None };
+        self.request(spawner, Command::Fork(slot), |said| birth.hear(said))?;
         if let Some(errno) = birth.failed {
             return Err(errno);
         }
@@ -163,10 +161,10 @@ impl Shared {
     }
 
     /// Has a thread made in a slot; gives its listener.
-    pub(crate) fn make_thread(&self, pid: Pid, slot: u32) -> Result<OwnedFd, Errno> {
+    pub(crate) fn make_thread(&self, spawner: Spawner<'_>, slot: u32) -> Result<OwnedFd, Errno> {
         let mut result = Err(Errno::EAGAIN);
-        self.request(pid, Command::Thread(slot), |said| {
-            let is_answer = (said.sender, said.message.kind, said.message.slot) == (pid, SAID_THREAD, slot);
+        self.request(spawner, Command::Thread(slot), |said| {
+            let is_answer = (said.sender, said.message.kind, said.message.slot) == (spawner.pid, SAID_THREAD, slot);
             if !is_answer {
                 return Progress::Refused;
             }
@@ -177,11 +175,16 @@ impl Shared {
     }
 
     /// Asks a spawner. One that does not answer is killed.
-    pub(crate) fn request(&self, pid: Pid, command: Command, done: impl FnMut(Said) -> Progress) -> Result<(), Errno> {
-        self.boot().request(pid, command, done).map_err(|error| {
-            tracing::warn!(%error, pid = pid.as_raw_nonzero(), ?command, "a spawner did not answer");
+    pub(crate) fn request(
+        &self,
+        spawner: Spawner<'_>,
+        command: Command,
+        done: impl FnMut(Said) -> Progress,
+    ) -> Result<(), Errno> {
+        self.boot().request(spawner, command, done).map_err(|error| {
+            tracing::warn!(%error, pid = spawner.pid.as_raw_nonzero(), ?command, "a spawner did not answer");
             if error.kind() == io::ErrorKind::TimedOut {
-                let _already_dead = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                let _already_dead = rustix::process::kill_process(spawner.pid, rustix::process::Signal::KILL);
             }
             Errno::EAGAIN
         })

@@ -62,12 +62,14 @@ impl Space for HostSpace {
             return Err(Errno::EFAULT);
         }
         let mut held = 0;
-        self.machine.request(pid, Command::Exchange, |said| match (said.sender, said.message.kind) {
-            (sender, SAID_WORD) if sender == pid => {
-                held = said.message.value;
-                Progress::Done
+        self.machine.request(self.stub.spawner(), Command::Exchange, |said| {
+            match (said.sender, said.message.kind) {
+                (sender, SAID_WORD) if sender == pid => {
+                    held = said.message.value;
+                    Progress::Done
+                }
+                _ => Progress::Refused,
             }
-            _ => Progress::Refused,
         })?;
         u32::try_from(held).map_err(|_| Errno::EFAULT)
     }
@@ -79,14 +81,15 @@ impl Space for HostSpace {
         events: Arc<dyn ThreadEvents>,
     ) -> Result<Arc<dyn UserThread>, Errno> {
         let slot = self.prepare(frame)?;
-        let listener = self.machine.make_thread(self.stub.pid(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
+        let listener =
+            self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
         let listener = Listener::new(listener);
         Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), slot, listener, setup, events)))
     }
 
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
         let slot = self.prepare(frame)?;
-        let copy = self.machine.fork_stub(self.stub.pid(), slot, Some(&self.stub));
+        let copy = self.machine.fork_stub(self.stub.spawner(), slot, Some(&self.stub));
         self.stub.free_slot(slot);
         let NewStub { stub, listener } = copy?;
         let stub = Arc::new(stub);

@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use stockade_kernel_stub::abi::SLOTS;
 
+use crate::boot::Spawner;
+
 /// The process. Dropping it ends it; the watch takes its remains away.
 #[derive(Debug)]
 pub(crate) struct Stub {
@@ -36,6 +38,11 @@ impl Stub {
 
     pub(crate) fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Its spawner.
+    pub(crate) fn spawner(&self) -> Spawner<'_> {
+        Spawner { pid: self.pid, pidfd: self.pidfd.as_fd() }
     }
 
     /// Takes a slot that no thread is in.

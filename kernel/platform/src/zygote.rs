@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use stockade_kernel::platform::MachineInfo;
 use stockade_kernel_stub::abi::{Hello, Welcome};
 
-use crate::boot::BootSocket;
+use crate::boot::{BootSocket, Spawner};
 use crate::machine::StartError;
 use crate::procfs::Proc;
 use crate::sys::{launch, process};
@@ -35,7 +35,6 @@ pub(crate) struct Zygote {
 /// What the zygote said.
 #[derive(Debug)]
 pub(crate) struct Started {
-    pub(crate) pid: Pid,
     pub(crate) hello: Hello,
     pub(crate) info: MachineInfo,
     pub(crate) boot: BootSocket,
@@ -52,7 +51,7 @@ pub(crate) fn start(trapped: &[u32], proc: &Proc) -> Result<(Zygote, Started), S
     let welcome = Welcome { listener_flags: LISTENER_FLAGS, has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
     let sent = boot.welcome(&welcome, &filter::base(&hello, trapped));
     sent.map_err(StartError::at("send the base filter"))?;
-    let started = Started { pid: zygote.pid, hello, info, boot };
+    let started = Started { hello, info, boot };
     Ok((zygote, started))
 }
 
@@ -83,6 +82,13 @@ fn keep(program: OwnedFd, boot: OwnedFd) -> Result<Zygote, StartError> {
     let pid = launched.map_err(StartError::at("start the stub program"))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(StartError::at("watch the stub program"))?;
     Ok(Zygote { pid, pidfd, _keeper: keeper })
+}
+
+impl Zygote {
+    /// The zygote's only thread.
+    pub(crate) fn spawner(&self) -> Spawner<'_> {
+        Spawner { pid: self.pid, pidfd: self.pidfd.as_fd() }
+    }
 }
 
 impl Drop for Zygote {

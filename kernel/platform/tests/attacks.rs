@@ -1,0 +1,226 @@
+//! What a hostile application tries from inside its stub. Its own process may die of it; it gets nothing, the machine
+//! and other spaces go on.
+
+mod common;
+
+use common::{Ending, Kernel, OWN, Program};
+use stockade_kernel::platform::{Event, Form, HostCall, Keep, Machine, Protection, Reply};
+use stockade_kernel_stub::abi;
+
+/// Addresses that programs attack with. The stub's code is at the same place in every build.
+fn constants() -> String {
+    let slot = abi::slot_address(1);
+    format!("#define SLOTS 0x{:x}UL\n#define SLOT 0x{slot:x}UL\n#define IMAGE 0x7ff000001000UL\n", abi::RESERVED_START)
+        + FIND_SYSCALL
+}
+
+/// Finds the stub's system call and sigreturn instructions in its code, and makes calls through the first.
+const FIND_SYSCALL: &str = r#"
+static unsigned char *find(int next) { unsigned char *p = (unsigned char *)IMAGE;
+  for (;; p++) if (p[0] == 0x0f && p[1] == 0x05 && p[2] == next) return p; }
+enum { SIGRETURN = 0x0f, ANY_CALL = 0xc3 }; /* They go on with ud2 and ret. */
+static long stub6(long n, long a, long b, long c, long d, long e, long f) {
+  register long r10 asm("r10") = d; register long r8 asm("r8") = e; register long r9 asm("r9") = f;
+  register u64 at asm("rbx") = (u64)find(ANY_CALL);
+  asm volatile("call *%%rbx" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9), "r"(at) : "rcx", "r11", "memory");
+  return n; }
+#define stub(n, a, b, c) stub6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+"#;
+
+fn source(body: &str) -> String {
+    format!("{}\nvoid start(void) {{ {body}; exit_group(0); }}", constants())
+}
+
+/// The attack ends in one of these, and the machine still runs programs.
+#[track_caller]
+fn check(body: &str, expected: &[Ending]) {
+    let kernel = Kernel::start();
+    let task = kernel.spawn(&Program::build(&source(body)));
+    let ending = kernel.wait(&task);
+    assert!(expected.contains(&ending), "{body}: {ending:?}");
+    let after = kernel.run("void start(void) { exit_group(42); }").0;
+    assert_eq!(after, Ending::Code(42), "another space goes on after {body}");
+}
+
+const REFUSED: Ending = Ending::Code(1);
+const KILLED: Ending = Ending::Gone;
+
+#[test]
+fn the_stubs_pages_cannot_be_changed_directly() {
+    // The kernel of the tests lets all of these through to the platform.
+    for call in
+        ["sys(11, SLOTS, 4096, 0)", "sys(11, IMAGE, 4096, 0)", "sys(10, IMAGE, 4096, 7)", "sys(28, SLOT, 65536, 4)"]
+    {
+        check(&format!("exit_group({call} == -1)"), &[REFUSED]);
+    }
+    for len in ["-4096L", "(0UL - 0x10000000)", "0x7fffffffffffffffL", "SLOTS"] {
+        check(&format!("exit_group(sys(11, 0x10000000, {len}, 0) == -1)"), &[REFUSED]);
+    }
+    check("exit_group(sys(11, SLOTS - 4096, 8192, 0) == -1)", &[REFUSED]);
+}
+
+/// Layout calls that a careless kernel lets through.
+fn careless(calls: Vec<HostCall>) -> Ending {
+    let kernel = Kernel::with_hook(Box::new(move |_, event| match event {
+        Event::Call { number: 59, form: Form::Trapped, .. } => Some(Reply::Layout { calls: calls.clone(), value: 0 }),
+        Event::LayoutDone(Err(error)) => Some(Reply::Value(-i64::from(error.errno.raw()))),
+        _ => None,
+    }));
+    kernel.run("void start(void) { map(4096); exit_group(-sys(59, 0, 0, 0)); }").0
+}
+
+#[test]
+fn the_stubs_pages_cannot_be_changed_by_layouts() {
+    use stockade_kernel::platform::Backing::Anonymous;
+    let eperm = Ending::Code(1);
+    let all = Protection::READ | Protection::WRITE | Protection::EXEC;
+    let (inside, at) = (abi::slot_address(3), 0x1000_0000);
+    let map = |address, len| HostCall::Map { address, len, protection: all, backing: Anonymous };
+    let remap = |from, from_len, to, to_len| HostCall::Remap { from, from_len, to, to_len, keep: Keep::Nothing };
+    let cases = [
+        map(inside, 4096),
+        map(abi::RESERVED_START - 4096, 8192),
+        map(at, u64::MAX - 4095),
+        HostCall::Unmap { address: inside, len: 4096 },
+        HostCall::Unmap { address: at, len: 0u64.wrapping_sub(at) },
+        HostCall::Protect { address: 0x7ff0_0000_1000, len: 4096, protection: all },
+        remap(inside, 4096, at, 4096),
+        remap(at, 4096, inside, 4096),
+        remap(at, 4096, abi::RESERVED_START - 4096, 8192),
+        remap(at, u64::MAX - 4095, 0x2000_0000, 4096),
+        remap(at, 4096, 0x2000_0000, u64::MAX - 4095),
+    ];
+    for call in cases {
+        assert_eq!(careless(vec![call.clone()]), eperm, "{call:?}");
+    }
+}
+
+#[test]
+fn host_calls_through_the_stubs_instruction_end_the_process() {
+    // mmap, mprotect of the stub, open, socket, ptrace, kill, execve, process_vm_writev.
+    let calls = [
+        "9, 0, 4096, 3",
+        "10, IMAGE, 4096, 7",
+        "2, 0, 0, 0",
+        "41, 1, 1, 0",
+        "101, 16, 1, 0",
+        "62, 1, 9, 0",
+        "59, 0, 0, 0",
+        "311, 1, 0, 0",
+    ];
+    for call in calls {
+        check(&format!("stub({call})"), &[KILLED]);
+    }
+    // What the spawner may do, an application thread may not: its own filter comes first.
+    for call in [
+        "56, 0x50f00, 0, 0",
+        "56, 0x8000, 0, 0",
+        "46, 3, 0, 0",
+        "3, 3, 0, 0",
+        "317, 1, 0, 0",
+        "231, 0, 0, 0",
+        "128, 0, 0, 0",
+    ] {
+        check(&format!("stub({call})"), &[KILLED]);
+    }
+}
+
+#[test]
+fn forged_words_of_the_handler_are_refused_or_hurt_only_who_says_them() {
+    for call in ["0x2001, 0, 0, 0", "0x2001, 5, -1, 0", "0x2002, 0, 0, 0"] {
+        check(&format!("stub({call})"), &[KILLED]);
+    }
+    // From anywhere else they are calls that do not exist.
+    for number in ["0x2000", "0x2001", "0x2002", "0x1009", "0x1038"] {
+        check(&format!("exit_group(sys({number}, 0, 0, 0) == -38)"), &[REFUSED]);
+    }
+    // A forged trapped call has no frame of its own: the kernel reads and writes what the process itself can.
+    check("exit_group(stub(0x1000 + 110, 0, 0, 0) == 77)", &[REFUSED]);
+    check("stub(0x1000 + 57, 0, 0, 0)", &[Ending::Code(0), KILLED]);
+    check("((u64 *)SLOT)[0] = 0x12345; exit_group(stub(0x1000 + 110, 0, 0, 0) == 77)", &[REFUSED]);
+    // A forged kick is not an interrupt.
+    check("stub(0x2000, 10, 0, 0)", &[Ending::Code(0)]);
+}
+
+#[test]
+fn other_entries_to_the_host_do_not_exist() {
+    let int80 = "long n = 20; asm volatile(\"int $0x80\" : \"+a\"(n) : : \"memory\"); exit_group(n == -38)";
+    check(int80, &[REFUSED, Ending::Fault { signal: 11, code: 128, address: 0 }]);
+    check("exit_group(sys(0x40000000 | 39, 0, 0, 0) == -38)", &[REFUSED]);
+    check("exit_group(sys(0x40000000 | 0x2000, 10, 0, 0) == -38)", &[REFUSED]);
+    check("exit_group(sys(0xffffffffL, 0, 0, 0) == -38)", &[REFUSED]);
+}
+
+#[test]
+fn forged_frames_change_only_the_forgers_registers() {
+    // An own sigreturn is the kernel's to serve.
+    check("exit_group(sys(15, 0, 0, 0) == -38)", &[REFUSED]);
+    // Through the stub's instruction with a frame of rubbish: the host ends the process, or it faults.
+    let rubbish = "u64 frame[128]; memset(frame, 0x41, sizeof frame);\
+        asm volatile(\"mov %0, %%rsp; mov $15, %%eax; jmp *%1\" : : \"D\"(frame), \"b\"(find(SIGRETURN)) : \"memory\")";
+    check(rubbish, &[KILLED, Ending::Fault { signal: 11, code: 128, address: 0 }]);
+}
+
+#[test]
+fn memory_that_changes_between_check_and_use_changes_no_check() {
+    // A second thread rewrites the orders of every slot while the first maps.
+    let source = constants()
+        + r#"static volatile int stop;
+        static void rewrite(void) { while (!stop) for (int s = 1; s < 4; s++) {
+            u64 *orders = (u64 *)(SLOTS + s * 65536) + 5; orders[0] = 0; orders[1] = 1;
+            u64 *call = orders + 2; call[0] = 9; call[1] = IMAGE; call[2] = 4096; call[3] = 7; call[4] = 0x32; call[5] = -1; } }
+        void start(void) { thread(rewrite); for (int i = 0; i < 3000; i++) map(4096); stop = 1; exit_group(0); }"#;
+    let kernel = Kernel::start();
+    let task = kernel.spawn(&Program::build(&source));
+    let ending = kernel.wait(&task);
+    assert!(matches!(ending, Ending::Gone | Ending::Code(0) | Ending::Fault { .. }), "{ending:?}");
+    assert_eq!(kernel.run("void start(void) { exit_group(42); }").0, Ending::Code(42));
+}
+
+#[test]
+fn a_spawner_that_was_taken_over_can_do_nothing() {
+    // The application fills the spawner's stack with the address of its own code, which then runs without a listener,
+    // once the spawner has something to do.
+    let source = constants()
+        + r#"static volatile long got[8]; static volatile u32 done;
+        static void as_spawner(void) {
+            got[0] = sys(2, "/", 0, 0); got[1] = sys(41, 1, 1, 0); got[2] = stub(2, "/", 0, 0); got[3] = stub6(9, 0, 4096, 7, 0x22, -1, 0);
+            got[4] = stub(56, 0x11, 0, 0); got[5] = stub(46, 1, 0, 0); got[6] = stub(157, 4, 1, 0); got[7] = stub(62, 1, 9, 0);
+            done = 1; sys6(202, &done, 129, 1, 0, 0, 0); for (;;) stub(128, 0, 0, 0); }
+        void start(void) {
+            u64 top = 0x7ffffffff000UL - 8; u64 *p = (u64 *)top;
+            for (int i = 0; i < 1024; i++) *p-- = (u64)as_spawner;
+            sys(1000, 0, 0, 0); u64 limit[2] = { 5, 0 };
+            while (!done) if (sys6(202, &done, 128, 0, limit, 0, 0) == -110) exit_group(99);
+            for (int i = 0; i < 8; i++) if (got[i] != -38) exit_group(2 + i);
+            exit_group(1); }"#;
+    let kernel = Kernel::with_hook(Box::new(|task, event| match event {
+        Event::Call { number: OWN, .. } => {
+            // It never answers, and dies for that in the end.
+            let space = task.space.clone();
+            std::thread::spawn(move || space.compare_exchange_u32(0x1000_0000, 0, 0));
+            Some(Reply::Value(0))
+        }
+        _ => None,
+    }));
+    let task = kernel.spawn(&Program::build(&source));
+    assert_eq!(kernel.wait(&task), REFUSED);
+    assert_eq!(kernel.run("void start(void) { exit_group(42); }").0, Ending::Code(42));
+}
+
+#[test]
+fn the_segment_and_futex_calls_that_are_native_are_no_others() {
+    let kernel = Kernel::with_hook(Box::new(|_, event| match event {
+        // Through the handler, where the kernel decides.
+        Event::Call { number: 158 | 202, form: Form::Trapped, .. } => Some(Reply::Value(-1)),
+        Event::Call { number: 158 | 202, form: Form::Direct, .. } => Some(Reply::Value(-2)),
+        _ => None,
+    }));
+    let source = r#"void start(void) { u32 word = 0;
+        for (int op = 0; op < 64; op++) { int native = op == 1 || op == 3 || op == 4 || op == 5 || op == 10;
+            if (op == 0 || op == 9) continue; long r = sys6(202, &word, op, 0, 0, &word, 1); if ((r == -1) == native) exit_group(100 + op); }
+        for (int code = 0x1003; code < 0x1060; code++) if (sys(158, code, 0, 0) != -1) exit_group(2);
+        exit_group(0); }"#;
+    assert_eq!(kernel.run(source).0, Ending::Code(0));
+    assert!(kernel.machine.info().vdso_address >= abi::RESERVED_START);
+}

@@ -1,0 +1,75 @@
+//! Beginning and end of processes, and what they cost while nothing happens.
+
+mod common;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use common::{Ending, Kernel, Program};
+
+/// A dead stub is noticed within this.
+const NOTICED_WITHIN: Duration = Duration::from_millis(500);
+
+/// The tests of this file look at the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const SLEEPER: &str =
+    "static u32 word; void start(void) { print(\"up\"); for (;;) sys6(202, &word, 128, 0, 0, 0, 0); }";
+
+fn wait_for(kernel: &Kernel, output: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while kernel.output() != output {
+        assert!(Instant::now() < deadline, "the program does not say {output}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Host processes of this test's own, by their parent.
+fn children() -> usize {
+    let me = std::process::id().to_string();
+    let is_child =
+        |stat: String| stat.rsplit_once(')').and_then(|(_, rest)| rest.split(' ').nth(2).map(|pid| pid == me));
+    let entries = std::fs::read_dir("/proc").expect("list /proc");
+    let stats = entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    stats.filter(|stat| is_child(stat.clone()) == Some(true)).count()
+}
+
+#[test]
+fn a_machine_leaves_no_process_and_an_idle_one_no_cpu_time() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::start();
+    let tasks: Vec<_> = (0..3).map(|_| kernel.spawn(&Program::build(SLEEPER))).collect();
+    wait_for(&kernel, "upupup");
+    std::thread::sleep(Duration::from_millis(200));
+    let used = || rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_nsec;
+    let spaces = || tasks.iter().map(|task| task.space.cpu_time().0 + task.space.cpu_time().1).sum::<Duration>();
+    let (before, before_in_spaces) = (used(), spaces());
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(spaces(), before_in_spaces, "a sleeping application uses no time");
+    let spent = used() - before;
+    assert!(spent < 2_000_000, "the monitor spent {spent} ns on nothing");
+    assert_eq!(children(), 4, "a zygote and three stubs");
+    tasks[0].space.kill();
+    assert_eq!(kernel.wait(&tasks[0]), Ending::Gone);
+    kernel.let_go();
+    drop((tasks, kernel));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while children() > 0 {
+        assert!(Instant::now() < deadline, "processes are left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_killed_stub_is_noticed() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::start();
+    let source = "static u32 w; static void f(void) { sys6(202, &w, 128, 0, 0, 0, 0); }
+        void start(void) { thread(f); thread(f); print(\"up\"); for (;;) ; }";
+    let task = kernel.spawn(&Program::build(source));
+    wait_for(&kernel, "up");
+    let start = Instant::now();
+    task.space.kill();
+    (1..=3).for_each(|id| assert_eq!(kernel.wait_id(id), Ending::Gone));
+    assert!(start.elapsed() < NOTICED_WITHIN, "it took {:?}", start.elapsed());
+}
