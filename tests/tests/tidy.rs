@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kernel/sync", &[]),
     ("kernel/core", &["stockade-erofs", "stockade-kernel-sync"]),
     ("kernel/stub", &[]),
-    ("kernel/platform", &["stockade-kernel", "stockade-kernel-stub"]),
+    ("kernel/platform", &["stockade-kernel", "stockade-kernel-stub", "stockade-kernel-sync"]),
     ("image", &["stockade-erofs", "stockade-erofs-writer"]),
     ("native", &["stockade-sandbox"]),
     (

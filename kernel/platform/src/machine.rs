@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, Wake};
+use stockade_kernel::platform::{Blob, BlobId, HostClock, HostStream, Machine, MachineInfo, Pool, Space, Wake};
 use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_FORKED, SAID_READY, SAID_THREAD};
 
 use crate::blob::Blobs;
@@ -15,6 +15,7 @@ use crate::boot::{BootSocket, Progress, Said, Spawner};
 use crate::pool::HostPool;
 use crate::procfs::Proc;
 use crate::space::HostSpace;
+use crate::stream::Streams;
 use crate::stub::{Slots, Stub};
 use crate::timer::Timer;
 use crate::watch::Watch;
@@ -53,6 +54,7 @@ impl StartError {
 pub struct HostMachine {
     shared: Arc<Shared>,
     timer: Timer,
+    streams: Streams,
     zygote: Zygote,
 }
 
@@ -71,6 +73,7 @@ pub(crate) struct Shared {
 impl HostMachine {
     /// Starts the zygote and the machine's own threads.
     pub fn start(options: &Options) -> Result<Arc<Self>, StartError> {
+        crate::park::set_up();
         let proc = Proc::open().map_err(StartError::at("open /proc"))?;
         let pool = HostPool::new(options.pool_bytes_max).map_err(StartError::at("make the memory pool"))?;
         let (zygote, started) = zygote::start(&options.trapped_calls, &proc)?;
@@ -84,7 +87,8 @@ impl HostMachine {
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
         });
         let timer = Timer::start().map_err(StartError::at("make a timer"))?;
-        Ok(Arc::new(Self { shared, timer, zygote }))
+        let streams = Streams::start().map_err(StartError::at("watch streams"))?;
+        Ok(Arc::new(Self { shared, timer, streams, zygote }))
     }
 
     /// Whom [`Machine::set_timer`] wakes.
@@ -95,6 +99,11 @@ impl HostMachine {
     /// Takes a file of the host that never changes, an EROFS layer, so that spaces can map it.
     pub fn add_blob(&self, file: OwnedFd) -> io::Result<Arc<dyn Blob>> {
         self.shared.blobs.add(file)
+    }
+
+    /// Takes a pipe, file or terminal of the host for the kernel.
+    pub fn add_stream(&self, fd: OwnedFd) -> io::Result<Arc<dyn HostStream>> {
+        self.streams.add(fd)
     }
 
     /// A blob that was added.
