@@ -10,15 +10,17 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+pub mod epoll;
 mod errno;
+pub mod eventfd;
 pub mod exec;
 pub mod fs;
 pub mod io;
 mod kernel;
 mod limits;
 pub mod mm;
-pub mod pipe;
 pub mod platform;
+pub mod poll;
 pub mod signal;
 pub mod syscall;
 pub mod task;

@@ -11,6 +11,7 @@ use crate::abi::Timespec;
 use crate::platform::{Form, HostClock, Reply};
 use crate::task::Task;
 use crate::time::TimerKey;
+use crate::vfs::PollEvents;
 use crate::wait::{SharedQueue, Stop};
 
 /// How a call ended.
@@ -114,10 +115,21 @@ impl Call {
 
     /// Wakes the task when the queue is woken, until the call ends.
     pub fn watch(&mut self, task: &Arc<Task>, queue: &SharedQueue) {
+        self.watch_for(task, queue, PollEvents::all());
+    }
+
+    /// The same, for these events only.
+    pub fn watch_for(&mut self, task: &Arc<Task>, queue: &SharedQueue, interest: PollEvents) {
+        queue.register_for(&task.waiter(), interest);
         if !self.queues.iter().any(|other| Arc::ptr_eq(other, queue)) {
-            queue.register(&task.waiter());
             self.queues.push(queue.clone());
         }
+    }
+
+    /// Watches the queue for these events and waits: `return Err(call.wait_for(task, queue, events))`.
+    pub fn wait_for(&mut self, task: &Arc<Task>, queue: &SharedQueue, interest: PollEvents) -> Stop {
+        self.watch_for(task, queue, interest | PollEvents::ERR | PollEvents::HUP);
+        Stop::Wait
     }
 
     /// Watches the queue and waits: `return Err(call.wait(task, queue))`.

@@ -9,11 +9,13 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::array;
 use core::fmt::Debug;
 
 use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
+use crate::vfs::PollEvents;
 
 /// Why a handler did not return a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +40,54 @@ impl From<Errno> for Stop {
 pub trait Waiter: Debug + Send + Sync {
     /// What it waited for may be there. Called without any lock of the queue's owner; must not block.
     fn wake(self: Arc<Self>);
+
+    /// The same, with what may be there.
+    fn notify(self: Arc<Self>, _events: PollEvents) {
+        self.wake();
+    }
 }
 
 /// Who waits for one condition of one object. The object wakes the queue after it changed, without its own lock held.
 #[derive(Debug, Default)]
 pub struct WaitQueue {
-    waiters: Mutex<Vec<Weak<dyn Waiter>>>,
+    waiters: Mutex<Vec<Registered>>,
+}
+
+/// A waiter, and which news it wants.
+#[derive(Debug)]
+struct Registered {
+    waiter: Weak<dyn Waiter>,
+    interest: PollEvents,
+}
+
+impl Registered {
+    fn is(&self, waiter: &Arc<dyn Waiter>) -> bool {
+        Weak::as_ptr(&self.waiter).addr() == Arc::as_ptr(waiter).addr()
+    }
+}
+
+/// How many are woken without an allocation.
+const FEW: usize = 4;
+
+/// Those that are woken at once.
+struct Woken {
+    few: [Option<Arc<dyn Waiter>>; FEW],
+    count: usize,
+    more: Vec<Arc<dyn Waiter>>,
+}
+
+impl Woken {
+    fn new() -> Self {
+        Self { few: array::from_fn(|_| None), count: 0, more: Vec::new() }
+    }
+
+    fn push(&mut self, waiter: Arc<dyn Waiter>) {
+        match self.few.get_mut(self.count) {
+            Some(slot) => *slot = Some(waiter),
+            None => self.more.push(waiter),
+        }
+        self.count += 1;
+    }
 }
 
 impl WaitQueue {
@@ -52,31 +96,41 @@ impl WaitQueue {
         Self { waiters: Mutex::new(Vec::new()) }
     }
 
-    /// Adds a waiter, once.
+    /// Adds a waiter, once, for all news.
     pub fn register(&self, waiter: &Arc<dyn Waiter>) {
+        self.register_for(waiter, PollEvents::all());
+    }
+
+    /// Adds a waiter, once. It is told of these events, and of those it registered for before.
+    pub fn register_for(&self, waiter: &Arc<dyn Waiter>, interest: PollEvents) {
         let mut waiters = self.waiters.lock();
-        let same = |other: &Weak<dyn Waiter>| Weak::as_ptr(other).addr() == Arc::as_ptr(waiter).addr();
-        if !waiters.iter().any(same) {
-            waiters.push(Arc::downgrade(waiter));
+        match waiters.iter_mut().find(|other| other.is(waiter)) {
+            Some(known) => known.interest |= interest,
+            None => waiters.push(Registered { waiter: Arc::downgrade(waiter), interest }),
         }
     }
 
     /// Takes a waiter out.
     pub fn deregister(&self, waiter: &Arc<dyn Waiter>) {
-        self.waiters.lock().retain(|other| Weak::as_ptr(other).addr() != Arc::as_ptr(waiter).addr());
+        self.waiters.lock().retain(|other| !other.is(waiter));
     }
 
     /// Tells everybody. They stay registered until they take themselves out.
     pub fn wake(&self) {
-        let woken: Vec<Arc<dyn Waiter>> = {
+        self.wake_for(PollEvents::all());
+    }
+
+    /// Tells those who want to hear of any of these events, or of an error or end if there is one.
+    pub fn wake_for(&self, events: PollEvents) {
+        let mut woken = Woken::new();
+        {
             let waiters = self.waiters.lock();
-            if waiters.is_empty() {
-                return;
-            }
-            waiters.iter().filter_map(Weak::upgrade).collect()
-        };
-        for waiter in woken {
-            waiter.wake();
+            let wanted = waiters.iter().filter(|waiter| waiter.interest.intersects(events));
+            wanted.filter_map(|waiter| waiter.waiter.upgrade()).for_each(|waiter| woken.push(waiter));
+        }
+        let Woken { few, more, .. } = woken;
+        for waiter in few.into_iter().flatten().chain(more) {
+            waiter.notify(events);
         }
     }
 
