@@ -15,6 +15,7 @@ mod info;
 mod machine;
 mod native;
 mod park;
+mod path;
 mod pool;
 mod procfs;
 mod range;
@@ -28,6 +29,7 @@ mod watch;
 mod zygote;
 
 pub use machine::{HostMachine, Options, StartError};
+pub use path::TrapPath;
 
 /// Stack of the threads that receive calls; the kernel runs on them.
 const THREAD_STACK_BYTES: usize = 256 << 10;

@@ -12,6 +12,7 @@ use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_FORKED, SAID_READY
 
 use crate::blob::Blobs;
 use crate::boot::{BootSocket, Progress, Said, Spawner};
+use crate::path::TrapPath;
 use crate::pool::HostPool;
 use crate::procfs::Proc;
 use crate::space::HostSpace;
@@ -41,6 +42,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// A path was asked for.
+    #[error("this host's kernel cannot do the trap path {asked:?}, only {best:?}")]
+    Path {
+        /// Which.
+        asked: TrapPath,
+        /// What it can do.
+        best: TrapPath,
+    },
 }
 
 impl StartError {
@@ -66,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) pool: HostPool,
     pub(crate) blobs: Blobs,
     pub(crate) proc: Proc,
+    pub(crate) path: TrapPath,
     boot: Mutex<BootSocket>,
     watch: Watch,
 }
@@ -73,22 +83,34 @@ pub(crate) struct Shared {
 impl HostMachine {
     /// Starts the zygote and the machine's own threads.
     pub fn start(options: &Options) -> Result<Arc<Self>, StartError> {
+        Self::start_on(options, TrapPath::of_host().map_err(StartError::at("see what seccomp can do"))?)
+    }
+
+    /// The same on a chosen path, which may be older than the host.
+    pub fn start_on(options: &Options, path: TrapPath) -> Result<Arc<Self>, StartError> {
         crate::park::set_up();
+        demand(path)?;
         let proc = Proc::open().map_err(StartError::at("open /proc"))?;
         let pool = HostPool::new(options.pool_bytes_max).map_err(StartError::at("make the memory pool"))?;
-        let (zygote, started) = zygote::start(&options.trapped_calls, &proc)?;
+        let (zygote, started) = zygote::start(&options.trapped_calls, path, &proc)?;
         let shared = Arc::new(Shared {
             info: started.info,
             hello: started.hello,
             pool,
             blobs: Blobs::default(),
             proc,
+            path,
             boot: Mutex::new(started.boot),
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
         });
         let timer = Timer::start().map_err(StartError::at("make a timer"))?;
         let streams = Streams::start().map_err(StartError::at("watch streams"))?;
         Ok(Arc::new(Self { shared, timer, streams, zygote }))
+    }
+
+    /// The trap path in use.
+    pub fn path(&self) -> TrapPath {
+        self.shared.path
     }
 
     /// Whom [`Machine::set_timer`] wakes.
@@ -110,6 +132,11 @@ impl HostMachine {
     pub fn blob(&self, id: BlobId) -> Option<Arc<dyn Blob>> {
         self.shared.blobs.get(id)
     }
+}
+
+fn demand(asked: TrapPath) -> Result<(), StartError> {
+    let best = TrapPath::of_host().map_err(StartError::at("see what seccomp can do"))?;
+    if asked <= best { Ok(()) } else { Err(StartError::Path { asked, best }) }
 }
 
 impl Machine for HostMachine {

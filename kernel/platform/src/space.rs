@@ -83,7 +83,7 @@ impl Space for HostSpace {
         let slot = self.prepare(frame)?;
         let listener =
             self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
-        let listener = Listener::new(listener);
+        let listener = Listener::new(listener, self.machine.path);
         Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), slot, listener, setup, events)))
     }
 
@@ -93,7 +93,7 @@ impl Space for HostSpace {
         self.stub.free_slot(slot);
         let NewStub { stub, listener } = copy?;
         let stub = Arc::new(stub);
-        let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?);
+        let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path);
         let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), slot, listener, setup, events));
         Ok(Forked { space: Arc::new(HostSpace::new(self.machine.clone(), stub)), thread })
     }

@@ -1,7 +1,7 @@
 //! Streams of the host: a container's standard input and output, its terminal.
 //!
-//! A descriptor may share its open file with whoever started the sandbox, so O_NONBLOCK is not set on it. A blocking one
-//! is read when poll(2) says so, and written in pieces that poll(2) promises room for.
+//! A descriptor may share its open file with whoever started the sandbox, so O_NONBLOCK is not set on it. A blocking
+//! one is read when poll(2) says so, and written in pieces that poll(2) promises room for.
 
 use std::collections::HashMap;
 use std::io;

@@ -12,6 +12,7 @@ use stockade_kernel_stub::abi::{Hello, Welcome};
 
 use crate::boot::{BootSocket, Spawner};
 use crate::machine::StartError;
+use crate::path::TrapPath;
 use crate::procfs::Proc;
 use crate::sys::{launch, process};
 use crate::{filter, info};
@@ -19,8 +20,6 @@ use crate::{filter, info};
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stub"));
 /// Above every number that the stub uses for itself.
 const LOWEST_FD: i32 = 10;
-/// SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-const LISTENER_FLAGS: u64 = 8 | 32;
 /// AT_HWCAP2 bit: user space can read the segment bases.
 const HAS_FSGSBASE: u64 = 2;
 
@@ -41,14 +40,14 @@ pub(crate) struct Started {
 }
 
 /// Starts the program and puts the base filter on it.
-pub(crate) fn start(trapped: &[u32], proc: &Proc) -> Result<(Zygote, Started), StartError> {
+pub(crate) fn start(trapped: &[u32], path: TrapPath, proc: &Proc) -> Result<(Zygote, Started), StartError> {
     let program = program().map_err(StartError::at("write the stub program to a memory file"))?;
     let (boot, theirs) = BootSocket::pair().map_err(StartError::at("make the boot socket"))?;
     let theirs = fcntl_dupfd_cloexec(&theirs, LOWEST_FD).map_err(StartError::at("move the boot socket"))?;
     let zygote = keep(program, theirs)?;
     let hello = boot.hello().map_err(StartError::at("hear from the stub program"))?;
     let info = info::machine_info(&hello, zygote.pid, proc).map_err(StartError::at("read facts of the machine"))?;
-    let welcome = Welcome { listener_flags: LISTENER_FLAGS, has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
+    let welcome = Welcome { listener_flags: path.listener_flags(), has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
     let sent = boot.welcome(&welcome, &filter::base(&hello, trapped));
     sent.map_err(StartError::at("send the base filter"))?;
     let started = Started { hello, info, boot };

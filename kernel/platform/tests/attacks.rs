@@ -168,7 +168,8 @@ fn memory_that_changes_between_check_and_use_changes_no_check() {
         + r#"static volatile int stop;
         static void rewrite(void) { while (!stop) for (int s = 1; s < 4; s++) {
             u64 *orders = (u64 *)(SLOTS + s * 65536) + 5; orders[0] = 0; orders[1] = 1;
-            u64 *call = orders + 2; call[0] = 9; call[1] = IMAGE; call[2] = 4096; call[3] = 7; call[4] = 0x32; call[5] = -1; } }
+            u64 *call = orders + 2;
+            call[0] = 9; call[1] = IMAGE; call[2] = 4096; call[3] = 7; call[4] = 0x32; call[5] = -1; } }
         void start(void) { thread(rewrite); for (int i = 0; i < 3000; i++) map(4096); stop = 1; exit_group(0); }"#;
     let kernel = Kernel::start();
     let task = kernel.spawn(&Program::build(&source));
@@ -184,8 +185,9 @@ fn a_spawner_that_was_taken_over_can_do_nothing() {
     let source = constants()
         + r#"static volatile long got[8]; static volatile u32 done;
         static void as_spawner(void) {
-            got[0] = sys(2, "/", 0, 0); got[1] = sys(41, 1, 1, 0); got[2] = stub(2, "/", 0, 0); got[3] = stub6(9, 0, 4096, 7, 0x22, -1, 0);
-            got[4] = stub(56, 0x11, 0, 0); got[5] = stub(46, 1, 0, 0); got[6] = stub(157, 4, 1, 0); got[7] = stub(62, 1, 9, 0);
+            got[0] = sys(2, "/", 0, 0); got[1] = sys(41, 1, 1, 0); got[2] = stub(2, "/", 0, 0);
+            got[3] = stub6(9, 0, 4096, 7, 0x22, -1, 0); got[4] = stub(56, 0x11, 0, 0);
+            got[5] = stub(46, 1, 0, 0); got[6] = stub(157, 4, 1, 0); got[7] = stub(62, 1, 9, 0);
             done = 1; sys6(202, &done, 129, 1, 0, 0, 0); for (;;) stub(128, 0, 0, 0); }
         void start(void) {
             u64 top = 0x7ffffffff000UL - 8; u64 *p = (u64 *)top;
@@ -218,7 +220,8 @@ fn the_segment_and_futex_calls_that_are_native_are_no_others() {
     }));
     let source = r#"void start(void) { u32 word = 0;
         for (int op = 0; op < 64; op++) { int native = op == 1 || op == 3 || op == 4 || op == 5 || op == 10;
-            if (op == 0 || op == 9) continue; long r = sys6(202, &word, op, 0, 0, &word, 1); if ((r == -1) == native) exit_group(100 + op); }
+            if (op == 0 || op == 9) continue;
+            if ((sys6(202, &word, op, 0, 0, &word, 1) == -1) == native) exit_group(100 + op); }
         for (int code = 0x1003; code < 0x1060; code++) if (sys(158, code, 0, 0) != -1) exit_group(2);
         exit_group(0); }"#;
     assert_eq!(kernel.run(source).0, Ending::Code(0));

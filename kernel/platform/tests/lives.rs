@@ -34,6 +34,14 @@ fn children() -> usize {
     stats.filter(|stat| is_child(stat.clone()) == Some(true)).count()
 }
 
+fn wait_for_no_children() {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while children() > 0 {
+        assert!(Instant::now() < deadline, "processes are left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_machine_leaves_no_process_and_an_idle_one_no_cpu_time() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,11 +61,7 @@ fn a_machine_leaves_no_process_and_an_idle_one_no_cpu_time() {
     assert_eq!(kernel.wait(&tasks[0]), Ending::Gone);
     kernel.let_go();
     drop((tasks, kernel));
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while children() > 0 {
-        assert!(Instant::now() < deadline, "processes are left");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_no_children();
 }
 
 #[test]
@@ -72,4 +76,7 @@ fn a_killed_stub_is_noticed() {
     task.space.kill();
     (1..=3).for_each(|id| assert_eq!(kernel.wait_id(id), Ending::Gone));
     assert!(start.elapsed() < NOTICED_WITHIN, "it took {:?}", start.elapsed());
+    kernel.let_go();
+    drop((task, kernel));
+    wait_for_no_children();
 }

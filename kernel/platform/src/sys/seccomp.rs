@@ -1,9 +1,10 @@
 //! The listener of one thread: seccomp_unotify(2).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::checked;
+use crate::path::TrapPath;
 
 const RECEIVE: u64 = 0xc050_2100;
 const SEND: u64 = 0xc018_2101;
@@ -12,6 +13,40 @@ const SET_FLAGS: u64 = 0x4008_2104;
 const FLAG_CONTINUE: u32 = 1;
 const FLAG_SET_NUMBER: u32 = 1;
 const SYNC_WAKE_UP: u64 = 1;
+
+/// Whether the host knows these flags of SECCOMP_SET_MODE_FILTER: it looks at them before it misses the filter.
+pub(crate) fn knows_flags(flags: u64) -> bool {
+    // SAFETY: without a filter the call fails in any case.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, 0) };
+    checked(result).is_err_and(|error| error.raw_os_error() == Some(libc::EFAULT))
+}
+
+/// Whether the host knows SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP. Only a listener tells, so a thread makes itself one.
+pub(crate) fn knows_sync_wake_up() -> io::Result<bool> {
+    std::thread::spawn(|| listener_of_this_thread().map(|listener| set_sync_wake_up(&listener)))
+        .join()
+        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+}
+
+/// Puts a filter on that allows everything.
+fn listener_of_this_thread() -> io::Result<OwnedFd> {
+    let mut allow = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 }];
+    let program = libc::sock_fprog { len: 1, filter: allow.as_mut_ptr() };
+    // SAFETY: the program lives during the call; the thread ends soon, and with it what is changed here.
+    let fd = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        checked(libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 8, &raw const program))?
+    };
+    let fd = i32::try_from(fd).map_err(|_| io::ErrorKind::InvalidData)?;
+    // SAFETY: the host just gave it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn set_sync_wake_up(listener: &OwnedFd) -> bool {
+    // SAFETY: the argument is a number; hosts before Linux 6.6, and other files, refuse it.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
+    result == 0
+}
 
 /// `struct seccomp_notif`: a system call that waits for its reply.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,9 +95,10 @@ pub(crate) struct Listener(OwnedFd);
 
 impl Listener {
     /// Takes a descriptor that a spawner sent. If it is something else, the first call on it fails.
-    pub(crate) fn new(fd: OwnedFd) -> Self {
-        // SAFETY: the argument is a number; hosts before Linux 6.6, and other files, refuse it.
-        let _supported = unsafe { libc::ioctl(fd.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
+    pub(crate) fn new(fd: OwnedFd, path: TrapPath) -> Self {
+        if path == TrapPath::Sync {
+            set_sync_wake_up(&fd);
+        }
         Self(fd)
     }
 

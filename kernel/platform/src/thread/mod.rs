@@ -18,6 +18,7 @@ use stockade_kernel::platform::{Event, Frame, HostCall, Reply, ThreadEvents, Use
 use stockade_kernel_stub::abi;
 
 use crate::machine::Shared;
+use crate::path::TrapPath;
 use crate::stub::{Running, Stub};
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
@@ -60,6 +61,8 @@ struct State {
     running: Running,
     /// How it last went on.
     resumed: Resumed,
+    /// A reply that a signal outran, on [`TrapPath::Interruptible`].
+    lost: Option<Lost>,
 }
 
 /// How far an interrupt got.
@@ -69,6 +72,15 @@ struct Kick {
     asked: bool,
     /// The host signal is out, and no event came of it yet.
     sent: bool,
+}
+
+/// What becomes of a call that a signal cancelled after it was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// It was answered with this; the handler's frame takes it.
+    Value(i64),
+    /// It is not answered yet; the handler waits in this notification.
+    Awaited(u64),
 }
 
 /// How a thread went on after its last event: what tells an EINTR of the kernel from one of a native wait.
@@ -115,6 +127,7 @@ impl HostThread {
             doomed: Doom::Lives,
             running: Running::Less,
             resumed: Resumed::Otherwise,
+            lost: None,
         };
         Self(Arc::new(Inner { machine, stub, slot, listener, tid: AtomicI32::new(0), state: Mutex::new(state) }))
     }
@@ -138,7 +151,9 @@ impl UserThread for HostThread {
     fn interrupt(&self) {
         let mut state = self.0.state();
         state.kick.asked = true;
-        self.0.send_kick(&mut state);
+        if self.0.machine.path != TrapPath::Interruptible || state.waiting.is_none() {
+            self.0.send_kick(&mut state);
+        }
     }
 
     fn frame(&self) -> Result<Frame, Errno> {

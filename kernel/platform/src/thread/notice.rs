@@ -8,7 +8,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
 use stockade_kernel_stub::abi::{self, Context};
 
-use super::{Doom, Inner, Resumed, State};
+use super::{Doom, Inner, Lost, Resumed, State};
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -51,6 +51,8 @@ enum Notice {
     Event(Kind, Event),
     /// It is answered at once.
     Answer(Answer),
+    /// It is answered when a call before it is.
+    Held,
     /// No stub of ours does this.
     Forged,
 }
@@ -80,7 +82,8 @@ impl Inner {
                 let (id, instruction_pointer) = (notification.id, notification.instruction_pointer);
                 self.raise(state, Waiting { id, kind, instruction_pointer }, event);
             }
-            Notice::Answer(answer) => self.send(notification.id, answer),
+            Notice::Answer(answer) => drop(self.send(notification.id, answer)),
+            Notice::Held => {}
             Notice::Forged => {
                 tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), ?notification, "a stub's code was misused");
                 self.stub.kill();
@@ -107,7 +110,7 @@ impl Inner {
         let arguments = notification.arguments;
         match notification.number {
             abi::HELLO => self.hello(state, notification),
-            abi::EVENT => self.signal(state, arguments),
+            abi::EVENT => self.signal(state, notification.id, arguments),
             abi::DONE => self.done(state, arguments),
             number @ abi::TRAP_BASE..abi::TRAP_END => {
                 let number = number - abi::TRAP_BASE;
@@ -122,6 +125,7 @@ impl Inner {
         if self.tid.swap(tid, Ordering::Relaxed) != 0 {
             return Notice::Forged;
         }
+        self.machine.path.place(tid);
         if state.kick.asked {
             self.send_kick(state);
         }
@@ -133,7 +137,7 @@ impl Inner {
         }))
     }
 
-    fn signal(&self, state: &mut State, arguments: [u64; 6]) -> Notice {
+    fn signal(&self, state: &mut State, id: u64, arguments: [u64; 6]) -> Notice {
         let [signal, code, address, error_code, trap_number, _] = arguments;
         let (signal, code) = (low_i32(signal), low_i32(code));
         if signal != abi::KICK_SIGNAL {
@@ -141,6 +145,13 @@ impl Inner {
             return Notice::Event(Kind::Signal, Event::Fault(fault));
         }
         state.kick.sent = false;
+        if state.waiting.is_some() {
+            state.lost = Some(Lost::Awaited(id));
+            return Notice::Held;
+        }
+        if let Some(Lost::Value(value)) = state.lost.take() {
+            self.complete(value);
+        }
         match std::mem::take(&mut state.kick.asked) {
             true => Notice::Event(Kind::Signal, Event::Interrupted(self.interruption(state.resumed))),
             false if state.doomed == Doom::Ends => Notice::Answer(Answer::Value(abi::EXIT)),
@@ -161,6 +172,14 @@ impl Inner {
             _ => Err(LayoutError { index: batch.index(index), errno }),
         };
         Notice::Event(batch.origin, Event::LayoutDone(outcome))
+    }
+
+    /// Lets a call that a signal cancelled return in the handler's frame, as if the signal had come after it.
+    pub(super) fn complete(&self, value: i64) {
+        let Some((_, mut context)) = self.read_context() else { return };
+        context.rip = context.rip.wrapping_add(2);
+        context.rax = value.cast_unsigned();
+        self.write_context(&context);
     }
 
     /// What the thread was doing. A futex wait with a timeout comes out of the host as EINTR; it is rewound.

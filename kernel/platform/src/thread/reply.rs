@@ -5,8 +5,9 @@ use stockade_kernel::platform::Reply;
 use stockade_kernel_stub::abi;
 
 use super::notice::{Kind, Waiting};
-use super::{Doom, Inner, Resumed, State};
+use super::{Doom, Inner, Lost, Resumed, State};
 use crate::native;
+use crate::path::TrapPath;
 use crate::stub::Running;
 use crate::sys::seccomp::Answer;
 
@@ -29,14 +30,44 @@ impl Inner {
             kind => Answer::Value(self.framed_answer(&mut state, kind, reply)),
         };
         state.resumed = resumed(&state, &waiting, answer);
-        drop(state);
-        self.send(waiting.id, answer);
+        match self.machine.path {
+            TrapPath::Interruptible => self.send_interruptible(&mut state, waiting.id, answer),
+            TrapPath::Pinned | TrapPath::Sync => {
+                drop(state);
+                self.send(waiting.id, answer);
+            }
+        }
     }
 
-    /// Completes a notification. One that went away was its thread's end.
-    pub(super) fn send(&self, id: u64, answer: Answer) {
-        if let Err(error) = self.listener.send(id, answer) {
+    /// Completes a notification, and says whether it was there. One that went away was its thread's end.
+    pub(super) fn send(&self, id: u64, answer: Answer) -> bool {
+        let sent = self.listener.send(id, answer);
+        if let Err(error) = &sent {
             tracing::trace!(%error, slot = self.slot, "an answer came too late");
+        }
+        sent.is_ok()
+    }
+
+    /// The same where signals cancel calls: what was asked for meanwhile is sent behind the answer, and an answer that
+    /// was outrun goes into the handler's frame.
+    fn send_interruptible(&self, state: &mut State, id: u64, answer: Answer) {
+        match (state.lost.take(), answer) {
+            (Some(Lost::Awaited(handler)), answer) => {
+                if let Answer::Value(value) = answer {
+                    self.complete(value);
+                }
+                self.send(handler, Answer::Value(abi::LEAVE));
+            }
+            // The kick that was sent makes the host run the call again.
+            (_, Answer::Error(_)) => {}
+            (_, answer) => {
+                if let (false, Answer::Value(value)) = (self.send(id, answer), answer) {
+                    state.lost = Some(Lost::Value(value));
+                }
+            }
+        }
+        if state.kick.asked {
+            self.send_kick(state);
         }
     }
 

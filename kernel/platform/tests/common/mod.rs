@@ -12,7 +12,7 @@ use std::time::Duration;
 use stockade_kernel::platform::{
     Backing, Event, Form, Frame, HostCall, Machine, Protection, Registers, Reply, Space, ThreadEvents, UserThread,
 };
-use stockade_kernel_platform::{HostMachine, Options};
+use stockade_kernel_platform::{HostMachine, Options, TrapPath};
 
 pub use program::Program;
 
@@ -86,8 +86,12 @@ impl Kernel {
     }
 
     pub fn with_hook(hook: Hook) -> Arc<Self> {
+        Self::with_path(TrapPath::of_host().expect("the host has a path"), hook)
+    }
+
+    pub fn with_path(path: TrapPath, hook: Hook) -> Arc<Self> {
         let options = Options { pool_bytes_max: 64 << 20, trapped_calls: trapped_calls() };
-        let machine = HostMachine::start(&options).expect("start a machine");
+        let machine = HostMachine::start_on(&options, path).expect("start a machine");
         Self::on(machine, hook)
     }
 
