@@ -9,6 +9,7 @@ use core::time::Duration;
 use stockade_kernel_sync::Mutex;
 
 use crate::SandboxLimits;
+use crate::futex::Futexes;
 use crate::mm::Memory;
 use crate::platform::Machine;
 use crate::task::{Job, Namespaces, Process, Task};
@@ -26,6 +27,7 @@ pub struct Kernel {
     woken: Mutex<VecDeque<(Arc<Task>, Job)>>,
     woken_count: AtomicUsize,
     limits: SandboxLimits,
+    futexes: Futexes,
 }
 
 impl Kernel {
@@ -41,6 +43,7 @@ impl Kernel {
             woken: Mutex::new(VecDeque::new()),
             woken_count: AtomicUsize::new(0),
             limits,
+            futexes: Futexes::default(),
         })
     }
 
@@ -52,6 +55,10 @@ impl Kernel {
     /// The machine below, for objects that outlive a call.
     pub fn shared_machine(&self) -> &Arc<dyn Machine> {
         &self.machine
+    }
+
+    pub(crate) fn futexes(&self) -> &Futexes {
+        &self.futexes
     }
 
     /// What all files share.

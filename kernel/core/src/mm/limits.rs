@@ -92,7 +92,7 @@ impl Task {
             data: soft(Resource::Data),
             stack: soft(Resource::Stack),
             locked: if unlocked { u64::MAX } else { soft(Resource::LockedMemory) },
-            total: self.kernel().memory_limit(),
+            total: self.kernel().limits().memory_shown(),
         }
     }
 }

@@ -7,10 +7,10 @@ use core::ops::Range;
 use stockade_kernel_sync::Mutex;
 
 use super::settle::Settling;
-use super::{Object, Placement, Source, Vma, VmaFlags, Vmas};
+use super::{Object, PAGE, Placement, Source, Vma, VmaFlags, Vmas, page_down};
 use crate::Errno;
 use crate::exec::ProgramInfo;
-use crate::platform::{HostCall, Space, UserRange};
+use crate::platform::{Backing, HostCall, Sharing, Space, UserRange};
 
 /// One address space, shared by the tasks that clone(2) made with CLONE_VM.
 #[derive(Debug)]
@@ -78,6 +78,21 @@ impl Memory {
     /// Where a mapping of this many bytes would go.
     pub fn find_place(&self, len: u64) -> Result<u64, Errno> {
         self.state.lock().place(0, len, Placement::Anywhere)
+    }
+
+    /// Where in the pool an address lies, if it is mapped shared.
+    pub fn pool_offset(&self, address: u64) -> Option<u64> {
+        let (start, vma) = self.find(address)?;
+        let Object::Source { source, offset, .. } = &vma.object else { return None };
+        if vma.sharing == Sharing::Private {
+            return None;
+        }
+        let page = page_down(address);
+        let pieces = source.map(offset + (page - start), PAGE, Sharing::Shared).ok()?;
+        match pieces.first()?.backing {
+            Backing::Pool { offset, .. } => Some(offset + (address - page)),
+            _ => None,
+        }
     }
 
     /// What runs in it.

@@ -33,7 +33,7 @@ pub struct MappedName {
 }
 
 /// What can be mapped: an open file.
-pub trait Source: Debug + Send + Sync {
+pub trait Source: Any + Debug + Send + Sync {
     /// The pieces from `offset` on, `len` bytes in all, both multiples of the page size.
     fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno>;
 
@@ -46,6 +46,14 @@ pub trait Source: Debug + Send + Sync {
     /// Who is told when its length changes.
     fn mappers(&self) -> Option<&Mappers> {
         None
+    }
+}
+
+impl dyn Source {
+    /// What it is inside, if it is a `T`.
+    pub fn downcast<T: Source>(&self) -> Option<&T> {
+        let source: &dyn Any = self;
+        source.downcast_ref()
     }
 }
 

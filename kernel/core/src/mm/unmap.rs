@@ -1,13 +1,14 @@
 //! munmap(2).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::vma::len;
-use super::{Change, Memory, PAGE, State, Undo, page_up};
-use crate::Errno;
+use super::{Change, Memory, Object, PAGE, Source, State, Undo, Vma, page_up};
 use crate::platform::HostCall;
 use crate::task::Pid;
+use crate::{Errno, Kernel};
 
 impl State {
     /// A range that an application gave: `wrong` unless it is aligned and within what applications can have.
@@ -33,6 +34,51 @@ impl Memory {
             _ => Vec::new(),
         };
         Ok(Change { calls, value: 0, undo: Undo::Nothing })
+    }
+}
+
+impl Memory {
+    /// Unmaps all that was mapped from the start of a `T` at this address (shmdt(2)): `EINVAL` when there is none.
+    pub fn detach<T: Source>(&self, tid: Pid, address: u64) -> Result<(Change, Arc<dyn Source>), Errno> {
+        let mut state = self.state.lock();
+        let found = state.vmas.find(address).filter(|(start, _)| *start == address);
+        let source = match found.map(|(_, vma)| &vma.object) {
+            Some(Object::Source { source, offset: 0, .. }) if source.downcast::<T>().is_some() => source.clone(),
+            _ => return Err(Errno::EINVAL),
+        };
+        let same = |start: u64, vma: &Vma| match &vma.object {
+            Object::Source { source: other, offset, .. } => Arc::ptr_eq(other, &source) && start == address + offset,
+            Object::Anonymous => false,
+        };
+        let attached = state.vmas.iter().filter(|(start, vma)| same(*start, vma));
+        let parts: Vec<Range<u64>> = attached.map(|(start, vma)| start..vma.end).collect();
+        for part in &parts {
+            state.free(tid, part.clone());
+        }
+        let calls = parts.into_iter().map(unmap).collect();
+        Ok((Change { calls, value: 0, undo: Undo::Nothing }, source))
+    }
+
+    /// How often something is mapped from its start.
+    pub fn count_mappings(&self, source: &Arc<dyn Source>) -> usize {
+        let state = self.state.lock();
+        let starts = state.vmas.iter().filter(|(_, vma)| {
+            matches!(&vma.object, Object::Source { source: other, offset: 0, .. } if Arc::ptr_eq(other, source))
+        });
+        starts.count()
+    }
+}
+
+impl Kernel {
+    /// How often something is mapped from its start, in all address spaces.
+    pub fn count_mappings<T: Source>(&self, source: &Arc<T>) -> u64 {
+        let source: Arc<dyn Source> = source.clone();
+        let mut memories: Vec<Arc<Memory>> = Vec::new();
+        for process in self.processes() {
+            let memory = process.leader().map(|task| task.memory());
+            memories.extend(memory.filter(|memory| !memories.iter().any(|other| Arc::ptr_eq(other, memory))));
+        }
+        memories.iter().map(|memory| memory.count_mappings(&source) as u64).sum()
     }
 }
 

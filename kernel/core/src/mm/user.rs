@@ -109,6 +109,11 @@ impl Memory {
 
     /// The ranges of an array of `struct iovec`. `EINVAL` when there are too many or one is longer than `ssize_t`.
     pub fn vectors(&self, address: u64, count: usize) -> Result<UserBuffer<'_>, Errno> {
+        Ok(UserBuffer::new(&*self.space, self.vector_ranges(address, count)?))
+    }
+
+    /// The same as mere ranges.
+    pub fn vector_ranges(&self, address: u64, count: usize) -> Result<Vec<UserRange>, Errno> {
         if count > VECTORS_MAX {
             return Err(Errno::EINVAL);
         }
@@ -120,7 +125,7 @@ impl Memory {
             left -= len;
             ranges.push(UserRange { address: base, len });
         }
-        Ok(UserBuffer::new(&*self.space, ranges))
+        Ok(ranges)
     }
 }
 

@@ -63,6 +63,9 @@ calls! {
     26 madvise::msync Full;
     27 madvise::mincore Full;
     28 madvise::madvise Partial("without KSM");
+    29 shm::shmget Full;
+    30 shm::shmat Full;
+    31 shm::shmctl Full;
     34 sigaction::pause Full;
     35 clock::nanosleep Full;
     36 timers::getitimer Full;
@@ -77,6 +80,7 @@ calls! {
     61 wait4::wait4 Full;
     62 kill::kill Full;
     63 system::uname Full;
+    67 shm::shmdt Full;
     96 clock::gettimeofday Full;
     97 usage::getrlimit Full;
     98 usage::getrusage Partial("times and memory, no counts of faults and switches");
@@ -145,6 +149,7 @@ calls! {
     186 ids::gettid Full;
     200 kill::tkill Full;
     201 clock::time Full;
+    202 futex::futex Partial("without FUTEX_FD and FUTEX_WAIT_REQUEUE_PI");
     203 sched::sched_setaffinity Partial("kept, the host schedules");
     204 sched::sched_getaffinity Full;
     212 system::lookup_dcookie Partial("refused: EPERM");
@@ -185,6 +190,8 @@ calls! {
     305 clock::clock_adjtime Partial("only looking, EPERM otherwise");
     308 clone::setns Partial("no namespaces: EINVAL");
     309 sched::getcpu Partial("always CPU 0 of node 0");
+    310 process_vm::process_vm_readv Full;
+    311 process_vm::process_vm_writev Full;
     313 system::finit_module Partial("refused: EPERM");
     314 sched::sched_setattr Partial("kept, no SCHED_DEADLINE, the host schedules");
     315 sched::sched_getattr Full;
@@ -200,6 +207,7 @@ calls! {
     435 clone::clone3 Partial("as clone, no CLONE_INTO_CGROUP");
     438 pidfd::pidfd_getfd Full;
     441 epoll::epoll_pwait2 Full;
+    449 futex::futex_waitv Full;
 }
 
 /// How many numbers there are.
@@ -237,7 +245,6 @@ const TRAPPED: &[&str] = &[
     "exit_group",
     "fork",
     "futex",
-    "futex_waitv",
     "mmap",
     "mremap",
     "rt_sigreturn",

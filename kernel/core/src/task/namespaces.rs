@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use stockade_kernel_sync::Mutex;
 
 use super::Pids;
+use crate::ipc::Ipc;
 
 /// The namespaces of a container.
 #[derive(Debug)]
@@ -14,12 +15,14 @@ pub struct Namespaces {
     pub pids: Pids,
     /// Its names.
     pub uts: Uts,
+    /// Its System V objects.
+    pub ipc: Ipc,
 }
 
 impl Namespaces {
     /// With no process yet.
     pub fn new(hostname: &[u8]) -> Arc<Self> {
-        Arc::new(Self { pids: Pids::default(), uts: Uts::new(hostname) })
+        Arc::new(Self { pids: Pids::default(), uts: Uts::new(hostname), ipc: Ipc::default() })
     }
 }
 

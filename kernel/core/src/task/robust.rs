@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Task;
+use crate::futex::Key;
 use crate::mm::Memory;
 use crate::platform::{HostCall, Reply};
 use crate::signal::Attention;
@@ -32,6 +33,10 @@ struct Entry(u64);
 impl Entry {
     fn address(self) -> u64 {
         self.0 & !1
+    }
+
+    fn is_pi(self) -> bool {
+        self.0 & 1 != 0
     }
 }
 
@@ -84,7 +89,9 @@ impl Task {
             let new = value & FUTEX_WAITERS | FUTEX_OWNER_DIED;
             let found = memory.space().compare_exchange_u32(word, value, new).ok()?;
             if found == value {
-                if value & FUTEX_WAITERS != 0 {
+                if entry.is_pi() {
+                    self.kernel().futexes().owner_died(memory, Key::of(memory, word), word);
+                } else if value & FUTEX_WAITERS != 0 {
                     wakes.push(word);
                 }
                 break;
