@@ -69,7 +69,7 @@ pub struct UserRange {
 }
 
 /// Ranges of an application's memory, consumed from the front.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UserBuffer<'a> {
     space: &'a dyn Space,
     ranges: Vec<UserRange>,
@@ -85,6 +85,21 @@ impl<'a> UserBuffer<'a> {
     /// One range.
     pub fn single(space: &'a dyn Space, address: u64, len: usize) -> Self {
         Self::new(space, alloc::vec![UserRange { address, len }])
+    }
+
+    /// Passes over bytes that an earlier run moved.
+    pub fn skip(&mut self, len: usize) {
+        let mut left = len;
+        while left > 0 && self.first < self.ranges.len() {
+            let range = &mut self.ranges[self.first];
+            let step = range.len.min(left);
+            range.address = range.address.wrapping_add(step as u64);
+            range.len -= step;
+            left -= step;
+            if range.len == 0 {
+                self.first += 1;
+            }
+        }
     }
 
     fn total(&self) -> usize {

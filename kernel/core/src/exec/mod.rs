@@ -106,7 +106,7 @@ fn open(request: &Request<'_>, path: Path) -> Result<Arc<File>, Errno> {
     check_mode(&path.stat()?, &request.caller.credentials, Access::EXECUTE)?;
     let flags = OpenFlags::empty();
     let object = path.inode().clone().open(&Opening { path: &path, flags, caller: request.caller })?;
-    Ok(File::new(object, path, flags))
+    Ok(request.kernel.vfs().file(object, path, flags))
 }
 
 /// Up to `len` bytes of a file.

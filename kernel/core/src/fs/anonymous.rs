@@ -3,8 +3,10 @@
 
 use alloc::sync::Arc;
 
+use stockade_kernel_sync::Mutex;
+
 use crate::Errno;
-use crate::vfs::{FileKind, FileObject, Filesystem, Inode, Opening, Stat, StatFs, Timestamp};
+use crate::vfs::{Changes, FileKind, FileObject, Filesystem, Inode, Opening, Stat, StatFs, Timestamp};
 
 /// `ANON_INODE_FS_MAGIC`
 const MAGIC: u32 = 0x0904_1934;
@@ -31,20 +33,21 @@ impl Filesystem for AnonymousFs {
 #[derive(Debug)]
 pub struct Anonymous {
     kind: FileKind,
-    stat: Stat,
+    stat: Mutex<Stat>,
+    number: u64,
 }
 
 impl Anonymous {
     /// Owned by somebody, made at a time.
     pub fn new(number: u64, kind: FileKind, permissions: u32, uid: u32, gid: u32, now: Timestamp) -> Self {
         let stat = Stat { uid, gid, atime: now, mtime: now, ctime: now, ..Stat::new(number, kind, permissions) };
-        Self { kind, stat }
+        Self { kind, stat: Mutex::new(stat), number }
     }
 }
 
 impl Inode for Anonymous {
     fn number(&self) -> u64 {
-        self.stat.ino
+        self.number
     }
 
     fn kind(&self) -> FileKind {
@@ -52,7 +55,18 @@ impl Inode for Anonymous {
     }
 
     fn stat(&self) -> Result<Stat, Errno> {
-        Ok(self.stat)
+        Ok(*self.stat.lock())
+    }
+
+    fn change(&self, changes: &Changes) -> Result<(), Errno> {
+        let mut stat = self.stat.lock();
+        let stat = &mut *stat;
+        stat.mode = changes.permissions.map_or(stat.mode, |permissions| self.kind.mode() | permissions);
+        stat.uid = changes.uid.unwrap_or(stat.uid);
+        stat.gid = changes.gid.unwrap_or(stat.gid);
+        stat.atime = changes.atime.unwrap_or(stat.atime);
+        stat.mtime = changes.mtime.unwrap_or(stat.mtime);
+        Ok(())
     }
 
     fn open(self: Arc<Self>, _: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno> {

@@ -8,4 +8,4 @@ mod tmpfs;
 pub use anonymous::{Anonymous, AnonymousFs};
 pub use erofs::Erofs;
 pub use stream::StreamFile;
-pub use tmpfs::{Tmpfs, TmpfsOptions};
+pub use tmpfs::{Seals, Tmpfs, TmpfsOptions, sealed_node};

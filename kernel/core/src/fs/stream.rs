@@ -51,6 +51,10 @@ impl FileObject for StreamFile {
         Ok(Written { count, end: 0 })
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     fn poll(&self) -> PollEvents {
         let ready = self.stream.readiness();
         let mut events = PollEvents::empty();

@@ -4,33 +4,50 @@
 //! holds no state: it runs again from its start whenever what it waited for may be there (see [`crate::wait`]), with
 //! [`Call::resume`] as its only memory.
 
+mod at;
+mod attributes;
 mod call;
 mod capabilities;
 mod clock;
 mod clone;
+mod descriptors;
+mod directory;
 mod epoll;
 mod eventfd;
 mod exec;
+mod fcntl;
 mod futex;
 mod groups;
 mod ids;
+mod inotify;
+mod ioctl;
 mod kill;
+mod locks;
 mod madvise;
 mod mmap;
+mod names;
 mod new_file;
+mod open;
 mod pidfd;
+mod pipe;
 mod poll;
 mod prctl;
 mod process_vm;
+mod read_write;
 mod sched;
+mod seek;
 mod select;
 mod shm;
 mod sigaction;
+mod stat;
 mod system;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod usage;
 mod wait4;
+mod xattr;
 
 pub use call::{Call, Outcome, Resume};
 pub use pidfd::PidFd;

@@ -145,6 +145,18 @@ impl Task {
         self.files.lock().clone()
     }
 
+    /// Gives it another table of descriptors (unshare(2), execve(2)).
+    pub fn set_files(&self, files: Arc<FdTable>) {
+        let before = core::mem::replace(&mut *self.files.lock(), files);
+        drop(before);
+    }
+
+    /// Gives it another root, working directory and umask, to share with others.
+    pub fn set_fs(&self, fs: Arc<FsContext>) {
+        let before = core::mem::replace(&mut *self.fs.lock(), fs);
+        drop(before);
+    }
+
     /// Its root, working directory and umask.
     pub fn fs(&self) -> Arc<FsContext> {
         self.fs.lock().clone()

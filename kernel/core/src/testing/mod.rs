@@ -6,6 +6,7 @@ mod caller;
 mod machine;
 mod pages;
 mod pool;
+mod program;
 mod space;
 mod thread;
 
@@ -13,13 +14,14 @@ pub use caller::Caller;
 pub use machine::{FakeBlob, FakeMachine};
 pub use pages::PAGE;
 pub use pool::FakePool;
+pub use program::{Arg, Program};
 pub use space::FakeSpace;
 pub use thread::FakeThread;
 
 use alloc::sync::Arc;
 
 use crate::Kernel;
-use crate::fs::AnonymousFs;
+use crate::fs::{Tmpfs, TmpfsOptions};
 use crate::mm::Memory;
 use crate::platform::{Frame, Machine as _};
 use crate::task::{Capabilities, Credentials, FirstProcess, Limits, Namespaces, Process, Resources, Task};
@@ -56,7 +58,9 @@ impl World {
 }
 
 fn add_task(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>, memory: Arc<Memory>) -> (Arc<Task>, Arc<FakeThread>) {
-    let root = kernel.vfs().superblock(Arc::new(AnonymousFs));
+    let root = Tmpfs::new(kernel.shared_machine(), TmpfsOptions { permissions: 0o755, ..TmpfsOptions::default() })
+        .expect("no limits");
+    let root = kernel.vfs().superblock(root);
     let fs = FsContext::new(MountNamespace::new(&root, MountFlags::empty(), b"none"));
     let first = FirstProcess {
         namespaces: namespaces.clone(),

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use linux_raw_sys::general::FD_CLOEXEC;
 use stockade_kernel_sync::Mutex;
 
-use super::File;
+use super::{File, Hooks, LockOwner};
 use crate::Errno;
 
 bitflags::bitflags! {
@@ -33,6 +33,8 @@ pub struct Descriptor {
 pub struct FdTable {
     id: u64,
     entries: Mutex<Entries>,
+    /// Set once it has record locks.
+    hooks: Mutex<Option<Arc<Hooks>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,7 +54,7 @@ impl Default for FdTable {
 
 impl FdTable {
     fn of(entries: Entries) -> Self {
-        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), entries: Mutex::new(entries) }
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), entries: Mutex::new(entries), hooks: Mutex::new(None) }
     }
 
     /// An empty table.
@@ -68,6 +70,11 @@ impl FdTable {
     /// Its number, by which POSIX locks know their owner.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// It has record locks from now on, which end with it.
+    pub fn set_hooks(&self, hooks: &Arc<Hooks>) {
+        *self.hooks.lock() = Some(hooks.clone());
     }
 
     /// The file behind a number: `EBADF` if there is none.
@@ -145,6 +152,14 @@ impl FdTable {
         let entries = self.entries.lock();
         let numbered = entries.slots.iter().enumerate();
         numbered.filter_map(|(at, slot)| Some((i32::try_from(at).ok()?, slot.clone()?))).collect()
+    }
+}
+
+impl Drop for FdTable {
+    fn drop(&mut self) {
+        if let Some(hooks) = self.hooks.get_mut() {
+            hooks.locks.clear_all(LockOwner::Table(self.id));
+        }
     }
 }
 

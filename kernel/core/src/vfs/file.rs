@@ -4,11 +4,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
-use super::{FileObject, Inode, OpenFlags, Path, Seeking, WriteAt};
+use super::{
+    DirEntry, Emit, FileKind, FileObject, Hooks, Inode, LockOwner, OpenFlags, Path, Seeking, WatchMask, WriteAt,
+};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::mm::{self, MapPiece, MappedName};
@@ -22,13 +24,15 @@ pub struct File {
     path: Path,
     flags: AtomicU32,
     position: Mutex<u64>,
+    owner: AtomicI32,
+    hooks: Arc<Hooks>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl File {
     /// Opens what was found at a path. Flags that only matter while opening are dropped.
-    pub fn new(object: Arc<dyn FileObject>, path: Path, flags: OpenFlags) -> Arc<Self> {
+    pub fn new(object: Arc<dyn FileObject>, path: Path, flags: OpenFlags, hooks: &Arc<Hooks>) -> Arc<Self> {
         let once = OpenFlags::CREATE
             | OpenFlags::EXCLUSIVE
             | OpenFlags::NO_CTTY
@@ -40,6 +44,8 @@ impl File {
             path,
             flags: AtomicU32::new(flags.difference(once).bits()),
             position: Mutex::new(0),
+            owner: AtomicI32::new(0),
+            hooks: hooks.clone(),
         })
     }
 
@@ -161,6 +167,39 @@ impl File {
         *self.position.lock()
     }
 
+    /// Writes at the end, wherever the position is.
+    pub fn append(&self, source: &mut dyn Source) -> Result<usize, Errno> {
+        self.check_writable()?;
+        Ok(self.object.write(source, WriteAt::End)?.count)
+    }
+
+    /// Lists a directory from a position on, `.` and `..` included.
+    pub fn list(&self, from: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) -> Result<(), Errno> {
+        if self.path.dentry.is_unlinked() {
+            return Err(Errno::ENOENT);
+        }
+        let parent = || self.path.parent().map_or_else(|| self.inode().number(), |parent| parent.inode().number());
+        let mut dot = |name: &[u8], ino, next| emit(&DirEntry { name, ino, kind: FileKind::Directory, next });
+        if from < 1 && dot(b".", self.inode().number(), 1) == Emit::Full {
+            return Ok(());
+        }
+        if from < 2 && dot(b"..", parent(), 2) == Emit::Full {
+            return Ok(());
+        }
+        let at = from.saturating_sub(2);
+        self.object.read_dir(at, &mut |entry| emit(&DirEntry { next: entry.next + 2, ..*entry }))
+    }
+
+    /// Who gets signals about it (fcntl(2) F_SETOWN): a process, or a group when negative; 0 is nobody.
+    pub fn owner(&self) -> i32 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Changes that.
+    pub fn set_owner(&self, owner: i32) {
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
     fn note_access(&self) {
         let unkept = super::MountFlags::NO_ATIME | super::MountFlags::READ_ONLY;
         if !self.flags().contains(OpenFlags::NO_ATIME) && !self.path.mount.flags().intersects(unkept) {
@@ -182,6 +221,18 @@ impl mm::Source for File {
 
     fn sync(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
         self.inode().sync()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.hooks.locks.clear_all(LockOwner::Flock(self.id));
+        self.hooks.locks.clear_all(LockOwner::File(self.id));
+        if !self.is_path_only() {
+            let written = self.flags().writes();
+            let mask = if written { WatchMask::CLOSE_WRITE } else { WatchMask::CLOSE_NOWRITE };
+            self.hooks.watches.tell_file(&self.path, mask);
+        }
     }
 }
 

@@ -197,6 +197,14 @@ pub trait Inode: Any + Debug + Send + Sync {
         Err(Errno::EINVAL)
     }
 
+    /// What readlink(2) shows: for a link straight to a file, its path as the caller sees it.
+    fn read_link(&self, caller: &Caller) -> Result<Vec<u8>, Errno> {
+        match self.link_target(caller)? {
+            LinkTarget::Text(text) => Ok(text),
+            LinkTarget::File(path) => Ok(path.shown_to(caller)),
+        }
+    }
+
     /// Makes a regular file longer or shorter.
     fn set_len(&self, _len: u64) -> Result<(), Errno> {
         Err(Errno::EINVAL)

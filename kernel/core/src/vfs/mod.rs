@@ -14,7 +14,10 @@ mod dentry;
 mod device;
 mod fd_table;
 mod file;
+mod hooks;
 mod inode;
+pub mod inotify;
+mod locks;
 mod mount;
 mod names;
 mod notify;
@@ -28,6 +31,7 @@ mod shared;
 mod stat;
 mod superblock;
 mod walk;
+mod watch_mask;
 
 pub use attributes::SetTime;
 pub use context::{Caller, FsContext};
@@ -35,7 +39,9 @@ pub use dentry::Dentry;
 pub use device::Driver;
 pub use fd_table::{Descriptor, FdFlags, FdTable};
 pub use file::File;
+pub use hooks::Hooks;
 pub use inode::{Allocation, Changes, Inode, InodeKey, LinkTarget, NewInode, NewKind, Opening, Rename, XattrSet};
+pub use locks::{Lock, LockKind, LockOwner, Locks};
 pub use mount::{Mount, MountFlags, MountId, MountNamespace};
 pub use names::RenameHow;
 pub use object::{DirEntry, Direction, Emit, FileObject, Seeking, WriteAt, Written};
@@ -47,6 +53,7 @@ pub use shared::Vfs;
 pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
 pub use superblock::{Caching, Filesystem, Superblock};
 pub use walk::{Follow, Last, Name, Parent, Resolve, Walker};
+pub use watch_mask::WatchMask;
 
 /// NAME_MAX
 pub const NAME_BYTES_MAX: usize = 255;

@@ -6,7 +6,7 @@ use super::dentry::{LockedDir, renamed};
 use super::open::new_inode;
 use super::permission::{Access, check_changing_names, check_mode, check_sticky};
 use super::walk::check_name;
-use super::{Dentry, FileKind, Follow, Inode, Name, NewKind, Parent, Path, Rename, Stat, Vfs};
+use super::{Dentry, FileKind, Name, NewKind, Parent, Path, Rename, Stat, Vfs};
 use crate::Errno;
 use crate::task::Credentials;
 

@@ -86,6 +86,11 @@ pub trait FileObject: Any + Debug + Send + Sync {
         Err(Errno::EINVAL)
     }
 
+    /// Whether a write that may wait goes on until all is taken: streams of bytes.
+    fn takes_all(&self) -> bool {
+        false
+    }
+
     /// Whether it has a position.
     fn seeking(&self) -> Seeking {
         Seeking::No

@@ -6,8 +6,8 @@ use super::file::PathOnly;
 use super::permission::{Access, check_changing_names, check_mode, is_owner};
 use super::walk::check_name;
 use super::{
-    Dentry, File, FileKind, Follow, Inode, Last, MountFlags, Name, NewInode, NewKind, OpenFlags, Opening, Path,
-    Resolve, Stat, Vfs, Walker,
+    Dentry, File, FileKind, Follow, Last, MountFlags, Name, NewInode, NewKind, OpenFlags, Opening, Path, Resolve, Stat,
+    Vfs, Walker,
 };
 use crate::Errno;
 use crate::task::{Capabilities, Credentials};
@@ -51,7 +51,7 @@ impl Vfs {
     pub fn open(&self, name: &Name<'_>, how: &OpenHow) -> Result<Opened, Errno> {
         let flags = how.flags;
         if flags.contains(OpenFlags::PATH) {
-            return open_path(name, how).map(Opened::File);
+            return self.open_path(name, how).map(Opened::File);
         }
         if flags.contains(OpenFlags::TEMPORARY) {
             return self.open_temporary(name, how).map(Opened::File);
@@ -97,7 +97,8 @@ impl Vfs {
             FileKind::Character | FileKind::Block => self.open_device(&opening)?,
             _ => path.inode().clone().open(&opening)?,
         };
-        Ok(File::new(object, path, flags))
+        self.notify_opened(&path);
+        Ok(self.file(object, path, flags))
     }
 
     fn find_or_create(&self, name: &Name<'_>, how: &OpenHow) -> Result<(Path, Found), Errno> {
@@ -159,6 +160,15 @@ impl Vfs {
         Ok((Path { mount, dentry }, found))
     }
 
+    fn open_path(&self, name: &Name<'_>, how: &OpenHow) -> Result<Arc<File>, Errno> {
+        let path = Walker::new(name, how.resolve)?.finish(follow(how.flags))?;
+        if how.flags.contains(OpenFlags::DIRECTORY) && path.inode().kind() != FileKind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let kept = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
+        Ok(self.file(Arc::new(PathOnly), path, how.flags & kept))
+    }
+
     fn open_temporary(&self, name: &Name<'_>, how: &OpenHow) -> Result<Arc<File>, Errno> {
         let directory = Walker::new(name, how.resolve)?.finish(Follow::Yes)?;
         if directory.inode().kind() != FileKind::Directory {
@@ -196,15 +206,6 @@ pub(super) fn new_inode<'a>(name: &Name<'_>, directory: &Stat, kind: NewKind<'a>
 
 fn follow(flags: OpenFlags) -> Follow {
     if flags.contains(OpenFlags::NO_FOLLOW) { Follow::No } else { Follow::Yes }
-}
-
-fn open_path(name: &Name<'_>, how: &OpenHow) -> Result<Arc<File>, Errno> {
-    let path = Walker::new(name, how.resolve)?.finish(follow(how.flags))?;
-    if how.flags.contains(OpenFlags::DIRECTORY) && path.inode().kind() != FileKind::Directory {
-        return Err(Errno::ENOTDIR);
-    }
-    let kept = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
-    Ok(File::new(Arc::new(PathOnly), path, how.flags & kept))
 }
 
 /// `may_open` of Linux.

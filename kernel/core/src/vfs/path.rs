@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Dentry, Inode, InodeKey, Mount, Stat};
+use super::{Caller, Dentry, Inode, InodeKey, Mount, Stat};
 use crate::Errno;
 
 /// A name's place: a mount, and a dentry within it.
@@ -74,6 +74,17 @@ impl Path {
     /// Its text as seen from a root, or from the top of its own tree.
     pub fn text_or_unreachable(&self, root: &Path) -> Vec<u8> {
         self.text(root).unwrap_or_else(|| [b"(unreachable)".as_slice(), &join(&self.names(root).0)].concat())
+    }
+
+    /// Its text as somebody sees it; files without a path show their name.
+    pub fn shown_to(&self, caller: &Caller) -> Vec<u8> {
+        if !self.is_mount_root() && self.dentry.parent().is_none() {
+            return self.dentry.name();
+        }
+        match &caller.task {
+            Some(task) => self.text_or_unreachable(&task.fs().root()),
+            None => self.full_text(),
+        }
     }
 
     /// Its text from the top of its own tree: what /proc/PID/maps shows.

@@ -7,10 +7,11 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use stockade_kernel_sync::Mutex;
 
 use super::{
-    Dentry, Device, Driver, File, FileKind, FileObject, Filesystem, Inode, Mount, MountNamespace, OpenFlags, Path,
+    Dentry, Device, Driver, FdTable, File, FileKind, FileObject, Filesystem, Hooks, Inode, LockOwner, Mount,
+    MountNamespace, OpenFlags, Path, Superblock, Timestamp,
 };
-use super::{Superblock, Timestamp};
 use crate::fs::{Anonymous, AnonymousFs};
+use crate::pipe::Fifos;
 use crate::platform::{HostClock, Machine};
 use crate::task::Credentials;
 
@@ -20,6 +21,8 @@ pub struct Vfs {
     machine: Arc<dyn Machine>,
     /// Where files without a path lie.
     internal: Arc<Mount>,
+    hooks: Arc<Hooks>,
+    fifos: Fifos,
     pub(super) drivers: Mutex<BTreeMap<u32, Arc<dyn Driver>>>,
     last_device: AtomicU32,
     last_inode: AtomicU64,
@@ -32,6 +35,8 @@ impl Vfs {
         Self {
             machine: machine.clone(),
             internal: MountNamespace::internal(&superblock),
+            hooks: Arc::default(),
+            fifos: Fifos::default(),
             drivers: Mutex::new(BTreeMap::new()),
             last_device: AtomicU32::new(1),
             last_inode: AtomicU64::new(1),
@@ -77,7 +82,27 @@ impl Vfs {
         flags: OpenFlags,
     ) -> Arc<File> {
         let path = Path { mount: self.internal.clone(), dentry: Dentry::top(inode, name) };
-        File::new(object, path, flags)
+        self.file(object, path, flags)
+    }
+
+    /// Opens what was found at a path.
+    pub fn file(&self, object: Arc<dyn FileObject>, path: Path, flags: OpenFlags) -> Arc<File> {
+        File::new(object, path, flags, &self.hooks)
+    }
+
+    /// Locks on files, and watches.
+    pub fn hooks(&self) -> &Arc<Hooks> {
+        &self.hooks
+    }
+
+    /// Named pipes in use.
+    pub fn fifos(&self) -> &Fifos {
+        &self.fifos
+    }
+
+    /// A descriptor of a table was closed: the record locks that the table has on the file end (fcntl(2)).
+    pub fn closed(&self, file: &File, table: &FdTable) {
+        self.hooks.locks.clear(file.path().key(), LockOwner::Table(table.id()), 0, u64::MAX);
     }
 
     /// Whether a path names a file without a path.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use stockade_kernel_sync::Mutex;
 
-use super::Shared;
+use super::{Seals, Shared};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::mm::{MapPiece, PoolRange};
@@ -17,19 +17,6 @@ use crate::vfs::{Allocation, Direction, PAGE_BYTES, WriteAt, Written};
 const LEN_MAX: u64 = i64::MAX.cast_unsigned() - PAGE_BYTES;
 /// A growing file takes at most this much ahead.
 const AHEAD_BYTES_MAX: u64 = 1 << 20;
-
-bitflags::bitflags! {
-    /// The seals of fcntl(2) F_ADD_SEALS.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    #[allow(missing_docs)]
-    pub struct Seals: u32 {
-        const SEAL = 1;
-        const SHRINK = 2;
-        const GROW = 4;
-        const WRITE = 8;
-        const FUTURE_WRITE = 0x10;
-    }
-}
 
 /// A file's data.
 #[derive(Debug)]

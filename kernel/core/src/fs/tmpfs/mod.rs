@@ -7,8 +7,7 @@ mod data;
 mod directory;
 mod node;
 mod options;
-#[cfg(test)]
-mod tests;
+mod seals;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -17,10 +16,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Errno;
 use crate::platform::{HostClock, Machine};
-use crate::vfs::{FileKind, Filesystem, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
+use crate::vfs::{Filesystem, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
 
-use node::Node;
+pub use node::Node;
 pub use options::TmpfsOptions;
+pub use seals::Seals;
 
 /// `TMPFS_MAGIC`
 const MAGIC: u32 = 0x0102_1994;
@@ -66,6 +66,11 @@ impl Tmpfs {
         node.lose_name();
         Ok(node)
     }
+}
+
+/// The file behind an inode, if it can have seals: `EINVAL` otherwise.
+pub fn sealed_node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
+    node::node(inode).map_err(|_| Errno::EINVAL)
 }
 
 impl Filesystem for Tmpfs {

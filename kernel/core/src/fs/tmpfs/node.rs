@@ -7,16 +7,16 @@ use core::any::Any;
 
 use stockade_kernel_sync::Mutex;
 
-use super::Shared;
-use super::data::{Data, Seals};
+use super::data::Data;
 use super::directory::Names;
+use super::{Seals, Shared};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::mm::MapPiece;
 use crate::platform::Sharing;
 use crate::vfs::{
     Allocation, Caller, Changes, Device, DirEntry, Direction, Emit, FileKind, FileObject, Inode, LinkTarget, NewInode,
-    NewKind, Opening, PAGE_BYTES, Rename, Seeking, Stat, Timestamp, WriteAt, Written, XattrSet,
+    NewKind, Opening, Rename, Seeking, Stat, Timestamp, WriteAt, Written, XattrSet,
 };
 
 /// A file, directory, link, ...
@@ -54,7 +54,7 @@ struct Facts {
 
 impl Node {
     /// With one name, which the caller gives it.
-    pub fn new(shared: &Arc<Shared>, new: &NewInode<'_>) -> Result<Arc<Self>, Errno> {
+    pub(super) fn new(shared: &Arc<Shared>, new: &NewInode<'_>) -> Result<Arc<Self>, Errno> {
         let number = shared.new_number()?;
         let now = shared.now();
         let content = match new.kind {
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// It has one name less.
-    pub fn lose_name(&self) {
+    pub(super) fn lose_name(&self) {
         let now = self.shared.now();
         let mut facts = self.facts.lock();
         facts.nlink = facts.nlink.saturating_sub(1);
@@ -132,7 +132,7 @@ impl Node {
 }
 
 /// The node behind an inode of the same file system.
-pub fn node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
+pub(super) fn node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
     let any: Arc<dyn Any + Send + Sync> = inode.clone();
     any.downcast().map_err(|_| Errno::EXDEV)
 }

@@ -1,0 +1,14 @@
+//! What sealed files refuse.
+#![allow(missing_docs)]
+
+bitflags::bitflags! {
+    /// The seals of fcntl(2) F_ADD_SEALS.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Seals: u32 {
+        const SEAL = 1;
+        const SHRINK = 2;
+        const GROW = 4;
+        const WRITE = 8;
+        const FUTURE_WRITE = 0x10;
+    }
+}

@@ -1,0 +1,205 @@
+//! Pipes and fifos (pipe(7), fifo(7)).
+//!
+//! A pipe's lock is held while bytes are copied from or to an application; nothing else is locked meanwhile.
+
+mod end;
+mod fifo;
+mod inode;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use stockade_kernel_sync::Mutex;
+
+use crate::Errno;
+use crate::io::{Sink, Source};
+use crate::vfs::PollEvents;
+use crate::wait::SharedQueue;
+
+pub use end::PipeEnd;
+pub use fifo::{FifoOpen, Fifos, open_fifo};
+pub use inode::open_pipe;
+
+/// PIPE_BUF: what is written whole or not at all.
+const ATOMIC_BYTES: usize = 4096;
+/// What a new pipe holds.
+const DEFAULT_BYTES: usize = 65_536;
+/// /proc/sys/fs/pipe-max-size
+pub const CAPACITY_MAX: usize = 1 << 20;
+
+/// A pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    state: Mutex<State>,
+    /// Woken when bytes, room or ends come or go.
+    queue: SharedQueue,
+    /// Where opens of a fifo wait, for reading and for writing.
+    openers: [SharedQueue; 2],
+}
+
+#[derive(Debug)]
+struct State {
+    bytes: VecDeque<u8>,
+    capacity: usize,
+    readers: usize,
+    writers: usize,
+    /// How many ends for reading and for writing were ever opened.
+    opened: [u64; 2],
+}
+
+impl Pipe {
+    /// Empty and without ends.
+    pub fn new() -> Arc<Self> {
+        let state = State { bytes: VecDeque::new(), capacity: DEFAULT_BYTES, readers: 0, writers: 0, opened: [0; 2] };
+        Arc::new(Self { state: Mutex::new(state), queue: SharedQueue::default(), openers: Default::default() })
+    }
+
+    /// Woken when something changes.
+    pub fn queue(&self) -> &SharedQueue {
+        &self.queue
+    }
+
+    /// Takes bytes out: 0 once it is empty and nobody writes.
+    pub fn read(&self, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        if sink.remaining() == 0 {
+            return Ok(0);
+        }
+        let count = self.state.lock().read(sink)?;
+        if count > 0 {
+            self.queue.wake();
+        }
+        Ok(count)
+    }
+
+    /// Puts bytes in.
+    pub fn write(&self, source: &mut dyn Source) -> Result<usize, Errno> {
+        let count = self.state.lock().write(source)?;
+        if count > 0 {
+            self.queue.wake();
+        }
+        Ok(count)
+    }
+
+    /// Copies what is in it, without taking it out.
+    pub fn peek(&self, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        let state = self.state.lock();
+        state.check_empty()?;
+        let (front, back) = state.bytes.as_slices();
+        copy_out(front, back, sink)
+    }
+
+    /// Puts bytes back that were just taken out.
+    pub fn unread(&self, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        for byte in bytes.iter().rev() {
+            state.bytes.push_front(*byte);
+        }
+    }
+
+    /// Bytes in it.
+    pub fn len(&self) -> usize {
+        self.state.lock().bytes.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that it can take now.
+    pub fn room(&self) -> usize {
+        let state = self.state.lock();
+        state.capacity.saturating_sub(state.bytes.len())
+    }
+
+    /// What it can hold (F_GETPIPE_SZ).
+    pub fn capacity(&self) -> usize {
+        self.state.lock().capacity
+    }
+
+    /// Changes that (F_SETPIPE_SZ) and says what it is: a power of two of pages. `EBUSY` when it holds more.
+    pub fn set_capacity(&self, bytes: usize) -> Result<usize, Errno> {
+        let capacity = bytes.max(ATOMIC_BYTES).checked_next_power_of_two().ok_or(Errno::EINVAL)?;
+        {
+            let mut state = self.state.lock();
+            if state.bytes.len() > capacity {
+                return Err(Errno::EBUSY);
+            }
+            state.capacity = capacity;
+        }
+        self.queue.wake();
+        Ok(capacity)
+    }
+
+    fn poll(&self, reads: bool, writes: bool, writers_before: u64) -> PollEvents {
+        let state = self.state.lock();
+        let mut events = PollEvents::empty();
+        if reads {
+            events.set(PollEvents::READABLE, !state.bytes.is_empty());
+            events.set(PollEvents::HUP, state.writers == 0 && state.opened[1] != writers_before);
+        }
+        if writes {
+            events.set(PollEvents::WRITABLE, state.capacity.saturating_sub(state.bytes.len()) >= ATOMIC_BYTES);
+            events.set(PollEvents::ERR, state.readers == 0);
+        }
+        events
+    }
+}
+
+impl State {
+    /// `EAGAIN` when there is nothing yet.
+    fn check_empty(&self) -> Result<(), Errno> {
+        if self.bytes.is_empty() && self.writers > 0 { Err(Errno::EAGAIN) } else { Ok(()) }
+    }
+
+    fn read(&mut self, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        self.check_empty()?;
+        let (front, back) = self.bytes.as_slices();
+        let count = copy_out(front, back, sink)?;
+        self.bytes.drain(..count);
+        if self.bytes.is_empty() && self.bytes.capacity() > ATOMIC_BYTES * 4 {
+            self.bytes = VecDeque::new();
+        }
+        Ok(count)
+    }
+
+    fn write(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
+        let len = source.remaining();
+        if self.readers == 0 {
+            return Err(Errno::EPIPE);
+        }
+        let room = self.capacity.saturating_sub(self.bytes.len());
+        if len > 0 && (room == 0 || (len <= ATOMIC_BYTES && room < len)) {
+            return Err(Errno::EAGAIN);
+        }
+        let mut done = 0;
+        let mut buffer = [0; ATOMIC_BYTES];
+        while done < len.min(room) {
+            let step = &mut buffer[..(len.min(room) - done).min(ATOMIC_BYTES)];
+            match source.take(step) {
+                Ok(0) => break,
+                Ok(count) => {
+                    self.bytes.extend(&step[..count]);
+                    done += count;
+                }
+                Err(_) if done > 0 => break,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn copy_out(front: &[u8], back: &[u8], sink: &mut dyn Sink) -> Result<usize, Errno> {
+    if front.is_empty() && back.is_empty() {
+        return Ok(0);
+    }
+    let step = &front[..front.len().min(sink.remaining())];
+    let mut count = sink.put(step)?;
+    if count == front.len() && !back.is_empty() && sink.remaining() > 0 {
+        let step = &back[..back.len().min(sink.remaining())];
+        // Bytes that went before count more than a fault now.
+        count += sink.put(step).unwrap_or_default();
+    }
+    Ok(count)
+}

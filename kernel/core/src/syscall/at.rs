@@ -1,0 +1,110 @@
+//! Arguments that name files: a descriptor to start from, a path, `AT_` flags. And what a task's files are limited to.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use linux_raw_sys::general as abi;
+
+use crate::Errno;
+use crate::signal::{Signal, SignalInfo};
+use crate::task::{Resource, Task};
+use crate::vfs::{Caller, File, FileKind, Follow, FsContext, Name, Path};
+
+bitflags::bitflags! {
+    /// The flags of calls that take a directory and a path.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct AtFlags: u32 {
+        /// A symbolic link is meant itself.
+        const SYMLINK_NOFOLLOW = abi::AT_SYMLINK_NOFOLLOW;
+        /// A directory is to be removed. The same bit as AT_EACCESS.
+        const REMOVEDIR = abi::AT_REMOVEDIR;
+        /// A symbolic link is followed, where it is not otherwise.
+        const SYMLINK_FOLLOW = abi::AT_SYMLINK_FOLLOW;
+        /// Nothing is mounted automatically: nothing ever is.
+        const NO_AUTOMOUNT = abi::AT_NO_AUTOMOUNT;
+        /// An empty path names what the descriptor is.
+        const EMPTY_PATH = abi::AT_EMPTY_PATH;
+        /// statx(2): how fresh the facts must be. They always are.
+        const STATX_FORCE_SYNC = abi::AT_STATX_FORCE_SYNC;
+        /// The same.
+        const STATX_DONT_SYNC = abi::AT_STATX_DONT_SYNC;
+    }
+}
+
+impl AtFlags {
+    /// `EINVAL` unless all bits are among these.
+    pub fn check(bits: u32, allowed: AtFlags) -> Result<Self, Errno> {
+        Self::from_bits(bits).filter(|flags| allowed.contains(*flags)).ok_or(Errno::EINVAL)
+    }
+
+    /// How a call treats a link at the end that follows it unless told otherwise.
+    pub fn follow(self) -> Follow {
+        if self.contains(Self::SYMLINK_NOFOLLOW) { Follow::No } else { Follow::Yes }
+    }
+}
+
+/// Where a path is resolved, and its text.
+#[derive(Debug)]
+pub struct At {
+    context: Arc<FsContext>,
+    /// Who gave it.
+    pub caller: Caller,
+    base: Option<Path>,
+    text: Vec<u8>,
+}
+
+impl At {
+    /// From a call's arguments. A directory descriptor that an absolute path makes needless is not looked at.
+    pub fn new(task: &Arc<Task>, directory: i32, path: u64) -> Result<Self, Errno> {
+        let text = task.memory().read_path(path)?;
+        let caller = Caller::of(task);
+        let base = match text.first() {
+            Some(b'/') => None,
+            _ => base(task, directory)?,
+        };
+        Ok(Self { context: task.fs(), caller, base, text })
+    }
+
+    /// A path from the working directory.
+    pub fn cwd(task: &Arc<Task>, path: u64) -> Result<Self, Errno> {
+        Self::new(task, abi::AT_FDCWD, path)
+    }
+
+    /// For the file system.
+    pub fn name(&self) -> Name<'_> {
+        Name { context: &self.context, caller: &self.caller, base: self.base.clone(), text: &self.text }
+    }
+
+    /// Finds the file. An empty path names the directory itself where the flags allow it.
+    pub fn find(&self, flags: AtFlags, follow: Follow) -> Result<Path, Errno> {
+        if self.text.is_empty() && flags.contains(AtFlags::EMPTY_PATH) {
+            return Ok(self.base.clone().unwrap_or_else(|| self.context.cwd()));
+        }
+        self.name().find(follow)
+    }
+}
+
+fn base(task: &Arc<Task>, directory: i32) -> Result<Option<Path>, Errno> {
+    if directory == abi::AT_FDCWD { Ok(None) } else { Ok(Some(task.files().get(directory)?.path().clone())) }
+}
+
+/// The file behind a descriptor, which must be a directory.
+pub fn directory(task: &Arc<Task>, fd: i32) -> Result<Arc<File>, Errno> {
+    let file = task.files().get(fd)?;
+    if file.inode().kind() == FileKind::Directory { Ok(file) } else { Err(Errno::ENOTDIR) }
+}
+
+/// An `off_t`: `EINVAL` when it is negative.
+pub fn offset(argument: u64) -> Result<u64, Errno> {
+    i64::try_from(argument).map(|_| argument).map_err(|_| Errno::EINVAL)
+}
+
+/// How many descriptors a task may have (RLIMIT_NOFILE).
+pub fn descriptor_limit(task: &Arc<Task>) -> u64 {
+    task.process().limit(Resource::Files).soft
+}
+
+/// Sends SIGPIPE to a task that wrote to a pipe or socket that nobody reads.
+pub fn broken_pipe(task: &Arc<Task>) {
+    task.send_signal(SignalInfo::kernel(Signal::PIPE));
+}

@@ -1,0 +1,13 @@
+//! What open files tell when they go.
+
+use super::inotify::Watches;
+use super::locks::Locks;
+
+/// Tables that are kept by file, and that a file leaves when it is closed.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    /// Locks on files.
+    pub locks: Locks,
+    /// Who wants to hear of changes.
+    pub watches: Watches,
+}

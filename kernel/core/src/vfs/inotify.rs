@@ -1,0 +1,222 @@
+//! Watching files (inotify(7)).
+//!
+//! Lock order: all watches, then one instance. Both are released before an instance's queue is woken.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use stockade_kernel_sync::Mutex;
+
+use super::{FileObject, InodeKey, PollEvents, WatchMask};
+use crate::Errno;
+use crate::abi::Encoder;
+use crate::io::Sink;
+use crate::task::Task;
+use crate::wait::SharedQueue;
+
+/// /proc/sys/fs/inotify/max_queued_events
+const EVENTS_MAX: usize = 16_384;
+
+/// All watches of a kernel.
+#[derive(Debug, Default)]
+pub struct Watches {
+    files: Mutex<BTreeMap<InodeKey, Vec<Watch>>>,
+    count: AtomicUsize,
+}
+
+#[derive(Clone, Debug)]
+struct Watch {
+    number: i32,
+    mask: WatchMask,
+    instance: Weak<Inotify>,
+}
+
+/// An inotify instance.
+#[derive(Debug, Default)]
+pub struct Inotify {
+    state: Mutex<State>,
+    queue: SharedQueue,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Event>,
+    watched: BTreeMap<i32, InodeKey>,
+    last: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Event {
+    watch: i32,
+    mask: WatchMask,
+    cookie: u32,
+    name: Vec<u8>,
+}
+
+impl Event {
+    fn encode(&self) -> Vec<u8> {
+        let padded = if self.name.is_empty() { 0 } else { (self.name.len() + 1).next_multiple_of(16) };
+        let mut to = Encoder::with_capacity(16 + padded);
+        to.put(self.watch).put(self.mask.bits()).put(self.cookie).put(u32::try_from(padded).unwrap_or_default());
+        to.bytes(&self.name).zeros(padded - self.name.len());
+        to.finish()
+    }
+}
+
+impl Watches {
+    /// Whether nobody watches anything.
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Tells those who watch a file. `name` is what it happened to, in a directory.
+    pub fn tell(&self, key: InodeKey, mask: WatchMask, cookie: u32, name: &[u8]) {
+        let told = {
+            let mut files = self.files.lock();
+            let Some(watches) = files.get_mut(&key) else { return };
+            let told: Vec<Watch> = watches.iter().filter(|watch| watch.mask.intersects(mask)).cloned().collect();
+            watches.retain(|watch| !(watch.mask.contains(WatchMask::ONE_SHOT) && watch.mask.intersects(mask)));
+            if watches.is_empty() {
+                files.remove(&key);
+            }
+            self.count.store(files.len(), Ordering::Release);
+            told
+        };
+        for watch in told {
+            let Some(instance) = watch.instance.upgrade() else { continue };
+            instance.push(Event { watch: watch.number, mask, cookie, name: name.to_vec() });
+            if watch.mask.contains(WatchMask::ONE_SHOT) {
+                instance.forget(watch.number);
+            }
+        }
+    }
+
+    /// A file is gone: its watches end.
+    pub fn drop_file(&self, key: InodeKey) {
+        let dropped = {
+            let mut files = self.files.lock();
+            let dropped = files.remove(&key).unwrap_or_default();
+            self.count.store(files.len(), Ordering::Release);
+            dropped
+        };
+        for watch in dropped {
+            if let Some(instance) = watch.instance.upgrade() {
+                instance.forget(watch.number);
+            }
+        }
+    }
+
+    /// Watches a file, or changes how it is watched (inotify_add_watch(2)).
+    pub fn add(&self, instance: &Arc<Inotify>, key: InodeKey, mask: WatchMask) -> Result<i32, Errno> {
+        let mut files = self.files.lock();
+        let watches = files.entry(key).or_default();
+        watches.retain(|watch| watch.instance.strong_count() > 0);
+        let same = |watch: &&mut Watch| core::ptr::eq(watch.instance.as_ptr(), Arc::as_ptr(instance));
+        let kept = WatchMask::ALL | WatchMask::ONE_SHOT | WatchMask::EXCLUDE_UNLINKED;
+        let number = match watches.iter_mut().find(same) {
+            Some(_) if mask.contains(WatchMask::MASK_CREATE) => return Err(Errno::EEXIST),
+            Some(watch) => {
+                let before = if mask.contains(WatchMask::MASK_ADD) { watch.mask } else { WatchMask::empty() };
+                watch.mask = before | (mask & kept);
+                watch.number
+            }
+            None => {
+                let number = instance.new_number(key);
+                watches.push(Watch { number, mask: mask & kept, instance: Arc::downgrade(instance) });
+                number
+            }
+        };
+        self.count.store(files.len(), Ordering::Release);
+        Ok(number)
+    }
+
+    /// Ends a watch (inotify_rm_watch(2)).
+    pub fn remove(&self, instance: &Arc<Inotify>, number: i32) -> Result<(), Errno> {
+        let key = instance.state.lock().watched.get(&number).copied().ok_or(Errno::EINVAL)?;
+        {
+            let mut files = self.files.lock();
+            if let Some(watches) = files.get_mut(&key) {
+                let is_it = |watch: &Watch| {
+                    watch.number == number && core::ptr::eq(watch.instance.as_ptr(), Arc::as_ptr(instance))
+                };
+                watches.retain(|watch| !is_it(watch) && watch.instance.strong_count() > 0);
+                if watches.is_empty() {
+                    files.remove(&key);
+                }
+            }
+            self.count.store(files.len(), Ordering::Release);
+        }
+        instance.forget(number);
+        Ok(())
+    }
+}
+
+impl Inotify {
+    fn new_number(&self, key: InodeKey) -> i32 {
+        let mut state = self.state.lock();
+        state.last += 1;
+        let number = state.last;
+        state.watched.insert(number, key);
+        number
+    }
+
+    fn forget(&self, number: i32) {
+        if self.state.lock().watched.remove(&number).is_some() {
+            self.push(Event { watch: number, mask: WatchMask::IGNORED, cookie: 0, name: Vec::new() });
+        }
+    }
+
+    fn push(&self, event: Event) {
+        {
+            let mut state = self.state.lock();
+            if state.events.back() == Some(&event) || state.events.len() > EVENTS_MAX {
+                return;
+            }
+            let overflows = state.events.len() == EVENTS_MAX;
+            let lost = Event { watch: -1, mask: WatchMask::OVERFLOW, cookie: 0, name: Vec::new() };
+            state.events.push_back(if overflows { lost } else { event });
+        }
+        self.queue.wake();
+    }
+
+    /// The first events that fit.
+    fn take(&self, room: usize) -> Result<Vec<u8>, Errno> {
+        let mut state = self.state.lock();
+        let mut bytes = Vec::new();
+        while let Some(event) = state.events.front() {
+            let encoded = event.encode();
+            if bytes.len() + encoded.len() > room {
+                return if bytes.is_empty() { Err(Errno::EINVAL) } else { Ok(bytes) };
+            }
+            bytes.extend_from_slice(&encoded);
+            state.events.pop_front();
+        }
+        if bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(bytes) }
+    }
+}
+
+impl FileObject for Inotify {
+    fn read(&self, sink: &mut dyn Sink, _: u64) -> Result<usize, Errno> {
+        let bytes = self.take(sink.remaining())?;
+        sink.put(&bytes)
+    }
+
+    fn poll(&self) -> PollEvents {
+        if self.state.lock().events.is_empty() { PollEvents::empty() } else { PollEvents::READABLE }
+    }
+
+    fn queue(&self) -> Option<SharedQueue> {
+        Some(self.queue.clone())
+    }
+
+    fn ioctl(&self, task: &Arc<Task>, request: u32, argument: u64) -> Result<u64, Errno> {
+        if request != linux_raw_sys::ioctl::FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let len: usize = self.state.lock().events.iter().map(|event| event.encode().len()).sum();
+        task.memory().write_struct(argument, &i32::try_from(len).unwrap_or(i32::MAX))?;
+        Ok(0)
+    }
+}
