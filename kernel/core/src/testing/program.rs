@@ -177,6 +177,13 @@ impl Program {
         names
     }
 
+    /// The number of a file's inode.
+    pub fn ino(&self, path: &str) -> u64 {
+        let at = self.room(144);
+        self.call("lstat", &[path.into(), at.into()]).expect("it exists");
+        u64::from_le_bytes(self.bytes(at + 8, 8).try_into().expect("8 bytes"))
+    }
+
     /// Facts about a file: mode, links, size.
     pub fn stat(&self, path: &str) -> Result<(u32, u64, u64), Errno> {
         let at = self.room(144);

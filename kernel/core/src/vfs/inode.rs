@@ -152,6 +152,12 @@ pub trait Inode: Any + Debug + Send + Sync {
     /// Opens it. Fifos and sockets are never asked.
     fn open(self: Arc<Self>, opening: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno>;
 
+    /// Its data or names without an open file, for a file system that shows it as its own. `EINVAL` where no such file
+    /// system can lie on this one.
+    fn layer(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
+        Err(Errno::EINVAL)
+    }
+
     /// Changes attributes.
     fn change(&self, _changes: &Changes) -> Result<(), Errno> {
         Err(Errno::EPERM)

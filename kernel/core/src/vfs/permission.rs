@@ -63,6 +63,9 @@ pub fn is_owner(stat: &Stat, credentials: &Credentials) -> bool {
 
 /// Whether names can be made and removed in a directory.
 pub fn check_changing_names(directory: &Path, credentials: &Credentials) -> Result<Stat, Errno> {
+    if directory.dentry.is_unlinked() {
+        return Err(Errno::ENOENT);
+    }
     directory.mount.check_writable()?;
     let stat = directory.stat()?;
     check_mode(&stat, credentials, Access::WRITE | Access::EXECUTE)?;

@@ -117,6 +117,10 @@ impl Inode for Node {
         Ok(self)
     }
 
+    fn layer(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
+        Ok(self)
+    }
+
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let entry = self.volume.image.lookup(&self.inode, name).map_err(damaged)?.ok_or(Errno::ENOENT)?;
         let inode = self.volume.image.inode(entry.nid).map_err(damaged)?;

@@ -179,6 +179,10 @@ impl Inode for Node {
         Ok(self)
     }
 
+    fn layer(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
+        Ok(self)
+    }
+
     fn change(&self, changes: &Changes) -> Result<(), Errno> {
         let now = self.shared.now();
         let mut facts = self.facts.lock();
