@@ -16,6 +16,7 @@ pub mod jail;
 pub mod seal;
 pub mod seccomp;
 pub mod signals;
+pub mod user;
 
 mod caps;
 mod clock;
@@ -46,7 +47,6 @@ mod state;
 mod streams;
 mod sys;
 mod sysctl;
-mod user;
 mod wire;
 
 pub use helper::Helper;

@@ -13,8 +13,10 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Who a process becomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub struct Identity {
+    /// User.
     pub uid: u32,
+    /// Primary group.
     pub gid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
@@ -34,12 +36,22 @@ impl Identity {
 
 /// Resolves a process's user inside the current root: by name if one is given, else by the spec's numbers.
 pub(crate) fn resolve(by_name: Option<&str>, spec: &User, needs_home: bool) -> Result<Identity> {
+    resolve_with(by_name, spec, needs_home, read_database)
+}
+
+/// The same in a container that `read` reads files of: /etc/passwd and /etc/group, empty where absent.
+pub fn resolve_with(
+    by_name: Option<&str>,
+    spec: &User,
+    needs_home: bool,
+    read: impl Fn(&str) -> Result<String>,
+) -> Result<Identity> {
     let additional = spec.additional_gids().clone().unwrap_or_default();
     let Some(name) = by_name else {
-        let home = if needs_home { home_of(&read_database("/etc/passwd")?, spec.uid()) } else { None };
+        let home = if needs_home { home_of(&read("/etc/passwd")?, spec.uid()) } else { None };
         return Ok(Identity { uid: spec.uid(), gid: spec.gid(), groups: additional, home });
     };
-    let (passwd, group) = (read_database("/etc/passwd")?, read_database("/etc/group")?);
+    let (passwd, group) = (read("/etc/passwd")?, read("/etc/group")?);
     let mut identity = by_names(name, &passwd, &group)?;
     identity.groups.extend(additional);
     Ok(identity)

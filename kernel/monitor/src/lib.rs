@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod class;
+mod monitor;
 mod proxy;
 
 pub use class::KernelClass;
@@ -21,6 +22,7 @@ const PROXY: &str = "stockade-proxy";
 /// exit status once it is done.
 pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
     match arguments.next()?.to_str()? {
+        MONITOR => Some(monitor::main()),
         PROXY => Some(proxy::main(arguments)),
         _ => None,
     }

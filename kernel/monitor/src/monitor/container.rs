@@ -1,0 +1,164 @@
+//! One container in the kernel.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use oci_spec::runtime::{Process as ProcessSpec, Spec};
+use stockade_kernel::Kernel;
+use stockade_kernel::signal::{Signal, SignalInfo};
+use stockade_kernel::task::{ExitStatus, Namespaces, Pid, ProcessWatcher, Task};
+use stockade_kernel::vfs::FsContext;
+use stockade_kernel_platform::HostMachine;
+use stockade_sandbox::protocol::FdRole;
+use stockade_sandbox::{Error, Result};
+
+use super::server::{Endings, ProcessName};
+use super::stream::Stream;
+use super::{process, root};
+
+/// The descriptors that came with a request, by what they are.
+#[derive(Debug, Default)]
+pub(super) struct Luggage {
+    /// Descriptors 0, 1 and 2, or none.
+    pub streams: Vec<Arc<Stream>>,
+    /// The raw slave of the host's pty.
+    pub terminal: Option<Arc<Stream>>,
+    /// Layers, lowest first.
+    pub layers: Vec<OwnedFd>,
+}
+
+impl Luggage {
+    /// Sorts descriptors.
+    pub(super) fn new(roles: &[i32], descriptors: Vec<OwnedFd>) -> Result<Self> {
+        if roles.len() != descriptors.len() {
+            return Err(Error::Other("descriptors got lost on their way to the monitor".to_owned()));
+        }
+        let mut luggage = Self::default();
+        for (role, descriptor) in roles.iter().zip(descriptors) {
+            match FdRole::try_from(*role) {
+                Ok(FdRole::Stdin | FdRole::Stdout | FdRole::Stderr) => luggage.streams.push(Stream::new(descriptor)),
+                Ok(FdRole::Terminal) => luggage.terminal = Some(Stream::new(descriptor)),
+                Ok(FdRole::Layer) => luggage.layers.push(descriptor),
+                _ => return Err(Error::Other(format!("the monitor knows no use for descriptor role {role}"))),
+            }
+        }
+        Ok(luggage)
+    }
+
+    /// Those with news.
+    pub(super) fn streams(&self) -> Vec<Arc<Stream>> {
+        self.streams.iter().chain(&self.terminal).cloned().collect()
+    }
+}
+
+/// A container.
+#[derive(Debug)]
+pub(super) struct Container {
+    kernel: Arc<Kernel>,
+    id: String,
+    namespaces: Arc<Namespaces>,
+    /// What new processes get a copy of.
+    fs: Arc<FsContext>,
+    /// By name; the init has none.
+    processes: BTreeMap<String, Arc<Task>>,
+}
+
+/// Tells the loop how a process ended.
+#[derive(Debug)]
+struct Watcher {
+    name: ProcessName,
+    endings: Arc<Endings>,
+}
+
+impl ProcessWatcher for Watcher {
+    fn ended(&self, status: ExitStatus) {
+        self.endings.tell(self.name.clone(), status.raw());
+    }
+}
+
+impl Container {
+    /// Builds the root, and an init that waits for [`Self::start`].
+    pub(super) fn new(
+        kernel: &Arc<Kernel>,
+        machine: &Arc<HostMachine>,
+        id: &str,
+        spec: &Spec,
+        user: Option<&str>,
+        luggage: Luggage,
+        endings: &Arc<Endings>,
+    ) -> Result<Self> {
+        let fs = root::build(kernel, machine, spec, &luggage.layers)?;
+        let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
+        let namespaces = Namespaces::new(hostname.as_bytes());
+        let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
+        let (kernel, id) = (kernel.clone(), id.to_owned());
+        let mut container = Self { kernel, id, namespaces, fs, processes: BTreeMap::new() };
+        container.add("", process, user, luggage, endings)?;
+        Ok(container)
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        process: &ProcessSpec,
+        user: Option<&str>,
+        luggage: Luggage,
+        endings: &Arc<Endings>,
+    ) -> Result<Arc<Task>> {
+        let watcher = Arc::new(Watcher { name: (self.id.clone(), name.to_owned()), endings: endings.clone() });
+        let place = process::Place { kernel: &self.kernel, namespaces: &self.namespaces, fs: self.fs.copy() };
+        let task = process::make(place, process, user, luggage, watcher)?;
+        self.processes.insert(name.to_owned(), task.clone());
+        Ok(task)
+    }
+
+    /// Runs one more process.
+    pub(super) fn exec(
+        &mut self,
+        name: &str,
+        process: &ProcessSpec,
+        user: Option<&str>,
+        luggage: Luggage,
+        endings: &Arc<Endings>,
+    ) -> Result<()> {
+        self.add(name, process, user, luggage, endings)?.start();
+        Ok(())
+    }
+
+    /// Lets the init run.
+    pub(super) fn start(&self) {
+        if let Some(init) = self.processes.get("") {
+            init.start();
+        }
+    }
+
+    /// Signals one process, as the host's root does.
+    pub(super) fn signal(&self, name: &str, signal: i32) -> Result<()> {
+        let task = self.processes.get(name).ok_or(Error::NotRunning)?;
+        task.process().send_signal(info(signal)?);
+        Ok(())
+    }
+
+    /// Signals every process.
+    pub(super) fn signal_all(&self, signal: i32) -> Result<()> {
+        let info = info(signal)?;
+        self.namespaces.pids.processes().iter().for_each(|process| process.send_signal(info));
+        Ok(())
+    }
+
+    /// Tells a process's terminal its size.
+    pub(super) fn resize(&self, name: &str, _rows: u32, _columns: u32) -> Result<()> {
+        self.processes.get(name).map(drop).ok_or(Error::NotRunning)
+    }
+
+    /// A process ended.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.processes.remove(name);
+    }
+}
+
+fn info(signal: i32) -> Result<SignalInfo> {
+    let signal = Signal::new(signal).map_err(|_| Error::Other(format!("unknown signal {signal}")))?;
+    Ok(SignalInfo::user(signal, Pid::NONE, 0))
+}

@@ -1,0 +1,32 @@
+//! The monitor: the jailed process that holds a sandbox's kernel.
+//!
+//! Its main thread waits for connections of the sandbox protocol and for news of the host's streams; the kernel itself
+//! runs on the threads that receive the applications' calls (`kernel/platform`). It ends when its last container has
+//! ended and everybody who waited for that was told, or when the proxy of a container's init is gone.
+//!
+//! Its descriptors: 0 is the listening socket, 2 its log.
+
+mod container;
+mod parker;
+mod process;
+mod root;
+mod sandbox;
+mod server;
+mod stream;
+
+use rustix::stdio::{stderr, stdin};
+
+/// Runs as the monitor; its exit status.
+pub(crate) fn main() -> i32 {
+    let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
+        let sandbox = sandbox::Sandbox::start()?;
+        server::Server::new(listener, sandbox).and_then(server::Server::run)
+    });
+    match served {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = rustix::io::write(stderr(), format!("stockade-monitor: {error}\n").as_bytes());
+            1
+        }
+    }
+}

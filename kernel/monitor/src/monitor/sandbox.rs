@@ -1,0 +1,135 @@
+//! The sandbox: one kernel and its containers.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use oci_spec::runtime::Spec;
+use stockade_kernel::Kernel;
+use stockade_kernel::platform::Wake;
+use stockade_kernel::syscall::trapped_calls;
+use stockade_kernel_platform::{HostMachine, Options};
+use stockade_sandbox::protocol::{CreateContainer, ExecProcess};
+use stockade_sandbox::{Error, Result};
+
+use super::container::{Container, Luggage};
+use super::parker;
+use super::server::Endings;
+use super::stream::Stream;
+
+/// Most bytes of tmpfs files and shared memory where no limit is set: sparse until used.
+const POOL_BYTES_MAX: u64 = 1 << 40;
+
+/// A kernel and what runs on it.
+#[derive(Debug)]
+pub(super) struct Sandbox {
+    machine: Arc<HostMachine>,
+    kernel: Arc<Kernel>,
+    containers: BTreeMap<String, Container>,
+    /// Set by the first container: a sandbox without containers is over only after it had one.
+    began: bool,
+}
+
+/// Passes the machine's timer on.
+#[derive(Debug)]
+struct Rings(Arc<Kernel>);
+
+impl Wake for Rings {
+    fn wake(&self) {
+        self.0.timer_expired();
+    }
+}
+
+impl Sandbox {
+    /// Starts the machine and an empty kernel.
+    pub(super) fn start() -> std::result::Result<Self, String> {
+        parker::install();
+        let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls: trapped_calls() };
+        let machine = HostMachine::start(&options).map_err(|error| error.to_string())?;
+        let kernel = Kernel::new(machine.clone());
+        machine.on_timer(Arc::new(Rings(kernel.clone())));
+        Ok(Self { machine, kernel, containers: BTreeMap::new(), began: false })
+    }
+
+    /// Makes a container; the streams whose news it wants.
+    pub(super) fn create(
+        &mut self,
+        request: &CreateContainer,
+        descriptors: Vec<OwnedFd>,
+        endings: &Arc<Endings>,
+    ) -> Result<Vec<Arc<Stream>>> {
+        if self.containers.contains_key(&request.id) {
+            return Err(Error::AlreadyExists);
+        }
+        let spec: Spec = serde_json::from_slice(&request.spec).map_err(|e| Error::InvalidConfig(e.to_string()))?;
+        let luggage = Luggage::new(&request.descriptors, descriptors)?;
+        let watched = luggage.streams();
+        let user = request.user.as_deref();
+        let container = Container::new(&self.kernel, &self.machine, &request.id, &spec, user, luggage, endings)?;
+        self.began = true;
+        self.containers.insert(request.id.clone(), container);
+        Ok(watched)
+    }
+
+    /// Runs one more process.
+    pub(super) fn exec(
+        &mut self,
+        request: &ExecProcess,
+        descriptors: Vec<OwnedFd>,
+        endings: &Arc<Endings>,
+    ) -> Result<Vec<Arc<Stream>>> {
+        let process = serde_json::from_slice(&request.spec).map_err(|e| Error::InvalidConfig(e.to_string()))?;
+        let luggage = Luggage::new(&request.descriptors, descriptors)?;
+        let watched = luggage.streams();
+        let container = self.containers.get_mut(&request.id).ok_or(Error::NotRunning)?;
+        container.exec(&request.process, &process, request.user.as_deref(), luggage, endings)?;
+        Ok(watched)
+    }
+
+    /// Lets a container's init run.
+    pub(super) fn start_container(&self, id: &str) -> Result<()> {
+        self.container(id)?.start();
+        Ok(())
+    }
+
+    /// Sends a signal to one process, or to all of a container.
+    pub(super) fn signal(&self, id: &str, process: &str, signal: i32, all: bool) -> Result<()> {
+        let container = self.container(id)?;
+        if all { container.signal_all(signal) } else { container.signal(process, signal) }
+    }
+
+    /// Tells a process's terminal its size.
+    pub(super) fn resize(&self, id: &str, process: &str, rows: u32, columns: u32) -> Result<()> {
+        self.container(id)?.resize(process, rows, columns)
+    }
+
+    /// Nobody on the host stands for this process any more.
+    pub(super) fn abandon(&self, id: &str, process: &str) {
+        const SIGKILL: i32 = 9;
+        // It may have ended just now.
+        let _ = self.signal(id, process, SIGKILL, process.is_empty());
+    }
+
+    /// A process ended. With its init, the container is over.
+    pub(super) fn forget(&mut self, id: &str, process: &str) {
+        if process.is_empty() {
+            self.containers.remove(id);
+        } else if let Some(container) = self.containers.get_mut(id) {
+            container.forget(process);
+        }
+    }
+
+    /// Whether all containers have ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.began && self.containers.is_empty()
+    }
+
+    /// Runs the calls that were woken on this thread.
+    pub(super) fn run_woken(&self) {
+        self.kernel.run_woken();
+    }
+
+    fn container(&self, id: &str) -> Result<&Container> {
+        self.containers.get(id).ok_or(Error::NotRunning)
+    }
+}
