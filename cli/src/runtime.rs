@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use stockade_kernel_monitor::KernelClass;
 use stockade_native::Native;
 use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
 
@@ -13,8 +14,8 @@ pub fn classes() -> [(IsolationClass, Option<&'static str>); 3] {
 /// Why a class cannot be had, if it cannot.
 pub fn lacking(class: IsolationClass) -> Option<&'static str> {
     match class {
-        IsolationClass::Native => None,
-        IsolationClass::Kernel | IsolationClass::Vm => Some("this build lacks the class"),
+        IsolationClass::Native | IsolationClass::Kernel => None,
+        IsolationClass::Vm => Some("this build lacks the class"),
     }
 }
 
@@ -33,5 +34,9 @@ pub fn check(class: IsolationClass) -> Result<()> {
 /// The service of `class`, with its state below `state_root`. A class that is lacking is an error: never another one.
 pub fn runtime(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runtime>> {
     check(class)?;
-    Ok(Box::new(Native::new(state_root.to_path_buf())))
+    let state_root = state_root.to_path_buf();
+    Ok(match class {
+        IsolationClass::Kernel => Box::new(KernelClass::new(state_root)),
+        _ => Box::new(Native::new(state_root)),
+    })
 }

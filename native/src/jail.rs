@@ -1,13 +1,14 @@
 //! A jail for a monitor: the process that owns a sandbox of another class.
 //!
-//! The monitor gets a uid of its own, new user, mount, pid, ipc, net, uts and cgroup namespaces, an empty read-only
-//! root, no capabilities, no way to gain any, and the descriptors that it is given. It is process 1 of its pid
-//! namespace: when it ends, whatever it started ends. Its system call filter it installs itself.
+//! The monitor gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces, a read-only root with nothing
+//! but its own /proc, no capabilities, no way to gain any, and the descriptors that it is given. It is process 1 of its
+//! pid namespace: when it ends, whatever it started ends. Its system call filter it installs itself.
 
 use std::convert::Infallible;
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::fs::{CWD, Mode, mkdirat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsmount, fsopen,
     move_mount, unmount,
@@ -25,6 +26,7 @@ use crate::helper::Helper;
 use crate::idmap::IdMaps;
 use crate::pid::kill_and_reap;
 use crate::sys::clone::{CloneFlags, clone3};
+use crate::sys::mount::{Change, Depth, MountAttr, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
 
@@ -88,20 +90,28 @@ fn become_user(id: u32) -> Result<()> {
     set_thread_res_uid(uid, uid, uid).at("take on the monitor's uid")
 }
 
+/// A read-only root with nothing in it but the jail's own processes: `/proc` tells the monitor what its stubs use.
 fn empty_root() -> Result<()> {
-    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).at("open tmpfs")?;
-    fsconfig_create(&context).at("configure tmpfs")?;
-    let attributes =
-        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_NOSUID;
-    let tree = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at("mount tmpfs")?;
-    let empty: &CStr = c"";
+    let tree = detached(c"tmpfs", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+    let processes = detached(c"proc", MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     // Any directory will do: the mount namespace is the jail's own, and this hides it there for a moment.
-    move_mount(&tree, empty, rustix::fs::CWD, c"/dev", flags).at("attach the empty root")?;
+    move_mount(&tree, c"", CWD, c"/dev", flags).at("attach the empty root")?;
+    mkdirat(&tree, "proc", Mode::from_raw_mode(0o555)).at("make /proc")?;
+    move_mount(&processes, c"", &tree, c"proc", flags).at("attach /proc")?;
+    let sealed = Change { set: MountAttr::RDONLY | MountAttr::NOEXEC | MountAttr::NODEV, ..Change::default() };
+    set_attributes(&tree, Depth::One, &sealed).at("make the root read-only")?;
     fchdir(&tree).at("enter the empty root")?;
     pivot_root(".", ".").at("pivot_root")?;
     unmount(".", UnmountFlags::DETACH).at("unmount the old root")?;
     rustix::process::chdir("/").at("enter the empty root")
+}
+
+fn detached(kind: &CStr, attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let what = || format!("mount {}", kind.to_string_lossy());
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at_with(what)?;
+    fsconfig_create(&context).at_with(what)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at_with(what)
 }
 
 fn give_up_capabilities() -> Result<()> {
@@ -124,7 +134,6 @@ fn give_up_capabilities() -> Result<()> {
 mod tests {
     use std::fs;
     use std::io::Read;
-    use std::os::fd::OwnedFd;
 
     use super::*;
 
@@ -158,7 +167,7 @@ mod tests {
     fn a_jailed_program_sees_nothing_and_may_nothing() {
         let script = "exec 2>&3; echo /* >&3; echo $$ >&3; id -u >&3; echo x > /file; ip link add d type dummy";
         let said = look_around(script);
-        assert!(said.contains("/*\n1\n1\n"), "{said}");
+        assert!(said.contains("/proc\n1\n1\n"), "{said}");
         assert!(said.contains("Read-only file system") && said.contains("Operation not permitted"), "{said}");
     }
 

@@ -9,7 +9,7 @@ use stockade_kernel::io::Collect;
 use stockade_kernel::platform::Machine;
 use stockade_kernel::task::{Capabilities, Credentials};
 use stockade_kernel::vfs::{
-    Caller, File, Filesystem, FsContext, MountFlags, MountNamespace, Name, NewKind, OpenFlags, OpenHow, Opened, Path,
+    Caller, File, FileKind, Filesystem, Follow, FsContext, MountFlags, MountNamespace, Name, OpenFlags, Opening, Path,
 };
 use stockade_kernel::{Errno, Kernel};
 use stockade_kernel_platform::HostMachine;
@@ -59,19 +59,23 @@ pub(super) fn read_text(fs: &FsContext, path: &str) -> Result<String> {
 fn open(fs: &FsContext, path: &str) -> std::result::Result<Arc<File>, Errno> {
     let caller = root_caller();
     let name = Name::new(fs, &caller, path.as_bytes());
-    let path = name.find(stockade_kernel::vfs::Follow::Yes)?;
-    if path.inode().kind() != stockade_kernel::vfs::FileKind::Regular {
+    let path = name.find(Follow::Yes)?;
+    if path.inode().kind() != FileKind::Regular {
         return Err(Errno::EACCES);
     }
-    let opening = stockade_kernel::vfs::Opening { path: &path, flags: OpenFlags::empty(), caller: &caller };
+    let opening = Opening { path: &path, flags: OpenFlags::empty(), caller: &caller };
     let object = path.inode().clone().open(&opening)?;
     Ok(File::new(object, path, OpenFlags::empty()))
 }
 
 fn read(file: &File) -> std::result::Result<Vec<u8>, Errno> {
     let mut sink = Collect::new(TEXT_BYTES_MAX);
-    while file.read_at(&mut sink, 0_u64.wrapping_add(sink.bytes.len() as u64))? > 0 {}
-    Ok(sink.bytes)
+    loop {
+        let position = sink.bytes.len() as u64;
+        if file.object().read(&mut sink, position)? == 0 {
+            return Ok(sink.bytes);
+        }
+    }
 }
 
 /// Makes a directory and those above it; where it is.
