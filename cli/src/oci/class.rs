@@ -51,9 +51,7 @@ mod tests {
 
     #[test]
     fn a_lacking_class_is_an_error() {
-        {
-            let error = open(IsolationClass::Vm, Path::new("/nonexistent")).err().unwrap().to_string();
-            assert!(error.contains("this build lacks the class"), "{error}");
-        }
+        let error = open(IsolationClass::Vm, Path::new("/nonexistent")).err().unwrap().to_string();
+        assert!(error.contains("this build lacks the class"), "{error}");
     }
 }

@@ -11,6 +11,7 @@ mod console;
 mod create;
 mod events;
 mod exec;
+mod existing;
 mod features;
 mod foreground;
 mod grammar;
@@ -34,6 +35,7 @@ use stockade_native::seal;
 use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
 
 pub use features::SPEC_VERSION;
+use existing::Existing;
 use grammar::{Cli, Global, Verb};
 use log::Log;
 
@@ -47,6 +49,9 @@ const CLONING: [&str; 3] = ["create", "run", "exec"];
 
 /// Runs the command line of this process; its exit status.
 pub fn main() -> i32 {
+    if let Some(status) = stockade_kernel_monitor::program(env::args_os()) {
+        return status;
+    }
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     let globals = argv::Globals::of(argv::rewrite(&command(), words.clone()));
     if globals.asks_version() {
@@ -131,9 +136,9 @@ impl Context {
         class::open(class::choose(self.global.isolation, spec)?, &self.global.root)
     }
 
-    /// The class that serves the containers of the state directory. Only `native` keeps any there in this build.
+    /// What serves the containers of the state directory.
     fn existing(&self) -> Result<Box<dyn Runtime>> {
-        class::open(IsolationClass::Native, &self.global.root)
+        Ok(Box::new(Existing::new(self.global.root.clone())))
     }
 }
 

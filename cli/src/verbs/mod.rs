@@ -41,6 +41,9 @@ const SUPERVISE: &str = "supervise";
 
 /// All of `stockade`.
 pub fn main() -> ExitCode {
+    if let Some(status) = stockade_kernel_monitor::program(std::env::args_os()) {
+        return u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_else(|| "stockade".into());
     let rest: Vec<OsString> = arguments.collect();
