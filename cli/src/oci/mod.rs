@@ -34,8 +34,8 @@ use oci_spec::runtime::Spec;
 use stockade_native::seal;
 use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
 
-pub use features::SPEC_VERSION;
 use existing::Existing;
+pub use features::SPEC_VERSION;
 use grammar::{Cli, Global, Verb};
 use log::Log;
 

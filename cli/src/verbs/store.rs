@@ -81,6 +81,9 @@ impl Drop for PartFile {
 pub fn load(context: &Context, args: &LoadArgs) -> Result<u8> {
     match &args.source {
         Some(source) => load_source(context, source, args.quiet),
+        None if args.input.as_deref().is_some_and(Path::is_dir) => {
+            bail!("{} is a directory: name a file", args.input.as_deref().unwrap_or(Path::new("")).display())
+        }
         None => load_from(context, &LoadSource::new(input(&context.store()?, args.input.as_deref())?), args.quiet),
     }
 }
@@ -111,7 +114,6 @@ fn load_from(context: &Context, source: &LoadSource, quiet: bool) -> Result<u8> 
 /// last, and an import looks at the first bytes twice.
 fn input(store: &Store, path: Option<&Path>) -> Result<Input> {
     match path {
-        Some(path) if path.is_dir() => bail!("{} is a directory: name a file", path.display()),
         Some(path) if is_special(path) => {
             let pipe = File::open(path).with_context(|| format!("open {}", path.display()))?;
             spooled(store.dir(), pipe).map(Input::Stdin)

@@ -39,10 +39,10 @@ pub(super) fn make(
     watcher: Arc<dyn ProcessWatcher>,
 ) -> Result<Arc<Task>> {
     let Place { kernel, namespaces, fs } = place;
-    let identity = resolve_with(user, spec.user(), !has_home(spec), |path| root::read_text(&fs, path))?;
+    let identity = resolve_with(user, spec.user(), !has_home(spec), |path| root::read_text(kernel, &fs, path))?;
     let credentials = credentials(spec, &identity);
     let caller = Caller::kernel(Arc::new(credentials.clone()));
-    enter_directory(&fs, &caller, spec)?;
+    enter_directory(kernel, &fs, &caller, spec)?;
     let environment = environment(spec, &identity);
     let arguments = spec.args().clone().unwrap_or_default();
     let word = arguments.first().cloned().ok_or_else(|| Error::InvalidConfig("process.args is empty".into()))?;
@@ -95,11 +95,11 @@ fn environment(spec: &Spec, identity: &Identity) -> Vec<String> {
     all
 }
 
-fn enter_directory(fs: &FsContext, caller: &Caller, spec: &Spec) -> Result<()> {
+fn enter_directory(kernel: &Kernel, fs: &FsContext, caller: &Caller, spec: &Spec) -> Result<()> {
     let cwd = spec.cwd().to_string_lossy().into_owned();
     let name = Name::new(fs, caller, cwd.as_bytes());
     let path = match name.find(Follow::Yes) {
-        Err(Errno::ENOENT) => root::make_directories(fs, &cwd)?,
+        Err(Errno::ENOENT) => root::make_directories(kernel, fs, &cwd)?,
         answer => answer.map_err(|errno| Error::Other(format!("chdir to cwd ({cwd:?}): {errno}")))?,
     };
     fs.set_cwd(path);

@@ -4,12 +4,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oci_spec::runtime::Spec;
-use stockade_kernel::fs::Erofs;
+use stockade_kernel::fs::{Erofs, Overlay, Tmpfs, TmpfsOptions};
 use stockade_kernel::io::Collect;
 use stockade_kernel::platform::Machine;
 use stockade_kernel::task::{Capabilities, Credentials};
 use stockade_kernel::vfs::{
-    Caller, File, FileKind, Filesystem, Follow, FsContext, MountFlags, MountNamespace, Name, OpenFlags, Opening, Path,
+    Caller, File, FileKind, Filesystem, Follow, FsContext, MountFlags, MountNamespace, Name, NewKind, OpenFlags,
+    OpenHow, Opened, Path,
 };
 use stockade_kernel::{Errno, Kernel};
 use stockade_kernel_platform::HostMachine;
@@ -29,8 +30,12 @@ pub(super) fn build(
     for layer in layers {
         lower.push(open_layer(machine, layer)?);
     }
-    let top = lower.pop().ok_or_else(|| Error::InvalidConfig("an image without layers".to_owned()))?;
-    let namespace = MountNamespace::new(&kernel.vfs().superblock(top), MountFlags::empty(), b"overlay");
+    lower.reverse();
+    let failed = |errno: Errno| Error::Other(format!("make the root file system: {errno}"));
+    let machine: Arc<dyn Machine> = machine.clone();
+    let upper = Tmpfs::new(&machine, TmpfsOptions { permissions: 0o755, ..TmpfsOptions::default() }).map_err(failed)?;
+    let overlay = Overlay::new(&lower, upper).map_err(failed)?;
+    let namespace = MountNamespace::new(&kernel.vfs().superblock(overlay), MountFlags::empty(), b"overlay");
     Ok(FsContext::new(namespace))
 }
 
@@ -48,24 +53,24 @@ fn root_caller() -> Caller {
 }
 
 /// A text file of the container; empty where there is none.
-pub(super) fn read_text(fs: &FsContext, path: &str) -> Result<String> {
-    match open(fs, path).and_then(|file| read(&file)) {
+pub(super) fn read_text(kernel: &Kernel, fs: &FsContext, path: &str) -> Result<String> {
+    match open(kernel, fs, path).and_then(|file| read(&file)) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(String::new()),
         Err(errno) => Err(Error::Other(format!("read {path}: {errno}"))),
     }
 }
 
-fn open(fs: &FsContext, path: &str) -> std::result::Result<Arc<File>, Errno> {
+fn open(kernel: &Kernel, fs: &FsContext, path: &str) -> std::result::Result<Arc<File>, Errno> {
     let caller = root_caller();
     let name = Name::new(fs, &caller, path.as_bytes());
-    let path = name.find(Follow::Yes)?;
-    if path.inode().kind() != FileKind::Regular {
+    if name.find(Follow::Yes)?.inode().kind() != FileKind::Regular {
         return Err(Errno::EACCES);
     }
-    let opening = Opening { path: &path, flags: OpenFlags::empty(), caller: &caller };
-    let object = path.inode().clone().open(&opening)?;
-    Ok(File::new(object, path, OpenFlags::empty()))
+    match kernel.vfs().open(&name, &OpenHow::existing(OpenFlags::empty()))? {
+        Opened::File(file) => Ok(file),
+        Opened::Fifo(_) => Err(Errno::EACCES),
+    }
 }
 
 fn read(file: &File) -> std::result::Result<Vec<u8>, Errno> {
@@ -79,6 +84,16 @@ fn read(file: &File) -> std::result::Result<Vec<u8>, Errno> {
 }
 
 /// Makes a directory and those above it; where it is.
-pub(super) fn make_directories(fs: &FsContext, path: &str) -> Result<Path> {
-    Err(Error::Other(format!("chdir to cwd ({path:?}): no such file or directory")))
+pub(super) fn make_directories(kernel: &Kernel, fs: &FsContext, path: &str) -> Result<Path> {
+    let caller = root_caller();
+    let ends = path.match_indices('/').map(|(index, _)| index).skip(1).chain([path.len()]);
+    for end in ends {
+        let name = Name::new(fs, &caller, &path.as_bytes()[..end]);
+        match kernel.vfs().create(&name, NewKind::Directory, 0o755) {
+            Ok(_) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(Error::Other(format!("make {path}: {errno}"))),
+        }
+    }
+    let name = Name::new(fs, &caller, path.as_bytes());
+    name.find(Follow::Yes).map_err(|errno| Error::Other(format!("find {path}: {errno}")))
 }
