@@ -70,7 +70,6 @@ impl BootSocket {
             let sender = said.sender;
             match done(said) {
                 Progress::Done => return Ok(()),
-                Progress::More => {}
                 Progress::Refused => {
                     tracing::warn!(pid = sender.as_raw_nonzero(), "a stub spoke unasked and is killed");
                     let _already_dead = kill_process(sender, Signal::KILL);
@@ -148,10 +147,8 @@ pub(crate) struct Spawner<'a> {
 /// What a request makes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// All is there.
+    /// It is the answer.
     Done,
-    /// More is to come.
-    More,
     /// Nobody asked for it.
     Refused,
 }

@@ -5,10 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::Pid;
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Blob, BlobId, HostClock, HostStream, Machine, MachineInfo, Pool, Space, Wake};
-use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_FORKED, SAID_READY, SAID_THREAD};
+use stockade_kernel_stub::abi::{self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD};
 
 use crate::blob::Blobs;
 use crate::boot::{BootSocket, Progress, Said, Spawner};
@@ -18,6 +17,7 @@ use crate::procfs::Proc;
 use crate::space::HostSpace;
 use crate::stream::Streams;
 use crate::stub::{Slots, Stub};
+use crate::sys::memory;
 use crate::timer::Timer;
 use crate::watch::Watch;
 use crate::zygote::{self, Zygote};
@@ -153,11 +153,7 @@ impl Machine for HostMachine {
     }
 
     fn random(&self, buffer: &mut [u8]) {
-        let mut rest = buffer;
-        while !rest.is_empty() {
-            let len = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
-            rest = &mut rest[len..];
-        }
+        fill_random(buffer);
     }
 
     fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
@@ -185,21 +181,28 @@ impl Shared {
     /// Has a process copied. `slot`: of the copy's first thread; 0 for none. `parent`: unless it is the zygote.
     pub(crate) fn fork_stub(&self, spawner: Spawner<'_>, slot: u32, parent: Option<&Stub>) -> Result<NewStub, Errno> {
         let descriptors = parent.map(Stub::descriptors).unwrap_or_default();
-        let mut birth = Birth { parent: spawner.pid, slot, child: None, forked: None, failed: None, listener: None };
-        self.request(spawner, Command::Fork(slot), |said| birth.hear(said))?;
-        if let Some(errno) = birth.failed {
-            return Err(errno);
-        }
-        let child = birth.child.ok_or(Errno::EAGAIN)?;
+        let token = token();
+        let mut born = Err(Errno::EAGAIN);
+        self.order(spawner, Command::Fork(slot), [token, 0, 0], |said| {
+            let Said { sender, message, descriptor } = said;
+            match message.kind {
+                // Whoever knows the token is the copy, or has its parent's memory, and cheats itself.
+                SAID_BORN if message.value == token.cast_signed() => born = Ok((sender, descriptor)),
+                SAID_STILLBORN if sender == spawner.pid => born = Err(errno(message)),
+                _ => return Progress::Refused,
+            }
+            Progress::Done
+        })?;
+        let (child, listener) = born?;
         let stub = Stub::new(child, Slots::after(slot), descriptors).map_err(|_| Errno::EAGAIN)?;
         self.watch.add(stub.pidfd()).map_err(|_| Errno::ENOMEM)?;
-        Ok(NewStub { stub, listener: birth.listener })
+        Ok(NewStub { stub, listener })
     }
 
     /// Has a thread made in a slot; gives its listener.
     pub(crate) fn make_thread(&self, spawner: Spawner<'_>, slot: u32) -> Result<OwnedFd, Errno> {
         let mut result = Err(Errno::EAGAIN);
-        self.request(spawner, Command::Thread(slot), |said| {
+        self.order(spawner, Command::Thread(slot), [0; 3], |said| {
             let is_answer = (said.sender, said.message.kind, said.message.slot) == (spawner.pid, SAID_THREAD, slot);
             if !is_answer {
                 return Progress::Refused;
@@ -210,14 +213,20 @@ impl Shared {
         result
     }
 
-    /// Asks a spawner. One that does not answer is killed.
-    pub(crate) fn request(
+    /// Asks a spawner, with arguments in its slot. One that does not answer is killed.
+    pub(crate) fn order(
         &self,
         spawner: Spawner<'_>,
         command: Command,
+        [a, b, c]: [u64; 3],
         done: impl FnMut(Said) -> Progress,
     ) -> Result<(), Errno> {
-        self.boot().request(spawner, command, done).map_err(|error| {
+        let call = RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] };
+        let mut boot = self.boot();
+        if !memory::write_value(spawner.pid, abi::slot_address(0) + abi::CALLS_OFFSET, &call) {
+            return Err(Errno::EAGAIN);
+        }
+        boot.request(spawner, command, done).map_err(|error| {
             tracing::warn!(%error, pid = spawner.pid.as_raw_nonzero(), ?command, "a spawner did not answer");
             if error.kind() == io::ErrorKind::TimedOut {
                 let _already_dead = rustix::process::kill_process(spawner.pid, rustix::process::Signal::KILL);
@@ -227,62 +236,17 @@ impl Shared {
     }
 }
 
-/// A fork under way: the parent names the child, and the child speaks.
-struct Birth {
-    parent: Pid,
-    slot: u32,
-    child: Option<Pid>,
-    forked: Option<i64>,
-    failed: Option<Errno>,
-    listener: Option<OwnedFd>,
+/// A number that nobody guesses.
+fn token() -> u64 {
+    let mut bytes = [0; 8];
+    fill_random(&mut bytes);
+    u64::from_ne_bytes(bytes)
 }
 
-impl Birth {
-    fn hear(&mut self, said: Said) -> Progress {
-        let Said { sender, message, descriptor } = said;
-        let from_parent = sender == self.parent && message.kind == SAID_FORKED && self.forked.is_none();
-        let from_child = sender != self.parent && self.is_child(sender) && self.is_birth_cry(message);
-        match (from_parent, from_child) {
-            (true, _) if message.value < 0 => {
-                self.failed = Some(errno(message));
-                return Progress::Done;
-            }
-            (true, _) => self.forked = Some(message.value),
-            (_, true) => self.take_child(sender, message, descriptor),
-            _ => return Progress::Refused,
-        }
-        self.progress()
-    }
-
-    fn is_child(&self, sender: Pid) -> bool {
-        self.child.is_none() && self.forked.is_none_or(|pid| pid == i64::from(sender.as_raw_nonzero().get()))
-    }
-
-    fn is_birth_cry(&self, message: Message) -> bool {
-        match self.slot {
-            0 => message.kind == SAID_READY,
-            slot => message.kind == SAID_THREAD && message.slot == slot,
-        }
-    }
-
-    fn take_child(&mut self, sender: Pid, message: Message, descriptor: Option<OwnedFd>) {
-        self.child = Some(sender);
-        self.listener = descriptor;
-        if self.slot != 0 && self.listener.is_none() {
-            self.failed = Some(errno(message));
-        }
-    }
-
-    /// A child that its parent does not name came from somebody else, who wants to be taken for it.
-    fn progress(&mut self) -> Progress {
-        let (Some(forked), Some(child)) = (self.forked, self.child) else { return Progress::More };
-        if forked == i64::from(child.as_raw_nonzero().get()) {
-            return Progress::Done;
-        }
-        let _already_dead = rustix::process::kill_process(child, rustix::process::Signal::KILL);
-        self.child = None;
-        self.listener = None;
-        Progress::More
+fn fill_random(mut rest: &mut [u8]) {
+    while !rest.is_empty() {
+        let len = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+        rest = &mut rest[len..];
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Forked, Frame, HostCall, Space, ThreadEvents, UserThread};
-use stockade_kernel_stub::abi::{self, Command, RawCall, SAID_WORD};
+use stockade_kernel_stub::abi::{Command, SAID_WORD};
 
 use crate::boot::Progress;
 use crate::machine::{NewStub, Shared};
@@ -57,19 +57,14 @@ impl Space for HostSpace {
             return Err(Errno::EFAULT);
         }
         let pid = self.stub.pid();
-        let call = RawCall { number: 0, arguments: [address, expected.into(), new.into(), 0, 0, 0] };
-        if !memory::write_value(pid, abi::slot_address(0) + abi::CALLS_OFFSET, &call) {
-            return Err(Errno::EFAULT);
-        }
         let mut held = 0;
-        self.machine.request(self.stub.spawner(), Command::Exchange, |said| {
-            match (said.sender, said.message.kind) {
-                (sender, SAID_WORD) if sender == pid => {
-                    held = said.message.value;
-                    Progress::Done
-                }
-                _ => Progress::Refused,
+        let order = [address, expected.into(), new.into()];
+        self.machine.order(self.stub.spawner(), Command::Exchange, order, |said| {
+            if (said.sender, said.message.kind) != (pid, SAID_WORD) {
+                return Progress::Refused;
             }
+            held = said.message.value;
+            Progress::Done
         })?;
         u32::try_from(held).map_err(|_| Errno::EFAULT)
     }

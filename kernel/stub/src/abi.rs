@@ -60,6 +60,10 @@ pub const RESTART: i64 = i64::MIN + 4;
 pub const EXIT: i64 = i64::MIN + 5;
 /// As `then`: say that the batch is done.
 pub const REPORT: i64 = i64::MIN + 6;
+/// Reply: the application's thread is over; say hello again and wait for another.
+pub const PARK: i64 = i64::MIN + 7;
+/// The greatest of these.
+pub const LAST_MARKER: i64 = PARK;
 
 /// Most host calls of one batch.
 pub const MAX_CALLS: usize = 32;
@@ -222,10 +226,11 @@ pub struct Message {
 
 /// A thread waits in the slot; its listener comes along.
 pub const SAID_THREAD: u32 = 1;
-/// The copy of the process has this id.
-pub const SAID_FORKED: u32 = 2;
-/// A copy is ready; sent by the copy.
-pub const SAID_READY: u32 = 3;
+/// A copy is ready, and its thread waits if one was asked for; sent by the copy. The value is the order's token, which
+/// only who shares the parent's memory knows.
+pub const SAID_BORN: u32 = 2;
+/// There is no copy; the value is the error.
+pub const SAID_STILLBORN: u32 = 3;
 /// What the word held.
 pub const SAID_WORD: u32 = 4;
 
@@ -234,7 +239,8 @@ pub const SAID_WORD: u32 = 4;
 pub enum Command {
     /// Make a thread in this slot.
     Thread(u32),
-    /// Copy the process, and make a thread in this slot of the copy when it is not 0.
+    /// Copy the process, and make a thread in this slot of the copy when it is not 0. The token is the first argument in
+    /// slot 0.
     Fork(u32),
     /// Compare and exchange: address, expected and new are the first three arguments in slot 0.
     Exchange,

@@ -4,6 +4,7 @@ use core::arch::asm;
 
 use crate::abi::{self, Context, DONE, EVENT, MAX_CALLS, RawCall, Slot, TRAP_BASE};
 use crate::sys::{self, syscall, syscall3};
+use crate::thread;
 
 const SIGSYS: i32 = 31;
 const ARCH_SET_GS: u64 = 0x1001;
@@ -103,6 +104,7 @@ pub(crate) unsafe fn obey(slot: *mut Slot, context: *mut Context, mut reply: i64
                 abi::LEAVE => return,
                 abi::LEAVE_SEGMENTS => return set_segments(slot),
                 abi::RESTART => return (*context).rip = (*context).rip.wrapping_sub(INSTRUCTION_BYTES),
+                abi::PARK => thread::park(slot),
                 abi::EXIT => reply = syscall3(sys::EXIT, 0, 0, 0),
                 value => return (*context).rax = value.cast_unsigned(),
             }

@@ -53,25 +53,39 @@ fn make_thread(slot: u32) {
     // SAFETY: the monitor gives free slots.
     let listener = unsafe { thread::make(slot) };
     send(Message { kind: abi::SAID_THREAD, slot, value: listener }, listener);
-    if listener >= 0 {
-        // SAFETY: only the spawner uses the descriptor.
-        unsafe { syscall3(sys::CLOSE, listener.cast_unsigned(), 0, 0) };
-    }
+    close(listener);
 }
 
+/// The copy speaks for itself; its parent only when there is none.
 fn fork(slot: u32) {
     // SAFETY: the copy has this thread only, and goes on as a spawner.
     match unsafe { syscall(sys::CLONE, abi::FORK_FLAGS, 0, 0, 0, 0, 0) } {
         0 => begin_copy(slot),
-        id => send(Message { kind: abi::SAID_FORKED, slot, value: id }, -1),
+        error if error < 0 => send(Message { kind: abi::SAID_STILLBORN, slot, value: error }, -1),
+        _ => {}
     }
 }
 
 fn begin_copy(slot: u32) {
     die_with_parent();
-    match slot {
-        0 => send(Message { kind: abi::SAID_READY, ..Message::default() }, -1),
-        slot => make_thread(slot),
+    let [token, ..] = order();
+    // SAFETY: the monitor gives free slots.
+    let listener = if slot == 0 { -1 } else { unsafe { thread::make(slot) } };
+    send(Message { kind: abi::SAID_BORN, slot, value: token.cast_signed() }, listener);
+    close(listener);
+}
+
+/// The arguments that the monitor left in slot 0.
+fn order() -> [u64; 6] {
+    let slot: *const Slot = core::ptr::with_exposed_provenance(abi::slot_address(0) as usize);
+    // SAFETY: slot 0 is the spawner's, and mapped.
+    unsafe { (&raw const (*slot).orders.calls[0].arguments).read_volatile() }
+}
+
+fn close(descriptor: i64) {
+    if descriptor >= 0 {
+        // SAFETY: only the spawner uses the descriptor.
+        unsafe { syscall3(sys::CLOSE, descriptor.cast_unsigned(), 0, 0) };
     }
 }
 
@@ -82,12 +96,9 @@ pub(crate) fn die_with_parent() {
 }
 
 fn exchange() {
-    let slot: *const Slot = core::ptr::with_exposed_provenance(abi::slot_address(0) as usize);
-    // SAFETY: slot 0 is the spawner's; the monitor gives an address of the application's.
-    let value = unsafe {
-        let [address, expected, new, ..] = (&raw const (*slot).orders.calls[0].arguments).read_volatile();
-        sys::exchange(address, expected as u32, new as u32)
-    };
+    let [address, expected, new, ..] = order();
+    // SAFETY: the monitor gives an address of the application's.
+    let value = unsafe { sys::exchange(address, expected as u32, new as u32) };
     send(Message { kind: abi::SAID_WORD, slot: 0, value }, -1);
 }
 

@@ -62,15 +62,32 @@ pub(crate) unsafe extern "C" fn entry() -> ! {
 
 unsafe extern "C" fn main() -> ! {
     let Some(slot) = handler::own_slot() else { sys::die() };
-    let context: *mut Context = slot.cast::<u8>().wrapping_add(abi::CONTEXT_OFFSET as usize).cast();
-    // SAFETY: the slot is this thread's; the monitor wrote the context.
+    // SAFETY: the slot is this thread's.
     unsafe {
-        let (fs_base, gs_base) = ((*slot).orders.fs_base, (*slot).orders.gs_base);
-        (*slot).saved = Saved { context: context.addr() as u64, fs_base, gs_base };
         (*slot).listener = listen();
         ready(slot).store(1, Ordering::Release);
         wake(ready(slot));
+        live(slot)
+    }
+}
+
+/// Begins again on the top of the slot's stack, for another application thread.
+///
+/// # Safety
+/// The slot is this thread's.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn park(_slot: *mut Slot) -> ! {
+    naked_asm!("lea rsp, [rdi + {top}]", "xor ebp, ebp", "call {live}", "ud2", top = const abi::SLOT_BYTES - 64, live = sym live)
+}
+
+/// Waits for an application thread and becomes it.
+unsafe extern "C" fn live(slot: *mut Slot) -> ! {
+    let context: *mut Context = slot.cast::<u8>().wrapping_add(abi::CONTEXT_OFFSET as usize).cast();
+    // SAFETY: the slot is this thread's; the monitor has written the context when it replies.
+    unsafe {
         let reply = syscall3(HELLO.into(), 0, 0, 0);
+        let (fs_base, gs_base) = ((*slot).orders.fs_base, (*slot).orders.gs_base);
+        (*slot).saved = Saved { context: context.addr() as u64, fs_base, gs_base };
         handler::obey(slot, context, reply);
         sys::resume(context)
     }
