@@ -8,17 +8,12 @@ static void line(const char *name, u64 ns) {
     for (int i = 0; i < (count) / 10 + 1; i++) { what; } \
     u64 t = now(); for (int i = 0; i < (count); i++) { what; } line(name, (now() - t) / (count)); } while (0)
 
-static volatile u32 done;
+static volatile u32 tid;
 static char *stack;
-static void worker(void) { done = 1; sys6(202, &done, 129, 1, 0, 0, 0); sys(60, 0, 0, 0); }
-/* As thread(), with one stack for all. */
+static void worker(void) { sys(60, 0, 0, 0); }
 static void thread_round(void) {
-    done = 0; u64 *top = (u64 *)(stack + 65536 - 64); *top = (u64)worker;
-    register long r10 asm("r10") = 0; register long r8 asm("r8") = 0; long n = 56;
-    asm volatile("syscall; test %%rax, %%rax; jnz 1f; xor %%ebp, %%ebp; pop %%rax; call *%%rax; 1:"
-        : "+a"(n) : "D"(0x50f00), "S"(top), "d"(0), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
-    while (!done) sys6(202, &done, 128, 0, 0, 0, 0);
-    for (int i = 0; i < 20; i++) sys(24, 0, 0, 0); }
+    tid = 1; thread_at(worker, stack, &tid);
+    while (tid) sys6(202, &tid, 0, 1, 0, 0, 0); }
 static void fork_round(void) {
     long child = sys(57, 0, 0, 0);
     if (!child) exit_group(0);

@@ -19,6 +19,7 @@ mod path;
 mod pool;
 mod procfs;
 mod range;
+mod receivers;
 mod space;
 mod stream;
 mod stub;

@@ -14,6 +14,7 @@ use crate::boot::{BootSocket, Progress, Said, Spawner};
 use crate::path::TrapPath;
 use crate::pool::HostPool;
 use crate::procfs::Proc;
+use crate::receivers::Receivers;
 use crate::space::HostSpace;
 use crate::stream::Streams;
 use crate::stub::{Slots, Stub};
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Blobs,
     pub(crate) proc: Proc,
     pub(crate) path: TrapPath,
+    pub(crate) receivers: Arc<Receivers>,
     boot: Mutex<BootSocket>,
     watch: Watch,
 }
@@ -100,6 +102,7 @@ impl HostMachine {
             blobs: Blobs::default(),
             proc,
             path,
+            receivers: Arc::default(),
             boot: Mutex::new(started.boot),
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
         });

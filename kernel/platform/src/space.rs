@@ -12,7 +12,7 @@ use crate::machine::{NewStub, Shared};
 use crate::stub::Stub;
 use crate::sys::seccomp::Listener;
 use crate::sys::{memory, process};
-use crate::thread::{HostThread, write_entry};
+use crate::thread::{HostThread, Spare, write_entry};
 
 /// The space. Dropping it ends the process.
 #[derive(Debug)]
@@ -24,6 +24,19 @@ pub(crate) struct HostSpace {
 impl HostSpace {
     pub(crate) fn new(machine: Arc<Shared>, stub: Arc<Stub>) -> Self {
         Self { machine, stub }
+    }
+
+    /// A parked host thread becomes the new one.
+    fn reuse(
+        &self,
+        spare: Spare,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<Arc<dyn UserThread>, Errno> {
+        // If it cannot be written, the process is dead.
+        write_entry(self.stub.pid(), spare.slot, frame, &self.machine.hello).inspect_err(|_| self.stub.kill())?;
+        Ok(Arc::new(HostThread::reuse(self.machine.clone(), self.stub.clone(), spare, setup, events)))
     }
 
     /// A slot in which a thread or a copy's thread will find its frame.
@@ -79,7 +92,7 @@ impl Space for HostSpace {
         let listener =
             self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
         let listener = Listener::new(listener, self.machine.path);
-        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), slot, listener, setup, events)))
+        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), (slot, listener), setup, events)))
     }
 
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
@@ -89,7 +102,7 @@ impl Space for HostSpace {
         let NewStub { stub, listener } = copy?;
         let stub = Arc::new(stub);
         let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path);
-        let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), slot, listener, setup, events));
+        let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), (slot, listener), setup, events));
         Ok(Forked { space: Arc::new(HostSpace::new(self.machine.clone(), stub)), thread })
     }
 

@@ -11,6 +11,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use stockade_kernel_stub::abi::SLOTS;
 
 use crate::boot::Spawner;
+use crate::thread::Spare;
+
+/// Each costs about as much memory as a running thread.
+const SPARES_MAX: usize = 4;
 
 /// The process. Dropping it ends it; the watch takes its remains away.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub(crate) struct Stub {
     pidfd: OwnedFd,
     slots: Mutex<Slots>,
     descriptors: Mutex<BTreeSet<u32>>,
+    spares: Mutex<Vec<Spare>>,
     /// Application threads that run, as far as the monitor knows.
     running: AtomicU64,
 }
@@ -32,6 +37,7 @@ impl Stub {
             pidfd,
             slots: Mutex::new(slots),
             descriptors: Mutex::new(descriptors),
+            spares: Mutex::default(),
             running: AtomicU64::new(0),
         })
     }
@@ -68,6 +74,21 @@ impl Stub {
             descriptors.insert(number);
         }
         there
+    }
+
+    /// Whether one more host thread may wait for work.
+    pub(crate) fn wants_spares(&self) -> bool {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner).len() < SPARES_MAX
+    }
+
+    /// Keeps a host thread for the next application thread.
+    pub(crate) fn park(&self, spare: Spare) {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
+    }
+
+    /// One that waits, if any.
+    pub(crate) fn take_spare(&self) -> Option<Spare> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     /// One thread more, or less, that may be running application code.

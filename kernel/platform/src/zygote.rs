@@ -20,6 +20,8 @@ use crate::{filter, info};
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stub"));
 /// Above every number that the stub uses for itself.
 const LOWEST_FD: i32 = 10;
+/// exit(2) goes through the handler, so that the host's thread can be kept.
+const EXIT: u32 = 60;
 /// AT_HWCAP2 bit: user space can read the segment bases.
 const HAS_FSGSBASE: u64 = 2;
 
@@ -48,7 +50,8 @@ pub(crate) fn start(trapped: &[u32], path: TrapPath, proc: &Proc) -> Result<(Zyg
     let hello = boot.hello().map_err(StartError::at("hear from the stub program"))?;
     let info = info::machine_info(&hello, zygote.pid, proc).map_err(StartError::at("read facts of the machine"))?;
     let welcome = Welcome { listener_flags: path.listener_flags(), has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
-    let sent = boot.welcome(&welcome, &filter::base(&hello, trapped));
+    let trapped = [trapped, &[EXIT]].concat();
+    let sent = boot.welcome(&welcome, &filter::base(&hello, &trapped));
     sent.map_err(StartError::at("send the base filter"))?;
     let started = Started { hello, info, boot };
     Ok((zygote, started))

@@ -227,3 +227,21 @@ fn the_segment_and_futex_calls_that_are_native_are_no_others() {
     assert_eq!(kernel.run(source).0, Ending::Code(0));
     assert!(kernel.machine.info().vdso_address >= abi::RESERVED_START);
 }
+
+#[test]
+fn a_thread_that_will_not_end_ends_its_process() {
+    // The slot's stack is the application's too: where the handler returns to after its exit is rewritten.
+    let source = constants()
+        + r#"static volatile u32 word;
+        static void undead(void) { for (;;) sys(110, 0, 0, 0); }
+        static void f(void) { sys(60, 0, 0, 0); }
+        void start(void) { word = 1; thread_at(f, map(65536), &word);
+            for (;;) for (u64 *p = (u64 *)(SLOTS + 3 * 65536 - 8); p > (u64 *)(SLOTS + 3 * 65536 - 8192); p--)
+                if (*p >= IMAGE - 4096 && *p < IMAGE + 65536) *p = (u64)undead; }"#;
+    let kernel = Kernel::start();
+    let task = kernel.spawn(&Program::build(&source));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    task.space.kill();
+    assert_eq!(kernel.wait(&task), KILLED);
+    assert_eq!(kernel.run("void start(void) { exit_group(42); }").0, Ending::Code(42));
+}

@@ -57,3 +57,17 @@ fn a_fork_has_its_own_copy() {
     }));
     assert_eq!(kernel.run(source), (Ending::Code(0), "child parent".into()));
 }
+
+#[test]
+fn a_threads_end_clears_its_word_and_its_host_thread_is_used_again() {
+    let kernel = Kernel::start();
+    let source = r#"static volatile u32 word; static volatile u64 sum; static u64 segment[100];
+        static void f(void) { u64 fs; asm volatile("mov %%fs:0, %0" : "=r"(fs)); sum += fs; sys(60, 0, 0, 0); }
+        static void g(void) { sys(158, 0x1002, segment, 0); sys(60, 0, 0, 0); }
+        void start(void) { static u64 one[1] = { 1 }; sys(158, 0x1002, one, 0); char *stack = map(65536);
+            for (int i = 0; i < 50; i++) { word = 1;
+                if (thread_at(i % 2 ? g : f, stack, &word) <= 0) exit_group(1);
+                while (word) sys6(202, &word, 0, 1, 0, 0, 0); }
+            exit_group(sum == 25 ? 0 : 2); }"#;
+    assert_eq!(kernel.run(source).0, Ending::Code(0));
+}

@@ -59,6 +59,11 @@ impl Inner {
     }
 
     fn order(&self, state: &mut State, batch: Batch) -> i64 {
+        for call in batch.part() {
+            if let HostCall::SetTidAddress { address } = call {
+                state.clear_tid = (*address != 0).then_some(*address);
+            }
+        }
         let calls: Vec<RawCall> = batch.part().iter().map(layout::encode).collect();
         let then = if batch.is_last() { batch.then } else { abi::REPORT };
         let mut bytes = Vec::with_capacity(16 + size_of_val(calls.as_slice()));
@@ -80,7 +85,7 @@ impl Inner {
             return Some(Answer::Continue);
         }
         let batch = state.batch.as_mut()?;
-        while matches!(batch.calls.get(batch.next), Some(HostCall::FutexWake { .. })) {
+        while batch.calls.get(batch.next).is_some_and(layout::is_unseen) {
             batch.next += 1;
         }
         let call = batch.calls.get(batch.next)?;

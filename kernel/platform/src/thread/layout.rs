@@ -11,7 +11,7 @@ const MUNMAP: u64 = 11;
 const MREMAP: u64 = 25;
 const MADVISE: u64 = 28;
 const FUTEX: u64 = 202;
-const SET_TID_ADDRESS: u64 = 218;
+const SCHED_YIELD: u64 = 24;
 
 const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
@@ -63,9 +63,15 @@ pub(super) fn encode(call: &HostCall) -> RawCall {
             (MADVISE, [address, len, u64::from(advice.0.cast_unsigned()), 0, 0, 0])
         }
         HostCall::FutexWake { address, count } => (FUTEX, [address, FUTEX_WAKE, count.into(), 0, 0, 0]),
-        HostCall::SetTidAddress { address } => (SET_TID_ADDRESS, [address, 0, 0, 0, 0, 0]),
+        // The platform clears the word itself: the host's thread may outlive the application's.
+        HostCall::SetTidAddress { .. } => (SCHED_YIELD, [0; 6]),
     };
     RawCall { number, arguments }
+}
+
+/// Whether the base filter leaves the call to the host, so that no notification comes.
+pub(super) fn is_unseen(call: &HostCall) -> bool {
+    matches!(call, HostCall::FutexWake { .. } | HostCall::SetTidAddress { .. })
 }
 
 fn map(address: u64, len: u64, protection: Protection, backing: Backing) -> [u64; 6] {

@@ -36,9 +36,11 @@ pub(crate) struct Inner {
     pub(crate) machine: Arc<Shared>,
     pub(crate) stub: Arc<Stub>,
     pub(crate) slot: u32,
-    pub(crate) listener: Listener,
+    listener: Arc<Listener>,
     /// The host's id; 0 until the first notification.
     tid: AtomicI32,
+    /// The first notification, when it came before; and what time the host thread had used by then.
+    parked: Option<(u64, (Duration, Duration))>,
     state: Mutex<State>,
 }
 
@@ -63,6 +65,17 @@ struct State {
     resumed: Resumed,
     /// A reply that a signal outran, on [`TrapPath::Interruptible`].
     lost: Option<Lost>,
+    /// The word that is cleared and woken when the thread ends.
+    clear_tid: Option<u64>,
+}
+
+/// A host thread whose application thread is over; it waits in a notification for another.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub(crate) slot: u32,
+    listener: Arc<Listener>,
+    tid: i32,
+    id: u64,
 }
 
 /// How far an interrupt got.
@@ -104,20 +117,58 @@ enum Segments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doom {
     Lives,
+    /// The host thread too.
     Ends,
+    /// The host thread waits for another application thread.
+    Parks,
 }
 
 impl HostThread {
-    /// A thread that waits in its first notification.
+    /// A new host thread becomes an application thread.
     pub(crate) fn new(
         machine: Arc<Shared>,
         stub: Arc<Stub>,
-        slot: u32,
-        listener: Listener,
+        (slot, listener): (u32, Listener),
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
-        let state = State {
+        let inner = Inner {
+            machine,
+            stub,
+            slot,
+            listener: Arc::new(listener),
+            tid: AtomicI32::new(0),
+            parked: None,
+            state: Mutex::new(State::new(setup, events)),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// One that was parked becomes another.
+    pub(crate) fn reuse(
+        machine: Arc<Shared>,
+        stub: Arc<Stub>,
+        spare: Spare,
+        setup: Vec<HostCall>,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Self {
+        let used = machine.proc.thread_cpu_time(stub.pid(), spare.tid);
+        let inner = Inner {
+            machine,
+            stub,
+            slot: spare.slot,
+            listener: spare.listener,
+            tid: AtomicI32::new(spare.tid),
+            parked: Some((spare.id, used)),
+            state: Mutex::new(State::new(setup, events)),
+        };
+        Self(Arc::new(inner))
+    }
+}
+
+impl State {
+    fn new(setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Self {
+        Self {
             events: Some(events),
             waiting: None,
             batch: None,
@@ -128,16 +179,14 @@ impl HostThread {
             running: Running::Less,
             resumed: Resumed::Otherwise,
             lost: None,
-        };
-        Self(Arc::new(Inner { machine, stub, slot, listener, tid: AtomicI32::new(0), state: Mutex::new(state) }))
+            clear_tid: None,
+        }
     }
 }
 
 impl UserThread for HostThread {
     fn start(&self) {
-        let inner = self.0.clone();
-        let receiver = std::thread::Builder::new().name("stub-thread".into()).stack_size(crate::THREAD_STACK_BYTES);
-        if let Err(error) = receiver.spawn(move || inner.receive()) {
+        if let Err(error) = self.0.machine.receivers.receive(self.0.clone()) {
             tracing::error!(%error, "no host thread for an application thread: its process ends");
             self.0.stub.kill();
             self.0.gone();
@@ -165,7 +214,10 @@ impl UserThread for HostThread {
     }
 
     fn cpu_time(&self) -> (Duration, Duration) {
-        self.0.machine.proc.thread_cpu_time(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
+        let tid = self.0.tid.load(Ordering::Relaxed);
+        let (user, system) = self.0.machine.proc.thread_cpu_time(self.0.stub.pid(), tid);
+        let (user_before, system_before) = self.0.parked.map_or_else(Default::default, |(_, used)| used);
+        (user.saturating_sub(user_before), system.saturating_sub(system_before))
     }
 }
 

@@ -8,7 +8,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
 use stockade_kernel_stub::abi::{self, Context};
 
-use super::{Doom, Inner, Lost, Resumed, State};
+use super::{Doom, Inner, Lost, Resumed, Spare, State};
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -59,9 +59,11 @@ enum Notice {
 
 impl Inner {
     /// The receiver: until the thread is dead.
-    pub(super) fn receive(self: Arc<Self>) {
+    pub(crate) fn receive(self: Arc<Self>) {
+        self.begin_again();
         loop {
             match self.listener.receive() {
+                Ok(notification) if self.parks(&notification) => return self.park(notification.id),
                 Ok(notification) => self.notice(&notification),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) && !self.listener.is_dead() => {}
@@ -71,9 +73,33 @@ impl Inner {
         self.gone();
     }
 
+    /// A parked thread has said hello already.
+    fn begin_again(&self) {
+        let Some((id, _)) = self.parked else { return };
+        let answer = self.enter(&mut self.state());
+        self.send(id, answer);
+    }
+
+    /// Whether a thread that is to park does. Anything else that it does is seen as misuse.
+    fn parks(&self, notification: &Notification) -> bool {
+        let is_hello = notification.number == abi::HELLO && self.is_stubs(notification);
+        is_hello && self.state().doomed == Doom::Parks
+    }
+
+    fn is_stubs(&self, notification: &Notification) -> bool {
+        notification.instruction_pointer == self.machine.hello.syscall_ip
+    }
+
+    fn park(&self, id: u64) {
+        let (listener, tid) = (self.listener.clone(), self.tid.load(Ordering::Relaxed));
+        self.count(&mut self.state(), Running::Less);
+        self.stub.park(Spare { slot: self.slot, listener, tid, id });
+    }
+
     fn notice(self: &Arc<Self>, notification: &Notification) {
         let mut state = self.state();
-        let notice = match notification.instruction_pointer == self.machine.hello.syscall_ip {
+        let notice = match self.is_stubs(notification) {
+            _ if state.doomed == Doom::Parks => Notice::Forged,
             true => self.stub_call(&mut state, notification),
             false => direct(notification),
         };
@@ -125,16 +151,21 @@ impl Inner {
         if self.tid.swap(tid, Ordering::Relaxed) != 0 {
             return Notice::Forged;
         }
-        self.machine.path.place(tid);
+        Notice::Answer(self.enter(state))
+    }
+
+    /// Lets a thread that waits become the application's.
+    fn enter(&self, state: &mut State) -> Answer {
+        self.machine.path.place(self.tid.load(Ordering::Relaxed));
         if state.kick.asked {
             self.send_kick(state);
         }
         self.count(state, Running::More);
         let setup = std::mem::take(&mut state.setup);
-        Notice::Answer(Answer::Value(match setup.is_empty() {
+        Answer::Value(match setup.is_empty() {
             true => state.leave(),
             false => self.begin_batch(state, &setup, abi::REPORT, Kind::Signal),
-        }))
+        })
     }
 
     fn signal(&self, state: &mut State, id: u64, arguments: [u64; 6]) -> Notice {

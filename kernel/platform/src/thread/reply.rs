@@ -1,7 +1,7 @@
 //! From a reply to the answer of a notification.
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::Reply;
+use stockade_kernel::platform::{HostCall, Reply};
 use stockade_kernel_stub::abi;
 
 use super::notice::{Kind, Waiting};
@@ -9,6 +9,7 @@ use super::{Doom, Inner, Lost, Resumed, State};
 use crate::native;
 use crate::path::TrapPath;
 use crate::stub::Running;
+use crate::sys::memory;
 use crate::sys::seccomp::Answer;
 
 /// The host runs the call again when a signal is queued, whatever the signal's action says (linux/errno.h).
@@ -97,16 +98,23 @@ impl Inner {
             Reply::LayoutThenEvent { calls } => self.begin_batch(state, &calls, abi::REPORT, kind),
             Reply::Restart if kind == Kind::Trapped => abi::RESTART,
             Reply::Resume | Reply::Restart => state.leave(),
-            Reply::Exit => {
-                state.events = None;
-                state.doomed = Doom::Ends;
-                abi::EXIT
-            }
+            Reply::Exit => self.exit_framed(state, kind),
             Reply::Native => {
                 tracing::warn!("a call with a frame cannot be left to the host");
                 -i64::from(Errno::EPERM.raw())
             }
         }
+    }
+
+    /// The application's thread is over: its word is cleared and woken, and the host's thread waits for another if
+    /// there are not enough of them.
+    fn exit_framed(&self, state: &mut State, kind: Kind) -> i64 {
+        state.events = None;
+        let (doomed, then) = if self.stub.wants_spares() { (Doom::Parks, abi::PARK) } else { (Doom::Ends, abi::EXIT) };
+        state.doomed = doomed;
+        let Some(address) = state.clear_tid.take() else { return then };
+        memory::write(self.stub.pid(), address, &[0; 4]);
+        self.begin_batch(state, &[HostCall::FutexWake { address, count: 1 }], then, kind)
     }
 
     /// Ends a thread that waits.
@@ -143,7 +151,7 @@ fn resumed(state: &State, waiting: &Waiting, answer: Answer) -> Resumed {
 /// A result that neither the stub nor the host takes for something else.
 fn plain(value: i64) -> i64 {
     match value {
-        i64::MIN..=abi::REPORT => -i64::from(Errno::EINVAL.raw()),
+        i64::MIN..=abi::LAST_MARKER => -i64::from(Errno::EINVAL.raw()),
         value if HOST_ONLY.contains(&value) => -i64::from(Errno::EINTR.raw()),
         value => value,
     }

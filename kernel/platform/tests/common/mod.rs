@@ -201,7 +201,7 @@ impl Task {
             (1, _) => self.write(b, c),
             (10 | 11 | 28, Form::Direct) => Reply::Native,
             (MMAP, Form::Trapped) => self.map(arguments),
-            (CLONE, Form::Trapped) => self.clone_thread(b),
+            (CLONE, Form::Trapped) => self.clone_thread(b, arguments[3]),
             (FORK, Form::Trapped) => self.fork(),
             (GETPPID, _) => Reply::Value(PARENT),
             (EXIT, _) => {
@@ -235,11 +235,12 @@ impl Task {
     }
 
     /// The new thread goes on behind the call, on its own stack, with 0.
-    fn clone_thread(self: &Arc<Self>, stack: u64) -> Reply {
+    fn clone_thread(self: &Arc<Self>, stack: u64, clear: u64) -> Reply {
         let mut frame = self.thread().frame().expect("a frame");
         (frame.registers.rsp, frame.registers.rax) = (stack, 0);
         let task = self.kernel.new_task(self.space.clone());
-        let thread = self.space.spawn(&frame, Vec::new(), task.clone()).expect("a thread");
+        let setup = if clear == 0 { Vec::new() } else { vec![HostCall::SetTidAddress { address: clear }] };
+        let thread = self.space.spawn(&frame, setup, task.clone()).expect("a thread");
         let id = task.id;
         task.begin(thread);
         Reply::Value(id.cast_signed())
@@ -259,7 +260,8 @@ impl Task {
     }
 
     fn load(&self) -> Option<Reply> {
-        let program = self.load.lock().unwrap().take()?;
+        let program = self.load.lock().unwrap().take();
+        let Some(program) = program else { return Some(Reply::Resume) };
         for (address, bytes) in &program.segments {
             assert_eq!(self.space.write(*address, bytes), bytes.len());
         }
