@@ -89,6 +89,7 @@ calls! {
     37 timers::alarm Full;
     38 timers::setitimer Full;
     39 ids::getpid Full;
+    40 copy::sendfile Full;
     56 clone::clone Partial("no namespaces (EPERM), no CLONE_PTRACE");
     57 clone::fork Full;
     58 clone::vfork Full;
@@ -176,6 +177,7 @@ calls! {
     151 madvise::mlockall Full;
     152 madvise::munlockall Full;
     153 system::vhangup Partial("refused: EPERM");
+    155 mount::pivot_root Full;
     157 prctl::prctl Partial("no PR_SET_MM, seccomp, tracing or speculation control (EINVAL)");
     159 clock::adjtimex Partial("only looking, EPERM otherwise");
     160 usage::setrlimit Full;
@@ -183,6 +185,8 @@ calls! {
     162 seek::sync Full;
     163 system::acct Partial("refused: EPERM");
     164 system::settimeofday Partial("refused: EPERM");
+    165 mount::mount Partial("new tmpfs, proc, sysfs and their like; nothing propagates");
+    166 mount::umount2 Full;
     167 system::swapon Partial("refused: EPERM");
     168 system::swapoff Partial("refused: EPERM");
     169 system::reboot Partial("refused: EPERM");
@@ -256,7 +260,10 @@ calls! {
     272 clone::unshare Partial("no namespaces: EPERM");
     273 clone::set_robust_list Full;
     274 clone::get_robust_list Full;
+    275 splice::splice Full;
+    276 splice::tee Full;
     277 seek::sync_file_range Full;
+    278 splice::vmsplice Full;
     280 attributes::utimensat Full;
     281 epoll::epoll_pwait Full;
     283 timers::timerfd_create Full;
@@ -285,11 +292,13 @@ calls! {
     315 sched::sched_getattr Full;
     316 names::renameat2 Full;
     318 system::getrandom Full;
+    319 memfd::memfd_create Partial("without huge pages");
     320 system::kexec_file_load Partial("refused: EPERM");
     321 system::bpf Partial("refused: EPERM");
     322 exec::execveat Full;
     324 madvise::membarrier Partial("without restartable sequences");
     325 madvise::mlock2 Full;
+    326 copy::copy_file_range Full;
     327 read_write::preadv2 Full;
     328 read_write::pwritev2 Full;
     329 mmap::pkey_mprotect Partial("only with the default key");

@@ -49,7 +49,7 @@ pub use open::{OpenHow, Opened};
 pub use open_flags::OpenFlags;
 pub use path::Path;
 pub use poll_events::PollEvents;
-pub use shared::Vfs;
+pub use shared::{Sealing, Vfs};
 pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
 pub use superblock::{Caching, Filesystem, Superblock};
 pub use walk::{Follow, Last, Name, Parent, Resolve, Walker};

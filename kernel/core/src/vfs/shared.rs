@@ -10,10 +10,20 @@ use super::{
     Dentry, Device, Driver, FdTable, File, FileKind, FileObject, Filesystem, Hooks, Inode, LockOwner, Mount,
     MountNamespace, OpenFlags, Path, Superblock, Timestamp,
 };
-use crate::fs::{Anonymous, AnonymousFs};
+use crate::Errno;
+use crate::fs::{Anonymous, AnonymousFs, Tmpfs};
 use crate::pipe::Fifos;
 use crate::platform::{HostClock, Machine};
 use crate::task::Credentials;
+
+/// Whether a file in memory can be sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// F_ADD_SEALS works.
+    Allowed,
+    /// It does not.
+    Refused,
+}
 
 /// The kernel's side of all files.
 #[derive(Debug)]
@@ -24,6 +34,9 @@ pub struct Vfs {
     hooks: Arc<Hooks>,
     fifos: Fifos,
     pub(super) drivers: Mutex<BTreeMap<u32, Arc<dyn Driver>>>,
+    /// Files in memory without a path, and where they lie.
+    memory: Arc<Tmpfs>,
+    memory_mount: Arc<Mount>,
     last_device: AtomicU32,
     last_inode: AtomicU64,
 }
@@ -32,15 +45,21 @@ impl Vfs {
     /// Nothing is open yet.
     pub fn new(machine: &Arc<dyn Machine>) -> Self {
         let superblock = Superblock::new(Arc::new(AnonymousFs), Device::new(0, 1));
-        Self {
+        let memory = Tmpfs::unlimited(machine);
+        let memory_superblock = Superblock::new(memory.clone(), Device::new(0, 2));
+        let vfs = Self {
             machine: machine.clone(),
             internal: MountNamespace::internal(&superblock),
             hooks: Arc::default(),
             fifos: Fifos::default(),
             drivers: Mutex::new(BTreeMap::new()),
-            last_device: AtomicU32::new(1),
+            memory,
+            memory_mount: MountNamespace::internal(&memory_superblock),
+            last_device: AtomicU32::new(2),
             last_inode: AtomicU64::new(1),
-        }
+        };
+        crate::fs::dev::add_drivers(&vfs);
+        vfs
     }
 
     /// Takes a file system into use.
@@ -71,6 +90,28 @@ impl Vfs {
         let inode = Anonymous::new(self.inode_number(), FileKind::Regular, 0o600, uid, gid, self.now());
         let name = alloc::format!("anon_inode:{name}");
         self.open_inode(Arc::new(inode), name.as_bytes(), object, flags)
+    }
+
+    /// The machine below.
+    pub fn machine(&self) -> &Arc<dyn Machine> {
+        &self.machine
+    }
+
+    /// Opens a new file in memory (memfd_create(2)).
+    pub fn open_memory(
+        &self,
+        name: &[u8],
+        permissions: u32,
+        sealing: Sealing,
+        owner: &Credentials,
+    ) -> Result<Arc<File>, Errno> {
+        let node = self.memory.unnamed(permissions, owner.fsuid, owner.fsgid)?;
+        if sealing == Sealing::Allowed {
+            node.allow_sealing()?;
+        }
+        let name = [b"/memfd:".as_slice(), name, b" (deleted)"].concat();
+        let path = Path { mount: self.memory_mount.clone(), dentry: Dentry::top(node.clone(), &name) };
+        Ok(self.file(node, path, OpenFlags::READ_WRITE | OpenFlags::LARGE_FILE))
     }
 
     /// Opens a file without a path that has an inode of its own (`pipe:[7]`, `socket:[8]`).
@@ -107,6 +148,6 @@ impl Vfs {
 
     /// Whether a path names a file without a path.
     pub fn is_internal(&self, path: &Path) -> bool {
-        Arc::ptr_eq(&path.mount, &self.internal)
+        Arc::ptr_eq(&path.mount, &self.internal) || Arc::ptr_eq(&path.mount, &self.memory_mount)
     }
 }

@@ -59,7 +59,8 @@ fn small(bytes: u64) -> usize {
 
 impl Data {
     pub fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: shared.clone(), writing: Mutex::new(()), state: Mutex::default() }
+        let state = State { seals: Seals::SEAL, ..State::default() };
+        Self { shared: shared.clone(), writing: Mutex::new(()), state: Mutex::new(state) }
     }
 
     pub fn len(&self) -> u64 {
@@ -216,6 +217,11 @@ impl Data {
 
     pub fn seals(&self) -> Seals {
         self.state.lock().seals
+    }
+
+    /// Lets seals be added.
+    pub fn allow_sealing(&self) {
+        self.state.lock().seals = Seals::empty();
     }
 
     pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {

@@ -60,8 +60,13 @@ impl Tmpfs {
         Ok(Arc::new(Self { shared, root, options }))
     }
 
+    /// One without limits of its own.
+    pub fn unlimited(machine: &Arc<dyn Machine>) -> Arc<Self> {
+        Self::new(machine, TmpfsOptions::default()).expect("nothing limits its first inode")
+    }
+
     /// A regular file without a name: what memfd_create(2) and shared anonymous memory are.
-    pub fn unnamed(&self, permissions: u32, uid: u32, gid: u32) -> Result<Arc<dyn Inode>, Errno> {
+    pub fn unnamed(&self, permissions: u32, uid: u32, gid: u32) -> Result<Arc<Node>, Errno> {
         let node = Node::new(&self.shared, &NewInode { kind: NewKind::Regular, permissions, uid, gid })?;
         node.lose_name();
         Ok(node)

@@ -125,6 +125,11 @@ impl Node {
         self.data().map(Data::seals)
     }
 
+    /// Lets seals be added: at first a file has one against that.
+    pub fn allow_sealing(&self) -> Result<(), Errno> {
+        self.data().map(Data::allow_sealing)
+    }
+
     /// Adds seals.
     pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
         self.data()?.add_seals(seals)

@@ -1,5 +1,8 @@
 //! File system calls, from a program's side.
 
+mod mounts;
+mod moving;
+
 use crate::Errno;
 use crate::args;
 use crate::testing::{Program, World};

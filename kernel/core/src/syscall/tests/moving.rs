@@ -1,0 +1,88 @@
+//! Calls that move bytes between files.
+
+use super::{CREATE, READ_WRITE, program};
+use crate::Errno;
+use crate::args;
+use crate::testing::Program;
+
+/// Makes a pipe at these two descriptors.
+fn pipe(program: &Program) -> (u64, u64) {
+    let room = program.room(8);
+    program.call("pipe", args![room]).unwrap();
+    let ends = program.bytes(room, 8);
+    (ends[0].into(), ends[4].into())
+}
+
+#[test]
+fn files_are_sent() {
+    let program = program();
+    program.make_file("/from", "0123456789");
+    let from = program.open("/from", 0, 0).unwrap();
+    let to = program.open("/to", CREATE | READ_WRITE, 0o600).unwrap();
+    assert_eq!(program.call("sendfile", args![to, from, 0, 4]), Ok(4));
+    let offset = program.put(&8_u64.to_le_bytes());
+    assert_eq!(program.call("sendfile", args![to, from, offset, 100]), Ok(2));
+    assert_eq!(program.bytes(offset, 8), 10_u64.to_le_bytes());
+    assert_eq!(program.file_text("/to").unwrap(), "012389");
+    assert_eq!(program.call("copy_file_range", args![from, 0, to, 0, 100, 0]), Ok(6));
+    assert_eq!(program.file_text("/to").unwrap(), "012389456789");
+    assert_eq!(program.call("copy_file_range", args![from, 0, from, 0, 10, 0]), Err(Errno::EBADF));
+    assert_eq!(program.call("copy_file_range", args![to, offset, to, offset, 10, 0]), Err(Errno::EINVAL));
+    assert_eq!(program.call("copy_file_range", args![from, 0, to, 0, 1, 1]), Err(Errno::EINVAL));
+}
+
+#[test]
+fn bytes_go_through_pipes() {
+    let program = program();
+    program.make_file("/from", "0123456789");
+    let from = program.open("/from", 0, 0).unwrap();
+    let to = program.open("/to", CREATE | READ_WRITE, 0o600).unwrap();
+    let (out, into) = pipe(&program);
+    let (other_out, other_into) = pipe(&program);
+    assert_eq!(program.call("splice", args![from, 0, to, 0, 4, 0]), Err(Errno::EINVAL));
+    assert_eq!(program.call("splice", args![from, 0, into, 0, 6, 0]), Ok(6));
+    assert_eq!(program.call("tee", args![out, other_into, 4, 0]), Ok(4));
+    assert_eq!(program.read(other_out, 10).unwrap(), "0123");
+    assert_eq!(program.call("splice", args![out, 0, to, 0, 100, 0]), Ok(6));
+    assert_eq!(program.file_text("/to").unwrap(), "012345");
+    assert_eq!(program.call("splice", args![out, 0, to, 0, 100, 2]), Err(Errno::EAGAIN));
+    let vector = program.put(&[program.put(b"vector").to_le_bytes(), 6_u64.to_le_bytes()].concat());
+    assert_eq!(program.call("vmsplice", args![into, vector, 1, 0]), Ok(6));
+    assert_eq!(program.read(out, 10).unwrap(), "vector");
+    assert_eq!(program.start("splice", args![out, 0, to, 0, 100, 0]), None);
+}
+
+#[test]
+fn pipes_break_and_grow() {
+    let program = program();
+    let (out, into) = pipe(&program);
+    assert_eq!(program.call("fcntl", args![into, 1032]), Ok(65_536));
+    assert_eq!(program.call("fcntl", args![into, 1031, 5000]), Ok(8192));
+    assert_eq!(program.write(into, "text"), Ok(4));
+    let room = program.room(4);
+    assert_eq!(program.call("ioctl", args![out, 0x541b, room]), Ok(0));
+    assert_eq!(program.bytes(room, 4), [4, 0, 0, 0]);
+    assert_eq!(program.call("lseek", args![out, 0, 0]), Err(Errno::ESPIPE));
+    assert_eq!(program.write(out, "x"), Err(Errno::EBADF));
+    assert_eq!(program.call("fcntl", args![into, 4, 0o4000]), Ok(0));
+    let big = program.room(0);
+    assert_eq!(program.call("write", args![into, big, 10_000]), Ok(8188));
+    assert_eq!(program.write(into, "x"), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn memory_files_are_sealed() {
+    let program = program();
+    let fd = program.call("memfd_create", args!["name", 2]).unwrap();
+    assert_eq!(program.write(fd, "text"), Ok(4));
+    assert_eq!(program.call("fcntl", args![fd, 1033, 2 | 4]), Ok(0));
+    assert_eq!(program.call("ftruncate", args![fd, 1]), Err(Errno::EPERM));
+    assert_eq!(program.call("pwrite64", args![fd, "TEXT", 4, 0]), Ok(4));
+    assert_eq!(program.call("fcntl", args![fd, 1033, 8 | 1]), Ok(0));
+    assert_eq!(program.call("pwrite64", args![fd, "TEXT", 4, 0]), Err(Errno::EPERM));
+    assert_eq!(program.call("fcntl", args![fd, 1033, 8]), Err(Errno::EPERM));
+    assert_eq!(program.call("fcntl", args![fd, 1034]), Ok(15));
+    let plain = program.call("memfd_create", args!["name", 0]).unwrap();
+    assert_eq!(program.call("fcntl", args![plain, 1034]), Ok(1));
+    assert_eq!(program.call("memfd_create", args!["name", 0x100]), Err(Errno::EINVAL));
+}
