@@ -74,8 +74,11 @@ fn damaged(_: ReadError) -> Errno {
     Errno::EIO
 }
 
-/// Extended attributes by their full names.
-fn xattrs(volume: &Volume, inode: &stockade_erofs::Inode) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Errno> {
+/// The full name and the value of an extended attribute.
+type Xattr = (Vec<u8>, Vec<u8>);
+
+/// All extended attributes.
+fn xattrs(volume: &Volume, inode: &stockade_erofs::Inode) -> Result<Vec<Xattr>, Errno> {
     let all = volume.image.xattrs(inode).map_err(damaged)?;
     all.map(|attribute| attribute.map(|attribute| (attribute.name, attribute.value)).map_err(damaged)).collect()
 }

@@ -11,7 +11,7 @@ use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::mm::MapPiece;
 use crate::platform::Sharing;
-use crate::vfs::{DirEntry, Direction, Emit, FileKind, FileObject, Inode, Seeking, WriteAt, Written};
+use crate::vfs::{DirEntry, Direction, Emit, FileKind, FileObject, Seeking, WriteAt, Written};
 
 /// A regular file.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct Current {
 }
 
 impl OverlayFile {
-    pub fn new(node: Arc<Node>) -> Result<Arc<dyn FileObject>, Errno> {
+    pub fn open(node: Arc<Node>) -> Result<Arc<dyn FileObject>, Errno> {
         let is_upper = node.upper().is_some();
         let object = node.real().layer()?;
         Ok(Arc::new(Self { node, current: Mutex::new(Current { object, is_upper }) }))
@@ -68,11 +68,14 @@ impl FileObject for OverlayFile {
     }
 }
 
+/// A name, its inode's number and its type.
+type Listed = (Vec<u8>, u64, FileKind);
+
 /// A directory. What it lists is what it had when the listing began.
 #[derive(Debug)]
 pub(super) struct Directory {
     node: Arc<Node>,
-    names: Mutex<Arc<Vec<(Vec<u8>, u64, FileKind)>>>,
+    names: Mutex<Arc<Vec<Listed>>>,
 }
 
 impl Directory {

@@ -154,7 +154,7 @@ impl Inode for Node {
         if opening.flags.writes() {
             self.copy_up(u64::MAX)?;
         }
-        OverlayFile::new(self)
+        OverlayFile::open(self)
     }
 
     fn change(&self, changes: &Changes) -> Result<(), Errno> {
