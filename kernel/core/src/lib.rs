@@ -21,6 +21,7 @@ pub mod ipc;
 mod kernel;
 mod limits;
 pub mod mm;
+pub mod net;
 pub mod pipe;
 pub mod platform;
 pub mod poll;

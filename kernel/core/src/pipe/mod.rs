@@ -66,7 +66,7 @@ impl Pipe {
         }
         let count = self.state.lock().read(sink)?;
         if count > 0 {
-            self.queue.wake();
+            self.queue.wake_for(PollEvents::WRITABLE);
         }
         Ok(count)
     }
@@ -75,7 +75,7 @@ impl Pipe {
     pub fn write(&self, source: &mut dyn Source) -> Result<usize, Errno> {
         let count = self.state.lock().write(source)?;
         if count > 0 {
-            self.queue.wake();
+            self.queue.wake_for(PollEvents::READABLE);
         }
         Ok(count)
     }

@@ -8,7 +8,7 @@ use super::read_write::wait_for;
 use crate::Errno;
 use crate::io::Collect;
 use crate::task::Task;
-use crate::vfs::{File, FileKind, OpenFlags, Seeking};
+use crate::vfs::{File, FileKind, OpenFlags, PollEvents, Seeking};
 use crate::wait::Stop;
 
 /// Bytes moved at a time.
@@ -87,7 +87,7 @@ pub(super) fn stopped(task: &Arc<Task>, call: &mut Call, file: &Arc<File>, errno
         broken_pipe(task);
     }
     match errno {
-        Errno::EAGAIN if !file.is_nonblocking() => Err(wait_for(task, call, file)),
+        Errno::EAGAIN if !file.is_nonblocking() => Err(wait_for(task, call, file, PollEvents::all())),
         _ if call.resume.done > 0 => Ok(call.resume.done),
         _ => Err(errno.into()),
     }

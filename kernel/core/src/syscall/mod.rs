@@ -4,6 +4,7 @@
 //! holds no state: it runs again from its start whenever what it waited for may be there (see [`crate::wait`]), with
 //! [`Call::resume`] as its only memory.
 
+mod ancillary;
 mod at;
 mod attributes;
 mod call;
@@ -26,6 +27,7 @@ mod kill;
 mod locks;
 mod madvise;
 mod memfd;
+mod message;
 mod mmap;
 mod mount;
 mod names;
@@ -37,11 +39,15 @@ mod poll;
 mod prctl;
 mod process_vm;
 mod read_write;
+mod receive;
 mod sched;
 mod seek;
 mod select;
+mod send;
 mod shm;
 mod sigaction;
+mod socket;
+mod sockopt;
 mod splice;
 mod stat;
 mod system;

@@ -9,7 +9,7 @@ use super::at::offset;
 use crate::Errno;
 use crate::io::{Source as _, UserBuffer};
 use crate::task::Task;
-use crate::vfs::File;
+use crate::vfs::{File, PollEvents};
 use crate::wait::Stop;
 
 bitflags::bitflags! {
@@ -128,7 +128,9 @@ fn read_file(
         _ => file.read(&mut buffer),
     };
     match result {
-        Err(Errno::EAGAIN) if !flags.contains(IoFlags::NO_WAIT) => Err(wait_for(task, call, file)),
+        Err(Errno::EAGAIN) if !flags.contains(IoFlags::NO_WAIT) => {
+            Err(wait_for(task, call, file, PollEvents::READABLE))
+        }
         Ok(count) => {
             task.kernel().vfs().notify_read(file, count);
             Ok(count)
@@ -138,10 +140,19 @@ fn read_file(
 }
 
 /// Waits until a file may give or take something, unless it is not to be waited for.
-pub(super) fn wait_for(task: &Arc<Task>, call: &mut Call, file: &Arc<File>) -> Stop {
-    match file.object().queue() {
-        Some(queue) if !file.is_nonblocking() => call.wait(task, &queue),
-        _ => Errno::EAGAIN.into(),
+pub(super) fn wait_for(task: &Arc<Task>, call: &mut Call, file: &Arc<File>, interest: PollEvents) -> Stop {
+    let queue = match file.object().queue() {
+        Some(queue) if !file.is_nonblocking() => queue,
+        _ => return Errno::EAGAIN.into(),
+    };
+    match file.object().time_limit(interest) {
+        None => call.wait_for(task, &queue, interest | PollEvents::RDHUP),
+        Some(limit) if call.times_out(task, limit) => Errno::EAGAIN.into(),
+        // Calls with a time limit of their file's are not restarted (signal(7)).
+        Some(_) => {
+            call.watch(task, &queue);
+            Stop::WaitNoRestart
+        }
     }
 }
 
@@ -165,7 +176,10 @@ fn write_file(
         let count = match result {
             Ok(count) => count,
             Err(Errno::EAGAIN) if !flags.contains(IoFlags::NO_WAIT) && !file.is_nonblocking() => {
-                return Err(wait_for(task, call, file));
+                match wait_for(task, call, file, PollEvents::WRITABLE) {
+                    Stop::Error(errno) => return finish_write(task, call, errno),
+                    stop => return Err(stop),
+                }
             }
             Err(errno) => return finish_write(task, call, errno),
         };

@@ -7,6 +7,7 @@ use stockade_kernel_sync::Mutex;
 
 use super::Pids;
 use crate::ipc::Ipc;
+use crate::net::Net;
 
 /// The namespaces of a container.
 #[derive(Debug)]
@@ -17,12 +18,14 @@ pub struct Namespaces {
     pub uts: Uts,
     /// Its System V objects.
     pub ipc: Ipc,
+    /// Its network.
+    pub net: Net,
 }
 
 impl Namespaces {
     /// With no process yet.
     pub fn new(hostname: &[u8]) -> Arc<Self> {
-        Arc::new(Self { pids: Pids::default(), uts: Uts::new(hostname), ipc: Ipc::default() })
+        Arc::new(Self { pids: Pids::default(), uts: Uts::new(hostname), ipc: Ipc::default(), net: Net::new() })
     }
 }
 

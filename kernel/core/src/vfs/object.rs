@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt::Debug;
+use core::time::Duration;
 
 use super::{FileKind, OpenFlags, PollEvents};
 use crate::Errno;
@@ -108,6 +109,11 @@ pub trait FileObject: Any + Debug + Send + Sync {
 
     /// Woken when [`Self::poll`] may say something else; `None` when it never does.
     fn queue(&self) -> Option<SharedQueue> {
+        None
+    }
+
+    /// How long a call waits for these events; `None` for ever (SO_RCVTIMEO and SO_SNDTIMEO).
+    fn time_limit(&self, _events: PollEvents) -> Option<Duration> {
         None
     }
 

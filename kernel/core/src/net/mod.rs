@@ -1,0 +1,52 @@
+//! Sockets (socket(7)).
+//!
+//! A family implements [`Socket`]; [`SocketFile`] makes an open file of it. Data moves without packets: a sender copies
+//! straight into its receiver's [`Inbox`]. Nothing here waits: `EAGAIN` says that a call would, and the socket's own
+//! queue is woken when that changes, whatever it waits for.
+//!
+//! Lock order: a family's tables of names, a socket's state, an inbox. Waiters are woken and files dropped without any.
+
+mod address;
+mod common;
+mod file;
+mod inbox;
+mod options;
+mod ring;
+mod socket;
+pub mod unix;
+
+use stockade_kernel_sync::Mutex;
+
+pub use address::{ADDRESS_BYTES_MAX, Address, Endpoint, INET, INET6, Ip, Kind, NETLINK, UNIX, UNSPEC};
+pub use common::Common;
+pub use file::SocketFile;
+pub use inbox::{Inbox, Limit, Parcel, Taken, Taking};
+pub use options::{Options, TimeLimit};
+pub use ring::Ring;
+pub use socket::{Connecting, Direction, Outgoing, Pairing, Shutdown, Socket, Ucred};
+
+use unix::{InFlight, Names};
+
+/// The network of a container: names, ports, what travels.
+#[derive(Debug, Default)]
+pub struct Net {
+    unix: Mutex<Names>,
+    in_flight: InFlight,
+}
+
+impl Net {
+    /// Nothing is bound.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names of unix sockets.
+    pub(super) fn unix(&self) -> &Mutex<Names> {
+        &self.unix
+    }
+
+    /// Sockets that travel in messages.
+    pub(super) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+}

@@ -1,0 +1,140 @@
+//! A buffer of bytes between a writer and a reader, which grows up to a limit.
+
+use alloc::vec::Vec;
+
+use crate::Errno;
+use crate::io::{Sink, Source};
+
+/// What a buffer starts with.
+const FIRST_BYTES: usize = 4096;
+
+/// Bytes, first in first out, copied straight from and to applications.
+#[derive(Debug, Default)]
+pub struct Ring {
+    bytes: Vec<u8>,
+    head: usize,
+    len: usize,
+}
+
+impl Ring {
+    /// Bytes in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Puts up to `count` bytes in, and says how many came.
+    pub fn fill(&mut self, source: &mut dyn Source, count: usize) -> Result<usize, Errno> {
+        self.reserve(count);
+        let mut done = 0;
+        while done < count {
+            let (start, end) = self.free(count - done);
+            match source.take(&mut self.bytes[start..end]) {
+                Ok(0) => break,
+                Ok(step) => {
+                    self.len += step;
+                    done += step;
+                    if step < end - start {
+                        break;
+                    }
+                }
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Gives up to `count` bytes from `skip` on without taking them out, and says how many.
+    pub fn copy_to(&self, skip: usize, count: usize, sink: &mut dyn Sink) -> Result<usize, Errno> {
+        let count = count.min(self.len.saturating_sub(skip)).min(sink.remaining());
+        let mut done = 0;
+        while done < count {
+            let start = (self.head + skip + done) % self.bytes.len();
+            let end = self.bytes.len().min(start + count - done);
+            match sink.put(&self.bytes[start..end]) {
+                Ok(step) => {
+                    done += step;
+                    if step < end - start {
+                        break;
+                    }
+                }
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Drops bytes from the front.
+    pub fn consume(&mut self, count: usize) {
+        let count = count.min(self.len);
+        self.len -= count;
+        self.head = if self.len == 0 { 0 } else { (self.head + count) % self.bytes.len() };
+    }
+
+    /// Drops bytes from the end.
+    pub fn shorten(&mut self, count: usize) {
+        self.len -= count.min(self.len);
+    }
+
+    /// The byte at a place from the front.
+    pub fn get(&self, at: usize) -> Option<u8> {
+        if at < self.len { Some(self.bytes[(self.head + at) % self.bytes.len()]) } else { None }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The next free piece, at most `most` bytes; there is room.
+    fn free(&self, most: usize) -> (usize, usize) {
+        let size = self.bytes.len();
+        let start = (self.head + self.len) % size;
+        let limit = if start >= self.head { size } else { self.head };
+        (start, limit.min(start + most))
+    }
+
+    fn reserve(&mut self, more: usize) {
+        let wanted = self.len + more;
+        if wanted <= self.bytes.len() {
+            return;
+        }
+        let mut bytes = alloc::vec![0; wanted.next_power_of_two().max(FIRST_BYTES)];
+        let first = self.len.min(self.bytes.len() - self.head);
+        bytes[..first].copy_from_slice(&self.bytes[self.head..self.head + first]);
+        bytes[first..self.len].copy_from_slice(&self.bytes[..self.len - first]);
+        (self.bytes, self.head) = (bytes, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Collect;
+
+    #[test]
+    fn bytes_stay_in_order_while_it_wraps_and_grows() {
+        let mut ring = Ring::default();
+        let (mut written, mut read) = (0_u32, 0_u32);
+        for step in [1000, 900, 1100, 3000, 10, 9000] {
+            let values: Vec<u8> = (written..written + step).flat_map(u32::to_le_bytes).collect();
+            assert_eq!(ring.fill(&mut &values[..], values.len()), Ok(values.len()));
+            written += step;
+            let mut out = Collect::new(700 * 4);
+            let count = ring.copy_to(0, usize::MAX, &mut out).unwrap();
+            ring.consume(count);
+            let expected: Vec<u8> =
+                (read..read + u32::try_from(count / 4).unwrap()).flat_map(u32::to_le_bytes).collect();
+            assert_eq!(out.bytes, expected);
+            read += u32::try_from(count / 4).unwrap();
+        }
+        assert_eq!(ring.len(), usize::try_from(written - read).unwrap() * 4);
+        assert_eq!(ring.get(0), Some(read.to_le_bytes()[0]));
+    }
+}
