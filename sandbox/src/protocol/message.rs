@@ -72,9 +72,23 @@ pub struct CreateContainer {
     /// What each descriptor that came along is.
     #[prost(enumeration = "FdRole", repeated, tag = "4")]
     pub descriptors: Vec<i32>,
-    /// What the kernel calls the root file system in its mount table.
-    #[prost(string, tag = "5")]
-    pub root_name: String,
+    /// Files of the host that the spec binds, as they are now.
+    #[prost(message, repeated, tag = "5")]
+    pub files: Vec<BoundFile>,
+}
+
+/// A file of the host that a spec's bind mount shows.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct BoundFile {
+    /// Where it shows.
+    #[prost(string, tag = "1")]
+    pub destination: String,
+    /// What it holds.
+    #[prost(bytes = "vec", tag = "2")]
+    pub content: Vec<u8>,
+    /// Its permission bits.
+    #[prost(uint32, tag = "3")]
+    pub permissions: u32,
 }
 
 /// [`super::Method::Exec`].

@@ -12,7 +12,7 @@ use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method}
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result, Terminal};
 
 use super::files::{self, Luggage};
-use super::{SOCKET, connect, terminal};
+use super::{SOCKET, binds, connect, terminal};
 use crate::{MONITOR, PROXY};
 
 /// The monitor's own messages, in the container's directory of state.
@@ -23,7 +23,7 @@ pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, request: &mut CreateReq
     let listener = files::listen_in(&stage.dir, SOCKET)?;
     start_monitor(&stage, listener)?;
     let mut client = connect(&stage.dir)?;
-    let terminal = create(id, &mut client, request)?;
+    let terminal = create(id, &mut client, stage.bundle, request)?;
     let connection = OwnedFd::from(client.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
     let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
@@ -45,7 +45,12 @@ fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
 }
 
 /// Makes the container; its terminal's slave, if it has one.
-fn create(id: &ContainerId, client: &mut Client, request: &mut CreateRequest) -> Result<Option<OwnedFd>> {
+fn create(
+    id: &ContainerId,
+    client: &mut Client,
+    bundle: &Path,
+    request: &mut CreateRequest,
+) -> Result<Option<OwnedFd>> {
     let mut luggage = Luggage::default();
     let terminal = match &request.terminal {
         Terminal::Console(socket) => Some(terminal::open(socket)?),
@@ -71,7 +76,7 @@ fn create(id: &ContainerId, client: &mut Client, request: &mut CreateRequest) ->
         spec,
         user: request.user.clone(),
         descriptors: luggage.roles,
-        root_name: "overlay".to_owned(),
+        files: binds::read_all(&request.spec, bundle)?,
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Create, &message, &descriptors)?;

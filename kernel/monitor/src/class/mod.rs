@@ -1,5 +1,6 @@
 //! The class's service, in the process of whoever calls a verb.
 
+mod binds;
 mod exec;
 mod files;
 mod launch;

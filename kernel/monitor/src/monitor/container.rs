@@ -10,7 +10,7 @@ use stockade_kernel::signal::{Signal, SignalInfo};
 use stockade_kernel::task::{ExitStatus, Namespaces, Pid, ProcessWatcher, Task};
 use stockade_kernel::vfs::FsContext;
 use stockade_kernel_platform::HostMachine;
-use stockade_sandbox::protocol::FdRole;
+use stockade_sandbox::protocol::{CreateContainer, FdRole};
 use stockade_sandbox::{Error, Result};
 
 use super::server::{Endings, ProcessName};
@@ -82,19 +82,19 @@ impl Container {
     pub(super) fn new(
         kernel: &Arc<Kernel>,
         machine: &Arc<HostMachine>,
-        id: &str,
+        request: &CreateContainer,
         spec: &Spec,
-        user: Option<&str>,
         luggage: Luggage,
         endings: &Arc<Endings>,
     ) -> Result<Self> {
-        let fs = root::build(kernel, machine, spec, &luggage.layers)?;
         let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
         let namespaces = Namespaces::new(hostname.as_bytes());
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
-        let (kernel, id) = (kernel.clone(), id.to_owned());
+        let fs =
+            root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, &luggage.layers, &request.files)?;
+        let (kernel, id) = (kernel.clone(), request.id.clone());
         let mut container = Self { kernel, id, namespaces, fs, processes: BTreeMap::new() };
-        container.add("", process, user, luggage, endings)?;
+        container.add("", process, request.user.as_deref(), luggage, endings)?;
         Ok(container)
     }
 

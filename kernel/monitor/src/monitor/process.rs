@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use oci_spec::runtime::{Capability, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process as Spec};
 use stockade_kernel::exec::{self, Request};
-use stockade_kernel::fs::StreamFile;
+use stockade_kernel::fs::{Anonymous, StreamFile};
 use stockade_kernel::platform::HostStream;
 use stockade_kernel::task::{
     Capabilities, Credentials, FirstProcess, Limit, Limits, Namespaces, Process, ProcessWatcher, Resource, Resources,
     Task,
 };
-use stockade_kernel::vfs::{Caller, FdFlags, FdTable, Follow, FsContext, Name, OpenFlags, Path};
+use stockade_kernel::vfs::{Caller, FdFlags, FdTable, FileKind, Follow, FsContext, Name, OpenFlags, Path};
 use stockade_kernel::{Errno, Kernel};
 use stockade_native::user::{Identity, resolve_with};
 use stockade_sandbox::{Error, Result};
@@ -205,7 +205,11 @@ fn open_streams(kernel: &Arc<Kernel>, luggage: &Luggage, owner: &Credentials) ->
     for (number, stream) in (0..).zip(streams) {
         let stream: Arc<dyn HostStream> = stream.clone();
         let object = StreamFile::new(stream);
-        let file = kernel.vfs().open_anonymous("[stream]", object, OpenFlags::READ_WRITE, owner);
+        let vfs = kernel.vfs();
+        let ino = vfs.inode_number();
+        let inode = Anonymous::new(ino, FileKind::Fifo, 0o600, owner.uid, owner.gid, vfs.now());
+        let name = format!("pipe:[{ino}]");
+        let file = vfs.open_inode(Arc::new(inode), name.as_bytes(), object, OpenFlags::READ_WRITE);
         let inserted = files.insert(file, FdFlags::empty(), number, u64::MAX);
         inserted.map_err(|errno| Error::Other(format!("open a standard stream: {errno}")))?;
     }

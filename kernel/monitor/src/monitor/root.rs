@@ -3,47 +3,133 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use oci_spec::runtime::Spec;
-use stockade_kernel::fs::{Erofs, Overlay, Tmpfs, TmpfsOptions};
+use oci_spec::runtime::{Mount, Spec};
+use stockade_kernel::fs::{Erofs, Overlay, Tmpfs, TmpfsOptions, dev};
 use stockade_kernel::io::Collect;
 use stockade_kernel::platform::Machine;
-use stockade_kernel::task::{Capabilities, Credentials};
+use stockade_kernel::task::{Capabilities, Credentials, Namespaces};
 use stockade_kernel::vfs::{
     Caller, File, FileKind, Filesystem, Follow, FsContext, MountFlags, MountNamespace, Name, NewKind, OpenFlags,
     OpenHow, Opened, Path,
 };
 use stockade_kernel::{Errno, Kernel};
 use stockade_kernel_platform::HostMachine;
+use stockade_sandbox::protocol::BoundFile;
 use stockade_sandbox::{Error, Result};
 
 /// A longer text file than this is an attack on our memory.
 const TEXT_BYTES_MAX: usize = 16 << 20;
 
-/// The root, its layers, and what the spec mounts in it.
-pub(super) fn build(
-    kernel: &Arc<Kernel>,
-    machine: &Arc<HostMachine>,
-    _spec: &Spec,
-    layers: &[OwnedFd],
-) -> Result<Arc<FsContext>> {
-    let mut lower = Vec::new();
-    for layer in layers {
-        lower.push(open_layer(machine, layer)?);
+/// Builds a container's mounts.
+pub(super) struct Builder<'a> {
+    pub kernel: &'a Arc<Kernel>,
+    pub machine: &'a Arc<HostMachine>,
+    pub namespaces: &'a Arc<Namespaces>,
+}
+
+impl Builder<'_> {
+    /// The root, its layers lowest first, what the spec mounts in it, and files of the host.
+    pub(super) fn build(&self, spec: &Spec, layers: &[OwnedFd], files: &[BoundFile]) -> Result<Arc<FsContext>> {
+        let mut filesystems = layers.iter().map(|layer| open_layer(self.machine, layer)).collect::<Result<Vec<_>>>()?;
+        filesystems.reverse();
+        let upper = self.tmpfs(b"mode=0755")?;
+        let overlay = Overlay::new(&filesystems, upper).map_err(at("make the root file system"))?;
+        let superblock = self.kernel.vfs().superblock(overlay);
+        let fs = FsContext::new(MountNamespace::new(&superblock, MountFlags::empty(), b"overlay"));
+        for mount in spec.mounts().iter().flatten() {
+            self.mount(&fs, mount)?;
+        }
+        for file in files {
+            self.copy(&fs, file)?;
+        }
+        if spec.root().as_ref().is_some_and(|root| root.readonly().unwrap_or(false)) {
+            fs.root().mount.set_flags(MountFlags::READ_ONLY);
+        }
+        Ok(fs)
     }
-    lower.reverse();
-    let failed = |errno: Errno| Error::Other(format!("make the root file system: {errno}"));
-    let machine: Arc<dyn Machine> = machine.clone();
-    let upper = Tmpfs::new(&machine, TmpfsOptions { permissions: 0o755, ..TmpfsOptions::default() }).map_err(failed)?;
-    let overlay = Overlay::new(&lower, upper).map_err(failed)?;
-    let namespace = MountNamespace::new(&kernel.vfs().superblock(overlay), MountFlags::empty(), b"overlay");
-    Ok(FsContext::new(namespace))
+
+    fn tmpfs(&self, options: &[u8]) -> Result<Arc<dyn Filesystem>> {
+        let options = TmpfsOptions::parse(options).map_err(at("read the options of a tmpfs"))?;
+        let tmpfs = Tmpfs::new(self.kernel.shared_machine(), options).map_err(at("make a tmpfs"))?;
+        Ok(tmpfs)
+    }
+
+    /// Mounts what needs nothing of the host; binds come as files, and what a kernel of its own lacks is left out.
+    fn mount(&self, fs: &Arc<FsContext>, mount: &Mount) -> Result<()> {
+        let destination = mount.destination().to_string_lossy().into_owned();
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let filesystem = match mount.typ().as_deref() {
+            Some("tmpfs") => self.tmpfs(options.data.as_bytes())?,
+            Some("mqueue") => self.tmpfs(b"mode=1777")?,
+            _ => return Ok(()),
+        };
+        if destination == "/dev" {
+            dev::populate(&filesystem.root()).map_err(at("fill /dev"))?;
+        }
+        let place = make_directories(self.kernel, fs, &destination)?;
+        let superblock = self.kernel.vfs().superblock(filesystem);
+        let source = mount.source().as_ref().map(|source| source.to_string_lossy().into_owned()).unwrap_or_default();
+        let mounted = fs.namespace().mount(&place, &superblock, options.flags, source.as_bytes());
+        mounted.map(drop).map_err(|errno| Error::Other(format!("mount {destination}: {errno}")))
+    }
+
+    fn copy(&self, fs: &Arc<FsContext>, file: &BoundFile) -> Result<()> {
+        let path = file.destination.as_str();
+        let write = || -> std::result::Result<(), Errno> {
+            let caller = root_caller();
+            let flags = OpenFlags::WRITE_ONLY | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+            let how = OpenHow { flags, permissions: file.permissions, ..OpenHow::default() };
+            let Opened::File(opened) = self.kernel.vfs().open(&Name::new(fs, &caller, path.as_bytes()), &how)? else {
+                return Err(Errno::EACCES);
+            };
+            let mut rest = file.content.as_slice();
+            while !rest.is_empty() {
+                opened.write(&mut rest)?;
+            }
+            Ok(())
+        };
+        if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+            make_directories(self.kernel, fs, parent)?;
+        }
+        write().map_err(|errno| Error::Other(format!("write {path}: {errno}")))
+    }
+}
+
+/// The options of a mount: flags, and what its file system reads.
+struct Options {
+    flags: MountFlags,
+    data: String,
+}
+
+impl Options {
+    fn parse(all: &[String]) -> Self {
+        let mut flags = MountFlags::empty();
+        let mut data = Vec::new();
+        for option in all {
+            match option.as_str() {
+                "ro" => flags |= MountFlags::READ_ONLY,
+                "nosuid" => flags |= MountFlags::NO_SUID,
+                "nodev" => flags |= MountFlags::NO_DEV,
+                "noexec" => flags |= MountFlags::NO_EXEC,
+                "noatime" => flags |= MountFlags::NO_ATIME,
+                "rw" | "suid" | "dev" | "exec" | "relatime" | "strictatime" => {}
+                data_option if data_option.contains('=') => data.push(data_option),
+                _ => {}
+            }
+        }
+        Self { flags, data: data.join(",") }
+    }
+}
+
+fn at(what: &'static str) -> impl Fn(Errno) -> Error {
+    move |errno| Error::Other(format!("{what}: {errno}"))
 }
 
 fn open_layer(machine: &Arc<HostMachine>, layer: &OwnedFd) -> Result<Arc<dyn Filesystem>> {
     let file = layer.try_clone().map_err(|error| Error::os("copy a layer's descriptor", error))?;
     let blob = machine.add_blob(file).map_err(|error| Error::os("map a layer", error))?;
     let machine: Arc<dyn Machine> = machine.clone();
-    let layer = Erofs::new(&machine, &blob).map_err(|errno| Error::Other(format!("open a layer: {errno}")))?;
+    let layer = Erofs::new(&machine, &blob).map_err(at("open a layer"))?;
     Ok(layer)
 }
 

@@ -64,8 +64,7 @@ impl Sandbox {
         let spec: Spec = serde_json::from_slice(&request.spec).map_err(|e| Error::InvalidConfig(e.to_string()))?;
         let luggage = Luggage::new(&request.descriptors, descriptors)?;
         let watched = luggage.streams();
-        let user = request.user.as_deref();
-        let container = Container::new(&self.kernel, &self.machine, &request.id, &spec, user, luggage, endings)?;
+        let container = Container::new(&self.kernel, &self.machine, request, &spec, luggage, endings)?;
         self.began = true;
         self.containers.insert(request.id.clone(), container);
         Ok(watched)
