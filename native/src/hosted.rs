@@ -171,6 +171,18 @@ pub fn live_cgroup(state_root: &Path, id: &ContainerId) -> Result<Cgroup> {
     }
 }
 
+/// Freezes a container whose processes cannot all be frozen: an application that waits for the monitor sleeps in a way
+/// that the freezer does not interrupt, and goes nowhere while the monitor is frozen. So nothing is waited for.
+pub fn pause(state_root: &Path, id: &ContainerId) -> Result<()> {
+    let dir = Dir::of(state_root, id);
+    let record = dir.read()?;
+    match dir.status(&record) {
+        Status::Stopped | Status::Creating => Err(Error::NotRunning),
+        Status::Paused => Err(Error::Paused { verb: "pause" }),
+        _ => Ok(record.cgroup.request_freeze()?),
+    }
+}
+
 /// Writes a pid file atomically.
 pub fn write_pid_file(path: &Path, pid: u32) -> Result<()> {
     replace_file(path, pid.to_string().as_bytes())

@@ -179,6 +179,11 @@ impl Cgroup {
         freeze::freeze(self.freezer()?)
     }
 
+    /// Asks for the same without waiting until all have stopped.
+    pub fn request_freeze(&self) -> Result<(), CgroupError> {
+        freeze::request(self.freezer()?)
+    }
+
     /// Lets every process go on.
     pub fn thaw(&self) -> Result<(), CgroupError> {
         freeze::thaw(self.freezer()?)

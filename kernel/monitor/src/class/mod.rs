@@ -94,7 +94,7 @@ impl Runtime for KernelClass {
     }
 
     fn pause(&self, id: &ContainerId) -> Result<()> {
-        self.native.pause(id)
+        hosted::pause(&self.state_root, id)
     }
 
     fn resume(&self, id: &ContainerId) -> Result<()> {
