@@ -88,6 +88,9 @@ impl Space for HostSpace {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Result<Arc<dyn UserThread>, Errno> {
+        if let Some(spare) = self.stub.take_spare() {
+            return self.reuse(spare, frame, setup, events);
+        }
         let slot = self.prepare(frame)?;
         let listener =
             self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;

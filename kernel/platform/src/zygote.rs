@@ -45,8 +45,10 @@ pub(crate) struct Started {
 pub(crate) fn start(trapped: &[u32], path: TrapPath, proc: &Proc) -> Result<(Zygote, Started), StartError> {
     let program = program().map_err(StartError::at("write the stub program to a memory file"))?;
     let (boot, theirs) = BootSocket::pair().map_err(StartError::at("make the boot socket"))?;
-    let theirs = fcntl_dupfd_cloexec(&theirs, LOWEST_FD).map_err(StartError::at("move the boot socket"))?;
-    let zygote = keep(program, theirs)?;
+    let moved = fcntl_dupfd_cloexec(&theirs, LOWEST_FD).map_err(StartError::at("move the boot socket"))?;
+    // Only the program holds it from here on, so that its end is seen.
+    drop(theirs);
+    let zygote = keep(program, moved)?;
     let hello = boot.hello().map_err(StartError::at("hear from the stub program"))?;
     let info = info::machine_info(&hello, zygote.pid, proc).map_err(StartError::at("read facts of the machine"))?;
     let welcome = Welcome { listener_flags: path.listener_flags(), has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };

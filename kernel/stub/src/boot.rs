@@ -17,6 +17,7 @@ const SET_MODE_FILTER: u64 = 1;
 /// SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART
 const ACTION_FLAGS: u64 = 0x1c00_0004;
 const ALL_SIGNALS: u64 = !0;
+static NO_SIGNALS: u64 = 0;
 /// All but SIGBUS and SIGSEGV, which the spawner may take in its exchange of a word.
 static SPAWNER_SIGNALS: u64 = !(1 << (SIGBUS - 1) | 1 << (SIGSEGV - 1));
 const SIG_SETMASK: u64 = 2;
@@ -64,9 +65,10 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         close_inherited();
         map_slots();
         let vdso = clear_user_range(auxiliary(stack, AT_SYSINFO_EHDR));
+        set_mask(&NO_SIGNALS);
         let mut hello = probe();
         (hello.syscall_ip, hello.sigreturn_ip, hello.vdso) = (sys::syscall_ip(), sys::sigreturn_ip(), vdso);
-        syscall(sys::RT_SIGPROCMASK, SIG_SETMASK, (&raw const SPAWNER_SIGNALS).addr() as u64, 0, 8, 0, 0);
+        set_mask(&SPAWNER_SIGNALS);
         for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, abi::KICK_SIGNAL, SIGSEGV, SIGSYS] {
             handle(signal, handler::on_signal);
         }
@@ -96,6 +98,11 @@ fn welcome() -> *mut Welcome {
 
 fn demand(result: i64) -> u64 {
     u64::try_from(result).unwrap_or_else(|_| sys::die())
+}
+
+unsafe fn set_mask(mask: &'static u64) {
+    // SAFETY: the mask lives for ever.
+    unsafe { syscall(sys::RT_SIGPROCMASK, SIG_SETMASK, core::ptr::from_ref(mask).addr() as u64, 0, 8, 0, 0) };
 }
 
 unsafe fn close_inherited() {

@@ -76,6 +76,8 @@ pub(crate) struct Spare {
     listener: Arc<Listener>,
     tid: i32,
     id: u64,
+    /// CPU time of those before.
+    used: (Duration, Duration),
 }
 
 /// How far an interrupt got.
@@ -152,14 +154,13 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
-        let used = machine.proc.thread_cpu_time(stub.pid(), spare.tid);
         let inner = Inner {
             machine,
             stub,
             slot: spare.slot,
             listener: spare.listener,
             tid: AtomicI32::new(spare.tid),
-            parked: Some((spare.id, used)),
+            parked: Some((spare.id, spare.used)),
             state: Mutex::new(State::new(setup, events)),
         };
         Self(Arc::new(inner))

@@ -93,7 +93,8 @@ impl Inner {
     fn park(&self, id: u64) {
         let (listener, tid) = (self.listener.clone(), self.tid.load(Ordering::Relaxed));
         self.count(&mut self.state(), Running::Less);
-        self.stub.park(Spare { slot: self.slot, listener, tid, id });
+        let used = self.machine.proc.thread_cpu_time(self.stub.pid(), tid);
+        self.stub.park(Spare { slot: self.slot, listener, tid, id, used });
     }
 
     fn notice(self: &Arc<Self>, notification: &Notification) {
