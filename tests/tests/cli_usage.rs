@@ -32,12 +32,12 @@ fn a_lacking_class_is_refused_however_it_was_chosen() {
         let error = people.stockade(args).exits(125).stderr;
         assert!(error.contains(&format!("isolation class {class} cannot")) && error.contains("lacks"), "{error}");
     };
-    check(&["run", "--isolation", "kernel", "busybox"], "kernel");
+    check(&["run", "--isolation", "vm", "busybox"], "vm");
     check(&["create", "--isolation=vm", "busybox"], "vm");
     check(&["run", "--annotation", "dev.stockade.isolation=vm", "busybox"], "vm");
     let config = people.scratch.path("config.toml");
-    fs::write(&config, "isolation = 'kernel'\n").unwrap();
-    check(&["--config", config.to_str().unwrap(), "run", "busybox"], "kernel");
+    fs::write(&config, "isolation = 'vm'\n").unwrap();
+    check(&["--config", config.to_str().unwrap(), "run", "busybox"], "vm");
     check(&["--config", config.to_str().unwrap(), "run", "--annotation", "dev.stockade.isolation=vm", "busybox"], "vm");
     let error = people.stockade(&["run", "--isolation", "xen", "busybox"]).exits(125).stderr;
     assert!(error.contains("choose native, kernel or vm"), "{error}");
@@ -100,8 +100,8 @@ fn version_and_info_speak_template_and_json() {
     assert_eq!(info["Containers"], 0);
     assert_eq!(info["RootDir"], people.scratch.root().to_str().unwrap());
     let classes = people.stockade(&["info", "-f", "{{range .Classes}}{{.Name}}={{.Available}} {{end}}"]).ok();
-    assert_eq!(classes.out(), "native=true kernel=false vm=false");
-    assert!(people.stockade(&["info"]).ok().stdout.contains("kernel: not available: this build lacks the class"));
+    assert_eq!(classes.out(), "native=true kernel=true vm=false");
+    assert!(people.stockade(&["info"]).ok().stdout.contains("vm: not available: this build lacks the class"));
     let error = people.stockade(&["info", "-f", "{{.Nmae}}"]).exits(1).stderr;
     assert!(error.contains("did you mean \"Name\""), "{error}");
 }
