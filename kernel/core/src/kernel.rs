@@ -28,6 +28,7 @@ pub struct Kernel {
     woken_count: AtomicUsize,
     limits: SandboxLimits,
     futexes: Futexes,
+    boot_id: Mutex<Option<[u8; 16]>>,
 }
 
 impl Kernel {
@@ -44,6 +45,7 @@ impl Kernel {
             woken_count: AtomicUsize::new(0),
             limits,
             futexes: Futexes::default(),
+            boot_id: Mutex::new(None),
         })
     }
 
@@ -109,15 +111,29 @@ impl Kernel {
 
     /// Bytes of memory in use: private memory of all processes, and files in memory.
     pub fn memory_used(&self) -> u64 {
-        let mut memories: Vec<Arc<Memory>> =
-            self.processes().iter().filter_map(|process| Some(process.leader()?.memory())).collect();
-        memories.sort_by_key(Arc::as_ptr);
-        memories.dedup_by_key(|memory| Arc::as_ptr(memory));
         let private = |memory: &Arc<Memory>| {
             let (resident, shared) = memory.space().resident_bytes();
             resident.saturating_sub(shared)
         };
-        self.machine.pool().used_bytes() + memories.iter().map(private).sum::<u64>()
+        self.machine.pool().used_bytes() + self.memories().iter().map(private).sum::<u64>()
+    }
+
+    /// The address spaces of all processes.
+    pub fn memories(&self) -> Vec<Arc<Memory>> {
+        let mut memories: Vec<Arc<Memory>> =
+            self.processes().iter().filter_map(|process| Some(process.leader()?.memory())).collect();
+        memories.sort_by_key(Arc::as_ptr);
+        memories.dedup_by_key(|memory| Arc::as_ptr(memory));
+        memories
+    }
+
+    /// A random number that stays as long as the kernel runs (/proc/sys/kernel/random/boot_id).
+    pub fn boot_id(&self) -> [u8; 16] {
+        *self.boot_id.lock().get_or_insert_with(|| {
+            let mut id = [0; 16];
+            self.machine.random(&mut id);
+            id
+        })
     }
 
     /// Wakes a waiter at a time on the monotonic clock.

@@ -1,16 +1,24 @@
 //! File systems.
 
 mod anonymous;
+mod cgroup;
 pub mod dev;
 mod erofs;
 mod overlay;
+mod proc;
 mod stream;
+pub mod synthetic;
+mod sys;
+mod system;
 mod tmpfs;
 mod types;
 
 pub use anonymous::{Anonymous, AnonymousFs};
+pub use cgroup::Cgroup2;
 pub use erofs::Erofs;
 pub use overlay::Overlay;
+pub use proc::{HidePid, Proc, ProcOptions};
 pub use stream::StreamFile;
+pub use sys::Sysfs;
 pub use tmpfs::{Seals, Tmpfs, TmpfsOptions, sealed_node};
 pub use types::{TYPES, make};

@@ -2,17 +2,22 @@
 
 use alloc::sync::Arc;
 
-use super::{Tmpfs, TmpfsOptions, dev};
-use crate::Errno;
-use crate::task::Task;
+use super::{Cgroup2, Proc, ProcOptions, Sysfs, Tmpfs, TmpfsOptions, dev};
+use crate::task::Namespaces;
 use crate::vfs::Filesystem;
+use crate::{Errno, Kernel};
 
-/// Names, and whether they need no device.
-pub const TYPES: &[&str] = &["tmpfs", "ramfs", "devtmpfs"];
+/// Names that need no device.
+pub const TYPES: &[&str] = &["sysfs", "tmpfs", "proc", "cgroup2", "devtmpfs", "ramfs"];
 
-/// Makes a file system for mount(2): `ENODEV` for a name that is not known.
-pub fn make(task: &Arc<Task>, name: &[u8], data: &[u8]) -> Result<Arc<dyn Filesystem>, Errno> {
-    let machine = task.kernel().shared_machine();
+/// Makes a file system of a container for mount(2): `ENODEV` for a name that is not known.
+pub fn make(
+    kernel: &Arc<Kernel>,
+    namespaces: &Arc<Namespaces>,
+    name: &[u8],
+    data: &[u8],
+) -> Result<Arc<dyn Filesystem>, Errno> {
+    let machine = kernel.shared_machine();
     match name {
         b"tmpfs" | b"ramfs" => Ok(Tmpfs::new(machine, TmpfsOptions::parse(data)?)?),
         b"devtmpfs" => {
@@ -20,6 +25,9 @@ pub fn make(task: &Arc<Task>, name: &[u8], data: &[u8]) -> Result<Arc<dyn Filesy
             dev::populate(&devices.root())?;
             Ok(devices)
         }
+        b"proc" => Ok(Proc::new(kernel, namespaces, ProcOptions::parse(data)?)),
+        b"sysfs" => Ok(Sysfs::new(kernel, namespaces)),
+        b"cgroup2" => Ok(Cgroup2::new(kernel, namespaces)),
         _ => Err(Errno::ENODEV),
     }
 }

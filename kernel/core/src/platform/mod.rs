@@ -7,6 +7,7 @@
 
 mod event;
 mod host_call;
+mod range_usage;
 mod registers;
 mod stream;
 
@@ -19,6 +20,7 @@ use crate::Errno;
 
 pub use event::{Event, Fault, Form, Interruption, LayoutError, Reply, ThreadEvents, WaitLimit};
 pub use host_call::{Advice, Backing, BlobId, HostCall, Keep, Protection, Sharing};
+pub use range_usage::RangeUsage;
 pub use registers::{Frame, Registers};
 pub use stream::{Blob, HostStream, Readiness, Wake};
 
@@ -120,6 +122,11 @@ pub trait Space: Debug + Send + Sync {
 
     /// Bytes of host memory that it holds: (resident, of those shared).
     fn resident_bytes(&self) -> (u64, u64);
+
+    /// What of it is in memory, by the host's own ranges; nothing where the host does not tell.
+    fn usage(&self) -> Vec<RangeUsage> {
+        Vec::new()
+    }
 
     /// CPU time that its threads have used in the application (user, system).
     fn cpu_time(&self) -> (Duration, Duration);

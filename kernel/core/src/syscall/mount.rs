@@ -79,7 +79,7 @@ fn add(task: &Arc<Task>, call: &Call, target: &Path, flags: u32) -> Result<(), E
     if target.inode().kind() != FileKind::Directory {
         return Err(Errno::ENOTDIR);
     }
-    let filesystem = fs::make(task, &name, &data)?;
+    let filesystem = fs::make(task.kernel(), task.process().namespaces(), &name, &data)?;
     let superblock = task.kernel().vfs().superblock(filesystem);
     task.fs().namespace().mount(target, &superblock, flags, &source).map(drop)
 }

@@ -49,6 +49,7 @@ impl Task {
             process.usage.lock().tasks += CpuTime::new(thread.cpu_time());
         }
         *process.last_uid.lock() = self.credentials().uid;
+        process.record.set_last_name(self.name());
         self.release_resources();
         let left = process.remove_task(self);
         if !self.is_leader() {

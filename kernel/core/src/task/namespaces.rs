@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
@@ -9,9 +10,12 @@ use super::Pids;
 use crate::ipc::Ipc;
 use crate::net::Net;
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// The namespaces of a container.
 #[derive(Debug)]
 pub struct Namespaces {
+    id: u64,
     /// Its processes.
     pub pids: Pids,
     /// Its names.
@@ -25,7 +29,13 @@ pub struct Namespaces {
 impl Namespaces {
     /// With no process yet.
     pub fn new(hostname: &[u8]) -> Arc<Self> {
-        Arc::new(Self { pids: Pids::default(), uts: Uts::new(hostname), ipc: Ipc::default(), net: Net::new() })
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { id, pids: Pids::default(), uts: Uts::new(hostname), ipc: Ipc::default(), net: Net::new() })
+    }
+
+    /// A number that no other container's have.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 }
 

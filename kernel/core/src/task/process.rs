@@ -8,7 +8,7 @@ use core::time::Duration;
 use stockade_kernel_sync::Mutex;
 
 use super::job::Group;
-use super::{CpuTime, ExitStatus, Limit, Limits, Namespaces, Pid, Pids, ProcessWatcher, Resource, Task};
+use super::{CpuTime, ExitStatus, Limit, Limits, Namespaces, Pid, Pids, ProcessWatcher, Record, Resource, Task};
 use crate::Kernel;
 use crate::platform::HostClock;
 use crate::signal::{Actions, ProcessSignals};
@@ -43,6 +43,7 @@ pub struct Process {
     pub(crate) watcher: Mutex<Option<Arc<dyn ProcessWatcher>>>,
     /// Another process may run in the same memory (CLONE_VM without CLONE_THREAD).
     pub(crate) shares_memory: AtomicBool,
+    pub(crate) record: Record,
 }
 
 /// CPU time that does not belong to live tasks.
@@ -107,6 +108,7 @@ impl Process {
             vfork: Vfork::default(),
             watcher: Mutex::new(new.watcher),
             shares_memory: AtomicBool::new(false),
+            record: Record::default(),
         })
     }
 

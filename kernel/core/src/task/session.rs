@@ -8,12 +8,18 @@ use stockade_kernel_sync::Mutex;
 use super::{Pid, Pids, Task};
 use crate::Errno;
 use crate::signal::{Signal, SignalInfo};
+use crate::vfs::Device;
 use crate::wait::Stop;
 
 /// What a session asks of its terminal.
 pub trait Terminal: Debug + Send + Sync {
     /// The session's leader ended: the terminal controls nothing any more.
     fn released(&self);
+
+    /// Its number, as /proc/PID/stat shows it.
+    fn device(&self) -> Device {
+        Device::NONE
+    }
 }
 
 /// The terminal of a session, and which group it listens to.

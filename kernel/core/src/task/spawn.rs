@@ -319,6 +319,7 @@ impl Task {
             actions,
             watcher: None,
         });
+        process.record.inherit(&self.process().record);
         if request.flags.contains(CloneFlags::VM) {
             process.shares_memory.store(true, Ordering::Relaxed);
             self.process().shares_memory.store(true, Ordering::Relaxed);

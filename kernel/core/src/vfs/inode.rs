@@ -149,6 +149,11 @@ pub trait Inode: Any + Debug + Send + Sync {
     /// Facts about it.
     fn stat(&self) -> Result<Stat, Errno>;
 
+    /// Refuses somebody who wants to search a directory or open a file, beyond what its permissions say.
+    fn check(&self, _caller: &Caller) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// Opens it. Fifos and sockets are never asked.
     fn open(self: Arc<Self>, opening: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno>;
 

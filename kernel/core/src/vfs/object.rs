@@ -1,5 +1,6 @@
 //! What can be done with an open file.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
@@ -131,6 +132,11 @@ pub trait FileObject: Any + Debug + Send + Sync {
     /// Lists a directory from a position on (0 or a [`DirEntry::next`]), without `.` and `..`.
     fn read_dir(&self, _at: u64, _emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) -> Result<(), Errno> {
         Err(Errno::ENOTDIR)
+    }
+
+    /// Lines of /proc/PID/fdinfo beyond those that every file has.
+    fn describe(&self) -> String {
+        String::new()
     }
 
     /// fcntl(2) F_SETFL changed these.

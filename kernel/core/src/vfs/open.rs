@@ -79,6 +79,7 @@ impl Vfs {
         }
         if found == Found::Before {
             check_open(&path, &name.caller.credentials, flags)?;
+            path.inode().check(name.caller)?;
             if flags.contains(OpenFlags::TRUNCATE) && kind == FileKind::Regular {
                 path.inode().set_len(0)?;
             }

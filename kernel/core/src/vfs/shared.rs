@@ -122,8 +122,12 @@ impl Vfs {
         object: Arc<dyn FileObject>,
         flags: OpenFlags,
     ) -> Arc<File> {
-        let path = Path { mount: self.internal.clone(), dentry: Dentry::top(inode, name) };
-        self.file(object, path, flags)
+        self.file(object, self.path_without_name(inode, name), flags)
+    }
+
+    /// The place of a file without a path: what a link of proc(5) can lead to.
+    pub fn path_without_name(&self, inode: Arc<dyn Inode>, name: &[u8]) -> Path {
+        Path { mount: self.internal.clone(), dentry: Dentry::top(inode, name) }
     }
 
     /// Opens what was found at a path.

@@ -235,7 +235,8 @@ impl<'a> Walker<'a> {
         if inode.kind() != FileKind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        check_inode(&**inode, &self.caller.credentials, Access::EXECUTE)
+        check_inode(&**inode, &self.caller.credentials, Access::EXECUTE)?;
+        inode.check(self.caller)
     }
 
     /// What has this name here, through mounts.

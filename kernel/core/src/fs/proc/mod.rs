@@ -1,0 +1,111 @@
+//! proc(5): processes, and the system as the sandbox's limits let it be.
+//!
+//! [`root`] is the table of the top directory, [`pid`] that of a process, [`sys`] those of /proc/sys. Formats are those
+//! of Linux 6.12, byte for byte; what the sandbox has not (interrupts, disks, swap) is there and empty.
+
+mod cpuinfo;
+mod lists;
+mod load;
+mod meminfo;
+mod mounts;
+mod net;
+mod options;
+mod pid;
+mod root;
+mod sys;
+mod sysvipc;
+#[cfg(test)]
+mod tests;
+mod vmstat;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use stockade_kernel_sync::Mutex;
+
+pub(super) use load::PRESSURE_TEXT;
+pub use options::{HidePid, ProcOptions};
+
+pub(super) use vmstat::lines as vmstat_lines;
+
+use super::synthetic::Synthetic;
+use super::system::System;
+use crate::task::Namespaces;
+use crate::vfs::{Caching, Filesystem, Inode, StatFs};
+use crate::{Errno, Kernel};
+
+/// `PROC_SUPER_MAGIC`
+const MAGIC: u32 = 0x9fa0;
+/// `PROC_ROOT_INO`
+const ROOT_NUMBER: u64 = 1;
+
+/// A mounted proc.
+#[derive(Debug)]
+pub struct Proc {
+    system: ProcSystem,
+}
+
+/// What the files of one mounted proc tell about.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcSystem {
+    system: System,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    options: Mutex<ProcOptions>,
+    /// CPU time never goes back, even when a process ends unseen.
+    shown: Mutex<crate::task::CpuTime>,
+}
+
+impl core::ops::Deref for ProcSystem {
+    type Target = System;
+
+    fn deref(&self) -> &System {
+        &self.system
+    }
+}
+
+impl super::synthetic::Subject for ProcSystem {
+    fn time(&self) -> crate::vfs::Timestamp {
+        self.boot_time().into()
+    }
+}
+
+impl Proc {
+    /// The proc of a container.
+    pub fn new(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>, options: ProcOptions) -> Arc<Self> {
+        let system = System { kernel: kernel.clone(), namespaces: namespaces.clone() };
+        let shared = Arc::new(Shared { options: Mutex::new(options), ..Shared::default() });
+        Arc::new(Self { system: ProcSystem { system, shared } })
+    }
+}
+
+impl Filesystem for Proc {
+    fn name(&self) -> &'static str {
+        "proc"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        Synthetic::inode(self.system.clone(), &root::ROOT, 0o555, ROOT_NUMBER)
+    }
+
+    fn statfs(&self) -> Result<StatFs, Errno> {
+        Ok(StatFs::of(MAGIC))
+    }
+
+    fn options(&self) -> String {
+        self.system.shared.options.lock().text()
+    }
+
+    fn caching(&self) -> Caching {
+        Caching::Nothing
+    }
+
+    fn remount(&self, options: &[u8]) -> Result<(), Errno> {
+        let new = self.system.shared.options.lock().with(options)?;
+        *self.system.shared.options.lock() = new;
+        Ok(())
+    }
+}

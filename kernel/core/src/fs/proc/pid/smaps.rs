@@ -1,0 +1,124 @@
+//! /proc/PID/smaps and smaps_rollup (proc_pid_smaps(5)): what of each mapping is in memory, as the host counts it.
+
+use alloc::vec::Vec;
+
+use super::PidSubject;
+use super::maps::{self, write_line};
+use crate::Errno;
+use crate::fs::synthetic::{Opener, Text};
+use crate::mm::{MapLine, MappedName, Memory, VmaFlags};
+use crate::platform::{Protection, RangeUsage, Sharing};
+
+/// /proc/PID/smaps
+pub(super) fn smaps(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let Ok(task) = subject.task() else { return Ok(Vec::new()) };
+    let memory = task.memory();
+    let usage = memory.space().usage();
+    let mut text = Text::new();
+    for line in maps::lines(subject, &memory) {
+        let part = within(&usage, &line);
+        write_line(&mut text, &line);
+        text.kib("Size", line.range.end - line.range.start);
+        text.kib("KernelPageSize", 4096);
+        text.kib("MMUPageSize", 4096);
+        counts(&mut text, &part, &line, Detail::Mapping);
+        writeln!(text, "THPeligible:    {:>8}", 0);
+        flags(&mut text, &line);
+    }
+    text.finish()
+}
+
+/// /proc/PID/smaps_rollup
+pub(super) fn rollup(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let task = subject.task()?;
+    let memory: &Memory = &task.memory();
+    let lines = maps::lines(subject, memory);
+    let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(Vec::new()) };
+    let usage = memory.space().usage();
+    let all = MapLine {
+        range: first.range.start..last.range.end,
+        protection: Protection::empty(),
+        sharing: Sharing::Private,
+        offset: 0,
+        name: MappedName { path: "[rollup]".into(), ..MappedName::default() },
+        flags: VmaFlags::empty(),
+    };
+    let mut text = Text::new();
+    write_line(&mut text, &all);
+    counts(&mut text, &within(&usage, &all), &all, Detail::Rollup);
+    text.finish()
+}
+
+/// What the host counts in a mapping. Where it joins several of ours, each gets its share.
+fn within(usage: &[RangeUsage], line: &MapLine) -> RangeUsage {
+    let mut sum = RangeUsage::default();
+    for part in usage {
+        let (start, end) = (part.start.max(line.range.start), part.end.min(line.range.end));
+        if start < end {
+            sum.add_share(part, end - start);
+        }
+    }
+    sum
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Mapping,
+    Rollup,
+}
+
+fn counts(text: &mut Text, usage: &RangeUsage, line: &MapLine, detail: Detail) {
+    text.kib("Rss", usage.resident);
+    text.kib("Pss", usage.proportional);
+    text.kib("Pss_Dirty", usage.private_dirty);
+    if detail == Detail::Rollup {
+        text.kib("Pss_Anon", usage.anonymous);
+        text.kib("Pss_File", usage.proportional.saturating_sub(usage.anonymous));
+        text.kib("Pss_Shmem", 0);
+    }
+    text.kib("Shared_Clean", usage.shared_clean);
+    text.kib("Shared_Dirty", usage.shared_dirty);
+    text.kib("Private_Clean", usage.private_clean);
+    text.kib("Private_Dirty", usage.private_dirty);
+    text.kib("Referenced", usage.referenced);
+    text.kib("Anonymous", usage.anonymous);
+    text.kib("KSM", 0);
+    text.kib("LazyFree", 0);
+    text.kib("AnonHugePages", usage.huge);
+    for name in ["ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss"] {
+        text.kib(name, 0);
+    }
+    let locked = line.flags.contains(VmaFlags::LOCKED);
+    text.kib("Locked", if locked { usage.proportional } else { 0 });
+}
+
+/// The two letters of each flag, in the order of Linux' bits.
+fn flags(text: &mut Text, line: &MapLine) {
+    let protection = |flag| line.protection.contains(flag);
+    let has = |flag| line.flags.contains(flag);
+    let shared = line.sharing == Sharing::Shared;
+    let letters = [
+        (protection(Protection::READ), "rd"),
+        (protection(Protection::WRITE), "wr"),
+        (protection(Protection::EXEC), "ex"),
+        (shared, "sh"),
+        (true, "mr"),
+        (!has(VmaFlags::NEVER_WRITE), "mw"),
+        (!has(VmaFlags::NEVER_EXECUTE), "me"),
+        (shared, "ms"),
+        (has(VmaFlags::GROWS_DOWN) || has(VmaFlags::STACK), "gd"),
+        (has(VmaFlags::LOCKED), "lo"),
+        (has(VmaFlags::NOT_FORKED), "dc"),
+        (!shared && protection(Protection::WRITE) && !has(VmaFlags::NO_RESERVE), "ac"),
+        (has(VmaFlags::NO_RESERVE), "nr"),
+        (has(VmaFlags::WIPED_ON_FORK), "wf"),
+        (has(VmaFlags::NOT_DUMPED), "dd"),
+        (has(VmaFlags::HUGE), "hg"),
+        (has(VmaFlags::NOT_HUGE), "nh"),
+    ];
+    write!(text, "VmFlags: ");
+    for (_, name) in letters.iter().filter(|(set, _)| *set) {
+        write!(text, "{name} ");
+    }
+    text.bytes(b"\n");
+}
