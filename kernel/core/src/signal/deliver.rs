@@ -260,8 +260,8 @@ impl Task {
 
     /// Only SIGSTOP stops a process of an orphaned group, which nobody could continue.
     fn stop_by(&self, signal: Signal) {
-        let orphaned = || self.process().pids().tree().is_orphaned(self.group(), None);
-        if signal == Signal::STOP || !orphaned() {
+        let group = self.group();
+        if signal == Signal::STOP || !self.process().pids().tree().is_orphaned(group, None) {
             self.process().stop(signal);
         }
     }

@@ -102,7 +102,7 @@ const OWN_CPU: i32 = 3;
 /// clock_nanosleep(2)
 pub fn clock_nanosleep(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     if call.int(0) == OWN_CPU {
-        return Err(Errno::EINVAL.into());
+        return Err(Errno::EOPNOTSUPP.into());
     }
     let clock = Clock::new(task, call.int(0))?;
     if matches!(clock, Clock::Coarse(_)) || call.int(0) == 4 {

@@ -199,7 +199,7 @@ pub fn alarm(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
 /// timerfd_create(2)
 pub fn timerfd_create(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let flags = OpenFlags::from_bits_retain(call.uint(1));
-    if !(OpenFlags::NONBLOCK | OpenFlags::CLOSE_ON_EXEC).contains(flags) || !matches!(call.int(0), 0 | 1 | 7 | 8 | 9) {
+    if !(OpenFlags::NONBLOCK | OpenFlags::CLOSE_ON_EXEC).contains(flags) || !matches!(call.int(0), 0 | 1 | 7) {
         return Err(Errno::EINVAL.into());
     }
     let timer = TimerFd::new(task.kernel(), Clock::new(task, call.int(0))?);

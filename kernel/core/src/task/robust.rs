@@ -1,6 +1,6 @@
 //! What a task that ends owes to those who share memory with it: robust futexes (set_robust_list(2)).
 //!
-//! The words are written here. Their waiters wait in the host's futex(2), so that a thread of the host has to wake them.
+//! The words are written here. Their waiters wait in the host's futex(2), so a thread of the host has to wake them.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

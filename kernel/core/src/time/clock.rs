@@ -34,11 +34,11 @@ pub(crate) enum CpuKind {
 const TICK: Duration = Duration::from_millis(4);
 
 impl Clock {
-    /// From a `clockid_t`; `EINVAL` when there is no such clock.
+    /// From a `clockid_t`; `EINVAL` when there is no such clock. Those of alarms need a clock that wakes the machine.
     pub fn new(task: &Arc<Task>, id: i32) -> Result<Self, Errno> {
         Ok(match id {
-            0 | 8 | 11 => Clock::Wall(HostClock::Realtime),
-            1 | 4 | 7 | 9 => Clock::Wall(HostClock::Monotonic),
+            0 | 11 => Clock::Wall(HostClock::Realtime),
+            1 | 4 | 7 => Clock::Wall(HostClock::Monotonic),
             2 => Clock::Process(task.process().clone(), CpuKind::Total),
             3 => Clock::Task(task.clone(), CpuKind::Total),
             5 => Clock::Coarse(HostClock::Realtime),
