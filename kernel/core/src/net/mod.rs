@@ -10,6 +10,7 @@ mod address;
 mod common;
 mod file;
 mod inbox;
+pub mod inet;
 mod options;
 mod ring;
 mod socket;
@@ -25,12 +26,14 @@ pub use options::{Options, TimeLimit};
 pub use ring::Ring;
 pub use socket::{Connecting, Direction, Outgoing, Pairing, Shutdown, Socket, Ucred};
 
+use inet::Ports;
 use unix::{InFlight, Names};
 
 /// The network of a container: names, ports, what travels.
 #[derive(Debug, Default)]
 pub struct Net {
     unix: Mutex<Names>,
+    ports: Mutex<Ports>,
     in_flight: InFlight,
 }
 
@@ -43,6 +46,11 @@ impl Net {
     /// Names of unix sockets.
     pub(super) fn unix(&self) -> &Mutex<Names> {
         &self.unix
+    }
+
+    /// Ports of TCP and UDP.
+    pub(super) fn ports(&self) -> &Mutex<Ports> {
+        &self.ports
     }
 
     /// Sockets that travel in messages.

@@ -7,8 +7,11 @@ use linux_raw_sys::general::{O_CLOEXEC, O_NONBLOCK};
 use super::Call;
 use super::new_file::install;
 use crate::Errno;
+use crate::net::inet::InetSocket;
 use crate::net::unix::UnixSocket;
-use crate::net::{ADDRESS_BYTES_MAX, Address, Connecting, Direction, Kind, Shutdown, Socket, SocketFile, UNIX};
+use crate::net::{
+    ADDRESS_BYTES_MAX, Address, Connecting, Direction, INET, INET6, Kind, Shutdown, Socket, SocketFile, UNIX,
+};
 use crate::task::Task;
 use crate::vfs::{File, OpenFlags, PollEvents};
 use crate::wait::Stop;
@@ -92,6 +95,7 @@ fn create(task: &Arc<Task>, family: u32, kind: Kind, protocol: i32) -> Result<Ar
             check_unix(protocol)?;
             Ok(UnixSocket::new(task, kind))
         }
+        family @ (INET | INET6) => Ok(InetSocket::new(task, family, kind, protocol)?),
         _ => Err(Errno::EAFNOSUPPORT),
     }
 }

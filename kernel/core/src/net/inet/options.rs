@@ -1,0 +1,100 @@
+//! Options of TCP, UDP and the internet protocol. Most concern packets, of which there are none: they are kept.
+
+use alloc::collections::BTreeMap;
+
+use crate::Errno;
+use crate::net::{INET6, Kind};
+
+const IP: u32 = 0;
+const TCP: u32 = 6;
+const UDP: u32 = 17;
+const IPV6: u32 = 41;
+/// IPV6_V6ONLY
+const V6_ONLY: (u32, u32) = (IPV6, 26);
+
+/// Level, name and first value of those that are known (tcp(7), udp(7), ip(7), ipv6(7)).
+const KNOWN: &[(u32, u32, i32)] = &[
+    // TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT, TCP_LINGER2
+    (TCP, 1, 0),
+    (TCP, 2, 32_741),
+    (TCP, 3, 0),
+    (TCP, 4, 7200),
+    (TCP, 5, 75),
+    (TCP, 6, 9),
+    (TCP, 7, 6),
+    (TCP, 8, 60),
+    // TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_QUICKACK, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_NOTSENT_LOWAT
+    (TCP, 9, 0),
+    (TCP, 10, 0),
+    (TCP, 12, 1),
+    (TCP, 18, 0),
+    (TCP, 23, 0),
+    (TCP, 25, 0),
+    // UDP_CORK
+    (UDP, 1, 0),
+    // IP_TOS, IP_TTL, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_FREEBIND
+    (IP, 1, 0),
+    (IP, 2, 64),
+    (IP, 8, 0),
+    (IP, 10, 1),
+    (IP, 11, 0),
+    (IP, 12, 0),
+    (IP, 13, 0),
+    (IP, 15, 0),
+    // IP_BIND_ADDRESS_NO_PORT, IP_MULTICAST_TTL, IP_MULTICAST_LOOP
+    (IP, 24, 0),
+    (IP, 33, 1),
+    (IP, 34, 1),
+    // IPV6_UNICAST_HOPS, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_V6ONLY
+    (IPV6, 16, 64),
+    (IPV6, 18, 1),
+    (IPV6, 19, 1),
+    (IPV6, 23, 1),
+    (IPV6, 25, 0),
+    (IPV6, 26, 0),
+    // IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_TCLASS
+    (IPV6, 49, 0),
+    (IPV6, 51, 0),
+    (IPV6, 66, 0),
+    (IPV6, 67, 0),
+];
+
+/// The options that were changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ProtocolOptions(BTreeMap<(u32, u32), i32>);
+
+impl ProtocolOptions {
+    /// Whether `::` stands for addresses of version 6 only.
+    pub fn is_only_v6(&self) -> bool {
+        self.0.get(&V6_ONLY).is_some_and(|value| *value != 0)
+    }
+
+    /// Whether an option cannot change once a socket has a port.
+    pub fn is_fixed_by_bind(level: u32, name: u32) -> bool {
+        (level, name) == V6_ONLY
+    }
+
+    /// The value of an option.
+    pub fn get(&self, family: u16, kind: Kind, level: u32, name: u32) -> Result<i32, Errno> {
+        let first = find(family, kind, level, name)?;
+        Ok(self.0.get(&(level, name)).copied().unwrap_or(first))
+    }
+
+    /// Changes an option.
+    pub fn set(&mut self, family: u16, kind: Kind, level: u32, name: u32, value: i32) -> Result<(), Errno> {
+        find(family, kind, level, name)?;
+        self.0.insert((level, name), value);
+        Ok(())
+    }
+}
+
+fn find(family: u16, kind: Kind, level: u32, name: u32) -> Result<i32, Errno> {
+    let fits = match level {
+        TCP => kind == Kind::Stream,
+        UDP => kind == Kind::Datagram,
+        IPV6 => family == INET6,
+        _ => true,
+    };
+    let known = KNOWN.iter().find(|(known, option, _)| (*known, *option) == (level, name) && fits);
+    known.map(|(_, _, value)| *value).ok_or(Errno::ENOPROTOOPT)
+}
