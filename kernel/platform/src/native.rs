@@ -5,6 +5,7 @@ use crate::range::is_applications;
 
 const MPROTECT: u32 = 10;
 const MUNMAP: u32 = 11;
+const MINCORE: u32 = 27;
 const MADVISE: u32 = 28;
 const EXIT: u32 = 60;
 const MLOCK: u32 = 149;
@@ -15,6 +16,8 @@ const MEMBARRIER: u32 = 324;
 pub(crate) fn is_permitted(number: u32, arguments: [u64; 6]) -> bool {
     match number {
         MPROTECT | MUNMAP | MADVISE | MLOCK | MUNLOCK => is_applications(arguments[0], arguments[1]),
+        // A byte for each page.
+        MINCORE => is_applications(arguments[0], arguments[1]) && is_applications(arguments[2], arguments[1].div_ceil(4096)),
         EXIT | MEMBARRIER => true,
         _ => false,
     }

@@ -1,5 +1,5 @@
 //! futex(2) as far as the host does not serve it: locks with priority inheritance. Waiting for words and waking who
-//! waits is native, and so is futex_waitv(2), since those that it waits for are woken there.
+//! waits is native.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -84,9 +84,4 @@ fn unlock_pi(task: &Arc<Task>, call: &Call) -> Result<Outcome, Stop> {
     let memory = task.memory();
     task.kernel().futexes().unlock_pi(&memory, Key::of(&memory, word), word, task)?;
     Ok(Outcome::Value(0))
-}
-
-/// futex_waitv(2)
-pub fn futex_waitv(_: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
-    if call.form == Form::Direct { Ok(Outcome::Reply(Reply::Native)) } else { Err(Errno::ENOSYS.into()) }
 }

@@ -50,6 +50,9 @@ pub fn msync(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
 pub fn mincore(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
     let memory = task.memory();
     memory.check_range(call.arg(0), call.arg(1))?;
+    if call.arg(1) == 0 {
+        return Ok(Outcome::Value(0));
+    }
     let pages = call.arg(1).div_ceil(crate::mm::PAGE);
     memory.check_range(crate::mm::page_down(call.arg(2)), pages).map_err(|_| Errno::EFAULT)?;
     Ok(Outcome::Reply(crate::platform::Reply::Native))

@@ -329,7 +329,6 @@ calls! {
     438 pidfd::pidfd_getfd Full;
     439 attributes::faccessat2 Full;
     441 epoll::epoll_pwait2 Full;
-    449 futex::futex_waitv Full;
     452 attributes::fchmodat2 Full;
 }
 
