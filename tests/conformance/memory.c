@@ -30,25 +30,32 @@ static void *try_map(const char *what, void *at, size_t len, int protection, int
     return found;
 }
 
+static const char *self_path;
 static sigjmp_buf back;
-static volatile int fault_signal, fault_code;
+static volatile int fault_signal, fault_code, armed;
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
     (void)context;
+    if (!armed)
+        _exit(99);
+    armed = 0;
     fault_signal = signal;
     fault_code = info->si_code;
     siglongjmp(back, 1);
 }
 
 // Touches a byte and says what came of it.
-static void touch(const char *what, volatile char *at, int write) {
+__attribute__((noinline)) static void touch(const char *what, volatile char *at, int write) {
+    armed = 1;
     if (sigsetjmp(back, 1)) {
         printf("%s: signal %d code %d\n", what, fault_signal, fault_code);
         return;
     }
     if (write)
         *at = 1;
-    printf("%s: %d\n", what, *at);
+    int found = *at;
+    armed = 0;
+    printf("%s: %d\n", what, found);
 }
 
 static void maps(void) {
@@ -100,9 +107,9 @@ static void remaps(void) {
     touch("old place", at, 0);
     to[63 * PAGE] = 7;
     char *fixed = mmap(0, 64 * PAGE, 0, anonymous, -1, 0);
-    printf("fixed: %d %s %d\n", mremap(to, 64 * PAGE, 64 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, fixed) == fixed, fixed,
-           fixed[63 * PAGE]);
-    char *twin = mremap(fixed, 64 * PAGE, 64 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+    int there = mremap(to, 64 * PAGE, 64 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, fixed) == fixed;
+    printf("fixed: %d %s %d\n", there, fixed, fixed[63 * PAGE]);
+    char *twin = mremap(fixed, 64 * PAGE, 64 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
     printf("twin: %s, left: %d\n", twin, fixed[0]);
     printf("unknown: %s\n", mremap(twin, PAGE, PAGE, 8) == MAP_FAILED ? strerrorname_np(errno) : "ok");
     printf("to nothing: %s\n", mremap(twin, PAGE, 0, 0) == MAP_FAILED ? strerrorname_np(errno) : "ok");
@@ -152,8 +159,6 @@ static void files(void) {
     printf("msync both: %s\n", name(msync(shared, PAGE, MS_SYNC | MS_ASYNC)));
     printf("msync odd: %s\n", name(msync(shared + 1, PAGE, MS_ASYNC)));
     printf("msync unknown: %s\n", name(msync(shared, PAGE, 16)));
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     printf("seal: %s\n", name(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)));
     printf("grow sealed: %s\n", name(ftruncate(fd, PAGE)));
     printf("write sealed busy: %s\n", name(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)));
@@ -168,7 +173,7 @@ static void files(void) {
     pipe(pipes);
     try_map("pipe", 0, PAGE, PROT_READ, MAP_PRIVATE, pipes[0], 0);
     try_map("write-only", 0, PAGE, PROT_READ, MAP_PRIVATE, pipes[1], 0);
-    int self = open("/proc/self/exe", O_RDONLY);
+    int self = open(self_path, O_RDONLY);
     char *image = try_map("read-only shared", 0, PAGE, PROT_READ, MAP_SHARED, self, 0);
     printf("magic: %.3s\n", image + 1);
     printf("make writable: %s\n", name(mprotect(image, PAGE, 3)));
@@ -183,7 +188,8 @@ static void files(void) {
 static void advice(void) {
     char *at = mmap(0, 4 * PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     at[0] = at[PAGE] = 1;
-    printf("dontneed: %s %d\n", name(madvise(at, PAGE, MADV_DONTNEED)), at[0]);
+    printf("dontneed: %s\n", name(madvise(at, PAGE, MADV_DONTNEED)));
+    printf("dropped: %d\n", at[0]);
     printf("odd: %s\n", name(madvise(at + 1, PAGE, MADV_DONTNEED)));
     printf("unknown: %s\n", name(madvise(at, PAGE, 999)));
     printf("remove: %s\n", name(madvise(at, PAGE, MADV_REMOVE)));
@@ -195,7 +201,8 @@ static void advice(void) {
     unsigned char in_core[4];
     printf("mincore gap: %s\n", name(mincore(at, 4 * PAGE, in_core)));
     at[0] = 1;
-    printf("mincore: %s %d\n", name(mincore(at, PAGE, in_core)), in_core[0] & 1);
+    printf("mincore: %s\n", name(mincore(at, PAGE, in_core)));
+    printf("in core: %d\n", in_core[0] & 1);
     printf("mincore odd: %s\n", name(mincore(at + 1, PAGE, in_core)));
     char *wiped = mmap(0, PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char *gone = mmap(0, PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -248,7 +255,8 @@ static void shared(void) {
     printf("size %zu attached %lu mode %o mine %d\n", facts.shm_segsz, facts.shm_nattch, facts.shm_perm.mode & 0777,
            facts.shm_cpid == getpid());
     printf("remove: %s\n", name(shmctl(id, IPC_RMID, 0)));
-    printf("detach: %s %s\n", name(shmdt(first)), name(shmdt(second)));
+    printf("detach: %s\n", name(shmdt(first)));
+    printf("detach the other: %s\n", name(shmdt(second)));
     printf("detach again: %s\n", name(shmdt(first)));
     printf("gone: %s\n", name(shmctl(id, IPC_STAT, &facts)));
     printf("get nothing: %s\n", name(shmget(IPC_PRIVATE, 0, 0600)));
@@ -258,9 +266,11 @@ static void shared(void) {
 static void others(void) {
     char here[16] = "here", there[16] = "there";
     struct iovec local = {here, 16}, remote = {there, 16};
-    printf("process_vm_readv: %zd %s\n", process_vm_readv(getpid(), &local, 1, &remote, 1, 0), here);
+    printf("process_vm_readv: %zd\n", process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+    printf("here: %s\n", here);
     strcpy(here, "back");
-    printf("process_vm_writev: %zd %s\n", process_vm_writev(getpid(), &local, 1, &remote, 1, 0), there);
+    printf("process_vm_writev: %zd\n", process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
+    printf("there: %s\n", there);
     remote.iov_base = (void *)8;
     printf("nowhere: %s\n", name(process_vm_readv(getpid(), &local, 1, &remote, 1, 0)));
     printf("flags: %s\n", name(process_vm_readv(getpid(), &local, 1, &remote, 1, 1)));
@@ -280,7 +290,9 @@ static int depth(int left) {
     return left == 0 ? 0 : 1 + depth(left - 1) + page[0] - (char)left;
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    (void)count;
+    self_path = arguments[0];
     setvbuf(stdout, 0, _IOLBF, 0);
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, 0);

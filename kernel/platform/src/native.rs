@@ -17,7 +17,9 @@ pub(crate) fn is_permitted(number: u32, arguments: [u64; 6]) -> bool {
     match number {
         MPROTECT | MUNMAP | MADVISE | MLOCK | MUNLOCK => is_applications(arguments[0], arguments[1]),
         // A byte for each page.
-        MINCORE => is_applications(arguments[0], arguments[1]) && is_applications(arguments[2], arguments[1].div_ceil(4096)),
+        MINCORE => {
+            is_applications(arguments[0], arguments[1]) && is_applications(arguments[2], arguments[1].div_ceil(4096))
+        }
         EXIT | MEMBARRIER => true,
         _ => false,
     }

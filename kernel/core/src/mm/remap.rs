@@ -18,6 +18,8 @@ pub enum RemapTo {
     Here,
     /// It may move (MREMAP_MAYMOVE).
     Anywhere,
+    /// It moves, there if that is free (MREMAP_DONTUNMAP).
+    Near(u64),
     /// Exactly there (MREMAP_FIXED).
     Fixed(u64),
 }
@@ -80,6 +82,7 @@ impl Memory {
         let (address, placement) = match request.to {
             RemapTo::Here => return Err(Errno::EINVAL),
             RemapTo::Anywhere => (0, Placement::Anywhere),
+            RemapTo::Near(hint) => (hint, Placement::Anywhere),
             RemapTo::Fixed(address) => (address, Placement::Fixed),
         };
         let copy = MapRequest {
@@ -190,6 +193,7 @@ impl State {
     ) -> Result<Change, Errno> {
         let to = match request.to {
             RemapTo::Fixed(address) => self.place(address, request.new_len, Placement::Fixed)?,
+            RemapTo::Near(hint) => self.place(hint, request.new_len, Placement::Anywhere)?,
             RemapTo::Here | RemapTo::Anywhere => self.place(0, request.new_len, Placement::Anywhere)?,
         };
         let added = to..to + if request.keep == Keep::Range { request.new_len } else { request.growth() };

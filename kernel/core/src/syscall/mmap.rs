@@ -264,10 +264,11 @@ fn remap_request(task: &Task, call: &Call) -> Result<RemapRequest, Errno> {
     memory.check_range(from, old_len).map_err(|errno| if errno == Errno::ENOMEM { Errno::EFAULT } else { errno })?;
     let to = match (flags.contains(RemapFlags::FIXED), moves) {
         (true, _) => RemapTo::Fixed(call.arg(4)),
+        _ if keeps => RemapTo::Near(call.arg(4)),
         (false, true) => RemapTo::Anywhere,
         (false, false) => RemapTo::Here,
     };
-    if let RemapTo::Fixed(to) = to {
+    if let RemapTo::Fixed(to) | RemapTo::Near(to) = to {
         memory.check_range(to, new_len).map_err(|_| Errno::EINVAL)?;
         if to < from + old_len && from < to + new_len {
             return Err(Errno::EINVAL);
