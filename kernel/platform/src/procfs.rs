@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::process::Pid;
-use stockade_kernel::platform::UserRange;
+use stockade_kernel::platform::{RangeUsage, UserRange};
 
 /// USER_HZ, which never changed on x86.
 const TICKS_PER_SECOND: u64 = 100;
@@ -51,6 +51,20 @@ impl Proc {
         (pages.next().unwrap_or(0), pages.next().unwrap_or(0))
     }
 
+    /// What of each mapping of a process is in memory; nothing when the process is gone.
+    pub(crate) fn usage(&self, pid: Pid) -> Vec<RangeUsage> {
+        let text = self.read(&format!("{}/smaps", pid.as_raw_nonzero())).unwrap_or_default();
+        let mut found: Vec<RangeUsage> = Vec::new();
+        for line in text.lines() {
+            match (range(line), found.last_mut()) {
+                (Some((start, end)), _) => found.push(RangeUsage { start, end, ..RangeUsage::default() }),
+                (None, Some(last)) => add_count(last, line),
+                (None, None) => {}
+            }
+        }
+        found
+    }
+
     /// User and system time of one thread (fields 14 and 15 of proc_pid_stat(5)).
     pub(crate) fn thread_cpu_time(&self, pid: Pid, tid: i32) -> (Duration, Duration) {
         let text = self.read(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero())).unwrap_or_default();
@@ -60,6 +74,25 @@ impl Proc {
     }
 }
 
+/// A line `Name:   12 kB` of proc_pid_smaps(5); others are passed over.
+fn add_count(usage: &mut RangeUsage, line: &str) {
+    let Some((name, value)) = line.split_once(':') else { return };
+    let Some(kib) = value.strip_suffix(" kB").and_then(|kib| kib.trim().parse::<u64>().ok()) else { return };
+    let field = match name {
+        "Rss" => &mut usage.resident,
+        "Pss" => &mut usage.proportional,
+        "Shared_Clean" => &mut usage.shared_clean,
+        "Shared_Dirty" => &mut usage.shared_dirty,
+        "Private_Clean" => &mut usage.private_clean,
+        "Private_Dirty" => &mut usage.private_dirty,
+        "Referenced" => &mut usage.referenced,
+        "Anonymous" => &mut usage.anonymous,
+        "AnonHugePages" => &mut usage.huge,
+        _ => return,
+    };
+    *field = kib << 10;
+}
+
 fn ticks_to_time(ticks: Option<u64>) -> Duration {
     Duration::from_millis(ticks.unwrap_or(0) * (1000 / TICKS_PER_SECOND))
 }
@@ -67,4 +100,20 @@ fn ticks_to_time(ticks: Option<u64>) -> Duration {
 fn range(line: &str) -> Option<(u64, u64)> {
     let (start, end) = line.split_once(' ')?.0.split_once('-')?;
     Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_counts_what_was_touched() {
+        let proc = Proc::open().expect("/proc is there");
+        let bytes = vec![1_u8; 1 << 20];
+        let address = bytes.as_ptr().addr() as u64;
+        let usage = proc.usage(rustix::process::getpid());
+        let around = usage.iter().find(|part| (part.start..part.end).contains(&address)).expect("it is mapped");
+        assert!(around.anonymous >= 1 << 20 && around.resident >= around.anonymous, "{around:?}");
+        assert!(usage.iter().all(|part| part.resident <= part.end - part.start));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Forked, Frame, HostCall, Space, ThreadEvents, UserThread};
+use stockade_kernel::platform::{Forked, Frame, HostCall, RangeUsage, Space, ThreadEvents, UserThread};
 use stockade_kernel_stub::abi::{Command, SAID_WORD};
 
 use crate::boot::Progress;
@@ -115,6 +115,10 @@ impl Space for HostSpace {
 
     fn resident_bytes(&self) -> (u64, u64) {
         self.machine.proc.resident_bytes(self.stub.pid())
+    }
+
+    fn usage(&self) -> Vec<RangeUsage> {
+        self.machine.proc.usage(self.stub.pid())
     }
 
     fn cpu_time(&self) -> (Duration, Duration) {

@@ -12,6 +12,7 @@ mod nesting;
 mod tests;
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
@@ -232,6 +233,19 @@ impl State {
 }
 
 impl FileObject for Epoll {
+    fn describe(&self) -> String {
+        let line = |(fd, interest, file): (i32, Interest, Arc<File>)| {
+            let bits = interest.events.bits() | interest.modes.bits();
+            let (position, key) = (file.position(), file.path().key());
+            let (ino, device) = (key.ino, key.device.encode());
+            let data = interest.data;
+            alloc::format!(
+                "tfd: {fd:>8} events: {bits:>8x} data: {data:>16x}  pos:{position} ino:{ino:x} sdev:{device:x}\n"
+            )
+        };
+        self.files().into_iter().map(line).collect()
+    }
+
     fn poll(&self) -> PollEvents {
         let listed: Vec<_> = self.state.lock().ready.iter().cloned().collect();
         let ready = listed.iter().any(|item| item.found().is_some_and(|found| !found.is_empty()));

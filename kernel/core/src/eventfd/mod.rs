@@ -1,5 +1,7 @@
 //! Counters as files (eventfd(2)).
 
+use alloc::string::String;
+
 use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
@@ -55,6 +57,11 @@ impl EventFd {
 }
 
 impl FileObject for EventFd {
+    fn describe(&self) -> String {
+        let one = u8::from(self.taking == Taking::One);
+        alloc::format!("eventfd-count: {:>16x}\neventfd-semaphore: {one}\n", *self.count.lock())
+    }
+
     fn read(&self, sink: &mut dyn Sink, _: u64) -> Result<usize, Errno> {
         if sink.remaining() < 8 {
             return Err(Errno::EINVAL);

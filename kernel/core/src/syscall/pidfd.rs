@@ -1,5 +1,6 @@
 //! Files that stand for processes: pidfd_open(2), pidfd_getfd(2), CLONE_PIDFD.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::Call;
@@ -22,6 +23,11 @@ impl PidFd {
 }
 
 impl FileObject for PidFd {
+    fn describe(&self) -> String {
+        let pid = if self.process.is_gone() { -1 } else { i64::from(self.process.pid().raw()) };
+        alloc::format!("Pid:\t{pid}\nNSpid:\t{pid}\n")
+    }
+
     fn poll(&self) -> PollEvents {
         match (self.process.is_gone(), self.process.has_ended()) {
             (true, _) => PollEvents::READABLE | PollEvents::HUP,

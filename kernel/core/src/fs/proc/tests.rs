@@ -1,13 +1,15 @@
 //! proc(5) on the fake machine.
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::Errno;
+use crate::eventfd::{EventFd, Taking};
 use crate::fs::proc::{Proc, ProcOptions};
 use crate::fs::synthetic::testing::Mounted;
 use crate::task::{Capabilities, Credentials};
 use crate::testing::World;
-use crate::vfs::Follow;
+use crate::vfs::{FdFlags, Follow, OpenFlags};
 
 fn proc_with(options: &[u8]) -> Mounted {
     let world = World::new();
@@ -185,4 +187,29 @@ fn mounts_are_seen_from_the_tasks_root() {
     let info = mounted.read("/1/mountinfo").unwrap();
     assert!(info.ends_with(" / / rw - tmpfs none rw,mode=755\n"), "{info}");
     assert_eq!(mounted.read("/1/mountstats").as_deref(), Ok("device none mounted on / with fstype tmpfs\n"));
+}
+
+#[test]
+fn descriptors_are_links_to_their_files() {
+    let mounted = proc();
+    let task = &mounted.world.task;
+    let kernel = &mounted.world.kernel;
+    let counter = Arc::new(EventFd::new(3, Taking::All));
+    let flags = OpenFlags::READ_WRITE | OpenFlags::NONBLOCK;
+    let file = kernel.vfs().open_anonymous("[eventfd]", counter, flags, &task.credentials());
+    let ino = file.inode().number();
+    assert_eq!(task.files().insert(file.clone(), FdFlags::CLOSE_ON_EXEC, 7, 100), Ok(7));
+    assert_eq!(mounted.list("/self/fd").unwrap(), [".", "..", "7"]);
+    assert_eq!(mounted.read_link("/self/fd/7").as_deref(), Ok("anon_inode:[eventfd]"));
+    assert_eq!(mounted.stat("/self/fd/7").map(|stat| (stat.mode & 0o777, stat.size)), Ok((0o700, 64)));
+    assert_eq!(mounted.find("/self/fd/7", Follow::Yes).unwrap().inode().number(), ino);
+    let info = mounted.read("/self/fdinfo/7").unwrap();
+    let mount = file.path().mount.id().0;
+    let expected = alloc::format!(
+        "pos:\t0\nflags:\t02004002\nmnt_id:\t{mount}\nino:\t{ino}\n\
+         eventfd-count:                3\neventfd-semaphore: 0\n"
+    );
+    assert_eq!(info, expected);
+    task.files().remove(7).unwrap();
+    assert_eq!(mounted.read_link("/self/fd/7"), Err(Errno::ENOENT));
 }
