@@ -58,9 +58,9 @@ static void waits(void) {
     SHOW("killed %d ", wait4(c, &st, 0, &u) == c);
     SHOW("%x\n", st);
     TRY("int_min", syscall(SYS_wait4, 0x80000000, &st, 0, 0));
+    signal(SIGUSR2, SIG_IGN);
     c = syscall(SYS_clone, SIGUSR2, 0, 0, 0, 0);
     if (!c) _exit(1);
-    signal(SIGUSR2, SIG_IGN);
     usleep(20000);
     TRY("clone child", waitpid(c, &st, WNOHANG));
     SHOW("%d ", waitpid(c, &st, __WCLONE) == c);

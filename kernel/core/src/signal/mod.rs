@@ -7,6 +7,7 @@
 mod action;
 mod context;
 mod deliver;
+mod file;
 mod fp_state;
 mod frame;
 mod info;
@@ -18,6 +19,7 @@ mod stack;
 mod state;
 
 pub use action::{Action, ActionFlags, Actions, DefaultAction};
+pub(crate) use file::SignalFd;
 pub use info::{Detail, SignalInfo, code};
 pub use number::{Signal, SignalSet};
 pub use queue::{Pending, Queued};

@@ -46,6 +46,7 @@ mod select;
 mod send;
 mod shm;
 mod sigaction;
+mod signalfd;
 mod socket;
 mod sockopt;
 mod splice;

@@ -343,14 +343,6 @@ pub fn ioprio_set(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 /// ioprio_get(2)
 pub fn ioprio_get(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let tasks = by_which(task, io_which(call.int(0))?, call.int(1))?;
-    let best = tasks.iter().map(|task| io_priority(&task.settings.lock().scheduling)).min();
+    let best = tasks.iter().map(|task| task.settings.lock().scheduling.io_priority).min();
     Ok(best.ok_or(Errno::ESRCH)?.into())
-}
-
-/// What counts when none was set: best effort, by niceness.
-fn io_priority(scheduling: &Scheduling) -> u32 {
-    match scheduling.io_priority {
-        0 => (2 << 13) | ((scheduling.nice + 20).unsigned_abs() / 5),
-        priority => priority,
-    }
 }

@@ -281,12 +281,14 @@ calls! {
     278 splice::vmsplice Full;
     280 attributes::utimensat Full;
     281 epoll::epoll_pwait Full;
+    282 signalfd::signalfd Partial("reads the signals of the process that made it, after fork too");
     283 timers::timerfd_create Full;
     284 eventfd::eventfd Full;
     285 seek::fallocate Full;
     286 timers::timerfd_settime Full;
     287 timers::timerfd_gettime Full;
     288 socket::accept4 Full;
+    289 signalfd::signalfd4 Partial("reads the signals of the process that made it, after fork too");
     290 eventfd::eventfd2 Full;
     291 epoll::epoll_create1 Full;
     292 descriptors::dup3 Full;

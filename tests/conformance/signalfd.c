@@ -1,0 +1,48 @@
+/* Signals as files. Prints the same on every Linux. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(void) {
+    sigset_t set;
+    struct signalfd_siginfo i[3];
+    sigemptyset(&set), sigaddset(&set, SIGUSR1), sigaddset(&set, SIGCHLD), sigaddset(&set, SIGRTMIN);
+    sigprocmask(SIG_BLOCK, &set, 0);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    printf("open %d cloexec %d\n", fd >= 0, fcntl(fd, F_GETFD));
+    long n = read(fd, i, sizeof i);
+    printf("nothing %ld %d\n", n, errno);
+    kill(getpid(), SIGUSR1), raise(SIGUSR1);
+    sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 5});
+    struct pollfd p = {fd, POLLIN};
+    printf("poll %d\n", poll(&p, 1, 0));
+    n = read(fd, i, sizeof i);
+    printf("read %ld: %u %d, %u %d\n", n / (long)sizeof *i, i[0].ssi_signo, i[0].ssi_pid == getpid(), i[1].ssi_signo, i[1].ssi_code);
+    printf("value %d\n", i[n / sizeof *i - 1].ssi_int);
+    if (!fork())
+        _exit(3);
+    printf("child %d\n", poll(&p, 1, 2000));
+    n = read(fd, i, sizeof i);
+    printf("%u code %d status %d\n", i[0].ssi_signo, i[0].ssi_code, i[0].ssi_status);
+    wait(0);
+    n = read(fd, i, 10);
+    printf("short %ld %d\n", n, errno);
+    n = signalfd(0, &set, 0);
+    printf("other %ld %d\n", n, errno);
+    n = signalfd(fd, &set, 1);
+    printf("flags %ld %d\n", n, errno);
+    if (!fork()) {
+        usleep(30000), kill(getppid(), SIGUSR1);
+        _exit(0);
+    }
+    fcntl(fd, F_SETFL, 0);
+    n = read(fd, i, sizeof *i);
+    printf("waited %u\n", i[0].ssi_signo);
+    return 0;
+}
