@@ -80,3 +80,37 @@ fn a_killed_stub_is_noticed() {
     drop((task, kernel));
     wait_for_no_children();
 }
+
+#[test]
+fn many_threads_are_made_and_none_is_left() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::start();
+    let source = "static volatile u32 go, up;
+        static void f(void) { __atomic_add_fetch(&up, 1, 5); while (!go) sys6(202, &go, 128, 0, 0, 0, 0);
+            __atomic_sub_fetch(&up, 1, 5); sys6(202, &up, 129, 1, 0, 0, 0); sys(60, 0, 0, 0); }
+        void start(void) { for (int i = 0; i < 300; i++) if (thread(f) <= 0) exit_group(1);
+            go = 1; sys6(202, &go, 129, 1000, 0, 0, 0);
+            for (u32 n; (n = up);) sys6(202, &up, 128, n, 0, 0, 0);
+            exit_group(0); }";
+    let task = kernel.spawn(&Program::build(source));
+    assert_eq!(kernel.wait(&task), Ending::Code(0));
+    // The last ones may not have come to their exit.
+    assert!((2..=301).all(|id| matches!(kernel.wait_id(id), Ending::Thread | Ending::Gone)));
+    kernel.let_go();
+    drop((task, kernel));
+    wait_for_no_children();
+}
+
+#[test]
+fn many_forks_leave_nothing() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::start();
+    let source = "static u32 word; void start(void) { for (int i = 0; i < 5; i++) sys(57, 0, 0, 0);
+        print(\".\"); for (;;) sys6(202, &word, 128, 0, 0, 0, 0); }";
+    let task = kernel.spawn(&Program::build(source));
+    wait_for(&kernel, &".".repeat(32));
+    assert_eq!(children(), 33, "a zygote and 32 stubs");
+    kernel.let_go();
+    drop((task, kernel));
+    wait_for_no_children();
+}
