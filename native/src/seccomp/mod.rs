@@ -156,6 +156,11 @@ impl Program {
         sys::install(&self.code, self.flags)
     }
 
+    /// Installs the filter on every thread of the process.
+    pub fn install_on_all_threads(&self) -> io::Result<()> {
+        sys::install(&self.code, self.flags | sys::FLAG_TSYNC).map(drop)
+    }
+
     /// Whether `install` returns a listener.
     pub fn notifies(&self) -> bool {
         self.flags & sys::FLAG_NEW_LISTENER != 0

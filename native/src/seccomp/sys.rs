@@ -8,6 +8,7 @@ use super::bpf::Instruction;
 pub(super) const FLAG_LOG: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_LOG;
 pub(super) const FLAG_SPEC_ALLOW: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 pub(super) const FLAG_NEW_LISTENER: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+pub(super) const FLAG_TSYNC: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_TSYNC;
 /// Linux 5.19.
 pub(super) const FLAG_WAIT_KILLABLE_RECV: libc::c_ulong = 1 << 5;
 
@@ -27,6 +28,10 @@ pub(super) fn install(filter: &[Instruction], flags: libc::c_ulong) -> io::Resul
     let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, std::ptr::from_ref(&program)) };
     if result < 0 {
         return Err(io::Error::last_os_error());
+    }
+    if flags & FLAG_TSYNC != 0 && result > 0 {
+        // The id of a thread with a filter of its own (seccomp(2)).
+        return Err(io::ErrorKind::ResourceBusy.into());
     }
     if flags & FLAG_NEW_LISTENER == 0 {
         return Ok(None);

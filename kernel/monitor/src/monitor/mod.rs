@@ -7,6 +7,7 @@
 //! Its descriptors: 0 is the listening socket, 2 its log.
 
 mod container;
+mod filter;
 mod parker;
 mod process;
 mod root;
@@ -20,7 +21,9 @@ use rustix::stdio::{stderr, stdin};
 pub(crate) fn main() -> i32 {
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
         let sandbox = sandbox::Sandbox::start()?;
-        server::Server::new(listener, sandbox).and_then(server::Server::run)
+        let server = server::Server::new(listener, sandbox)?;
+        filter::install()?;
+        server.run()
     });
     match served {
         Ok(()) => 0,
