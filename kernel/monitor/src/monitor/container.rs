@@ -15,7 +15,7 @@ use stockade_sandbox::{Error, Result};
 
 use super::server::{Endings, ProcessName};
 use super::stream::Stream;
-use super::{process, root};
+use super::{limits, process, root};
 
 /// The descriptors that came with a request, by what they are.
 #[derive(Debug, Default)]
@@ -87,6 +87,7 @@ impl Container {
         luggage: Luggage,
         endings: &Arc<Endings>,
     ) -> Result<Self> {
+        limits::apply(kernel, spec);
         let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
         let namespaces = Namespaces::new(hostname.as_bytes());
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;

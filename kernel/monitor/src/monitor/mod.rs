@@ -8,6 +8,7 @@
 
 mod container;
 mod filter;
+mod limits;
 mod parker;
 mod process;
 mod root;

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oci_spec::runtime::{Mount, Spec};
-use stockade_kernel::fs::{Erofs, Overlay, Tmpfs, TmpfsOptions, dev};
+use stockade_kernel::fs::{self, Erofs, Overlay, TYPES, Tmpfs, TmpfsOptions, dev};
 use stockade_kernel::io::Collect;
 use stockade_kernel::platform::Machine;
 use stockade_kernel::task::{Capabilities, Credentials, Namespaces};
@@ -54,14 +54,21 @@ impl Builder<'_> {
         Ok(tmpfs)
     }
 
+    fn make(&self, kind: &str, data: &str) -> Result<Arc<dyn Filesystem>> {
+        fs::make(self.kernel, self.namespaces, kind.as_bytes(), data.as_bytes())
+            .map_err(|errno| Error::Other(format!("make a {kind} file system: {errno}")))
+    }
+
     /// Mounts what needs nothing of the host; binds come as files, and what a kernel of its own lacks is left out.
     fn mount(&self, fs: &Arc<FsContext>, mount: &Mount) -> Result<()> {
         let destination = mount.destination().to_string_lossy().into_owned();
         let options = Options::parse(mount.options().as_deref().unwrap_or_default());
         let filesystem = match mount.typ().as_deref() {
-            Some("tmpfs") => self.tmpfs(options.data.as_bytes())?,
             Some("mqueue") => self.tmpfs(b"mode=1777")?,
-            _ => return Ok(()),
+            Some("devpts") if !TYPES.contains(&"devpts") => return Ok(()),
+            Some("cgroup") => self.make("cgroup2", "")?,
+            Some("bind") | None => return Ok(()),
+            Some(kind) => self.make(kind, &options.data)?,
         };
         if destination == "/dev" {
             dev::populate(&filesystem.root()).map_err(at("fill /dev"))?;

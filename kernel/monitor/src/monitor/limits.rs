@@ -1,0 +1,44 @@
+//! From a spec's limits to what the kernel shows and enforces. The host's control group enforces them as well.
+
+use oci_spec::runtime::Spec;
+use stockade_kernel::{CpuQuota, Kernel};
+
+/// CFS's own period where the spec has a quota alone (Documentation/scheduler/sched-bwc.rst).
+const PERIOD_US: u64 = 100_000;
+
+/// Tells the kernel what the sandbox may use.
+pub(super) fn apply(kernel: &Kernel, spec: &Spec) {
+    let Some(resources) = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()) else { return };
+    let limit = resources.memory().as_ref().and_then(oci_spec::runtime::LinuxMemory::limit);
+    if let Some(bytes) = limit.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0) {
+        kernel.limits().set_memory_bytes(bytes);
+    }
+    let Some(cpu) = resources.cpu() else { return };
+    let quota = cpu.quota().and_then(|quota| u64::try_from(quota).ok()).filter(|quota| *quota > 0);
+    kernel.limits().set_cpu_quota(
+        quota.map(|quota_us| CpuQuota { quota_us, period_us: cpu.period().filter(|us| *us > 0).unwrap_or(PERIOD_US) }),
+    );
+    if let Some(count) = cpu.cpus().as_deref().map(count_cpus).filter(|count| *count > 0) {
+        kernel.limits().set_cpus_max(count);
+    }
+}
+
+/// How many CPUs a list such as `0-2,4` names.
+fn count_cpus(list: &str) -> u32 {
+    let range = |part: &str| -> Option<u32> {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        last.checked_sub(first)?.checked_add(1)
+    };
+    list.split(',').filter_map(range).fold(0, u32::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_are_counted() {
+        assert_eq!(["0", "0-2,4", "1,3", "x", ""].map(count_cpus), [1, 4, 2, 0, 0]);
+    }
+}
