@@ -200,3 +200,35 @@ impl Source for &[u8] {
         Ok(count)
     }
 }
+
+/// The first bytes of a source.
+pub struct Front<'a> {
+    source: &'a mut dyn Source,
+    left: usize,
+}
+
+impl<'a> Front<'a> {
+    /// At most `len` bytes.
+    pub fn new(source: &'a mut dyn Source, len: usize) -> Self {
+        Self { source, left: len }
+    }
+}
+
+impl Source for Front<'_> {
+    fn remaining(&self) -> usize {
+        self.source.remaining().min(self.left)
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let len = buffer.len().min(self.left);
+        let count = self.source.take(&mut buffer[..len])?;
+        self.left -= count;
+        Ok(count)
+    }
+
+    fn take_into_pool(&mut self, pool: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
+        let count = self.source.take_into_pool(pool, offset, len.min(self.left))?;
+        self.left -= count;
+        Ok(count)
+    }
+}

@@ -18,7 +18,7 @@ pub use cgroup::Cgroup2;
 pub use erofs::Erofs;
 pub use overlay::Overlay;
 pub use proc::{HidePid, Proc, ProcOptions};
-pub use stream::StreamFile;
+pub use stream::{StreamFile, open_stream};
 pub use sys::Sysfs;
 pub use tmpfs::{Seals, Tmpfs, TmpfsOptions, sealed_node};
 pub use types::{TYPES, make};

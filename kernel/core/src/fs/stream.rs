@@ -2,10 +2,14 @@
 
 use alloc::sync::Arc;
 
+use super::Anonymous;
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::platform::{HostStream, Wake};
-use crate::vfs::{FileObject, PollEvents, WriteAt, Written};
+use crate::task::Credentials;
+use crate::vfs::{
+    Changes, File, FileKind, FileObject, Inode, OpenFlags, Opening, PollEvents, Stat, Vfs, WriteAt, Written,
+};
 use crate::wait::SharedQueue;
 
 /// Most bytes that one call moves: what a pipe of the host holds.
@@ -35,6 +39,45 @@ impl StreamFile {
         stream.watch(Arc::new(News(queue.clone())));
         Arc::new(Self { stream, queue })
     }
+}
+
+/// Its inode: opening it again, by way of /proc/PID/fd or /dev/stdout, gives the same stream.
+#[derive(Debug)]
+struct StreamInode {
+    facts: Anonymous,
+    object: Arc<StreamFile>,
+}
+
+impl Inode for StreamInode {
+    fn number(&self) -> u64 {
+        self.facts.number()
+    }
+
+    fn kind(&self) -> FileKind {
+        self.facts.kind()
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        self.facts.stat()
+    }
+
+    fn change(&self, changes: &Changes) -> Result<(), Errno> {
+        self.facts.change(changes)
+    }
+
+    fn open(self: Arc<Self>, _: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno> {
+        Ok(self.object.clone())
+    }
+}
+
+/// Opens a stream of the host for a container. It looks like a pipe.
+pub fn open_stream(vfs: &Vfs, stream: Arc<dyn HostStream>, owner: &Credentials) -> Arc<File> {
+    let number = vfs.inode_number();
+    let facts = Anonymous::new(number, FileKind::Fifo, 0o600, owner.fsuid, owner.fsgid, vfs.now());
+    let object = StreamFile::new(stream);
+    let inode = Arc::new(StreamInode { facts, object: object.clone() });
+    let name = alloc::format!("pipe:[{number}]");
+    vfs.open_inode(inode, name.as_bytes(), object, OpenFlags::READ_WRITE)
 }
 
 impl FileObject for StreamFile {

@@ -7,7 +7,7 @@ use linux_raw_sys::general as abi;
 
 use crate::Errno;
 use crate::signal::{Signal, SignalInfo};
-use crate::task::{Resource, Task};
+use crate::task::{INFINITY, Resource, Task};
 use crate::vfs::{Caller, File, FileKind, Follow, FsContext, Name, Path};
 
 bitflags::bitflags! {
@@ -102,6 +102,25 @@ pub fn offset(argument: u64) -> Result<u64, Errno> {
 /// How many descriptors a task may have (RLIMIT_NOFILE).
 pub fn descriptor_limit(task: &Arc<Task>) -> u64 {
     task.process().limit(Resource::Files).soft
+}
+
+/// How many bytes from `start` on a task may write to a regular file (RLIMIT_FSIZE): SIGXFSZ and `EFBIG` when none.
+pub fn check_file_size(
+    task: &Arc<Task>,
+    file: &File,
+    start: impl FnOnce() -> Result<u64, Errno>,
+) -> Result<usize, Errno> {
+    let limit = task.process().limit(Resource::FileSize).soft;
+    if limit == INFINITY || file.inode().kind() != FileKind::Regular {
+        return Ok(usize::MAX);
+    }
+    match limit.checked_sub(start()?).filter(|rest| *rest > 0) {
+        Some(rest) => Ok(usize::try_from(rest).unwrap_or(usize::MAX)),
+        None => {
+            task.send_signal(SignalInfo::kernel(Signal::XFSZ));
+            Err(Errno::EFBIG)
+        }
+    }
 }
 
 /// Sends SIGPIPE to a task that wrote to a pipe or socket that nobody reads.

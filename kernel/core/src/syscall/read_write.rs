@@ -5,11 +5,11 @@ use alloc::sync::Arc;
 use linux_raw_sys::general as abi;
 
 use super::Call;
-use super::at::offset;
+use super::at::{check_file_size, offset};
 use crate::Errno;
-use crate::io::{Source as _, UserBuffer};
+use crate::io::{Front, Source as _, UserBuffer};
 use crate::task::Task;
-use crate::vfs::{File, PollEvents};
+use crate::vfs::{File, OpenFlags, PollEvents};
 use crate::wait::Stop;
 
 bitflags::bitflags! {
@@ -167,11 +167,13 @@ fn write_file(
     let total = buffer.remaining();
     let mut rest = buffer.clone();
     rest.skip(call.resume.done);
+    let allowed = check_file_size(task, file, || start(file, place))?;
     loop {
+        let mut rest_allowed = Front::new(&mut rest, allowed);
         let result = match place {
-            Place::Position => file.write(&mut rest),
-            Place::Offset(offset) => file.write_at(&mut rest, offset),
-            Place::End => file.append(&mut rest),
+            Place::Position => file.write(&mut rest_allowed),
+            Place::Offset(offset) => file.write_at(&mut rest_allowed, offset),
+            Place::End => file.append(&mut rest_allowed),
         };
         let count = match result {
             Ok(count) => count,
@@ -195,6 +197,16 @@ fn write_file(
     }
 }
 
+/// Where a write begins.
+fn start(file: &File, place: Place) -> Result<u64, Errno> {
+    match place {
+        _ if file.flags().contains(OpenFlags::APPEND) => Ok(file.inode().stat()?.size),
+        Place::Position => Ok(file.position()),
+        Place::Offset(offset) => Ok(offset),
+        Place::End => Ok(file.inode().stat()?.size),
+    }
+}
+
 /// What was written before counts more than why no more could be.
 fn finish_write(task: &Arc<Task>, call: &Call, errno: Errno) -> Result<usize, Stop> {
     if errno == Errno::EPIPE {
@@ -204,7 +216,7 @@ fn finish_write(task: &Arc<Task>, call: &Call, errno: Errno) -> Result<usize, St
 }
 
 fn sync_after(file: &Arc<File>, flags: IoFlags) -> Result<(), Errno> {
-    let synced = crate::vfs::OpenFlags::DATA_SYNC;
+    let synced = OpenFlags::DATA_SYNC;
     if flags.intersects(IoFlags::DATA_SYNC | IoFlags::SYNC) || file.flags().contains(synced) {
         file.inode().sync()?;
     }

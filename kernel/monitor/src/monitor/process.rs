@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use oci_spec::runtime::{Capability, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process as Spec};
 use stockade_kernel::exec::{self, Request};
-use stockade_kernel::fs::{Anonymous, StreamFile};
-use stockade_kernel::platform::HostStream;
+use stockade_kernel::fs::open_stream;
 use stockade_kernel::task::{
     Capabilities, Credentials, FirstProcess, Limit, Limits, Namespaces, Process, ProcessWatcher, Resource, Resources,
     Task,
 };
-use stockade_kernel::vfs::{Caller, FdFlags, FdTable, FileKind, Follow, FsContext, Name, OpenFlags, Path};
+use stockade_kernel::vfs::{Caller, FdFlags, FdTable, File, Follow, FsContext, Name, Path};
 use stockade_kernel::{Errno, Kernel};
 use stockade_native::user::{Identity, resolve_with};
 use stockade_sandbox::{Error, Result};
@@ -200,16 +199,13 @@ fn resource(kind: PosixRlimitType) -> Option<Resource> {
 
 fn open_streams(kernel: &Arc<Kernel>, luggage: &Luggage, owner: &Credentials) -> Result<Arc<FdTable>> {
     let files = FdTable::new();
-    let terminal: Vec<Arc<Stream>> = luggage.terminal.iter().cycle().take(3).cloned().collect();
-    let streams = if luggage.terminal.is_some() { &terminal } else { &luggage.streams };
-    for (number, stream) in (0..).zip(streams) {
-        let stream: Arc<dyn HostStream> = stream.clone();
-        let object = StreamFile::new(stream);
-        let vfs = kernel.vfs();
-        let ino = vfs.inode_number();
-        let inode = Anonymous::new(ino, FileKind::Fifo, 0o600, owner.uid, owner.gid, vfs.now());
-        let name = format!("pipe:[{ino}]");
-        let file = vfs.open_inode(Arc::new(inode), name.as_bytes(), object, OpenFlags::READ_WRITE);
+    // One file for a terminal, whose three descriptors are duplicates of each other.
+    let open = |stream: &Arc<Stream>| open_stream(kernel.vfs(), stream.clone(), owner);
+    let opened: Vec<Arc<File>> = match &luggage.terminal {
+        Some(terminal) => vec![open(terminal); 3],
+        None => luggage.streams.iter().map(open).collect(),
+    };
+    for (number, file) in (0..).zip(opened) {
         let inserted = files.insert(file, FdFlags::empty(), number, u64::MAX);
         inserted.map_err(|errno| Error::Other(format!("open a standard stream: {errno}")))?;
     }
