@@ -1,6 +1,6 @@
 //! From a change of a map to the answer of a call, and what happens when the host refuses it.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -64,12 +64,19 @@ pub struct TaskMemory {
     memory: Mutex<Arc<Memory>>,
     pending: Mutex<Option<Pending>>,
     unsettled: AtomicBool,
+    task: Weak<Task>,
 }
 
 impl TaskMemory {
     /// In this address space.
-    pub fn new(memory: Arc<Memory>) -> Self {
-        Self { memory: Mutex::new(memory), pending: Mutex::new(None), unsettled: AtomicBool::new(false) }
+    pub fn new(memory: Arc<Memory>, task: &Weak<Task>) -> Self {
+        memory.join(task);
+        Self {
+            memory: Mutex::new(memory),
+            pending: Mutex::new(None),
+            unsettled: AtomicBool::new(false),
+            task: task.clone(),
+        }
     }
 
     /// The address space.
@@ -79,6 +86,7 @@ impl TaskMemory {
 
     /// Another program's; gives the old one back.
     pub fn replace(&self, memory: Arc<Memory>) -> Arc<Memory> {
+        memory.join(&self.task);
         *self.pending.lock() = None;
         core::mem::replace(&mut *self.memory.lock(), memory)
     }
@@ -133,10 +141,11 @@ impl Task {
 
     /// Whether the interruption was for host calls, which are asked for now.
     pub(crate) fn run_deferred(self: &Arc<Self>, interruption: Interruption) -> bool {
-        let calls = core::mem::take(&mut self.memory().state.lock().deferred);
+        let calls = self.memory().state.lock().take_deferred(self.tid());
         if calls.is_empty() {
             return false;
         }
+        self.leave_unsettled();
         if let Interruption::Waiting(limit) = interruption {
             self.set_restart(Restart::of_wait(limit));
         }

@@ -11,6 +11,7 @@ use super::{Object, PAGE, Placement, Source, Vma, VmaFlags, Vmas, page_down};
 use crate::Errno;
 use crate::exec::ProgramInfo;
 use crate::platform::{Backing, HostCall, Sharing, Space, UserRange};
+use crate::task::Task;
 
 /// One address space, shared by the tasks that clone(2) made with CLONE_VM.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Memory {
     me: Weak<Memory>,
     pub(super) space: Arc<dyn Space>,
     pub(super) state: Mutex<State>,
+    /// Who runs in it.
+    pub(super) users: Mutex<Vec<Weak<Task>>>,
 }
 
 /// What is known about an address space.
@@ -58,7 +61,8 @@ impl Memory {
     }
 
     pub(super) fn with_state(space: Arc<dyn Space>, state: State) -> Arc<Self> {
-        let memory = Arc::new_cyclic(|me| Self { me: me.clone(), space, state: Mutex::new(state) });
+        let memory =
+            Arc::new_cyclic(|me| Self { me: me.clone(), space, state: Mutex::new(state), users: Mutex::default() });
         memory.register();
         memory
     }
@@ -103,6 +107,13 @@ impl Memory {
     /// Notes what runs in it.
     pub fn set_program(&self, program: ProgramInfo) {
         self.state.lock().program = Some(Arc::new(program));
+    }
+
+    /// One more task runs in it.
+    pub(super) fn join(&self, task: &Weak<Task>) {
+        let mut users = self.users.lock();
+        users.retain(|other| other.strong_count() > 0);
+        users.push(task.clone());
     }
 
     /// Hears of changes of a file that it maps.

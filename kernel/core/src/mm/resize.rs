@@ -8,8 +8,7 @@ use stockade_kernel_sync::Mutex;
 
 use super::remap::map_again;
 use super::{MapPiece, Memory, Object, Source, State, Vma, VmaFlags};
-use crate::Kernel;
-use crate::platform::{Backing, HostCall};
+use crate::platform::{Backing, HostCall, Sharing};
 use crate::task::{Pid, Task};
 
 /// The address spaces that have mapped a file. Its inode has one, and says when the file's length changed.
@@ -35,29 +34,31 @@ impl Mappers {
         self.0.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The file's pages have changed: every mapping of it shows them as soon as its process runs again, and `task`'s
-    /// own before its call returns. Call this without a lock of the file held.
-    pub fn changed(&self, kernel: &Kernel, task: Option<&Task>) {
+    /// The file's pages have changed: every mapping of it shows them before its process runs on. Call this without a lock
+    /// of the file held.
+    pub fn changed(&self) {
         for memory in self.all() {
-            let mut calls = memory.follow(self);
-            match task.filter(|task| Arc::ptr_eq(&task.memory(), &memory)) {
-                Some(_) if calls.is_empty() => {}
-                Some(task) => task.defer(core::mem::take(&mut calls)),
-                None => memory.defer_to_any(kernel, calls),
-            }
+            let calls = memory.follow(self);
+            memory.defer_to_any(calls);
         }
+    }
+
+    /// Whether somebody can write to the file through a mapping.
+    pub fn have_writer(&self) -> bool {
+        let writes = |vma: &Vma| vma.sharing == Sharing::Shared && !vma.flags.contains(VmaFlags::NEVER_WRITE);
+        self.all().iter().any(|memory| memory.mappings_of(self).iter().any(|(_, vma)| writes(vma)))
     }
 }
 
 impl Memory {
     /// Every thread is interrupted, since any may run; the first one to come makes the calls.
-    fn defer_to_any(self: &Arc<Self>, kernel: &Kernel, calls: Vec<HostCall>) {
+    fn defer_to_any(&self, calls: Vec<HostCall>) {
         if calls.is_empty() {
             return;
         }
         self.state.lock().deferred.extend(calls);
-        let tasks = kernel.processes().into_iter().flat_map(|process| process.tasks());
-        for task in tasks.filter(|task| Arc::ptr_eq(&task.memory(), self)) {
+        let users: Vec<Arc<Task>> = self.users.lock().iter().filter_map(Weak::upgrade).collect();
+        for task in users.iter().filter(|task| core::ptr::eq(Arc::as_ptr(&task.memory()), self)) {
             if let Some(thread) = task.thread() {
                 thread.interrupt();
             }
@@ -81,7 +82,8 @@ impl Memory {
     }
 
     fn mappings_of(&self, mappers: &Mappers) -> Vec<(Range<u64>, Vma)> {
-        let same = |source: &Arc<dyn Source>| source.mappers().is_some_and(|other| core::ptr::eq(other, mappers));
+        let same =
+            |source: &Arc<dyn Source>| source.mappers().is_some_and(|other| core::ptr::eq(&raw const *other, mappers));
         let state = self.state.lock();
         let of_file =
             state.vmas.iter().filter(|(_, vma)| matches!(&vma.object, Object::Source { source, .. } if same(source)));
@@ -95,7 +97,9 @@ impl State {
         let there = self.vmas.find(part.start).filter(|(_, now)| now.end >= part.end)?.1;
         let was_hole = there.flags.contains(VmaFlags::HOLE);
         let is_hole = piece.backing == Backing::Nothing;
-        if was_hole == is_hole {
+        // Pages of a shared mapping were replaced when none of those that it keeps is shown.
+        let replaced = vma.sharing == Sharing::Shared && !there.keeps(piece);
+        if was_hole == is_hole && (is_hole || !replaced) {
             return None;
         }
         let call = map_again(part.clone(), vma, piece.backing);

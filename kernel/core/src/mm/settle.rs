@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{Memory, State, Vma};
+use crate::platform::HostCall;
 use crate::task::Pid;
 
 /// Freed in the kernel's map, and not yet known to be freed on the host.
@@ -34,6 +35,14 @@ impl State {
     /// Keeps addresses from being chosen until the next event of this task.
     pub fn reserve(&mut self, tid: Pid, range: Range<u64>) {
         self.settling.push(Settling { tid, range, _vmas: Vec::new() });
+    }
+
+    /// The host calls that somebody else left to this task's thread; what they free settles with them.
+    pub fn take_deferred(&mut self, tid: Pid) -> Vec<HostCall> {
+        let calls = core::mem::take(&mut self.deferred);
+        let left = self.settling.iter_mut().filter(|settling| settling.tid == Pid::NONE && !calls.is_empty());
+        left.for_each(|settling| settling.tid = tid);
+        calls
     }
 
     /// Addresses that cannot be chosen now.

@@ -44,8 +44,13 @@ pub trait Source: Any + Debug + Send + Sync {
     fn sync(&self, offset: u64, len: u64) -> Result<(), Errno>;
 
     /// Who is told when its length changes.
-    fn mappers(&self) -> Option<&Mappers> {
+    fn mappers(&self) -> Option<Arc<Mappers>> {
         None
+    }
+
+    /// Whether shared mappings of it must not be writable (F_SEAL_WRITE and F_SEAL_FUTURE_WRITE of fcntl(2)).
+    fn is_sealed(&self) -> bool {
+        false
     }
 }
 

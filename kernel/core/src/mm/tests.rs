@@ -207,18 +207,18 @@ fn resolve(world: &World, address: u64) -> Resolution {
 struct Growing {
     range: Arc<PoolRange>,
     bytes: AtomicU64,
-    mappers: Mappers,
+    mappers: Arc<Mappers>,
 }
 
 impl Growing {
     fn new(world: &World, bytes: u64) -> Arc<Self> {
         let range = PoolRange::allocate(world.kernel.shared_machine(), 8 * PAGE).unwrap();
-        Arc::new(Self { range, bytes: AtomicU64::new(bytes), mappers: Mappers::new() })
+        Arc::new(Self { range, bytes: AtomicU64::new(bytes), mappers: Arc::default() })
     }
 
-    fn resize(&self, world: &World, bytes: u64) {
+    fn resize(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
-        self.mappers.changed(&world.kernel, Some(&world.task));
+        self.mappers.changed();
     }
 }
 
@@ -240,8 +240,8 @@ impl Source for Growing {
         Ok(())
     }
 
-    fn mappers(&self) -> Option<&Mappers> {
-        Some(&self.mappers)
+    fn mappers(&self) -> Option<Arc<Mappers>> {
+        Some(self.mappers.clone())
     }
 }
 
@@ -262,10 +262,10 @@ fn mappings_follow_a_file_that_changes_its_length() {
     let at = map_growing(&world, &file);
     memory.write_bytes(at, b"a").unwrap();
     assert_eq!(memory.write_bytes(at + PAGE, b"b"), Err(Errno::EFAULT));
-    file.resize(&world, 3 * PAGE);
+    file.resize(3 * PAGE);
     world.thread.call(39, &[]).unwrap();
     memory.write_bytes(at + PAGE, b"b").unwrap();
-    file.resize(&world, PAGE);
+    file.resize(PAGE);
     world.thread.call(39, &[]).unwrap();
     assert_eq!(memory.write_bytes(at + PAGE, b"b"), Err(Errno::EFAULT));
     memory.write_bytes(at, b"a").unwrap();

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::Range;
 
-use super::Source;
+use super::{MapPiece, Source};
 use crate::platform::{Protection, Sharing};
 
 /// The page size.
@@ -120,6 +120,14 @@ impl Vma {
                 Arc::ptr_eq(source, other) && offset + (self.end - start) == *next
             }
             _ => false,
+        }
+    }
+
+    /// Whether it keeps what the piece does.
+    pub fn keeps(&self, piece: &MapPiece) -> bool {
+        match (&self.object, &piece.keep) {
+            (Object::Source { keeps, .. }, Some(keep)) => keeps.iter().any(|other| Arc::ptr_eq(other, keep)),
+            _ => true,
         }
     }
 

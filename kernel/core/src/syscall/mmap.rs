@@ -141,7 +141,11 @@ fn map_file(request: &mut MapRequest, file: &Arc<File>, kind: u32, raw: u32, off
         if write && (!open.writes() || append) {
             return Err(Errno::EACCES);
         }
-        request.flags.set(VmaFlags::NEVER_WRITE, !open.writes());
+        let sealed = Source::is_sealed(&**file);
+        if write && sealed {
+            return Err(Errno::EPERM);
+        }
+        request.flags.set(VmaFlags::NEVER_WRITE, !open.writes() || sealed);
     }
     if !open.reads() {
         return Err(Errno::EACCES);

@@ -142,7 +142,7 @@ impl Task {
             me: me.clone(),
             thread: Mutex::new(None),
             credentials: Mutex::new(new.credentials),
-            memory: TaskMemory::new(new.resources.memory),
+            memory: TaskMemory::new(new.resources.memory, me),
             files: Mutex::new(new.resources.files),
             fs: Mutex::new(new.resources.fs),
             sleep: Sleep::default(),

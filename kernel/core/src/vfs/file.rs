@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::mm::{self, MapPiece, MappedName};
+use crate::mm::{self, MapPiece, MappedName, Mappers};
 use crate::platform::Sharing;
 
 /// An open file description: what descriptors that were duplicated share.
@@ -211,6 +211,14 @@ impl File {
 impl mm::Source for File {
     fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
         self.object.map(offset, len, sharing)
+    }
+
+    fn mappers(&self) -> Option<Arc<Mappers>> {
+        self.object.mappers()
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.object.is_sealed()
     }
 
     fn name(&self) -> MappedName {

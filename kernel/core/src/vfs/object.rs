@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::{FileKind, OpenFlags, PollEvents};
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::mm::MapPiece;
+use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
 use crate::task::Task;
 use crate::wait::SharedQueue;
@@ -127,6 +127,16 @@ pub trait FileObject: Any + Debug + Send + Sync {
     /// order and cover it all.
     fn map(&self, _offset: u64, _len: u64, _sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
         Err(Errno::ENODEV)
+    }
+
+    /// Who is told when its pages change.
+    fn mappers(&self) -> Option<Arc<Mappers>> {
+        None
+    }
+
+    /// Whether shared mappings of it must not be writable.
+    fn is_sealed(&self) -> bool {
+        false
     }
 
     /// Lists a directory from a position on (0 or a [`DirEntry::next`]), without `.` and `..`.

@@ -9,7 +9,7 @@ use stockade_kernel_sync::Mutex;
 use super::node::Node;
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::mm::MapPiece;
+use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
 use crate::vfs::{DirEntry, Direction, Emit, FileKind, FileObject, Seeking, WriteAt, Written};
 
@@ -65,6 +65,10 @@ impl FileObject for OverlayFile {
 
     fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
         self.object()?.map(offset, len, sharing)
+    }
+
+    fn mappers(&self) -> Option<Arc<Mappers>> {
+        self.object().ok()?.mappers()
     }
 }
 

@@ -9,7 +9,7 @@ use stockade_kernel_sync::Mutex;
 use super::{Seals, Shared};
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::mm::{MapPiece, PoolRange};
+use crate::mm::{MapPiece, Mappers, PoolRange};
 use crate::platform::{Backing, Sharing};
 use crate::vfs::{Allocation, Direction, PAGE_BYTES, WriteAt, Written};
 
@@ -25,6 +25,8 @@ pub struct Data {
     /// Held by whoever changes data or length, also while it copies from an application.
     writing: Mutex<()>,
     state: Mutex<State>,
+    /// Told after the length or an extent changed, without a lock held.
+    pub mappers: Arc<Mappers>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,7 @@ fn small(bytes: u64) -> usize {
 impl Data {
     pub fn new(shared: &Arc<Shared>) -> Self {
         let state = State { seals: Seals::SEAL, ..State::default() };
-        Self { shared: shared.clone(), writing: Mutex::new(()), state: Mutex::new(state) }
+        Self { shared: shared.clone(), writing: Mutex::new(()), state: Mutex::new(state), mappers: Arc::default() }
     }
 
     pub fn len(&self) -> u64 {

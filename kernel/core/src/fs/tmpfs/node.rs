@@ -12,7 +12,7 @@ use super::directory::Names;
 use super::{Seals, Shared};
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::mm::MapPiece;
+use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
 use crate::vfs::{
     Allocation, Caller, Changes, Device, DirEntry, Direction, Emit, FileKind, FileObject, Inode, LinkTarget, NewInode,
@@ -132,7 +132,11 @@ impl Node {
 
     /// Adds seals.
     pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
-        self.data()?.add_seals(seals)
+        let data = self.data()?;
+        if seals.contains(Seals::WRITE) && data.mappers.have_writer() {
+            return Err(Errno::EBUSY);
+        }
+        data.add_seals(seals)
     }
 }
 
@@ -279,12 +283,14 @@ impl Inode for Node {
 
     fn set_len(&self, len: u64) -> Result<(), Errno> {
         self.data()?.set_len(len)?;
+        self.data()?.mappers.changed();
         self.modified();
         Ok(())
     }
 
     fn allocate(&self, what: Allocation, offset: u64, len: u64) -> Result<(), Errno> {
         self.data()?.allocate(what, offset, len)?;
+        self.data()?.mappers.changed();
         self.modified();
         Ok(())
     }
@@ -352,6 +358,14 @@ impl FileObject for Node {
 
     fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
         self.data().map_err(|_| Errno::ENODEV)?.map(offset, len, sharing)
+    }
+
+    fn mappers(&self) -> Option<Arc<Mappers>> {
+        Some(self.data().ok()?.mappers.clone())
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.seals().is_ok_and(|seals| seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE))
     }
 
     fn read_dir(&self, at: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) -> Result<(), Errno> {
