@@ -12,6 +12,7 @@ mod net;
 mod options;
 mod pid;
 mod root;
+mod sockets;
 mod sys;
 mod sysvipc;
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! /proc/net: the loopback interface, and column heads where there is nothing else.
+//! /proc/net: the loopback interface, sockets, and column heads where there is nothing else.
 
-use super::ProcSystem;
+use super::{ProcSystem, sockets};
 use crate::fs::synthetic::{Directory, Entry};
 
 pub(super) static NET: Directory<ProcSystem> = Directory::of(&[
@@ -17,20 +17,20 @@ pub(super) static NET: Directory<ProcSystem> = Directory::of(&[
     Entry::constant("protocols", PROTOCOLS),
     Entry::constant("ptype", "Type Device      Function\n"),
     Entry::constant("raw", RAW),
-    Entry::constant("raw6", TABLE6_DROPS),
+    Entry::constant("raw6", UDP6),
     Entry::constant("route", ROUTE),
     Entry::constant("snmp", SNMP),
     Entry::constant("snmp6", ""),
     Entry::constant("sockstat", SOCKSTAT),
     Entry::constant("sockstat6", SOCKSTAT6),
     Entry::constant("softnet_stat", ""),
-    Entry::constant("tcp", TCP),
-    Entry::constant("tcp6", TCP6),
-    Entry::constant("udp", UDP),
-    Entry::constant("udp6", TABLE6_DROPS),
+    Entry::text("tcp", sockets::tcp),
+    Entry::text("tcp6", sockets::tcp6),
+    Entry::text("udp", sockets::udp),
+    Entry::text("udp6", sockets::udp6),
     Entry::constant("udplite", UDP),
-    Entry::constant("udplite6", TABLE6_DROPS),
-    Entry::constant("unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
+    Entry::constant("udplite6", UDP6),
+    Entry::text("unix", sockets::unix),
 ]);
 
 const DEV: &str = "Inter-|   Receive                                                |  Transmit\n\
@@ -39,18 +39,19 @@ const DEV: &str = "Inter-|   Receive                                            
                    \x20   lo:       0       0    0    0    0     0          0         0        0       0    0    0    \
                    0     0       0          0\n";
 
-const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when \
+pub(super) const UNIX: &str = "Num       RefCount Protocol Flags    Type St Inode Path\n";
+pub(super) const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when \
     retrnsmt   uid  timeout inode\
     \x20                                                    \n";
-const UDP: &str = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when \
+pub(super) const UDP: &str = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when \
     retrnsmt   uid  timeout inode ref pointer drops\
     \x20           \n";
 const RAW: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when \
     retrnsmt   uid  timeout inode ref pointer drops\
     \n";
-const TCP6: &str = "  sl  local_address                         remote_address                        st tx_queue \
+pub(super) const TCP6: &str = "  sl  local_address                         remote_address                        st tx_queue \
                     rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
-const TABLE6_DROPS: &str = "  sl  local_address                         remote_address                        st \
+pub(super) const UDP6: &str = "  sl  local_address                         remote_address                        st \
                             tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n";
 
 /// Lines of 127 columns.

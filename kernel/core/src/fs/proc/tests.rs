@@ -8,7 +8,7 @@ use crate::eventfd::{EventFd, Taking};
 use crate::fs::proc::{Proc, ProcOptions};
 use crate::fs::synthetic::testing::Mounted;
 use crate::task::{Capabilities, Credentials};
-use crate::testing::World;
+use crate::testing::{self, World};
 use crate::vfs::{FdFlags, Follow, OpenFlags};
 
 fn proc_with(options: &[u8]) -> Mounted {
@@ -212,4 +212,29 @@ fn descriptors_are_links_to_their_files() {
     assert_eq!(info, expected);
     task.files().remove(7).unwrap();
     assert_eq!(mounted.read_link("/self/fd/7"), Err(Errno::ENOENT));
+}
+
+#[test]
+fn sockets_are_listed_as_on_linux() {
+    let mounted = proc();
+    let program = testing::Caller::first(&mounted.world);
+    let endpoint = |port: u16| [&2_u16.to_le_bytes()[..], &port.to_be_bytes(), &[127, 0, 0, 1], &[0; 8]].concat();
+    let listener = program.call("socket", &[2, 1, 0]).unwrap();
+    assert_eq!(program.call("bind", &[listener, program.put(&endpoint(8080)), 16]), Ok(0));
+    assert_eq!(program.call("listen", &[listener, 5]), Ok(0));
+    let datagrams = program.call("socket", &[2, 2, 0]).unwrap();
+    assert_eq!(program.call("bind", &[datagrams, program.put(&endpoint(53)), 16]), Ok(0));
+    let unix = program.call("socket", &[1, 1, 0]).unwrap();
+    assert_eq!(program.call("bind", &[unix, program.put(b"\x01\0\0name"), 7]), Ok(0));
+    let tcp = line(&mounted, "/net/tcp", "   0: ");
+    assert!(
+        tcp.starts_with("   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0 "),
+        "{tcp}"
+    );
+    assert_eq!(tcp.len(), 149);
+    let udp = line(&mounted, "/net/udp", "    0: ");
+    assert!(udp.starts_with("    0: 0100007F:0035 00000000:0000 07 "), "{udp}");
+    assert_eq!(udp.len(), 127);
+    let shown = line(&mounted, "/net/unix", "0000000000000000: 00000002 00000000 00000000 0001 01 ");
+    assert!(shown.ends_with(" @name"), "{shown}");
 }
