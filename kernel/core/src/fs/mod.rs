@@ -3,6 +3,7 @@
 mod anonymous;
 mod cgroup;
 pub mod dev;
+mod devpts;
 mod erofs;
 mod overlay;
 mod proc;
@@ -15,6 +16,7 @@ mod types;
 
 pub use anonymous::{Anonymous, AnonymousFs};
 pub use cgroup::Cgroup2;
+pub use devpts::DevPts;
 pub use erofs::Erofs;
 pub use overlay::Overlay;
 pub use proc::{HidePid, Proc, ProcOptions};

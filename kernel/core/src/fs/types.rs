@@ -2,13 +2,13 @@
 
 use alloc::sync::Arc;
 
-use super::{Cgroup2, Proc, ProcOptions, Sysfs, Tmpfs, TmpfsOptions, dev};
+use super::{Cgroup2, DevPts, Proc, ProcOptions, Sysfs, Tmpfs, TmpfsOptions, dev};
 use crate::task::Namespaces;
 use crate::vfs::Filesystem;
 use crate::{Errno, Kernel};
 
 /// Names that need no device.
-pub const TYPES: &[&str] = &["sysfs", "tmpfs", "proc", "cgroup2", "devtmpfs", "ramfs"];
+pub const TYPES: &[&str] = &["sysfs", "tmpfs", "proc", "cgroup2", "devtmpfs", "devpts", "ramfs"];
 
 /// Makes a file system of a container for mount(2): `ENODEV` for a name that is not known.
 pub fn make(
@@ -28,6 +28,7 @@ pub fn make(
         b"proc" => Ok(Proc::new(kernel, namespaces, ProcOptions::parse(data)?)),
         b"sysfs" => Ok(Sysfs::new(kernel, namespaces)),
         b"cgroup2" => Ok(Cgroup2::new(kernel, namespaces)),
+        b"devpts" => Ok(DevPts::new(&namespaces.terminals, data)?),
         _ => Err(Errno::ENODEV),
     }
 }

@@ -27,7 +27,10 @@ pub fn ioctl(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
         ioctl::FIGETBSZ if matches!(file.inode().kind(), FileKind::Regular | FileKind::Directory) => {
             task.memory().write_struct(argument, &4096_i32)?;
         }
-        _ => return Ok(file.object().ioctl(task, request, argument)?),
+        _ => {
+            file.object().check_request(task, request)?;
+            return Ok(file.object().ioctl(task, request, argument)?);
+        }
     }
     Ok(0)
 }

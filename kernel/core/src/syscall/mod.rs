@@ -53,6 +53,7 @@ mod splice;
 mod stat;
 mod system;
 mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -63,3 +64,4 @@ mod xattr;
 pub use call::{Call, Outcome, Resume};
 pub use pidfd::PidFd;
 pub use table::{Entry, Support, TABLE, entry, trapped_calls};
+pub(crate) use terminal::open_terminal;

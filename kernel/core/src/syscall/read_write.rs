@@ -123,13 +123,17 @@ fn read_file(
     place: Place,
     flags: IoFlags,
 ) -> Result<usize, Stop> {
+    file.object().check_access(task, PollEvents::READABLE)?;
     let result = match place {
         Place::Offset(offset) => file.read_at(&mut buffer, offset),
         _ => file.read(&mut buffer),
     };
     match result {
         Err(Errno::EAGAIN) if !flags.contains(IoFlags::NO_WAIT) => {
-            Err(wait_for(task, call, file, PollEvents::READABLE))
+            match wait_for(task, call, file, PollEvents::READABLE) {
+                Stop::Error(_) if !file.is_nonblocking() => Ok(file.object().late_read(&mut buffer)?),
+                stop => Err(stop),
+            }
         }
         Ok(count) => {
             task.kernel().vfs().notify_read(file, count);
@@ -164,6 +168,7 @@ fn write_file(
     place: Place,
     flags: IoFlags,
 ) -> Result<usize, Stop> {
+    file.object().check_access(task, PollEvents::WRITABLE)?;
     let total = buffer.remaining();
     let mut rest = buffer.clone();
     rest.skip(call.resume.done);

@@ -9,6 +9,7 @@ use stockade_kernel_sync::Mutex;
 use super::Pids;
 use crate::ipc::Ipc;
 use crate::net::Net;
+use crate::tty::Terminals;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -24,13 +25,22 @@ pub struct Namespaces {
     pub ipc: Ipc,
     /// Its network.
     pub net: Net,
+    /// Its terminals.
+    pub terminals: Arc<Terminals>,
 }
 
 impl Namespaces {
     /// With no process yet.
     pub fn new(hostname: &[u8]) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, pids: Pids::default(), uts: Uts::new(hostname), ipc: Ipc::default(), net: Net::new() })
+        Arc::new(Self {
+            id,
+            pids: Pids::default(),
+            uts: Uts::new(hostname),
+            ipc: Ipc::default(),
+            net: Net::new(),
+            terminals: Terminals::new(),
+        })
     }
 
     /// A number that no other container's have.

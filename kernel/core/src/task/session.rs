@@ -9,12 +9,16 @@ use super::{Pid, Pids, Task};
 use crate::Errno;
 use crate::signal::{Signal, SignalInfo};
 use crate::vfs::Device;
+use crate::vfs::FileObject;
 use crate::wait::Stop;
 
 /// What a session asks of its terminal.
 pub trait Terminal: Debug + Send + Sync {
     /// The session's leader ended: the terminal controls nothing any more.
     fn released(&self);
+
+    /// What /dev/tty opens.
+    fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno>;
 
     /// Its number, as /proc/PID/stat shows it.
     fn device(&self) -> Device {

@@ -13,7 +13,7 @@ use crate::io::{Sink, Source};
 use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
 use crate::task::Task;
-use crate::wait::SharedQueue;
+use crate::wait::{SharedQueue, Stop};
 
 /// Whether a file has a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +116,21 @@ pub trait FileObject: Any + Debug + Send + Sync {
     /// How long a call waits for these events; `None` for ever (SO_RCVTIMEO and SO_SNDTIMEO).
     fn time_limit(&self, _events: PollEvents) -> Option<Duration> {
         None
+    }
+
+    /// Reads when that time is over.
+    fn late_read(&self, _sink: &mut dyn Sink) -> Result<usize, Errno> {
+        Err(Errno::EAGAIN)
+    }
+
+    /// Whether a task may read or write now: a terminal stops processes in the background.
+    fn check_access(&self, _task: &Arc<Task>, _events: PollEvents) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    /// The same for a request of ioctl(2).
+    fn check_request(&self, _task: &Arc<Task>, _request: u32) -> Result<(), Stop> {
+        Ok(())
     }
 
     /// ioctl(2).

@@ -5,6 +5,7 @@ mod memory;
 use alloc::sync::Arc;
 
 use crate::Errno;
+use crate::tty::{PtsDriver, SLAVES, TtyDriver};
 use crate::vfs::{Device, Inode, NewInode, NewKind, Vfs};
 
 use memory::MemoryDriver;
@@ -17,6 +18,8 @@ const TERMINALS: u32 = 5;
 /// Makes the kernel serve its devices.
 pub fn add_drivers(vfs: &Vfs) {
     vfs.add_driver(MEMORY, Arc::new(MemoryDriver::new(vfs.machine())));
+    vfs.add_driver(TERMINALS, Arc::new(TtyDriver));
+    vfs.add_driver(SLAVES, Arc::new(PtsDriver));
 }
 
 const NODES: &[(&str, Device)] = &[
