@@ -88,11 +88,11 @@ impl Filesystem for Tmpfs {
     }
 
     fn statfs(&self) -> Result<StatFs, Errno> {
-        let limit = |max: Option<u64>, used: &AtomicU64| {
-            max.map_or((0, 0), |max| (max, max.saturating_sub(used.load(Ordering::Relaxed))))
-        };
-        let (bytes, bytes_free) = limit(self.options.bytes, &self.shared.bytes);
-        let (files, files_free) = limit(self.options.inodes, &self.shared.inodes);
+        // Without a limit of its own, as much as the machine has: installers refuse to write where nothing is free.
+        let memory = self.shared.machine.info().memory_bytes;
+        let free = |max: u64, used: &AtomicU64| (max, max.saturating_sub(used.load(Ordering::Relaxed)));
+        let (bytes, bytes_free) = free(self.options.bytes.unwrap_or(memory), &self.shared.bytes);
+        let (files, files_free) = free(self.options.inodes.unwrap_or(memory / PAGE_BYTES), &self.shared.inodes);
         let (blocks, blocks_free) = (bytes / PAGE_BYTES, bytes_free / PAGE_BYTES);
         Ok(StatFs { blocks, blocks_free, files, files_free, ..StatFs::of(MAGIC) })
     }
