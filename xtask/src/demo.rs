@@ -53,6 +53,10 @@ fn run_image(stage: &Stage, image: &str) -> Result<()> {
     say("Limits hold: a process that wants more than 32 MiB is killed, and the exit status says so (137)");
     let hungry = ["run", "--rm", "--memory", "32m", "--memory-swap", "32m", image, "tail", "/dev/zero"];
     stage.expect(137, "stockade", &hungry)?;
+    say("The same image in class kernel: every system call is served by Stockade's own kernel in a jailed process");
+    let look = "uname -r; cat /proc/version; nproc; cat /sys/fs/cgroup/memory.max; ls / | wc -l";
+    let kernel = ["run", "--rm", "--isolation", "kernel", "--memory", "256m", "--cpus", "1", image, "sh", "-c", look];
+    stage.show("stockade", &kernel)?;
     say("A class that this build lacks is refused, never replaced (exit status 125)");
     stage.expect(125, "stockade", &["run", "--rm", "--isolation", "vm", image, "true"])
 }
