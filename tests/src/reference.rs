@@ -1,5 +1,7 @@
 //! The pages of docs/reference that the binaries write themselves: `cargo xtask docs` stores them, a test compares.
 
+use stockade_kernel::syscall::{Support, TABLE};
+
 use crate::{Cmd, bin};
 
 /// A page: its path from the root of the tree, and its text.
@@ -32,14 +34,37 @@ come before the verb, and a container's own options may also follow its id. How 
 Podman: [drop-in.md](../drop-in.md).
 ";
 
+const SYSCALLS: &str = "# System calls of class `kernel`
+
+Written by `cargo xtask docs` from the table in `kernel/core/src/syscall/table.rs`, which the kernel itself dispatches
+by. A call's handler is the function of its name in `kernel/core/src/syscall/FAMILY.rs`. Every other number answers
+ENOSYS; unknown flags are refused, never ignored. Futexes on plain words, the clocks of the vDSO, `sched_yield` and page
+faults are the host's and reach the kernel only in special cases.
+";
+
 /// Asks the binaries.
 #[track_caller]
 pub fn pages() -> Vec<Page> {
     vec![
+        Page { path: "docs/reference/syscalls.md", text: syscalls() },
         Page { path: "docs/reference/cli.md", text: help_of("stockade", CLI) },
         Page { path: "docs/reference/oci.md", text: help_of("stockade-oci", OCI) },
         Page { path: "docs/reference/config.md", text: format!("{CONFIG}\n```toml\n{}\n```\n", config().trim_end()) },
     ]
+}
+
+fn syscalls() -> String {
+    let full = TABLE.iter().filter(|entry| entry.support == Support::Full).count();
+    let mut text = format!("{SYSCALLS}\n{} calls are served, {full} of them in full.\n\n", TABLE.len());
+    text.push_str("| number | call | family | support |\n|---|---|---|---|\n");
+    for entry in TABLE {
+        let support = match entry.support {
+            Support::Full => "full",
+            Support::Partial(lacks) | Support::None(lacks) => lacks,
+        };
+        text.push_str(&format!("| {} | `{}` | `{}` | {support} |\n", entry.number, entry.name, entry.family));
+    }
+    text
 }
 
 fn config() -> String {

@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),
-    ("tests", &[]),
+    ("tests", &["stockade-kernel"]),
     ("xtask", &["stockade-tests"]),
 ];
 

@@ -239,8 +239,8 @@ pub const SAID_WORD: u32 = 4;
 pub enum Command {
     /// Make a thread in this slot.
     Thread(u32),
-    /// Copy the process, and make a thread in this slot of the copy when it is not 0. The token is the first argument in
-    /// slot 0.
+    /// Copy the process, and make a thread in this slot of the copy when it is not 0. The token is the first argument
+    /// in slot 0.
     Fork(u32),
     /// Compare and exchange: address, expected and new are the first three arguments in slot 0.
     Exchange,

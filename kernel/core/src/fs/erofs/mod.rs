@@ -1,5 +1,5 @@
-//! EROFS: a layer of an image, read-only (Documentation/filesystems/erofs.rst). Its bytes are mapped for the kernel, and
-//! applications map file data straight from the same blob.
+//! EROFS: a layer of an image, read-only (Documentation/filesystems/erofs.rst). Its bytes are mapped for the kernel,
+//! and applications map file data straight from the same blob.
 //!
 //! The image is hostile: the reader checks all that it says, and a mapping never reaches beyond the blob.
 
