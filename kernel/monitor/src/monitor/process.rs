@@ -46,6 +46,9 @@ pub(super) fn make(
     let arguments = spec.args().clone().unwrap_or_default();
     let word = arguments.first().cloned().ok_or_else(|| Error::InvalidConfig("process.args is empty".into()))?;
     let (path, name) = find_program(&fs, &caller, &word, &environment)?;
+    if path.inode().kind() == FileKind::Directory {
+        return Err(not_executable(&word, Errno::EISDIR));
+    }
     let limits = limits(spec.rlimits().as_deref().unwrap_or_default());
     let command = name.rsplit('/').next().unwrap_or(&name).to_owned();
     let program = exec::load(Request {
@@ -123,6 +126,7 @@ fn find_program(fs: &FsContext, caller: &Caller, word: &str, environment: &[Stri
 fn not_executable(word: &str, errno: Errno) -> Error {
     let reason = match errno {
         Errno::EACCES => "permission denied".to_owned(),
+        Errno::EISDIR => "is a directory".to_owned(),
         Errno::ENOEXEC => "exec format error".to_owned(),
         Errno::ENOENT => return Error::NoSuchProgram(word.to_owned()),
         other => other.to_string(),
