@@ -70,11 +70,12 @@ impl Kernel {
         kernel
     }
 
-    /// Runs scripts one after another, each by a shell of its own in an empty directory; each must say and return the
-    /// same in both classes.
+    /// Runs scripts, which an empty line separates, one after another, each by a shell of its own in an empty directory;
+    /// each must say and return the same in both classes.
     #[track_caller]
-    pub fn same_scripts(&self, shell: &str, scripts: &[&str]) {
-        let all = one_script(shell, scripts);
+    pub fn same_scripts(&self, shell: &str, scripts: &str) {
+        let scripts: Vec<&str> = scripts.split("\n\n").collect();
+        let all = one_script(shell, &scripts);
         let run = |class| self.run_in(class, &["--rm", "-h", "box"], &[shell, "-c", &all]).ok().stdout;
         let (native, kernel) = (run("native"), run("kernel"));
         let (native, kernel) = (answers(&native), answers(&kernel));

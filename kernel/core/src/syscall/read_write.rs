@@ -177,7 +177,7 @@ fn write_file(
         let mut rest_allowed = Front::new(&mut rest, allowed);
         let result = match place {
             Place::Position => file.write(&mut rest_allowed),
-            Place::Offset(offset) => file.write_at(&mut rest_allowed, offset),
+            Place::Offset(offset) => file.write_at(&mut rest_allowed, offset.saturating_add(call.resume.done as u64)),
             Place::End => file.append(&mut rest_allowed),
         };
         let count = match result {
