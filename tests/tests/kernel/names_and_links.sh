@@ -11,7 +11,7 @@ cat c; ln -sf none c; cat c; ls -L c; echo $?
 ln -s loop loop; cat loop; readlink -f /etc/../etc/./passwd; realpath /proc/self/.. ; cd /usr/bin
 cd ../lib; pwd; pwd -P
 
-mv -n /etc/hostname h; mv /etc/passwd p; ls /etc/passwd; mv p /etc/passwd; mv /etc/group .
+mv /etc/passwd p; ls /etc/passwd; mv p /etc/passwd; mv /etc/group .
 cat group | md5sum; cp group /etc/group
 
 touch $'new\nline' ' space' 'ümlaut' .hidden -- -dash; ls -A | od -c | md5sum; ls -b; rm -- -dash

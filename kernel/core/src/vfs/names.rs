@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::dentry::{LockedDir, renamed};
 use super::open::new_inode;
-use super::permission::{Access, check_changing_names, check_mode, check_sticky};
+use super::permission::{Access, check_changing_names, check_linking, check_mode, check_sticky};
 use super::walk::check_name;
 use super::{Dentry, FileKind, Name, NewKind, Parent, Path, Rename, Stat, Vfs};
 use crate::Errno;
@@ -54,6 +54,7 @@ impl Vfs {
         if !Arc::ptr_eq(&directory.mount, &file.mount) {
             return Err(Errno::EXDEV);
         }
+        check_linking(file, &name.caller.credentials)?;
         check_changing_names(directory, &name.caller.credentials)?;
         if file.inode().kind() == FileKind::Directory {
             return Err(Errno::EPERM);

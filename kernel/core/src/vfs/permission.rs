@@ -85,6 +85,19 @@ pub fn check_sticky(directory: &Stat, file: &Stat, credentials: &Credentials) ->
     Ok(())
 }
 
+/// `EPERM` for a hard link to somebody else's file that is special, setuid, setgid and executable, or not the caller's
+/// to read and write (proc_sys_fs(5), protected_hardlinks).
+pub fn check_linking(file: &Path, credentials: &Credentials) -> Result<(), Errno> {
+    use linux_raw_sys::general::{S_ISGID, S_ISUID};
+    let stat = file.stat()?;
+    let group_program = S_ISGID | 0o010;
+    let safe = file.inode().kind() == super::FileKind::Regular
+        && stat.mode & S_ISUID == 0
+        && stat.mode & group_program != group_program
+        && check_mode(&stat, credentials, Access::READ | Access::WRITE).is_ok();
+    if safe || is_owner(&stat, credentials) { Ok(()) } else { Err(Errno::EPERM) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

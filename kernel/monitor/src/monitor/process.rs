@@ -9,7 +9,7 @@ use stockade_kernel::task::{
     Capabilities, Credentials, FirstProcess, Limit, Limits, Namespaces, Process, ProcessWatcher, Resource, Resources,
     Task,
 };
-use stockade_kernel::vfs::{Caller, FdFlags, FdTable, File, Follow, FsContext, Name, Path};
+use stockade_kernel::vfs::{Caller, FdFlags, FdTable, File, FileKind, Follow, FsContext, Name, Path};
 use stockade_kernel::{Errno, Kernel};
 use stockade_native::user::{Identity, resolve_with};
 use stockade_sandbox::{Error, Result};
