@@ -70,7 +70,7 @@ impl Kernel {
         kernel
     }
 
-    /// Runs scripts, which an empty line separates, one after another, each by a shell of its own in an empty directory;
+    /// Runs scripts that an empty line separates, one after another, each by a shell of its own in an empty directory;
     /// each must say and return the same in both classes.
     #[track_caller]
     pub fn same_scripts(&self, shell: &str, scripts: &str) {
