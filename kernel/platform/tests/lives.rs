@@ -114,3 +114,22 @@ fn many_forks_leave_nothing() {
     drop((task, kernel));
     wait_for_no_children();
 }
+
+#[test]
+fn a_crowd_that_only_makes_calls_keeps_no_neighbour_from_running() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::start();
+    let source = "void start(void) { for (int i = 0; i < 5; i++) sys(57, 0, 0, 0);
+        print(\".\"); for (;;) sys(110, 0, 0, 0); }";
+    let task = kernel.spawn(&Program::build(source));
+    wait_for(&kernel, &".".repeat(32));
+    for _ in 0..3 {
+        // Whoever waits for its zygote gives up after ten seconds.
+        let neighbour = Kernel::start();
+        assert_eq!(neighbour.run("void start(void) { exit_group(42); }").0, Ending::Code(42));
+        neighbour.let_go();
+    }
+    kernel.let_go();
+    drop((task, kernel));
+    wait_for_no_children();
+}

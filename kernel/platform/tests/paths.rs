@@ -57,7 +57,12 @@ fn calls_are_interrupted_restarted_and_ended_on_every_path() {
         });
         let source = "void start(void) { exit_group(sys(1000, 0, 0, 0) == 5 && sys(1001, 0, 0, 0) == 6 ? 0 : 1); }";
         assert_eq!(kernel.run(source).0, Ending::Code(0), "{path:?}");
-        assert_eq!(*interrupted.lock().unwrap(), [(Interruption::Running, 5)], "{path:?}");
+        let interrupted = interrupted.lock().unwrap().clone();
+        match path {
+            // The thread may be in its next call before the signal follows the reply.
+            TrapPath::Interruptible => assert!(matches!(interrupted[..], [(Interruption::Running, 5 | 1001)])),
+            TrapPath::Pinned | TrapPath::Sync => assert_eq!(interrupted, [(Interruption::Running, 5)], "{path:?}"),
+        }
     }
 }
 

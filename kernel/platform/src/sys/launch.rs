@@ -33,7 +33,9 @@ fn become_zygote(program: RawFd, boot: RawFd) -> ! {
     let environment = [std::ptr::null::<libc::c_char>()];
     // SAFETY: system calls with numbers and constants; exec takes null-ended lists.
     unsafe {
-        libc::setsid();
+        // A group of its own, to be killed as one, but no session: calls that go to and fro between two scheduling
+        // groups (sched(7), autogroup) keep the host from running a third one for seconds.
+        libc::setpgid(0, 0);
         libc::personality(ADDR_NO_RANDOMIZE);
         limit(libc::RLIMIT_CORE, 0);
         limit(libc::RLIMIT_STACK, STACK_LIMIT);
