@@ -34,8 +34,8 @@ impl Mappers {
         self.0.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The file's pages have changed: every mapping of it shows them before its process runs on. Call this without a lock
-    /// of the file held.
+    /// The file's pages have changed: every mapping of it shows them before its process runs on. Call this without a
+    /// lock of the file held.
     pub fn changed(&self) {
         for memory in self.all() {
             let calls = memory.follow(self);
