@@ -73,7 +73,7 @@ impl FileObject for SocketFile {
             INPUT_BYTES => self.socket.readable_bytes(),
             // What was sent is with its receiver at once.
             ioctl::TIOCOUTQ => 0,
-            _ => return Err(Errno::ENOTTY),
+            _ => return super::netlink::interface_request(task, request, argument),
         };
         task.memory().write_struct(argument, &i32::try_from(value).unwrap_or(i32::MAX))?;
         Ok(0)

@@ -11,6 +11,7 @@ mod common;
 mod file;
 mod inbox;
 pub mod inet;
+pub mod netlink;
 mod options;
 mod ring;
 mod socket;

@@ -8,9 +8,10 @@ use super::Call;
 use super::new_file::install;
 use crate::Errno;
 use crate::net::inet::InetSocket;
+use crate::net::netlink::NetlinkSocket;
 use crate::net::unix::UnixSocket;
 use crate::net::{
-    ADDRESS_BYTES_MAX, Address, Connecting, Direction, INET, INET6, Kind, Shutdown, Socket, SocketFile, UNIX,
+    ADDRESS_BYTES_MAX, Address, Connecting, Direction, INET, INET6, Kind, NETLINK, Shutdown, Socket, SocketFile, UNIX,
 };
 use crate::task::Task;
 use crate::vfs::{File, OpenFlags, PollEvents};
@@ -95,6 +96,7 @@ fn create(task: &Arc<Task>, family: u32, kind: Kind, protocol: i32) -> Result<Ar
             check_unix(protocol)?;
             Ok(UnixSocket::new(task, kind))
         }
+        NETLINK => Ok(NetlinkSocket::new(task, kind, protocol)?),
         family @ (INET | INET6) => Ok(InetSocket::new(task, family, kind, protocol)?),
         _ => Err(Errno::EAFNOSUPPORT),
     }

@@ -17,6 +17,9 @@ pub trait Terminal: Debug + Send + Sync {
     /// The session's leader ended: the terminal controls nothing any more.
     fn released(&self);
 
+    /// Changes its size, as the other side of it asks.
+    fn resize(&self, rows: u16, columns: u16);
+
     /// What /dev/tty opens.
     fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno>;
 

@@ -14,6 +14,10 @@ impl Terminal for Tty {
         self.state.lock().control = None;
     }
 
+    fn resize(&self, rows: u16, columns: u16) {
+        Tty::resize(self, [rows, columns, 0, 0]);
+    }
+
     fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
         Ok(SlaveFile::open(&self)?)
     }

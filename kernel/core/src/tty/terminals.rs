@@ -10,8 +10,8 @@ use super::{MasterFile, Owner, SlaveFile, Tty};
 use crate::Errno;
 use crate::fs::Anonymous;
 use crate::platform::HostStream;
-use crate::task::Credentials;
-use crate::vfs::{File, FileKind, OpenFlags, Vfs};
+use crate::task::Task;
+use crate::vfs::{Caller, File, FileKind, Name, OpenFlags, OpenHow, Opened};
 
 /// `kernel.pty.max`
 const TERMINALS_MAX: u32 = 4096;
@@ -39,12 +39,27 @@ impl Terminals {
         self.add(|number| Tty::console(number, owner, host))
     }
 
-    /// An open slave of a terminal, as a container's standard streams share it; its path is that of no node.
-    pub fn open_slave(vfs: &Vfs, tty: &Arc<Tty>, owner: &Credentials) -> Result<Arc<File>, Errno> {
-        let number = tty.number();
-        let inode = Anonymous::new(vfs.inode_number(), FileKind::Character, 0o620, owner.fsuid, owner.fsgid, vfs.now());
-        let name = alloc::format!("pts:[{number}]");
-        Ok(vfs.open_inode(Arc::new(inode), name.as_bytes(), SlaveFile::open(tty)?, OpenFlags::READ_WRITE))
+    /// Opens a slave for a task that is made, by its name in /dev/pts if it has one there; it becomes the controlling
+    /// terminal of the task's session.
+    pub fn open_slave(task: &Arc<Task>, tty: &Arc<Tty>) -> Result<Arc<File>, Errno> {
+        let (vfs, context, caller) = (task.kernel().vfs(), task.fs(), Caller::of(task));
+        let text = alloc::format!("/dev/pts/{}", tty.number());
+        let name = Name::new(&context, &caller, text.as_bytes());
+        // What a container has put in its place is not what was asked for.
+        let is_slave = |file: &File| file.downcast::<SlaveFile>().is_some_and(|slave| Arc::ptr_eq(slave.tty(), tty));
+        if let Ok(Opened::File(file)) = vfs.open(&name, &OpenHow::existing(OpenFlags::READ_WRITE | OpenFlags::NO_CTTY))
+            && is_slave(&file)
+        {
+            tty.attach(task);
+            return Ok(file);
+        }
+        let slave = SlaveFile::open(tty)?;
+        tty.attach(task);
+        let owner = &caller.credentials;
+        let number = vfs.inode_number();
+        let inode = Anonymous::new(number, FileKind::Character, 0o620, owner.fsuid, owner.fsgid, vfs.now());
+        let name = alloc::format!("pts:[{}]", tty.number());
+        Ok(vfs.open_inode(Arc::new(inode), name.as_bytes(), slave, OpenFlags::READ_WRITE))
     }
 
     fn add(&self, make: impl FnOnce(u32) -> Arc<Tty>) -> Result<Arc<Tty>, Errno> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use stockade_kernel_sync::Mutex;
 
-use super::{MasterFile, Owner, SlaveFile, Tty};
+use super::{MasterFile, Owner, SlaveFile, Terminals, Tty};
 use crate::Errno;
 use crate::platform::{HostStream, Readiness, Wake};
 use crate::testing::{Caller, World};
@@ -188,7 +188,10 @@ fn a_console_shows_on_the_host() {
     let caller = Caller::first(&world);
     let screen = Arc::new(Screen::default());
     let tty: Arc<Tty> = caller.task.process().namespaces().terminals.open_console(OWNER, screen.clone()).unwrap();
-    let slave = install(&caller, SlaveFile::open(&tty).unwrap());
+    let file = Terminals::open_slave(&caller.task, &tty).unwrap();
+    let slave = caller.task.files().insert(file, FdFlags::empty(), 0, 64).unwrap();
+    let slave = u64::from(slave.unsigned_abs());
+    assert_eq!(caller.call("ioctl", &[slave, TIOCGPGRP, caller.room(4)]), Ok(0));
     write(&caller, slave, b"login: ");
     assert_eq!(*screen.shown.lock(), b"login: ");
     let room = caller.room(64);

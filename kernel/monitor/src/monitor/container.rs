@@ -149,8 +149,13 @@ impl Container {
     }
 
     /// Tells a process's terminal its size.
-    pub(super) fn resize(&self, name: &str, _rows: u32, _columns: u32) -> Result<()> {
-        self.processes.get(name).map(drop).ok_or(Error::NotRunning)
+    pub(super) fn resize(&self, name: &str, rows: u32, columns: u32) -> Result<()> {
+        let task = self.processes.get(name).filter(|task| !task.process().has_ended()).ok_or(Error::NotRunning)?;
+        let size = |cells: u32| u16::try_from(cells).unwrap_or(u16::MAX);
+        if let Some(terminal) = task.session().terminal() {
+            terminal.resize(size(rows), size(columns));
+        }
+        Ok(())
     }
 
     /// A process ended.

@@ -9,7 +9,8 @@ use stockade_kernel::task::{
     Capabilities, Credentials, FirstProcess, Limit, Limits, Namespaces, Process, ProcessWatcher, Resource, Resources,
     Task,
 };
-use stockade_kernel::vfs::{Caller, FdFlags, FdTable, File, FileKind, Follow, FsContext, Name, Path};
+use stockade_kernel::tty::{Owner, Terminals};
+use stockade_kernel::vfs::{Caller, FdFlags, FdTable, FileKind, Follow, FsContext, Name, Path};
 use stockade_kernel::{Errno, Kernel};
 use stockade_native::user::{Identity, resolve_with};
 use stockade_sandbox::{Error, Result};
@@ -68,7 +69,7 @@ pub(super) fn make(
         fs.set_umask(umask);
     }
     let files = open_streams(kernel, &luggage, &credentials)?;
-    Process::first(
+    let task = Process::first(
         kernel,
         FirstProcess {
             namespaces: namespaces.clone(),
@@ -81,7 +82,23 @@ pub(super) fn make(
             watcher: Some(watcher),
         },
     )
-    .map_err(|errno| Error::Other(format!("start a process: {errno}")))
+    .map_err(|errno| Error::Other(format!("start a process: {errno}")))?;
+    if let Some(terminal) = &luggage.terminal {
+        open_terminal(&task, terminal)
+            .map_err(|errno| Error::Other(format!("open the process's terminal: {errno}")))?;
+    }
+    Ok(task)
+}
+
+/// Gives a process its terminal: one file for its three streams.
+fn open_terminal(task: &Arc<Task>, stream: &Arc<Stream>) -> std::result::Result<(), Errno> {
+    let owner = Owner::of(&task.credentials());
+    let tty = task.process().namespaces().terminals.open_console(owner, stream.clone())?;
+    let file = Terminals::open_slave(task, &tty)?;
+    for number in 0..3 {
+        task.files().insert(file.clone(), FdFlags::empty(), number, u64::MAX)?;
+    }
+    Ok(())
 }
 
 fn has_home(spec: &Spec) -> bool {
@@ -203,13 +220,8 @@ fn resource(kind: PosixRlimitType) -> Option<Resource> {
 
 fn open_streams(kernel: &Arc<Kernel>, luggage: &Luggage, owner: &Credentials) -> Result<Arc<FdTable>> {
     let files = FdTable::new();
-    // One file for a terminal, whose three descriptors are duplicates of each other.
-    let open = |stream: &Arc<Stream>| open_stream(kernel.vfs(), stream.clone(), owner);
-    let opened: Vec<Arc<File>> = match &luggage.terminal {
-        Some(terminal) => vec![open(terminal); 3],
-        None => luggage.streams.iter().map(open).collect(),
-    };
-    for (number, file) in (0..).zip(opened) {
+    for (number, stream) in (0..).zip(&luggage.streams) {
+        let file = open_stream(kernel.vfs(), stream.clone(), owner);
         let inserted = files.insert(file, FdFlags::empty(), number, u64::MAX);
         inserted.map_err(|errno| Error::Other(format!("open a standard stream: {errno}")))?;
     }
