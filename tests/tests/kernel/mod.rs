@@ -123,7 +123,7 @@ const MARK: &str = "\u{1}";
 fn one_script(shell: &str, scripts: &[&str]) -> String {
     let mut all =
         String::from("n=0\ncase_() { n=$((n+1)); mkdir -p /tmp/case$n; cd /tmp/case$n || exit; printf '\\001'; ");
-    write!(all, "{shell} -c \"$1\" case </dev/null 2>&1; echo \"[$?]\"; }}\n").expect("write to memory");
+    writeln!(all, "{shell} -c \"$1\" case </dev/null 2>&1; echo \"[$?]\"; }}").expect("write to memory");
     for script in scripts {
         writeln!(all, "case_ '{}'", script.replace('\'', r"'\''")).expect("write to memory");
     }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
 use stockade_native::hosted::{Stage, layers};
 use stockade_native::{Helper, jail};
@@ -19,11 +20,11 @@ use crate::{MONITOR, PROXY};
 const LOG: &str = "monitor.log";
 
 /// Starts a sandbox with this one container and returns the pid of the container's proxy.
-pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
+pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, spec: &Spec, request: &mut CreateRequest) -> Result<u32> {
     let listener = files::listen_in(&stage.dir, SOCKET)?;
     start_monitor(&stage, listener)?;
     let mut client = connect(&stage.dir)?;
-    let terminal = create(id, &mut client, stage.bundle, request)?;
+    let terminal = create(id, &mut client, stage.bundle, spec, request)?;
     let connection = OwnedFd::from(client.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
     let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
@@ -49,6 +50,7 @@ fn create(
     id: &ContainerId,
     client: &mut Client,
     bundle: &Path,
+    spec: &Spec,
     request: &mut CreateRequest,
 ) -> Result<Option<OwnedFd>> {
     let mut luggage = Luggage::default();
@@ -70,13 +72,13 @@ fn create(
             });
         }
     }
-    let spec = serde_json::to_vec(&request.spec).map_err(|error| Error::Other(error.to_string()))?;
+    let spec_json = serde_json::to_vec(spec).map_err(|error| Error::Other(error.to_string()))?;
     let message = CreateContainer {
         id: id.to_string(),
-        spec,
+        spec: spec_json,
         user: request.user.clone(),
         descriptors: luggage.roles,
-        files: binds::read_all(&request.spec, bundle)?,
+        files: binds::read_all(spec, bundle)?,
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Create, &message, &descriptors)?;

@@ -4,6 +4,7 @@ mod binds;
 mod exec;
 mod files;
 mod launch;
+mod limits;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -61,8 +62,10 @@ impl Runtime for KernelClass {
         IsolationClass::Kernel
     }
 
-    fn create(&self, id: &ContainerId, request: CreateRequest) -> Result<u32> {
-        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, request))
+    fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
+        let on_host = limits::spec_on_host(&request.spec);
+        let spec = std::mem::replace(&mut request.spec, on_host);
+        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, &spec, request))
     }
 
     fn start(&self, id: &ContainerId) -> Result<()> {
@@ -102,7 +105,7 @@ impl Runtime for KernelClass {
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
-        self.native.update(id, resources)
+        self.native.update(id, &limits::on_host(resources))
     }
 
     fn stats(&self, id: &ContainerId) -> Result<Stats> {

@@ -90,6 +90,10 @@ impl Container {
         limits::apply(kernel, spec);
         let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
         let namespaces = Namespaces::new(hostname.as_bytes());
+        if let Some(name) = spec.domainname() {
+            namespaces.uts.set_domainname(name.as_bytes().to_vec());
+        }
+        namespaces.pids.set_limit(limits::processes(spec));
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
         let fs =
             root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, &luggage.layers, &request.files)?;

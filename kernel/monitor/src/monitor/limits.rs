@@ -23,6 +23,12 @@ pub(super) fn apply(kernel: &Kernel, spec: &Spec) {
     }
 }
 
+/// How many processes and threads a container may have; `None` when there is no limit.
+pub(super) fn processes(spec: &Spec) -> Option<usize> {
+    let pids = spec.linux().as_ref()?.resources().as_ref()?.pids().as_ref()?;
+    usize::try_from(pids.limit()).ok().filter(|limit| *limit > 0)
+}
+
 /// How many CPUs a list such as `0-2,4` names.
 fn count_cpus(list: &str) -> u32 {
     let range = |part: &str| -> Option<u32> {

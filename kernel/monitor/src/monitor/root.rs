@@ -63,17 +63,19 @@ impl Builder<'_> {
     fn mount(&self, fs: &Arc<FsContext>, mount: &Mount) -> Result<()> {
         let destination = mount.destination().to_string_lossy().into_owned();
         let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let place = || make_directories(self.kernel, fs, &destination);
         let filesystem = match mount.typ().as_deref() {
             Some("mqueue") => self.tmpfs(b"mode=1777")?,
             Some("devpts") if !TYPES.contains(&"devpts") => return Ok(()),
             Some("cgroup") => self.make("cgroup2", "")?,
             Some("bind") | None => return Ok(()),
+            Some("tmpfs") => self.make("tmpfs", &with_mode_of(&place()?, &options.data)?)?,
             Some(kind) => self.make(kind, &options.data)?,
         };
         if destination == "/dev" {
             dev::populate(&filesystem.root()).map_err(at("fill /dev"))?;
         }
-        let place = make_directories(self.kernel, fs, &destination)?;
+        let place = place()?;
         let superblock = self.kernel.vfs().superblock(filesystem);
         let source = mount.source().as_ref().map(|source| source.to_string_lossy().into_owned()).unwrap_or_default();
         let mounted = fs.namespace().mount(&place, &superblock, options.flags, source.as_bytes());
@@ -126,6 +128,16 @@ impl Options {
         }
         Self { flags, data: data.join(",") }
     }
+}
+
+/// A tmpfs for which nobody names a mode has that of the directory below it, as runc mounts it.
+fn with_mode_of(place: &Path, options: &str) -> Result<String> {
+    if options.split(',').any(|option| option.starts_with("mode=")) {
+        return Ok(options.to_owned());
+    }
+    let mode = place.stat().map_err(at("read a mount point's mode"))?.mode & 0o7777;
+    let separator = if options.is_empty() { "" } else { "," };
+    Ok(format!("{options}{separator}mode={mode:o}"))
 }
 
 fn at(what: &'static str) -> impl Fn(Errno) -> Error {

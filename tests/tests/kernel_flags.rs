@@ -1,0 +1,57 @@
+//! Class `kernel`: what the flags of `stockade run` do inside the container.
+
+mod kernel;
+
+use kernel::{BUSYBOX, DEBIAN, Kernel};
+
+#[test]
+fn process_flags() {
+    let kernel = Kernel::new(DEBIAN);
+    let same = |flags: &[&str], script: &str| kernel.same(flags, &["bash", "-c", script]).code;
+    same(&["-e", "A=1 2", "-e", "PATH=/bin", "-h", "web"], "env | sort; type ls");
+    same(&["-w", "/made/here"], "pwd; ls -ld . | cut -c1-10");
+    same(&["-u", "1000:1001"], "id; umask; echo $HOME");
+    same(&["-u", "1000", "--group-add", "7", "--group-add", "9"], "id -G");
+    same(
+        &["--ulimit", "nofile=123:456", "--ulimit", "core=0", "--ulimit", "stack=1048576"],
+        "ulimit -Sn; ulimit -Hn; ulimit -c; ulimit -s",
+    );
+    same(&["-h", "web", "--domainname", "example"], "hostname; cat /etc/hostname; cat /proc/sys/kernel/domainname");
+    same(&["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status");
+    same(&["--cap-drop", "ALL", "--cap-add", "NET_RAW"], "grep Cap /proc/self/status");
+    kernel.same(&["--entrypoint", "echo"], &["-c", "x"]);
+    kernel.same(&["--entrypoint", ""], &["echo", "plain"]);
+}
+
+#[test]
+fn file_flags() {
+    let kernel = Kernel::new(DEBIAN);
+    let same = |flags: &[&str], script: &str| kernel.same(flags, &["bash", "-c", script]);
+    same(&["--read-only"], "touch /x; mkdir /etc/y; echo z >>/etc/passwd; echo ok >/dev/shm/z; cat /dev/shm/z");
+    same(&["--read-only", "--tmpfs", "/run"], "touch /run/x && ls /run; touch /y");
+    same(&["--tmpfs", "/t:size=1m"], "head -c 2M /dev/zero >/t/x; stat -c %s /t/x; stat -c %a /t");
+    same(&["--mount", "type=tmpfs,dst=/t,tmpfs-mode=0700"], "stat -c '%a %u' /t; stat -f -c %T /t");
+    same(&["--shm-size", "3m"], "df -k /dev/shm | tail -1 | tr -s ' ' | cut -d' ' -f2");
+    same(
+        &["--add-host", "db:10.1.2.3", "--dns", "9.9.9.9", "-h", "web"],
+        "grep db /etc/hosts; cat /etc/resolv.conf; ls -l /etc/hosts | cut -c1-10",
+    );
+}
+
+#[test]
+fn limits_hold() {
+    let kernel = Kernel::new(DEBIAN);
+    let hog = "my @all; push @all, 'x' x (1 << 20) for 1..400; print scalar @all, \"\\n\"";
+    kernel.run(&["-m", "64m"], &["perl", "-e", hog]).exits(137);
+    assert_eq!(kernel.run(&["-m", "1g"], &["perl", "-e", hog]).ok().out(), "400");
+    let show =
+        "grep -c . /proc/meminfo; awk '/MemTotal/ {print $2}' /proc/meminfo; nproc; cat /sys/fs/cgroup/memory.max";
+    let shown = kernel.run(&["-m", "64m", "--cpus", "1"], &["bash", "-c", show]).ok().stdout;
+    assert!(shown.ends_with("\n65536\n1\n67108864\n"), "{shown}");
+    let forks = "for n in 1 2 3 4 5 6 7 8; do sleep 0.5 & done; wait; echo end";
+    let refused = kernel.run(&["--pids-limit", "5"], &["bash", "-c", forks]).run();
+    assert!(refused.stderr.contains("fork"), "{refused}");
+    assert_eq!(kernel.run(&["--pids-limit", "20"], &["bash", "-c", forks]).ok().out(), "end");
+    let small = Kernel::new(BUSYBOX).run(&["-m", "1m"], &["true"]).exits(125).stderr;
+    assert!(small.contains("Minimum memory limit"), "{small}");
+}
