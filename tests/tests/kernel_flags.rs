@@ -55,3 +55,24 @@ fn limits_hold() {
     let small = Kernel::new(BUSYBOX).run(&["-m", "1m"], &["true"]).exits(125).stderr;
     assert!(small.contains("Minimum memory limit"), "{small}");
 }
+
+#[test]
+fn what_the_class_lacks_is_refused_by_name() {
+    let kernel = Kernel::new(BUSYBOX);
+    let host = kernel.scratch.dir().to_str().expect("text").to_owned();
+    for (flags, named) in [
+        (["--privileged", "-t"], "device"),
+        (["--device", "/dev/zero:/dev/nil"], "device /dev/nil"),
+        (["--network", "host"], "the host's network"),
+        (["--pid", "host"], "the host's processes"),
+        (["--sysctl", "net.ipv4.ip_forward=1"], "sysctl net.ipv4.ip_forward"),
+        (["-v", &format!("{host}:/data")], "bind a host path at /data"),
+    ] {
+        let refused = kernel.run(&flags, &["true"]).exits(125).stderr;
+        let instead = "isolation class kernel cannot";
+        assert!(
+            refused.contains(instead) && refused.contains(named) && refused.contains("--isolation native"),
+            "{refused}"
+        );
+    }
+}

@@ -3,6 +3,7 @@
 mod binds;
 mod exec;
 mod files;
+mod lacks;
 mod launch;
 mod limits;
 mod terminal;
@@ -63,6 +64,7 @@ impl Runtime for KernelClass {
     }
 
     fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
+        lacks::refuse(&request.spec)?;
         let on_host = limits::spec_on_host(&request.spec);
         let spec = std::mem::replace(&mut request.spec, on_host);
         hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, &spec, request))
