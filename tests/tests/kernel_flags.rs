@@ -19,6 +19,9 @@ fn process_flags() {
     same(&["-h", "web", "--domainname", "example"], "hostname; cat /etc/hostname; cat /proc/sys/kernel/domainname");
     same(&["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status");
     same(&["--cap-drop", "ALL", "--cap-add", "NET_RAW"], "grep Cap /proc/self/status");
+    let bind = "socket(S, PF_INET, SOCK_STREAM, 0); print bind(S, sockaddr_in(80, INADDR_LOOPBACK)) ? 'bound' : $!";
+    assert_eq!(kernel.same(&["-u", "1000"], &["perl", "-MSocket", "-e", bind]).out(), "bound");
+    same(&[], "du -s /usr/bin; stat -c '%s %b %B' /usr/bin/bash /etc/passwd");
     kernel.same(&["--entrypoint", "echo"], &["-c", "x"]);
     kernel.same(&["--entrypoint", ""], &["echo", "plain"]);
 }

@@ -17,6 +17,8 @@ mod ring;
 mod socket;
 pub mod unix;
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use stockade_kernel_sync::Mutex;
 
 pub use address::{ADDRESS_BYTES_MAX, Address, Endpoint, INET, INET6, Ip, Kind, NETLINK, UNIX, UNSPEC};
@@ -31,17 +33,42 @@ use inet::Ports;
 use unix::{InFlight, Names};
 
 /// The network of a container: names, ports, what travels.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Net {
     unix: Mutex<Names>,
     ports: Mutex<Ports>,
     in_flight: InFlight,
+    unprivileged_port_start: AtomicU32,
+}
+
+/// IPPORT_RESERVED
+const RESERVED_PORTS: u32 = 1024;
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Net {
     /// Nothing is bound.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            unix: Mutex::default(),
+            ports: Mutex::default(),
+            in_flight: InFlight::default(),
+            unprivileged_port_start: AtomicU32::new(RESERVED_PORTS),
+        }
+    }
+
+    /// The first port that needs no capability (ip(7), ip_unprivileged_port_start).
+    pub fn unprivileged_port_start(&self) -> u32 {
+        self.unprivileged_port_start.load(Ordering::Relaxed)
+    }
+
+    /// Changes that.
+    pub fn set_unprivileged_port_start(&self, port: u32) {
+        self.unprivileged_port_start.store(port, Ordering::Relaxed);
     }
 
     /// Names of unix sockets.

@@ -93,6 +93,9 @@ impl Container {
         if let Some(name) = spec.domainname() {
             namespaces.uts.set_domainname(name.as_bytes().to_vec());
         }
+        if let Some(port) = limits::unprivileged_port_start(spec) {
+            namespaces.net.set_unprivileged_port_start(port);
+        }
         namespaces.pids.set_limit(limits::processes(spec));
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
         let fs =

@@ -29,6 +29,12 @@ pub(super) fn processes(spec: &Spec) -> Option<usize> {
     usize::try_from(pids.limit()).ok().filter(|limit| *limit > 0)
 }
 
+/// The first port that needs no capability, where the spec says it.
+pub(super) fn unprivileged_port_start(spec: &Spec) -> Option<u32> {
+    let sysctls = spec.linux().as_ref()?.sysctl().as_ref()?;
+    sysctls.get("net.ipv4.ip_unprivileged_port_start")?.trim().parse().ok()
+}
+
 /// How many CPUs a list such as `0-2,4` names.
 fn count_cpus(list: &str) -> u32 {
     let range = |part: &str| -> Option<u32> {

@@ -105,7 +105,7 @@ impl Inode for Node {
             gid: self.inode.gid(),
             rdev: Device { major, minor },
             size,
-            blocks: size.div_ceil(512),
+            blocks: size.next_multiple_of(4096) / 512,
             atime: time,
             mtime: time,
             ctime: time,

@@ -201,7 +201,11 @@ impl Socket for InetSocket {
         if !endpoint.ip.is_any() && !endpoint.ip.is_local() {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        if (1..1024).contains(&endpoint.port) && !task.credentials().has(Capabilities::NET_BIND_SERVICE) {
+        let free = task.process().namespaces().net.unprivileged_port_start();
+        if endpoint.port != 0
+            && u32::from(endpoint.port) < free
+            && !task.credentials().has(Capabilities::NET_BIND_SERVICE)
+        {
             return Err(Errno::EACCES);
         }
         self.claim(endpoint.ip, endpoint.port).map(drop)

@@ -84,7 +84,7 @@ static PTY: Directory<ProcSystem> =
 static SECCOMP: Directory<ProcSystem> =
     Directory::of(&[fact("actions_avail", "kill_process kill_thread errno allow\n"), value("actions_logged", "\n")]);
 
-fn line(value: impl core::fmt::Display) -> Result<Vec<u8>, Errno> {
+pub(super) fn line(value: impl core::fmt::Display) -> Result<Vec<u8>, Errno> {
     let mut text = Text::new();
     writeln!(text, "{value}");
     text.finish()

@@ -1,8 +1,12 @@
 //! /proc/sys/net.
 
+use alloc::vec::Vec;
+
+use super::kernel::line;
 use super::{fact, value};
+use crate::Errno;
 use crate::fs::proc::ProcSystem;
-use crate::fs::synthetic::{Directory, Entry};
+use crate::fs::synthetic::{Directory, Entry, Opener};
 
 pub(super) static NET: Directory<ProcSystem> = Directory::of(&[
     Entry::directory("core", &CORE),
@@ -37,7 +41,7 @@ static IPV4: Directory<ProcSystem> = Directory::of(&[
     value("ip_local_reserved_ports", "\n"),
     value("ip_no_pmtu_disc", "0\n"),
     value("ip_nonlocal_bind", "0\n"),
-    value("ip_unprivileged_port_start", "1024\n"),
+    Entry::text("ip_unprivileged_port_start", unprivileged_port_start).mode(0o644),
     value("ping_group_range", "1\t0\n"),
     value("tcp_abort_on_overflow", "0\n"),
     value("tcp_allowed_congestion_control", "reno\n"),
@@ -121,3 +125,7 @@ static CONF6_OF: Directory<ProcSystem> = Directory::of(&[
     value("mtu", "65536\n"),
     value("use_tempaddr", "-1\n"),
 ]);
+
+fn unprivileged_port_start(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
+    line(system.namespaces.net.unprivileged_port_start())
+}
