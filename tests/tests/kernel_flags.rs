@@ -60,6 +60,18 @@ fn limits_hold() {
 }
 
 #[test]
+fn limits_change_while_a_container_runs() {
+    let kernel = Kernel::new(DEBIAN);
+    kernel.background("box", &["sleep", "1000"]);
+    kernel.stockade(&["update", "-m", "96m", "--pids-limit", "40", "--cpus", "1", "box"]).ok();
+    let show = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; nproc";
+    assert_eq!(kernel.stockade(&["exec", "box", "bash", "-c", show]).ok().out(), "100663296\n40\n1");
+    kernel.stockade(&["update", "--pids-limit", "4", "box"]).ok();
+    let forks = kernel.stockade(&["exec", "box", "bash", "-c", "for n in 1 2 3 4 5; do sleep 0.5 & done; wait"]).run();
+    assert!(forks.stderr.contains("fork"), "{forks}");
+}
+
+#[test]
 fn what_the_class_lacks_is_refused_by_name() {
     let kernel = Kernel::new(BUSYBOX);
     let host = kernel.scratch.dir().to_str().expect("text").to_owned();

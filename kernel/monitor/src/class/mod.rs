@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 use stockade_native::{Native, hosted};
-use stockade_sandbox::protocol::{Client, Empty, Method, SignalRequest};
+use stockade_sandbox::protocol::{Client, Empty, Method, SignalRequest, Update};
 use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
@@ -107,7 +107,9 @@ impl Runtime for KernelClass {
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
-        self.native.update(id, &limits::on_host(resources))
+        self.native.update(id, &limits::on_host(resources))?;
+        let resources = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
+        self.monitor(id)?.call::<Empty>(Method::Update, &Update { id: id.to_string(), resources }, &[]).map(drop)
     }
 
     fn stats(&self, id: &ContainerId) -> Result<Stats> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use oci_spec::runtime::{Process as ProcessSpec, Spec};
+use oci_spec::runtime::{LinuxResources, Process as ProcessSpec, Spec};
 use stockade_kernel::Kernel;
 use stockade_kernel::signal::{Signal, SignalInfo};
 use stockade_kernel::task::{ExitStatus, Namespaces, Pid, ProcessWatcher, Task};
@@ -87,7 +87,6 @@ impl Container {
         luggage: Luggage,
         endings: &Arc<Endings>,
     ) -> Result<Self> {
-        limits::apply(kernel, spec);
         let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
         let namespaces = Namespaces::new(hostname.as_bytes());
         if let Some(name) = spec.domainname() {
@@ -96,7 +95,9 @@ impl Container {
         if let Some(port) = limits::unprivileged_port_start(spec) {
             namespaces.net.set_unprivileged_port_start(port);
         }
-        namespaces.pids.set_limit(limits::processes(spec));
+        if let Some(resources) = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()) {
+            limits::apply(kernel, &namespaces, resources);
+        }
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
         let fs =
             root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, &luggage.layers, &request.files)?;
@@ -163,6 +164,11 @@ impl Container {
             terminal.resize(size(rows), size(columns));
         }
         Ok(())
+    }
+
+    /// Changes its limits.
+    pub(super) fn update(&self, resources: &LinuxResources) {
+        limits::apply(&self.kernel, &self.namespaces, resources);
     }
 
     /// A process ended.

@@ -1,32 +1,30 @@
 //! From a spec's limits to what the kernel shows and enforces. The host's control group enforces them as well.
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxResources, Spec};
+use stockade_kernel::task::Namespaces;
 use stockade_kernel::{CpuQuota, Kernel};
 
 /// CFS's own period where the spec has a quota alone (Documentation/scheduler/sched-bwc.rst).
 const PERIOD_US: u64 = 100_000;
 
-/// Tells the kernel what the sandbox may use.
-pub(super) fn apply(kernel: &Kernel, spec: &Spec) {
-    let Some(resources) = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()) else { return };
+/// Tells the kernel what a container may use. What the resources do not say stays as it is.
+pub(super) fn apply(kernel: &Kernel, namespaces: &Namespaces, resources: &LinuxResources) {
+    if let Some(pids) = resources.pids() {
+        namespaces.pids.set_limit(usize::try_from(pids.limit()).ok().filter(|limit| *limit > 0));
+    }
     let limit = resources.memory().as_ref().and_then(oci_spec::runtime::LinuxMemory::limit);
     if let Some(bytes) = limit.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0) {
         kernel.limits().set_memory_bytes(bytes);
     }
     let Some(cpu) = resources.cpu() else { return };
-    let quota = cpu.quota().and_then(|quota| u64::try_from(quota).ok()).filter(|quota| *quota > 0);
-    kernel.limits().set_cpu_quota(
-        quota.map(|quota_us| CpuQuota { quota_us, period_us: cpu.period().filter(|us| *us > 0).unwrap_or(PERIOD_US) }),
-    );
+    if let Some(quota) = cpu.quota() {
+        let period_us = cpu.period().filter(|us| *us > 0).unwrap_or(PERIOD_US);
+        let quota = u64::try_from(quota).ok().filter(|quota| *quota > 0);
+        kernel.limits().set_cpu_quota(quota.map(|quota_us| CpuQuota { quota_us, period_us }));
+    }
     if let Some(count) = cpu.cpus().as_deref().map(count_cpus).filter(|count| *count > 0) {
         kernel.limits().set_cpus_max(count);
     }
-}
-
-/// How many processes and threads a container may have; `None` when there is no limit.
-pub(super) fn processes(spec: &Spec) -> Option<usize> {
-    let pids = spec.linux().as_ref()?.resources().as_ref()?.pids().as_ref()?;
-    usize::try_from(pids.limit()).ok().filter(|limit| *limit > 0)
 }
 
 /// The first port that needs no capability, where the spec says it.

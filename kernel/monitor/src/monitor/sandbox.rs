@@ -102,6 +102,13 @@ impl Sandbox {
         self.container(id)?.resize(process, rows, columns)
     }
 
+    /// Changes a container's limits; the resources are JSON.
+    pub(super) fn update(&self, id: &str, resources: &[u8]) -> Result<()> {
+        let resources = serde_json::from_slice(resources).map_err(|e| Error::InvalidConfig(e.to_string()))?;
+        self.container(id)?.update(&resources);
+        Ok(())
+    }
+
     /// Nobody on the host stands for this process any more.
     pub(super) fn abandon(&self, id: &str, process: &str) {
         const SIGKILL: i32 = 9;

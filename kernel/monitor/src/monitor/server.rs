@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use stockade_sandbox::protocol::{
     Connection, ContainerRequest, CreateContainer, Empty, ExecProcess, ExitStatus, Incoming, Method, ProcessRequest,
-    Resize, SignalRequest,
+    Resize, SignalRequest, Update,
 };
 use stockade_sandbox::{Error, IsolationClass, Result};
 
@@ -234,6 +234,10 @@ impl Server {
             Method::Signal => {
                 let SignalRequest { id, process, signal, all } = decode(payload)?;
                 self.sandbox.signal(&id, &process, signal, all)
+            }
+            Method::Update => {
+                let Update { id, resources } = decode(payload)?;
+                self.sandbox.update(&id, &resources)
             }
             Method::Resize => {
                 let Resize { id, process, rows, columns } = decode(payload)?;
