@@ -75,6 +75,8 @@ impl Found {
                 break;
             }
         }
+        // Without the lock, a copy may have begun since the first look, and its holder been taken for something else.
+        let (filling, filled) = (filling || is_ours(volume, FILLING)?, filled || is_ours(volume, FILLED)?);
         Ok(Self { filling, filled, other })
     }
 
