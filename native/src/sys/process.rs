@@ -61,21 +61,24 @@ pub(crate) fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Gives signals back their defaults: an empty mask, and SIGPIPE not ignored as Rust's runtime has it.
+/// Gives signals back their defaults: an empty mask, and none ignored, as Rust's runtime has SIGPIPE and nohup(1) SIGHUP.
 pub(crate) fn reset_signals() -> io::Result<()> {
     // SAFETY: the set is initialised by sigemptyset before use; SIG_DFL runs no code of ours.
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into())?;
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        for signal in 1..=libc::SIGSYS {
+            // SIGKILL and SIGSTOP are refused, and always have their defaults.
+            libc::signal(signal, libc::SIG_DFL);
+        }
     }
     Ok(())
 }
 
 /// Has a command start as [`reset_signals`] leaves a process: else it inherits what its caller blocks.
 pub(crate) fn with_default_signals(command: &mut std::process::Command) -> &mut std::process::Command {
-    // SAFETY: reset_signals makes two system calls on memory of its own, which is allowed between fork and exec.
+    // SAFETY: reset_signals makes system calls on memory of its own, which is allowed between fork and exec.
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, reset_signals) }
 }
 
