@@ -61,7 +61,8 @@ pub(crate) fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Gives signals back their defaults: an empty mask, and none ignored, as Rust's runtime has SIGPIPE and nohup(1) SIGHUP.
+/// Gives signals back their defaults: an empty mask, and none ignored, as Rust's runtime has SIGPIPE and nohup(1)
+/// SIGHUP.
 pub(crate) fn reset_signals() -> io::Result<()> {
     // SAFETY: the set is initialised by sigemptyset before use; SIG_DFL runs no code of ours.
     unsafe {
