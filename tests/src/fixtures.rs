@@ -45,7 +45,8 @@ pub fn fixture(path: &str) -> PathBuf {
     found
 }
 
-/// A root file system as a directory: `busybox` (static, one link per applet) or `debian` (debootstrap's minbase).
+/// A root file system as a directory: `busybox` (static, one link per applet), `debian` (debootstrap's minbase),
+/// `workloads` (with the programs that CI runs) or, with feature `all`, `workloads-all`.
 #[track_caller]
 pub fn rootfs(name: &str) -> PathBuf {
     fixture("rootfs").join(name)

@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use stockade_tests::{Bundle, Registry, Scratch};
 
-use crate::{build, setup};
+use crate::build;
+use crate::setup::{self, Scope};
 
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ pub struct Options {
 /// Sets up, builds, and shows each of the two binaries at work; whatever fails, the demonstration fails.
 pub fn run(options: &Options) -> Result<()> {
     say("Packages and test images (nothing to do the second time)");
-    setup::run()?;
+    setup::run(Scope::Demo)?;
     say("Static release binaries (a few minutes the first time)");
     let binaries = options.bin_dir.clone().map_or_else(build::release, Ok)?;
     let scratch = Scratch::with_binaries(binaries.clone());

@@ -26,7 +26,7 @@ struct Xtask {
 enum Verb {
     /// Install the missing Debian packages and build the test fixtures (both are kept; root only where something is
     /// missing).
-    Setup,
+    Setup(setup::Options),
     /// Build the static binaries: target/release/stockade and target/release/stockade-oci.
     Build(build::Options),
     /// Set up, build, and show Stockade at work on a Debian image from a registry on loopback.
@@ -45,7 +45,7 @@ enum Verb {
 
 fn main() -> anyhow::Result<()> {
     match Xtask::parse().verb {
-        Verb::Setup => setup::run(),
+        Verb::Setup(options) => setup::verb(&options),
         Verb::Build(options) => build::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Test(options) => test::run(&options),

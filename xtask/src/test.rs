@@ -10,12 +10,13 @@ use serde::Deserialize;
 use stockade_tests::leaks::{self, Snapshot};
 use stockade_tests::{fixtures_dir, workspace_root};
 
-use crate::{build, lint, setup, sh};
+use crate::setup::{self, Scope};
+use crate::{build, lint, sh};
 
 /// Options of `test`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Check formatting and run clippy first, as CI does.
+    /// Check formatting and run clippy first, and run the workloads that take too long for CI.
     #[arg(long)]
     all: bool,
     /// Run only tests whose name contains this.
@@ -23,6 +24,12 @@ pub struct Options {
     /// Everything is set up and this is the mount namespace to test in.
     #[arg(long, hide = true)]
     prepared: bool,
+}
+
+impl Options {
+    fn scope(&self) -> Scope {
+        if self.all { Scope::AllTests } else { Scope::Tests }
+    }
 }
 
 /// Sets up, builds, and runs the tests.
@@ -33,10 +40,10 @@ pub fn run(options: &Options) -> Result<()> {
     if options.all {
         lint::run()?;
     }
-    setup::run()?;
+    setup::run(options.scope())?;
     let binaries = build::ci()?;
     let mut inner = in_own_mount_namespace()?;
-    inner.args(["test", "--prepared"]).args(&options.filter);
+    inner.args(["test", "--prepared"]).args(options.all.then_some("--all")).args(&options.filter);
     sh::continue_in(inner.env("STOCKADE_BIN_DIR", binaries).env("STOCKADE_FIXTURES", fixtures_dir()))
 }
 
@@ -54,6 +61,9 @@ fn run_here(options: &Options) -> Result<()> {
     set_child_subreaper(Some(getpid())).context("become the subreaper of all tests")?;
     let before = Snapshot::take();
     let mut cargo = sh::cmd("cargo", ["test", "--workspace", "--no-fail-fast"]);
+    if options.all {
+        cargo.args(["--features", "stockade-tests/all"]);
+    }
     let result = run_and_reap(cargo.args(&options.filter).current_dir(workspace_root()));
     let left = [before.new_since(), leaks::descendants_left()].concat();
     print_untestable()?;

@@ -67,7 +67,7 @@ pub fn run(options: &Options) -> Result<()> {
     if options.prepared {
         return run_here(options);
     }
-    setup::run()?;
+    setup::run(setup::Scope::Demo)?;
     let binaries = options.bin_dir.clone().map_or_else(build::release, Ok)?;
     let mut inner = in_v1_namespace()?;
     inner.args(["bench", "--prepared"]).args(&options.names).args(options.quick.then_some("--quick"));
