@@ -3,14 +3,20 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use stockade_tests::{Cmd, Output, Scratch, oci_layout, wait_until};
+use stockade_tests::{Cmd, Output, Scratch, oci_layout, rootfs, wait_until};
 
 /// An image of Debian packages.
 pub const DEBIAN: &str = "localhost/oci:debian";
 /// One static busybox and its links.
 pub const BUSYBOX: &str = "localhost/oci:busybox";
+
+/// What people run, as far as CI runs it.
+pub const WORKLOADS: &str = "localhost/workloads:latest";
+/// The same and more, for tests behind the feature `all`.
+pub const ALL_WORKLOADS: &str = "localhost/workloads-all:latest";
 
 /// Long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,6 +34,31 @@ impl Kernel {
         let scratch = Scratch::new();
         let tag = image.rsplit(':').next().expect("a tag");
         scratch.stockade(&["load", &format!("oci:{}:{tag}", oci_layout().display())]).ok();
+        Self { scratch, image }
+    }
+
+    /// With [`WORKLOADS`] or [`ALL_WORKLOADS`]: they are large, so the tests of one process that run at the same time
+    /// share them.
+    #[track_caller]
+    pub fn shared(image: &'static str) -> Arc<Self> {
+        static SHARED: Mutex<Vec<(&str, Weak<Kernel>)>> = Mutex::new(Vec::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = shared.iter().filter(|(name, _)| *name == image);
+        if let Some(found) = living.find_map(|(_, kernel)| kernel.upgrade()) {
+            return found;
+        }
+        let made = Arc::new(Self::imported(image));
+        shared.push((image, Arc::downgrade(&made)));
+        made
+    }
+
+    #[track_caller]
+    fn imported(image: &'static str) -> Self {
+        let scratch = Scratch::new();
+        let name = image.trim_start_matches("localhost/");
+        let directory = rootfs(name.trim_end_matches(":latest")).display().to_string();
+        let path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        scratch.stockade(&["image", "import", "--change", path, &directory, image]).ok();
         Self { scratch, image }
     }
 
