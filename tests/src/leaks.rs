@@ -142,7 +142,21 @@ fn cgroups() -> Vec<PathBuf> {
             collect_dirs(&dir, &mut all);
         }
     }
+    let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    all.retain(|dir| !is_beside(&membership, dir));
     all
+}
+
+/// True for a group beside the one that this process lives in, unless that is the root: whoever made ours makes others,
+/// and they come and go with other sessions on the machine.
+fn is_beside(membership: &str, dir: &Path) -> bool {
+    let path = dir.to_string_lossy();
+    // HIERARCHY-ID:CONTROLLERS:PATH (cgroups(7)).
+    membership.lines().filter_map(|line| line.splitn(3, ':').last()).filter(|own| *own != "/").any(|own| {
+        let Some((parent, _)) = own.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) else { return false };
+        let is_below = |group: &str| path.ends_with(group) || path.contains(&format!("{group}/"));
+        path.contains(&format!("{parent}/")) && !is_below(own)
+    })
 }
 
 fn collect_dirs(dir: &Path, all: &mut Vec<PathBuf>) {
@@ -246,6 +260,15 @@ mod tests {
         assert!(holds_within(GRACE, || found(token, &[]).len() == 1), "{:?}", found(token, &[]));
         remove(token, &[]);
         assert_eq!(left_by(token, &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn groups_of_other_sessions_are_not_ours() {
+        let beside = |dir: &str| is_beside("4:memory:/sessions/one\n0::/\n", Path::new(dir));
+        assert!(beside("/sys/fs/cgroup/memory/sessions/two"));
+        assert!(!beside("/sys/fs/cgroup/memory/sessions/one") && !beside("/sys/fs/cgroup/memory/sessions/one/leaked"));
+        assert!(!beside("/sys/fs/cgroup/memory/sessions") && !beside("/sys/fs/cgroup/memory/stockade/x"));
+        assert!(!is_beside("4:memory:/one\n", Path::new("/sys/fs/cgroup/memory/leaked")));
     }
 
     #[test]
