@@ -22,14 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("native", &["stockade-sandbox"]),
     (
         "kernel/monitor",
-        &[
-            "stockade-erofs",
-            "stockade-kernel",
-            "stockade-kernel-platform",
-            "stockade-kernel-sync",
-            "stockade-native",
-            "stockade-sandbox",
-        ],
+        &["stockade-erofs", "stockade-kernel", "stockade-kernel-platform", "stockade-native", "stockade-sandbox"],
     ),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),

@@ -21,7 +21,6 @@ mod procfs;
 mod range;
 mod receivers;
 mod space;
-mod stream;
 mod stub;
 mod sys;
 mod thread;

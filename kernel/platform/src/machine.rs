@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Blob, BlobId, HostClock, HostStream, Machine, MachineInfo, Pool, Space, Wake};
+use stockade_kernel::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, Wake};
 use stockade_kernel_stub::abi::{self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD};
 
 use crate::blob::Blobs;
@@ -16,7 +16,6 @@ use crate::pool::HostPool;
 use crate::procfs::Proc;
 use crate::receivers::Receivers;
 use crate::space::HostSpace;
-use crate::stream::Streams;
 use crate::stub::{Slots, Stub};
 use crate::sys::memory;
 use crate::timer::Timer;
@@ -64,7 +63,6 @@ impl StartError {
 pub struct HostMachine {
     shared: Arc<Shared>,
     timer: Timer,
-    streams: Streams,
     zygote: Zygote,
 }
 
@@ -107,8 +105,7 @@ impl HostMachine {
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
         });
         let timer = Timer::start().map_err(StartError::at("make a timer"))?;
-        let streams = Streams::start().map_err(StartError::at("watch streams"))?;
-        Ok(Arc::new(Self { shared, timer, streams, zygote }))
+        Ok(Arc::new(Self { shared, timer, zygote }))
     }
 
     /// The trap path in use.
@@ -124,11 +121,6 @@ impl HostMachine {
     /// Takes a file of the host that never changes, an EROFS layer, so that spaces can map it.
     pub fn add_blob(&self, file: OwnedFd) -> io::Result<Arc<dyn Blob>> {
         self.shared.blobs.add(file)
-    }
-
-    /// Takes a pipe, file or terminal of the host for the kernel.
-    pub fn add_stream(&self, fd: OwnedFd) -> io::Result<Arc<dyn HostStream>> {
-        self.streams.add(fd)
     }
 
     /// A blob that was added.

@@ -1,4 +1,4 @@
-//! What the machine has besides processes: the pool, blobs, streams, the timer.
+//! What the machine has besides processes: the pool, blobs, the timer.
 
 mod common;
 
@@ -160,24 +160,4 @@ fn the_timer_rings_once_and_can_be_set_again() {
     told.recv_timeout(PATIENCE).expect("what is due rings at once");
     kernel.machine.set_timer(None);
     assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
-}
-
-#[test]
-fn streams_never_block_and_tell_of_changes() {
-    let kernel = Kernel::start();
-    let (read, write) = rustix::pipe::pipe().unwrap();
-    let (input, output) = (kernel.machine.add_stream(read).unwrap(), kernel.machine.add_stream(write).unwrap());
-    let (tell, told) = channel();
-    input.watch(Arc::new(Tell(Mutex::new(tell))));
-    while told.try_recv().is_ok() {}
-    assert_eq!(input.read(&mut [0; 10]), Err(Errno::EAGAIN));
-    assert!(!input.readiness().readable && output.readiness().writable);
-    assert_eq!(output.write(b"some words"), Ok(10));
-    told.recv_timeout(PATIENCE).expect("the stream tells");
-    let mut bytes = [0; 20];
-    assert_eq!((input.read(&mut bytes), &bytes[..10]), (Ok(10), &b"some words"[..]));
-    while output.write(&[0; 100_000]).is_ok() {}
-    assert_eq!(output.write(&[0]), Err(Errno::EAGAIN));
-    drop(input);
-    assert_eq!((output.write(&[0]), output.readiness().hang_up), (Err(Errno::EPIPE), true));
 }

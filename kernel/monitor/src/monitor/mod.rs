@@ -9,7 +9,6 @@
 mod container;
 mod filter;
 mod limits;
-mod parker;
 mod process;
 mod root;
 mod sandbox;

@@ -13,7 +13,6 @@ use stockade_sandbox::protocol::{CreateContainer, ExecProcess};
 use stockade_sandbox::{Error, Result};
 
 use super::container::{Container, Luggage};
-use super::parker;
 use super::server::Endings;
 use super::stream::Stream;
 
@@ -43,7 +42,6 @@ impl Wake for Rings {
 impl Sandbox {
     /// Starts the machine and an empty kernel.
     pub(super) fn start() -> std::result::Result<Self, String> {
-        parker::install();
         let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls: trapped_calls() };
         let machine = HostMachine::start(&options).map_err(|error| error.to_string())?;
         let kernel = Kernel::new(machine.clone());

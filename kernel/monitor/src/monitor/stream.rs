@@ -62,7 +62,11 @@ impl HostStream for Stream {
         if !self.readiness().readable {
             return Err(Errno::EAGAIN);
         }
-        rustix::io::read(&self.descriptor, buffer).map_err(errno)
+        match rustix::io::read(&self.descriptor, buffer) {
+            // A terminal whose other end is closed.
+            Err(rustix::io::Errno::IO) => Ok(0),
+            result => result.map_err(errno),
+        }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
@@ -89,11 +93,58 @@ impl HostStream for Stream {
         Readiness {
             readable: events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
             writable: events.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP),
-            hang_up: events.contains(PollFlags::HUP),
+            hang_up: events.intersects(PollFlags::HUP | PollFlags::ERR),
         }
     }
 
     fn watch(&self, waker: Arc<dyn Wake>) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn streams_never_block_and_tell_of_changes() {
+        let (read, write) = rustix::pipe::pipe().expect("make a pipe");
+        let (input, output) = (Stream::new(read), Stream::new(write));
+        let told = Arc::new(Count::default());
+        input.watch(told.clone());
+        assert_eq!(input.read(&mut [0; 10]), Err(Errno::EAGAIN));
+        assert!(!input.readiness().readable && output.readiness().writable);
+        assert_eq!(output.write(b"some words"), Ok(10));
+        input.news();
+        assert_eq!(told.0.load(Ordering::Relaxed), 1);
+        let mut bytes = [0; 20];
+        assert_eq!((input.read(&mut bytes), &bytes[..10]), (Ok(10), &b"some words"[..]));
+        while output.write(&[0; 100_000]).is_ok() {}
+        assert_eq!(output.write(&[0]), Err(Errno::EAGAIN));
+        drop(input);
+        assert_eq!((output.write(&[0]), output.readiness().hang_up), (Err(Errno::EPIPE), true));
+    }
+
+    #[test]
+    fn a_terminal_without_its_other_end_is_at_its_end() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("open a terminal");
+        unlockpt(&master).expect("unlock it");
+        let slave = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("open its slave");
+        let input = Stream::new(master);
+        drop(slave);
+        assert_eq!(input.read(&mut [0; 10]), Ok(0));
     }
 }
