@@ -8,7 +8,6 @@ use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
 
-use crate::SandboxLimits;
 use crate::futex::Futexes;
 use crate::mm::Memory;
 use crate::platform::Machine;
@@ -16,6 +15,7 @@ use crate::task::{Job, Namespaces, Process, Task};
 use crate::time::{TimerKey, Timers};
 use crate::vfs::Vfs;
 use crate::wait::Waiter;
+use crate::{Errno, SandboxLimits};
 
 /// All that tasks share.
 #[derive(Debug)]
@@ -72,6 +72,13 @@ impl Kernel {
     pub fn processes(&self) -> Vec<Arc<Process>> {
         let containers: Vec<_> = self.containers.lock().iter().filter_map(Weak::upgrade).collect();
         containers.iter().flat_map(|namespaces| namespaces.pids.processes()).collect()
+    }
+
+    /// `EAGAIN` when the machine has no room for one more task.
+    pub(crate) fn check_room(&self) -> Result<(), Errno> {
+        let containers: Vec<_> = self.containers.lock().iter().filter_map(Weak::upgrade).collect();
+        let tasks: usize = containers.iter().map(|namespaces| namespaces.pids.usage().0).sum();
+        if tasks < self.limits.tasks_max() { Ok(()) } else { Err(Errno::EAGAIN) }
     }
 
     /// Lets [`Self::processes`] know a container.

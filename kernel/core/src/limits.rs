@@ -1,7 +1,7 @@
 //! What the sandbox may use. The host enforces it; /proc, /sys, sysinfo(2) and sched_getaffinity(2) show it, since
 //! programs size themselves by them.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
@@ -23,6 +23,7 @@ pub struct SandboxLimits {
     cpu_weight: AtomicU32,
     cpus_max: AtomicU32,
     cpu_quota: Mutex<Option<CpuQuota>>,
+    tasks_max: AtomicUsize,
     machine_bytes: u64,
     machine_cpus: u32,
 }
@@ -38,9 +39,20 @@ impl SandboxLimits {
             cpu_weight: AtomicU32::new(WEIGHT_DEFAULT),
             cpus_max: AtomicU32::new(u32::MAX),
             cpu_quota: Mutex::new(None),
+            tasks_max: AtomicUsize::new(usize::MAX),
             machine_bytes: machine.memory_bytes,
             machine_cpus: machine.cpus.max(1),
         }
+    }
+
+    /// How many tasks the machine has room for, whatever the limits of containers say.
+    pub fn tasks_max(&self) -> usize {
+        self.tasks_max.load(Ordering::Relaxed)
+    }
+
+    /// Says that.
+    pub fn set_tasks_max(&self, tasks: usize) {
+        self.tasks_max.store(tasks, Ordering::Relaxed);
     }
 
     /// Bytes of memory; `u64::MAX` when there is no limit.

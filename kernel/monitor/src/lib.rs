@@ -8,6 +8,7 @@
 mod class;
 mod monitor;
 mod proxy;
+mod settings;
 
 pub use class::KernelClass;
 
@@ -22,7 +23,7 @@ const PROXY: &str = "stockade-proxy";
 /// exit status once it is done.
 pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
     match arguments.next()?.to_str()? {
-        MONITOR => Some(monitor::main()),
+        MONITOR => Some(monitor::main(arguments)),
         PROXY => Some(proxy::main(arguments)),
         _ => None,
     }

@@ -26,6 +26,7 @@ mod sys;
 mod thread;
 mod timer;
 mod watch;
+mod watchdog;
 mod zygote;
 
 pub use machine::{HostMachine, Options, StartError};

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Signal, kill_process};
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, Wake};
 use stockade_kernel_stub::abi::{self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD};
@@ -20,6 +21,7 @@ use crate::stub::{Slots, Stub};
 use crate::sys::memory;
 use crate::timer::Timer;
 use crate::watch::Watch;
+use crate::watchdog::Watchdog;
 use crate::zygote::{self, Zygote};
 
 /// What a machine is made of.
@@ -76,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) proc: Proc,
     pub(crate) path: TrapPath,
     pub(crate) receivers: Arc<Receivers>,
+    pub(crate) watchdog: Arc<Watchdog>,
     boot: Mutex<BootSocket>,
     watch: Watch,
 }
@@ -101,6 +104,7 @@ impl HostMachine {
             proc,
             path,
             receivers: Arc::default(),
+            watchdog: Arc::default(),
             boot: Mutex::new(started.boot),
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
         });
@@ -202,7 +206,15 @@ impl Shared {
             if !is_answer {
                 return Progress::Refused;
             }
-            result = said.descriptor.ok_or_else(|| errno(said.message));
+            result = match said.descriptor {
+                Some(listener) => Ok(listener),
+                None if said.message.value < 0 => Err(errno(said.message)),
+                None => {
+                    // No descriptor was left here for the listener: its thread would run, and nobody would hear it.
+                    let _already_dead = kill_process(spawner.pid, Signal::KILL);
+                    Err(Errno::EAGAIN)
+                }
+            };
             Progress::Done
         })?;
         result
@@ -224,7 +236,7 @@ impl Shared {
         boot.request(spawner, command, done).map_err(|error| {
             tracing::warn!(%error, pid = spawner.pid.as_raw_nonzero(), ?command, "a spawner did not answer");
             if error.kind() == io::ErrorKind::TimedOut {
-                let _already_dead = rustix::process::kill_process(spawner.pid, rustix::process::Signal::KILL);
+                let _already_dead = kill_process(spawner.pid, Signal::KILL);
             }
             Errno::EAGAIN
         })

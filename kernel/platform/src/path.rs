@@ -28,6 +28,20 @@ pub enum TrapPath {
 }
 
 impl TrapPath {
+    /// The variant with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [TrapPath::Interruptible, TrapPath::Pinned, TrapPath::Sync].into_iter().find(|path| path.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TrapPath::Interruptible => "interruptible",
+            TrapPath::Pinned => "pinned",
+            TrapPath::Sync => "sync",
+        }
+    }
+
     /// The best that the host can do.
     pub fn of_host() -> io::Result<Self> {
         static BEST: OnceLock<TrapPath> = OnceLock::new();

@@ -65,6 +65,13 @@ impl Proc {
         found
     }
 
+    /// Whether a thread has a signal blocked (`SigBlk` of proc_pid_status(5)); false when it is gone.
+    pub(crate) fn blocks(&self, pid: Pid, tid: i32, signal: i32) -> bool {
+        let text = self.read(&format!("{}/task/{tid}/status", pid.as_raw_nonzero())).unwrap_or_default();
+        let mask = text.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigBlk:")?.trim(), 16).ok());
+        mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    }
+
     /// User and system time of one thread (fields 14 and 15 of proc_pid_stat(5)).
     pub(crate) fn thread_cpu_time(&self, pid: Pid, tid: i32) -> (Duration, Duration) {
         let text = self.read(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero())).unwrap_or_default();

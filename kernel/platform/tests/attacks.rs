@@ -143,6 +143,30 @@ fn forged_words_of_the_handler_are_refused_or_hurt_only_who_says_them() {
 }
 
 #[test]
+fn what_the_monitor_ordered_comes_before_anything_else() {
+    // A forged mmap is answered with orders for the handler: to make the call, and then to go on with the address.
+    let ordered =
+        "long run = stub6(0x1009, 0, 4096, 3, 0x22, -1, 0); if (run != (long)0x8000000000000001UL) exit_group(9);";
+    let lies = [
+        // It goes on without the mapping that the kernel believes in,
+        "sys(39, 0, 0, 0)",
+        "stub(0x106e, 0, 0, 0)",
+        "stub(0x2000, 11, 1, 0)",
+        // says that it is made, or that it cannot be made,
+        "stub(0x2001, 1, 0, 0)",
+        "stub(0x2001, 0, -12, 0)",
+        "stub(0x2001, 1, -12, 0)",
+        "stub(0x2001, -1, -12, 0)",
+        // or makes another one.
+        "stub6(9, 0x10000000, 4096, 7, 0x32, -1, 0)",
+        "stub6(11, 0x10000000, 4096, 0, 0, 0, 0)",
+    ];
+    for lie in lies {
+        check(&format!("{ordered} {lie}; exit_group(8)"), &[KILLED]);
+    }
+}
+
+#[test]
 fn other_entries_to_the_host_do_not_exist() {
     let int80 = "long n = 20; asm volatile(\"int $0x80\" : \"+a\"(n) : : \"memory\"); exit_group(n == -38)";
     check(int80, &[REFUSED, Ending::Fault { signal: 11, code: 128, address: 0 }]);
@@ -159,6 +183,86 @@ fn forged_frames_change_only_the_forgers_registers() {
     let rubbish = "u64 frame[128]; memset(frame, 0x41, sizeof frame);\
         asm volatile(\"mov %0, %%rsp; mov $15, %%eax; jmp *%1\" : : \"D\"(frame), \"b\"(find(SIGRETURN)) : \"memory\")";
     check(rubbish, &[KILLED, Ending::Fault { signal: 11, code: 128, address: 0 }]);
+}
+
+/// A frame of the application's own making, and the stub's sigreturn to enter it by. `WORDS` are those of a `ucontext`.
+const FORGE: &str = r#"
+enum { FLAGS = 0, STACK_FLAGS = 3, RSP = 20, RIP = 21, EFLAGS = 22, SEGMENTS = 23, FP = 28, MASK = 37, WORDS = 64 };
+static u64 frame[WORDS];
+static void forge(void (*f)(void)) {
+  frame[FLAGS] = 6; frame[STACK_FLAGS] = 2; frame[EFLAGS] = 0x202; frame[SEGMENTS] = 0x002b000000000033UL;
+  frame[RSP] = (u64)map(65536) + 65536 - 8; frame[RIP] = (u64)f; }
+static void enter(void) {
+  asm volatile("mov %0, %%rsp; mov $15, %%eax; jmp *%1" : : "D"(frame), "b"(find(SIGRETURN)) : "memory"); }
+"#;
+
+fn forging(functions: &str, body: &str) -> String {
+    format!("{}{FORGE}{functions}\nvoid start(void) {{ {body} }}", constants())
+}
+
+/// The program is interrupted while it computes; it blocks the host signal that does it.
+#[test]
+fn who_blocks_the_kick_ends() {
+    let (told, tells) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let kernel = Kernel::with_hook(Box::new(move |_, event| match event {
+        Event::Call { number: OWN, .. } => {
+            told.lock().unwrap().send(()).expect("the test waits");
+            Some(Reply::Value(0))
+        }
+        _ => None,
+    }));
+    let spin = "static void spin(void) { sys(1000, 0, 0, 0); for (;;); }";
+    let task = kernel.spawn(&Program::build(&forging(spin, "forge(spin); frame[MASK] = -1; enter();")));
+    tells.recv_timeout(std::time::Duration::from_secs(20)).expect("the program spins");
+    task.thread().interrupt();
+    assert_eq!(kernel.wait(&task), KILLED);
+    assert_eq!(kernel.run("void start(void) { exit_group(42); }").0, Ending::Code(42));
+}
+
+/// Frames whose FP state or flags the processor refuses, or takes: they are the forger's own.
+#[test]
+fn forged_fp_states_and_flags_end_the_forger_at_most() {
+    let then = "static void then(void) { exit_group(sys(110, 0, 0, 0) == 77); }
+        static unsigned char fp[16384] __attribute__((aligned(64)));
+        static void state(u32 magic, u32 size, u64 features, u32 xsize, u64 has, u64 compact, u32 mxcsr) {
+          u32 *w = (u32 *)fp; u64 *q = (u64 *)fp; w[6] = mxcsr; w[116] = magic; w[117] = size; q[59] = features;
+          w[120] = xsize; q[64] = has; q[65] = compact; if (xsize < 16000) *(u32 *)(fp + xsize) = 0x46505845;
+          frame[FP] = (u64)fp; frame[FLAGS] = 7; }";
+    let magic = 0x4650_5853_u32;
+    let states = [
+        format!("state({magic}, 2696, 0xe7, 2692, 0xe7, 0, 0x1f80)"),
+        // Sizes beyond the end, and beyond memory.
+        format!("state({magic}, -1, -1, -1, -1, 0, 0x1f80)"),
+        format!("state({magic}, 0, 0, 0, 0, 0, 0x1f80)"),
+        // Components that no processor has, AMX tiles without their configuration, the compacted form.
+        format!("state({magic}, 16388, -1, 16384, -1, 0, 0x1f80)"),
+        format!("state({magic}, 11012, 0x602e7, 11008, 0x60000, 0, 0x1f80)"),
+        format!("state({magic}, 836, 7, 832, 7, 1UL << 63, 0x1f80)"),
+        // Reserved bits of MXCSR, with and without the extended part.
+        format!("state({magic}, 836, 7, 832, 7, 0, -1)"),
+        "state(0, 0, 0, 0, 0, 0, -1)".to_owned(),
+        // FP state that is not there, or not aligned, or the stub's.
+        "frame[FP] = 0x10".to_owned(),
+        "frame[FP] = (u64)fp + 3".to_owned(),
+        "frame[FP] = SLOT".to_owned(),
+        // A compatibility segment, no segment, rings, single steps, I/O privilege, alignment checks.
+        "frame[SEGMENTS] = 0x002b000000000023UL".to_owned(),
+        "frame[SEGMENTS] = 0".to_owned(),
+        "frame[SEGMENTS] = 0x0018000000000010UL".to_owned(),
+        "frame[EFLAGS] = -1".to_owned(),
+        "frame[EFLAGS] = 0x302".to_owned(),
+        "frame[RIP] = 0x8000000000000000UL".to_owned(),
+        "frame[RIP] = IMAGE".to_owned(),
+    ];
+    let kernel = Kernel::start();
+    for state in states {
+        let task = kernel.spawn(&Program::build(&forging(then, &format!("forge(then); {state}; enter();"))));
+        let ending = kernel.wait(&task);
+        let fine = matches!(ending, REFUSED | KILLED | Ending::Fault { .. });
+        assert!(fine, "{state}: {ending:?}");
+    }
+    assert_eq!(kernel.run("void start(void) { exit_group(42); }").0, Ending::Code(42));
 }
 
 #[test]

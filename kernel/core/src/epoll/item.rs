@@ -56,6 +56,8 @@ pub(super) struct Item {
     queue: SharedQueue,
     interest: Mutex<Interest>,
     listed: AtomicBool,
+    /// The file is an instance.
+    pub is_nested: bool,
 }
 
 impl Item {
@@ -69,6 +71,7 @@ impl Item {
             queue,
             interest: Mutex::new(interest),
             listed: AtomicBool::new(false),
+            is_nested: file.downcast::<Epoll>().is_some(),
         })
     }
 

@@ -123,6 +123,13 @@ impl Epoll {
         containers.iter().filter_map(Weak::upgrade).collect()
     }
 
+    /// The instances among its files.
+    fn nested(&self) -> Vec<Arc<File>> {
+        let state = self.state.lock();
+        let files = state.items.values().filter(|item| item.is_nested).filter_map(|item| item.file());
+        files.collect()
+    }
+
     /// Its files, for /proc/PID/fdinfo: descriptor, interest, and the file.
     pub fn files(&self) -> Vec<(i32, Interest, Arc<File>)> {
         let state = self.state.lock();

@@ -1,6 +1,7 @@
-//! Instances within instances: never in a circle, and not too deep.
-
-use alloc::vec::Vec;
+//! Instances within instances: never in a circle, not too deep, and not on too many ways.
+//!
+//! Whoever asks an instance for its events asks those in it, on every way that leads down; so the ways are counted when
+//! one is made longer.
 
 use stockade_kernel_sync::{Mutex, MutexGuard};
 
@@ -9,42 +10,57 @@ use crate::Errno;
 
 /// EP_MAX_NESTS
 const DEPTH_MAX: usize = 4;
+/// How many ways may lead through a new place (Linux counts those that lead up from a file, by their length:
+/// `path_limits` of fs/eventpoll.c).
+const WAYS_MAX: usize = 500;
 
 /// Held while an instance is added to another, so that two that are added to each other see it.
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// `ELOOP` when `outer` would contain itself by way of `inner`, or the nesting got too deep. The guard is to be held
-/// until `inner` is in.
+/// `ELOOP` when `outer` would contain itself by way of `inner`, or the nesting got too deep; `EINVAL` when too many ways
+/// would lead through. The guard is to be held until `inner` is in.
 pub(super) fn check(outer: &Epoll, inner: &Epoll) -> Result<MutexGuard<'static, ()>, Errno> {
     let guard = ADDING.lock();
-    let above = height_above(outer, 0)?;
-    let below = depth_below(outer, inner, 0)?;
-    if above + below + 1 > DEPTH_MAX { Err(Errno::ELOOP) } else { Ok(guard) }
-}
-
-/// How many instances lie below, at most.
-fn depth_below(outer: &Epoll, inner: &Epoll, level: usize) -> Result<usize, Errno> {
-    if core::ptr::eq(outer, inner) || level > DEPTH_MAX {
+    let (mut above, mut below) = (Ways::default(), Ways::default());
+    above.go_up(outer, 0)?;
+    below.go_down(outer, inner, 0)?;
+    if above.longest + below.longest + 1 > DEPTH_MAX {
         return Err(Errno::ELOOP);
     }
-    let files: Vec<_> = inner.state.lock().items.values().filter_map(|item| item.file()).collect();
-    let nested = files.iter().filter_map(|file| file.downcast::<Epoll>());
-    let mut deepest = 0;
-    for epoll in nested {
-        deepest = deepest.max(1 + depth_below(outer, epoll, level + 1)?);
-    }
-    Ok(deepest)
+    if above.count * below.count > WAYS_MAX { Err(Errno::EINVAL) } else { Ok(guard) }
 }
 
-/// How many instances contain this one, one within the other.
-fn height_above(epoll: &Epoll, level: usize) -> Result<usize, Errno> {
-    if level > DEPTH_MAX {
-        return Err(Errno::ELOOP);
+/// Ways from one instance on.
+#[derive(Default)]
+struct Ways {
+    count: usize,
+    longest: usize,
+}
+
+impl Ways {
+    fn step(&mut self, level: usize) -> Result<(), Errno> {
+        if level > DEPTH_MAX {
+            return Err(Errno::ELOOP);
+        }
+        self.longest = self.longest.max(level);
+        self.count += 1;
+        if self.count > WAYS_MAX { Err(Errno::EINVAL) } else { Ok(()) }
     }
-    let outer = epoll.containers();
-    let mut highest = 0;
-    for epoll in &outer {
-        highest = highest.max(1 + height_above(epoll, level + 1)?);
+
+    /// Through the instances in `inner`.
+    fn go_down(&mut self, outer: &Epoll, inner: &Epoll, level: usize) -> Result<(), Errno> {
+        if core::ptr::eq(outer, inner) {
+            return Err(Errno::ELOOP);
+        }
+        self.step(level)?;
+        let nested = inner.nested();
+        let mut instances = nested.iter().filter_map(|file| file.downcast::<Epoll>());
+        instances.try_for_each(|epoll| self.go_down(outer, epoll, level + 1))
     }
-    Ok(highest)
+
+    /// Through the instances that contain this one.
+    fn go_up(&mut self, epoll: &Epoll, level: usize) -> Result<(), Errno> {
+        self.step(level)?;
+        epoll.containers().iter().try_for_each(|outer| self.go_up(outer, level + 1))
+    }
 }

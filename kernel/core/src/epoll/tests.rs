@@ -1,5 +1,6 @@
 //! Events of counters, by way of system calls.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::Errno;
@@ -140,6 +141,23 @@ fn instances_nest_without_circles() {
     }
     let above = caller.call("epoll_create1", &[0]).unwrap();
     assert_eq!(control(&caller, above, ADD, top, IN), Err(Errno::ELOOP));
+}
+
+#[test]
+fn ways_through_instances_are_few() {
+    let (_world, caller, _, inner) = setup();
+    let mut level = alloc::vec![inner];
+    let mut refused = 0;
+    for _ in 0..4 {
+        let above: Vec<u64> = (0..17).map(|_| caller.call("epoll_create1", &[0]).unwrap()).collect();
+        for (outer, below) in above.iter().flat_map(|outer| level.iter().map(move |below| (*outer, *below))) {
+            let added = control(&caller, outer, ADD, below, IN);
+            assert!(matches!(added, Ok(0) | Err(Errno::EINVAL)), "{added:?}");
+            refused += usize::from(added.is_err());
+        }
+        level = above;
+    }
+    assert!(refused > 0, "80,000 ways are too many");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::Errno;
 use crate::abi::{Decoder, Encoder};
 use crate::net::unix::Rights;
 use crate::net::{Socket, Ucred};
-use crate::task::{Capabilities, Task};
+use crate::task::{Capabilities, Resource, Task};
 use crate::vfs::OpenFlags;
 
 /// SCM_MAX_FD
@@ -67,6 +67,7 @@ impl Ancillary {
                 if files.len() > FILES_MAX {
                     return Err(Errno::EINVAL);
                 }
+                check_in_flight(task)?;
                 self.rights = (!files.is_empty()).then(|| Rights::new(files, task.process().namespaces()));
             }
             SCM_CREDENTIALS if data.len() == 12 => self.sender = Some(read_credentials(task, data)?),
@@ -74,6 +75,15 @@ impl Ancillary {
         }
         Ok(())
     }
+}
+
+/// `ETOOMANYREFS` when more files travel than a process may have open (unix(7)); the kernel counts a container's.
+fn check_in_flight(task: &Task) -> Result<(), Errno> {
+    let process = task.process();
+    let most = process.limit(Resource::Files).soft;
+    let above = task.credentials().has(Capabilities::SYS_RESOURCE) || task.credentials().has(Capabilities::SYS_ADMIN);
+    let travelling = process.namespaces().net.in_flight().count() as u64;
+    if travelling > most && !above { Err(Errno::ETOOMANYREFS) } else { Ok(()) }
 }
 
 /// A program may say who it is, unless it may say anything (`scm_check_creds` of Linux).

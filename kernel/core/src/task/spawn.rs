@@ -52,6 +52,7 @@ impl Process {
     /// Makes a process from outside. Its task waits for [`Task::start`].
     pub fn first(kernel: &Arc<Kernel>, first: FirstProcess) -> Result<Arc<Task>, Errno> {
         kernel.add_container(&first.namespaces);
+        kernel.check_room()?;
         let pid = first.namespaces.pids.tree().reserve(None)?;
         let process = Process::new(NewProcess {
             kernel: kernel.clone(),
@@ -260,6 +261,7 @@ impl Task {
             return Err(Errno::EAGAIN);
         }
         self.check_process_limit()?;
+        self.kernel().check_room()?;
         let tid = self.process().pids().tree().reserve(request.wanted)?;
         let process = self.child_process(request, tid);
         let child = Task::new(NewTask {

@@ -48,6 +48,15 @@ fn world() -> World {
     world
 }
 
+#[test]
+fn nothing_begins_where_the_machine_has_no_room() {
+    let world = world();
+    world.kernel.limits().set_tasks_max(1);
+    assert_eq!(world.thread.trap(FORK, &[]), Err(Errno::EAGAIN));
+    world.kernel.limits().set_tasks_max(2);
+    assert!(world.thread.trap(FORK, &[]).is_ok());
+}
+
 fn thread_of(task: &Arc<Task>) -> Arc<FakeThread> {
     FakeThread::of(&task.thread().expect("a live task"))
 }

@@ -14,6 +14,7 @@ use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result
 
 use super::files::{self, Luggage};
 use super::{SOCKET, binds, connect, terminal};
+use crate::settings::Settings;
 use crate::{MONITOR, PROXY};
 
 /// The monitor's own messages, in the container's directory of state.
@@ -37,7 +38,7 @@ fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
     let log = log.map_err(|error| Error::os(format!("open {}", path.display()), error))?;
     let monitor = Helper {
         program: files::own_program()?,
-        arguments: vec![MONITOR.to_owned()],
+        arguments: [vec![MONITOR.to_owned()], Settings::of_host()?.words()].concat(),
         environment: Vec::new(),
         streams: [listener, null()?, log.into()],
         descriptors: Vec::new(),

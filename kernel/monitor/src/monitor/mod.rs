@@ -6,6 +6,7 @@
 //!
 //! Its descriptors: 0 is the listening socket, 2 its log.
 
+mod capacity;
 mod container;
 mod filter;
 mod limits;
@@ -15,12 +16,18 @@ mod sandbox;
 mod server;
 mod stream;
 
+use std::ffi::OsString;
+
 use rustix::stdio::{stderr, stdin};
 
+use crate::settings::Settings;
+
 /// Runs as the monitor; its exit status.
-pub(crate) fn main() -> i32 {
+pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
+    let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
-        let sandbox = sandbox::Sandbox::start()?;
+        let settings = Settings::parse(&words).map_err(|error| error.to_string())?;
+        let sandbox = sandbox::Sandbox::start(&settings)?;
         let server = server::Server::new(listener, sandbox)?;
         filter::install()?;
         server.run()

@@ -15,6 +15,8 @@ use stockade_sandbox::{Error, Result};
 use super::container::{Container, Luggage};
 use super::server::Endings;
 use super::stream::Stream;
+use super::capacity;
+use crate::settings::Settings;
 
 /// Most bytes of tmpfs files and shared memory where no limit is set: sparse until used.
 const POOL_BYTES_MAX: u64 = 1 << 40;
@@ -41,10 +43,16 @@ impl Wake for Rings {
 
 impl Sandbox {
     /// Starts the machine and an empty kernel.
-    pub(super) fn start() -> std::result::Result<Self, String> {
+    pub(super) fn start(settings: &Settings) -> std::result::Result<Self, String> {
+        let tasks_max = capacity::claim(settings.threads_max)?;
         let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls: trapped_calls() };
-        let machine = HostMachine::start(&options).map_err(|error| error.to_string())?;
+        let machine = match settings.path {
+            Some(path) => HostMachine::start_on(&options, path),
+            None => HostMachine::start(&options),
+        };
+        let machine = machine.map_err(|error| error.to_string())?;
         let kernel = Kernel::new(machine.clone());
+        kernel.limits().set_tasks_max(tasks_max);
         machine.on_timer(Arc::new(Rings(kernel.clone())));
         Ok(Self { machine, kernel, containers: BTreeMap::new(), began: false })
     }

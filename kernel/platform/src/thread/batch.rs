@@ -41,7 +41,36 @@ impl Batch {
     }
 
     fn part(&self) -> &[HostCall] {
-        &self.calls[self.start..self.calls.len().min(self.start + MAX_CALLS)]
+        &self.calls[self.start..self.part_end()]
+    }
+
+    fn part_end(&self) -> usize {
+        self.calls.len().min(self.start + MAX_CALLS)
+    }
+
+    /// Whether the host got every call of the part, as far as its calls are seen here.
+    pub(super) fn is_made(&self) -> bool {
+        self.none_seen(self.part_end())
+    }
+
+    /// Whether the call at this place of the part can be the one that failed: the host got those before it, and no
+    /// later one.
+    pub(super) fn may_fail_at(&self, in_part: u64) -> bool {
+        let at = usize::try_from(in_part).unwrap_or(usize::MAX).saturating_add(self.start);
+        let is_last = at.checked_add(1) == Some(self.next);
+        let unseen = || self.part().get(at - self.start).is_some_and(layout::is_unseen);
+        is_last || at >= self.next && unseen() && self.none_seen(at)
+    }
+
+    fn none_seen(&self, end: usize) -> bool {
+        self.calls.get(self.next..end).is_none_or(|rest| rest.iter().all(layout::is_unseen))
+    }
+}
+
+impl State {
+    /// Whether the handler was told to make host calls that have not come.
+    pub(super) fn owes_calls(&self) -> bool {
+        self.batch.as_ref().is_some_and(|batch| !batch.is_made())
     }
 }
 

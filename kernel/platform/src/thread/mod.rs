@@ -10,7 +10,7 @@ mod notice;
 mod reply;
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use stockade_kernel::Errno;
@@ -33,6 +33,7 @@ pub(crate) struct HostThread(Arc<Inner>);
 /// What receiver and repliers share.
 #[derive(Debug)]
 pub(crate) struct Inner {
+    me: Weak<Inner>,
     pub(crate) machine: Arc<Shared>,
     pub(crate) stub: Arc<Stub>,
     pub(crate) slot: u32,
@@ -87,6 +88,19 @@ struct Kick {
     asked: bool,
     /// The host signal is out, and no event came of it yet.
     sent: bool,
+    /// The watchdog looks after it.
+    watched: bool,
+}
+
+/// How far a kick got that the watchdog looks after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kicked {
+    /// It was taken, or its thread waits for the kernel.
+    Over,
+    /// The handler makes host calls, with signals blocked.
+    InBatch,
+    /// The application runs.
+    Running,
 }
 
 /// What becomes of a call that a signal cancelled after it was received.
@@ -134,7 +148,8 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
-        let inner = Inner {
+        Self(Arc::new_cyclic(|me| Inner {
+            me: me.clone(),
             machine,
             stub,
             slot,
@@ -142,8 +157,7 @@ impl HostThread {
             tid: AtomicI32::new(0),
             parked: None,
             state: Mutex::new(State::new(setup, events)),
-        };
-        Self(Arc::new(inner))
+        }))
     }
 
     /// One that was parked becomes another.
@@ -154,7 +168,8 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
-        let inner = Inner {
+        Self(Arc::new_cyclic(|me| Inner {
+            me: me.clone(),
             machine,
             stub,
             slot: spare.slot,
@@ -162,8 +177,7 @@ impl HostThread {
             tid: AtomicI32::new(spare.tid),
             parked: Some((spare.id, spare.used)),
             state: Mutex::new(State::new(setup, events)),
-        };
-        Self(Arc::new(inner))
+        }))
     }
 }
 
@@ -240,7 +254,36 @@ impl Inner {
         if tid != 0 && !state.kick.sent {
             state.kick.sent = true;
             process::kick(self.stub.pid(), tid);
+            self.watch_kick(state);
         }
+    }
+
+    /// Has the watchdog see to a kick that a running thread has not taken.
+    fn watch_kick(&self, state: &mut State) {
+        if state.kick.sent && state.waiting.is_none() && !std::mem::replace(&mut state.kick.watched, true) {
+            self.machine.watchdog.watch(self.me.clone());
+        }
+    }
+
+    /// What the watchdog sees. It looks no more at what is over.
+    pub(crate) fn look_at_kick(&self) -> Kicked {
+        let mut state = self.state();
+        if !state.kick.sent || state.waiting.is_some() {
+            state.kick.watched = false;
+            return Kicked::Over;
+        }
+        if state.batch.is_some() { Kicked::InBatch } else { Kicked::Running }
+    }
+
+    /// Whether the host holds the kick back because the thread blocks it.
+    pub(crate) fn blocks_kick(&self) -> bool {
+        self.machine.proc.blocks(self.stub.pid(), self.tid.load(Ordering::Relaxed), abi::KICK_SIGNAL)
+    }
+
+    /// The kick is blocked, and so the kernel has no hold on the thread: its process ends.
+    pub(crate) fn end_kicked(&self) {
+        tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), "an application blocked the kick signal");
+        self.stub.kill();
     }
 
     /// Whether the application's code may be running.

@@ -102,6 +102,8 @@ impl Inner {
         let notice = match self.is_stubs(notification) {
             _ if state.doomed == Doom::Parks => Notice::Forged,
             true => self.stub_call(&mut state, notification),
+            // What was ordered comes before anything else.
+            false if state.owes_calls() => Notice::Forged,
             false => direct(notification),
         };
         match notice {
@@ -136,6 +138,7 @@ impl Inner {
     fn stub_call(&self, state: &mut State, notification: &Notification) -> Notice {
         let arguments = notification.arguments;
         match notification.number {
+            abi::HELLO | abi::EVENT | abi::TRAP_BASE..abi::TRAP_END if state.owes_calls() => Notice::Forged,
             abi::HELLO => self.hello(state, notification),
             abi::EVENT => self.signal(state, notification.id, arguments),
             abi::DONE => self.done(state, arguments),
@@ -195,6 +198,10 @@ impl Inner {
     fn done(&self, state: &mut State, arguments: [u64; 6]) -> Notice {
         let Some(batch) = state.batch.take() else { return Notice::Forged };
         let [index, result, ..] = arguments;
+        let is_true = if result == 0 { batch.is_made() } else { batch.may_fail_at(index) };
+        if !is_true {
+            return Notice::Forged;
+        }
         if result == 0 && !batch.is_last() {
             return Notice::Answer(Answer::Value(self.next_chunk(state, batch)));
         }

@@ -26,6 +26,7 @@ impl Inner {
             return tracing::error!(?reply, "a reply to a thread that waits for none");
         };
         self.count(&mut state, Running::More);
+        self.watch_kick(&mut state);
         let answer = match waiting.kind {
             Kind::Direct { number, arguments } => self.direct_answer(&mut state, number, arguments, reply),
             kind => Answer::Value(self.framed_answer(&mut state, kind, reply)),

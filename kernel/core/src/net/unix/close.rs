@@ -60,7 +60,7 @@ impl Drop for UnixSocket {
             }
             Role::Fresh => {}
         }
-        drop(rights);
+        self.namespaces.net.in_flight().let_go(rights);
         self.namespaces.net.in_flight().collect();
     }
 }

@@ -1,13 +1,13 @@
 //! Files that travel in messages (SCM_RIGHTS).
 //!
 //! A socket that lies in its own inbox, or in that of one which lies in its, is kept alive by nobody outside. Whenever
-//! a unix socket goes, those that nothing but messages refer to are looked for, and their inboxes emptied.
+//! a unix socket goes, those that nothing but each other's messages refer to are looked for, and their inboxes emptied.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
@@ -28,12 +28,25 @@ pub struct Rights {
 pub struct InFlight {
     files: Mutex<BTreeMap<u64, (Weak<File>, usize)>>,
     collecting: AtomicBool,
+    /// All files that travel, sockets or not.
+    count: AtomicUsize,
+    dropped: Mutex<Dropped>,
+}
+
+/// What lay in the inboxes of sockets that are gone.
+#[derive(Debug, Default)]
+struct Dropped {
+    rights: Vec<Rights>,
+    /// Somebody lets go of them.
+    busy: bool,
 }
 
 impl Rights {
     /// Sends files on their way.
     pub fn new(files: Vec<Arc<File>>, namespaces: &Arc<Namespaces>) -> Self {
-        files.iter().for_each(|file| namespaces.net.in_flight().add(file));
+        let in_flight = namespaces.net.in_flight();
+        in_flight.count.fetch_add(files.len(), Ordering::Relaxed);
+        files.iter().for_each(|file| in_flight.add(file));
         Self { files, namespaces: namespaces.clone() }
     }
 
@@ -50,7 +63,9 @@ impl Rights {
 
 impl Drop for Rights {
     fn drop(&mut self) {
-        self.files.iter().for_each(|file| self.namespaces.net.in_flight().remove(file));
+        let in_flight = self.namespaces.net.in_flight();
+        in_flight.count.fetch_sub(self.files.len(), Ordering::Relaxed);
+        self.files.iter().for_each(|file| in_flight.remove(file));
     }
 }
 
@@ -60,6 +75,33 @@ fn with_socket<T>(file: &File, look: impl FnOnce(&UnixSocket) -> T) -> Option<T>
 }
 
 impl InFlight {
+    /// How many files travel.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of what lay in an inbox, one after the other: a socket that carries a socket that carries a socket must
+    /// not recurse.
+    pub(super) fn let_go(&self, rights: Vec<Rights>) {
+        {
+            let mut dropped = self.dropped.lock();
+            dropped.rights.extend(rights);
+            if core::mem::replace(&mut dropped.busy, true) {
+                return;
+            }
+        }
+        while let Some(next) = self.next_dropped() {
+            drop(next);
+        }
+    }
+
+    fn next_dropped(&self) -> Option<Rights> {
+        let mut dropped = self.dropped.lock();
+        let next = dropped.rights.pop();
+        dropped.busy = next.is_some();
+        next
+    }
+
     fn add(&self, file: &Arc<File>) {
         if with_socket(file, |_| ()).is_some() {
             let mut files = self.files.lock();
@@ -92,8 +134,14 @@ impl InFlight {
             let files = self.files.lock();
             files.values().filter_map(|(file, count)| Some((file.upgrade()?, *count))).collect()
         };
-        // One reference is our own.
-        let outside = |(file, count): &&(Arc<File>, usize)| Arc::strong_count(file) > count + 1;
+        let mut internal: BTreeMap<u64, usize> = BTreeMap::new();
+        for held in travelling.iter().flat_map(|(file, _)| held_by(file)) {
+            *internal.entry(held.id()).or_default() += 1;
+        }
+        // One reference is our own. What lies in the inbox of a socket that does not travel is alive.
+        let outside = |(file, count): &&(Arc<File>, usize)| {
+            Arc::strong_count(file) > count + 1 || internal.get(&file.id()).is_none_or(|internal| internal < count)
+        };
         let mut reached: Vec<Arc<File>> = travelling.iter().filter(outside).map(|(file, _)| file.clone()).collect();
         let mut alive: BTreeSet<u64> = reached.iter().map(|file| file.id()).collect();
         while let Some(file) = reached.pop() {

@@ -259,3 +259,41 @@ fn others_are_refused() {
     assert_eq!(receive(&caller, socket, 1, 0), Err(Errno::EINVAL));
     assert_eq!(caller.call("listen", &[socket, 1]), Err(Errno::EINVAL));
 }
+
+/// A chain of sockets, each of which lies in the inbox of the next, much longer than a stack is deep.
+#[test]
+fn a_long_chain_of_travelling_sockets_is_let_go() {
+    let (world, caller) = setup();
+    let [mut end, other] = pair(&caller, STREAM);
+    caller.call("close", &[other]).unwrap();
+    for _ in 0..400 {
+        let [near, far] = pair(&caller, STREAM);
+        send_files(&caller, near, &[end]).unwrap();
+        caller.call("close", &[end]).unwrap();
+        caller.call("close", &[near]).unwrap();
+        end = far;
+    }
+    let in_flight = || world.task.process().namespaces().net.in_flight().count();
+    assert_eq!(in_flight(), 400);
+    caller.call("close", &[end]).unwrap();
+    assert_eq!(in_flight(), 0);
+}
+
+#[test]
+fn few_files_travel_at_once() {
+    let (_world, caller) = setup();
+    let [near, _far] = pair(&caller, STREAM);
+    let limit = caller.put(&[8_u64.to_le_bytes(), 8_u64.to_le_bytes()].concat());
+    assert_eq!(caller.call("prlimit64", &[0, 7, limit, 0]), Ok(0));
+    let sent = (0..20).map(|_| send_files(&caller, near, &[near])).find(Result::is_err);
+    // Root may.
+    assert_eq!(sent, None);
+    assert_eq!(caller.call("capset", &no_capabilities(&caller)), Ok(0));
+    let sent = (0..20).map(|_| send_files(&caller, near, &[near])).find(Result::is_err);
+    assert_eq!(sent, Some(Err(Errno::ETOOMANYREFS)));
+}
+
+fn no_capabilities(caller: &Caller) -> [u64; 2] {
+    let head = caller.put(&[0x2008_0522_u32.to_le_bytes(), [0; 4]].concat());
+    [head, caller.put(&[0; 24])]
+}
