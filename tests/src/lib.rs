@@ -17,6 +17,7 @@ mod pty;
 pub mod reference;
 mod registry;
 mod scratch;
+mod trace;
 mod wait;
 
 pub use bundle::Bundle;
@@ -29,4 +30,5 @@ pub use podman::Podman;
 pub use pty::Pty;
 pub use registry::Registry;
 pub use scratch::Scratch;
+pub use trace::HostCalls;
 pub use wait::wait_until;

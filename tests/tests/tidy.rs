@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),
-    ("tests", &["stockade-kernel"]),
+    ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform"]),
     ("xtask", &["stockade-tests"]),
 ];
 

@@ -19,6 +19,11 @@ const MONITOR: &str = "stockade-monitor";
 /// A proxy's name as a program.
 const PROXY: &str = "stockade-proxy";
 
+/// Names of the host's system calls that a monitor can make once it serves.
+pub fn host_calls() -> Vec<&'static str> {
+    monitor::filter::calls()
+}
+
 /// What this process is, by the name that it was started with: `None` when it is neither monitor nor proxy, else the
 /// exit status once it is done.
 pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {

@@ -7,6 +7,11 @@
 
 use stockade_kernel_stub::abi::{BOOT_FD, FORK_FLAGS, Hello, THREAD_FLAGS};
 
+use crate::host_calls::{
+    ARCH_PRCTL, CLONE, CLOSE, EXIT, EXIT_GROUP, FUTEX, PRCTL, RESTART_SYSCALL, RT_SIGRETURN, RT_SIGTIMEDWAIT,
+    SCHED_YIELD, SECCOMP, SENDMSG,
+};
+
 const LOAD: u16 = 0x20;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_AT_LEAST: u16 = 0x35;
@@ -33,20 +38,6 @@ const FUTEX_COMMAND_MASK: u32 = 0x7f;
 /// WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET: not the priority-inheriting ones, which write
 /// thread ids of the host into the application's memory.
 const FUTEX_COMMANDS: [u32; 7] = [0, 1, 3, 4, 5, 9, 10];
-
-const CLOSE: u32 = 3;
-const RT_SIGRETURN: u32 = 15;
-const SCHED_YIELD: u32 = 24;
-const SENDMSG: u32 = 46;
-const CLONE: u32 = 56;
-const EXIT: u32 = 60;
-const RT_SIGTIMEDWAIT: u32 = 128;
-const PRCTL: u32 = 157;
-const ARCH_PRCTL: u32 = 158;
-const FUTEX: u32 = 202;
-const RESTART_SYSCALL: u32 = 219;
-const EXIT_GROUP: u32 = 231;
-const SECCOMP: u32 = 317;
 
 /// `struct sock_filter`, as one number.
 fn instruction(code: u16, jump_true: u8, jump_false: u8, value: u32) -> u64 {
@@ -176,4 +167,101 @@ fn at_or_trap(ip: u64) -> Block {
     let (low, high) = halves(ip);
     let high = Block::default().load(IP_HIGH).when_end(high, ALLOW).end(TRAP);
     Block::default().load(IP_LOW).when(low, high).end(TRAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host_calls::{Gate, OF_STUBS};
+
+    const STUB_IP: u64 = 0x7ff0_0000_1000;
+    const SIGRETURN_IP: u64 = 0x7ff0_0000_2000;
+
+    /// `struct seccomp_data` as words.
+    fn data(number: u32, arch: u32, ip: u64, arguments: [u64; 6]) -> Vec<u32> {
+        let long = |value| <[u32; 2]>::from(halves(value));
+        [vec![number, arch], long(ip).to_vec(), arguments.map(long).concat()].concat()
+    }
+
+    /// What the host's interpreter would say.
+    fn verdict(filter: &[u64], data: &[u32]) -> u32 {
+        let (mut at, mut word) = (0, 0);
+        loop {
+            let (head, value) = halves(filter[at]);
+            let (code, jumps) = (head & 0xffff, head >> 16);
+            at += 1;
+            let mut jump = |taken: bool| at += usize::try_from(if taken { jumps & 0xff } else { jumps >> 8 }).unwrap();
+            match u16::try_from(code).unwrap() {
+                LOAD => word = data[usize::try_from(value / 4).unwrap()],
+                AND => word &= value,
+                JUMP_EQUAL => jump(word == value),
+                JUMP_AT_LEAST => jump(word >= value),
+                JUMP_ALWAYS => at += usize::try_from(value).unwrap(),
+                RETURN => return value,
+                code => panic!("no such instruction: {code:#x}"),
+            }
+        }
+    }
+
+    /// Arguments that pinned calls are allowed with; and all others have, too.
+    const FRIENDLY: [[u64; 6]; 5] = [
+        [THREAD_FLAGS, 0, 0, 0, 0, 0],
+        [FORK_FLAGS, 0, 0, 0, 0, 0],
+        [BOOT_FD, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+        [0x1002, 0, 0, 0, 0, 0],
+    ];
+
+    fn allowed(ip: u64) -> Vec<u32> {
+        let hello = Hello { syscall_ip: STUB_IP, sigreturn_ip: SIGRETURN_IP, ..Hello::default() };
+        let filter = base(&hello, &[1, 9, 59]);
+        let allows = |number: &u32, arch| {
+            FRIENDLY.iter().any(|arguments| verdict(&filter, &data(*number, arch, ip, *arguments)) == ALLOW)
+        };
+        let numbers = || (0..600).chain([X32_BIT, X32_BIT | 39, u32::MAX, 0x1000, 0x2000]);
+        assert!(!numbers().any(|number| allows(&number, 0x4000_0003)), "i386 at {ip:#x}");
+        numbers().filter(|number| allows(number, AUDIT_ARCH_X86_64)).collect()
+    }
+
+    #[track_caller]
+    fn check(ip: u64, gates: &[Gate]) {
+        let rows = OF_STUBS.iter().filter(|row| gates.contains(&row.gate));
+        let mut listed: Vec<u32> = rows.flat_map(|row| row.calls).map(|(_, number, _)| *number).collect();
+        listed.sort_unstable();
+        listed.dedup();
+        assert_eq!(allowed(ip), listed);
+    }
+
+    #[test]
+    fn what_is_listed_is_allowed_and_nothing_else() {
+        check(0x40_0000, &[Gate::Anywhere]);
+        check(SIGRETURN_IP, &[Gate::Anywhere, Gate::Sigreturn]);
+        check(STUB_IP, &[Gate::Stub]);
+        // Half of the right address is not enough.
+        assert_eq!(allowed(STUB_IP & 0xffff_ffff), []);
+    }
+
+    #[test]
+    fn other_arguments_are_not_allowed() {
+        let hello = Hello { syscall_ip: STUB_IP, sigreturn_ip: SIGRETURN_IP, ..Hello::default() };
+        let filter = base(&hello, &[]);
+        let verdict =
+            |number, first| verdict(&filter, &data(number, AUDIT_ARCH_X86_64, STUB_IP, [first, 11, 0, 0, 0, 0]));
+        for (number, first) in [
+            (CLONE, THREAD_FLAGS | 0x1000_0000),
+            (CLONE, FORK_FLAGS | 1 << 32),
+            (CLONE, 17),
+            (SENDMSG, 4),
+            (SENDMSG, BOOT_FD | 1 << 32),
+            (SECCOMP, 0),
+            (SECCOMP, 3),
+            (PRCTL, 15),
+            (PRCTL, 4),
+            (ARCH_PRCTL, 0x1011),
+            // FUTEX_LOCK_PI2
+            (FUTEX, 0),
+        ] {
+            assert_ne!(verdict(number, first), ALLOW, "call {number} with {first:#x}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod blob;
 mod boot;
 mod filter;
 mod fp;
+pub mod host_calls;
 mod info;
 mod machine;
 mod native;

@@ -66,6 +66,16 @@ const CALLS: &[&str] = &[
     "exit_group",
 ];
 
+/// Allowed with some arguments.
+const PINNED: &[&str] = &["mmap", "mprotect", "clone", "ioctl", "prctl"];
+
+/// All calls that the monitor can make.
+pub(crate) fn calls() -> Vec<&'static str> {
+    let mut all = [CALLS, PINNED].concat();
+    all.sort_unstable();
+    all
+}
+
 /// PROT_EXEC
 const PROT_EXEC: u64 = 4;
 /// CLONE_THREAD

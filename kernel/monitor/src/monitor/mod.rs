@@ -8,7 +8,7 @@
 
 mod capacity;
 mod container;
-mod filter;
+pub(crate) mod filter;
 mod limits;
 mod process;
 mod root;
