@@ -12,10 +12,10 @@ use stockade_kernel_platform::{HostMachine, Options};
 use stockade_sandbox::protocol::{CreateContainer, ExecProcess};
 use stockade_sandbox::{Error, Result};
 
+use super::capacity;
 use super::container::{Container, Luggage};
 use super::server::Endings;
 use super::stream::Stream;
-use super::capacity;
 use crate::settings::Settings;
 
 /// Most bytes of tmpfs files and shared memory where no limit is set: sparse until used.
