@@ -102,6 +102,24 @@ fn many_threads_are_made_and_none_is_left() {
 }
 
 #[test]
+fn a_thread_whose_word_was_unmapped_ends_alone() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::start();
+    let source = "static volatile u32 ended; static u32 word; static long pause[2] = { 0, 20000000 };
+        static void f(void) { __atomic_add_fetch(&ended, 1, 5); sys(60, 0, 0, 0); }
+        void start(void) { for (u32 i = 0; i < 8; i++) {
+                if (thread_at(f, map(65536), (u32 *)0x50000000) <= 0) exit_group(1);
+                while (ended <= i) sys(24, 0, 0, 0);
+                sys6(202, (long)&word, 128, 0, (long)pause, 0, 0); }
+            exit_group(0); }";
+    let task = kernel.spawn(&Program::build(source));
+    assert_eq!(kernel.wait(&task), Ending::Code(0));
+    kernel.let_go();
+    drop((task, kernel));
+    wait_for_no_children();
+}
+
+#[test]
 fn many_forks_leave_nothing() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let kernel = Kernel::start();

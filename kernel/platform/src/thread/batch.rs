@@ -40,6 +40,11 @@ impl Batch {
         self.calls.len() - self.start <= MAX_CALLS
     }
 
+    /// The reply that follows the last call.
+    pub(super) fn then(&self) -> i64 {
+        self.then
+    }
+
     fn part(&self) -> &[HostCall] {
         &self.calls[self.start..self.part_end()]
     }

@@ -100,7 +100,8 @@ impl Inner {
     fn notice(self: &Arc<Self>, notification: &Notification) {
         let mut state = self.state();
         let notice = match self.is_stubs(notification) {
-            _ if state.doomed == Doom::Parks => Notice::Forged,
+            true if state.doomed == Doom::Parks => park_unwoken(&mut state, notification),
+            false if state.doomed == Doom::Parks => Notice::Forged,
             true => self.stub_call(&mut state, notification),
             // What was ordered comes before anything else.
             false if state.owes_calls() => Notice::Forged,
@@ -246,6 +247,13 @@ impl Inner {
         let mut bytes = [0; 2];
         crate::sys::memory::read(self.stub.pid(), address, &mut bytes) == 2 && bytes == SYSCALL_INSTRUCTION
     }
+}
+
+/// The word that a thread's end clears may be gone before it is woken: whoever joined it has unmapped it. As on Linux,
+/// that matters to nobody.
+fn park_unwoken(state: &mut State, notification: &Notification) -> Notice {
+    let batch = state.batch.take().filter(|_| notification.number == abi::DONE);
+    batch.map_or(Notice::Forged, |batch| Notice::Answer(Answer::Value(batch.then())))
 }
 
 fn waits(context: &Context) -> bool {
