@@ -19,6 +19,7 @@ pub use cgroup::Cgroup2;
 pub use devpts::DevPts;
 pub use erofs::Erofs;
 pub use overlay::Overlay;
+pub(crate) use proc::process_of_directory;
 pub use proc::{HidePid, Proc, ProcOptions};
 pub use stream::{StreamFile, open_stream};
 pub use sys::Sysfs;

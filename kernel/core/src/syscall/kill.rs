@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use super::Call;
 use crate::Errno;
+use crate::fs::process_of_directory;
 use crate::signal::{Signal, SignalInfo};
 use crate::task::{Capabilities, Pid, Process, Task};
 use crate::wait::Stop;
@@ -162,7 +163,8 @@ pub fn pidfd_send_signal(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> 
         return Err(Errno::EINVAL.into());
     }
     let file = task.files().get(call.int(0))?;
-    let target = super::pidfd::process_of(&file)?;
+    // A directory /proc/PID will do as well.
+    let target = super::pidfd::process_of(&file).or_else(|_| process_of_directory(file.inode()))?;
     if target.is_gone() {
         return Err(Errno::ESRCH.into());
     }

@@ -26,6 +26,11 @@ fn target(task: &Arc<Task>, pid: i32) -> Result<Arc<Task>, Errno> {
     }
 }
 
+/// The same for affinities: a negative id is nobody's.
+fn with_affinity(task: &Arc<Task>, pid: i32) -> Result<Arc<Task>, Errno> {
+    if pid < 0 { Err(Errno::ESRCH) } else { target(task, pid) }
+}
+
 /// `check_same_owner` of Linux.
 fn may_change(task: &Task, other: &Task) -> bool {
     let (mine, theirs) = (task.credentials(), other.credentials());
@@ -205,7 +210,7 @@ pub fn sched_setaffinity(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> 
     let len = usize::try_from(call.uint(1)).unwrap_or(0).min(8);
     let mut mask = [0; 8];
     task.memory().read_bytes(call.arg(2), &mut mask[..len])?;
-    let other = target(task, call.int(0))?;
+    let other = with_affinity(task, call.int(0))?;
     if !may_change(task, &other) && !task.credentials().has(Capabilities::SYS_NICE) {
         return Err(Errno::EPERM.into());
     }
@@ -223,7 +228,7 @@ pub fn sched_getaffinity(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop>
     if u64::from(len) * 8 < u64::from(task.kernel().cpus()) || !len.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
-    let other = target(task, call.int(0))?;
+    let other = with_affinity(task, call.int(0))?;
     let mask = other.settings.lock().scheduling.affinity & all_cpus(task);
     task.memory().write_struct(call.arg(2), &mask)?;
     Ok(8)

@@ -12,8 +12,8 @@ use crate::vfs::{Caller, FileKind, FileObject, Inode, LinkTarget, Opening, Stat}
 /// A file of a synthetic file system.
 #[derive(Clone)]
 pub struct Synthetic<S: Subject> {
-    pub(super) subject: S,
-    pub(super) node: &'static Node<S>,
+    pub(in crate::fs) subject: S,
+    pub(in crate::fs) node: &'static Node<S>,
     pub(super) permissions: u32,
     pub(super) number: u64,
 }

@@ -15,6 +15,7 @@ mod status;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::any::Any;
 
 use super::{ProcSystem, mounts, root};
 use crate::Errno;
@@ -113,6 +114,13 @@ impl Subject for PidSubject {
 pub(super) fn process_directory(subject: PidSubject, directory: u64) -> Arc<dyn Inode> {
     let number = subject.number_below(directory);
     Synthetic::inode(subject, &PROCESS, OPEN_DIRECTORY, number)
+}
+
+/// The process that a directory /proc/PID is about; `ESRCH` once it was waited for, `EBADF` if it is no such directory.
+pub(crate) fn process_of_directory(inode: &Arc<dyn Inode>) -> Result<Arc<Process>, Errno> {
+    let inode: &dyn Any = &**inode;
+    let directory = inode.downcast_ref::<Synthetic<PidSubject>>().ok_or(Errno::EBADF)?;
+    if core::ptr::eq(directory.node, &raw const PROCESS) { directory.subject.process() } else { Err(Errno::EBADF) }
 }
 
 static PROCESS: Node<PidSubject> = Node::Directory(&Directory::of(PROCESS_ENTRIES));
