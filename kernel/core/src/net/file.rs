@@ -13,6 +13,8 @@ use crate::task::Task;
 use crate::vfs::{File, FileKind, FileObject, OpenFlags, PollEvents, WriteAt, Written};
 use crate::wait::SharedQueue;
 
+/// SIOCATMARK
+const IS_AT_URGENT: u32 = 0x8905;
 /// SIOCINQ, the same as FIONREAD and TIOCINQ.
 const INPUT_BYTES: u32 = ioctl::FIONREAD;
 
@@ -71,6 +73,7 @@ impl FileObject for SocketFile {
                 return Err(Errno::EINVAL);
             }
             INPUT_BYTES => self.socket.readable_bytes(),
+            IS_AT_URGENT => usize::from(self.socket.is_at_urgent()),
             // What was sent is with its receiver at once.
             ioctl::TIOCOUTQ => 0,
             _ => return super::netlink::interface_request(task, request, argument),

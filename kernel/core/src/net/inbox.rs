@@ -10,8 +10,10 @@ use alloc::vec::Vec;
 
 use stockade_kernel_sync::Mutex;
 
+use super::inet::Packet;
 use super::unix::Rights;
-use super::{Address, Ring, Ucred};
+use super::urgent::Urgent;
+use super::{Address, Ring, Ucred, Urgency};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::vfs::PollEvents;
@@ -31,6 +33,10 @@ pub struct Parcel {
     pub sender: Ucred,
     /// Files that travel with it.
     pub rights: Option<Rights>,
+    /// What its headers say.
+    pub packet: Option<Packet>,
+    /// Whether its last byte is out of band.
+    pub urgency: Urgency,
 }
 
 /// How data is taken.
@@ -67,7 +73,7 @@ pub enum Limit {
 /// What lies in an inbox.
 #[derive(Debug)]
 enum Content {
-    Bytes { ring: Ring, taken: u64, marks: VecDeque<Mark>, sender: Ucred },
+    Bytes { ring: Ring, taken: u64, marks: VecDeque<Mark>, sender: Ucred, urgent: Urgent },
     Messages { queue: VecDeque<Message>, limit: Limit, bytes: usize },
 }
 
@@ -92,14 +98,31 @@ pub struct Inbox {
     reader: SharedQueue,
 }
 
+/// Bytes that an inbox holds: what its reader takes (SO_RCVBUF), and what its writer may have under way (SO_SNDBUF).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of the reader.
+    pub reader: usize,
+    /// Of the writer.
+    pub writer: usize,
+}
+
+impl Room {
+    fn bytes(self) -> usize {
+        self.reader.saturating_add(self.writer)
+    }
+}
+
 #[derive(Debug)]
 struct State {
     content: Content,
-    capacity: usize,
+    room: Room,
     /// No more will come.
     ended: bool,
     /// What a reader is told once after all data.
     error: Option<Errno>,
+    /// There was an error.
+    failed: bool,
     /// Nobody will read more.
     refused: bool,
     blocked: Vec<SharedQueue>,
@@ -108,9 +131,8 @@ struct State {
 impl Inbox {
     /// For bytes; its reader hears of news on `reader`.
     pub fn bytes(reader: &SharedQueue) -> Arc<Self> {
-        let content =
-            Content::Bytes { ring: Ring::default(), taken: 0, marks: VecDeque::new(), sender: Ucred::default() };
-        Self::new(content, reader)
+        let (ring, marks, sender, urgent) = Default::default();
+        Self::new(Content::Bytes { ring, taken: 0, marks, sender, urgent }, reader)
     }
 
     /// For messages.
@@ -119,15 +141,17 @@ impl Inbox {
     }
 
     fn new(content: Content, reader: &SharedQueue) -> Arc<Self> {
+        let room = Room { reader: DEFAULT_BYTES, writer: 0 };
         let state =
-            State { content, capacity: DEFAULT_BYTES, ended: false, error: None, refused: false, blocked: Vec::new() };
+            State { content, room, ended: false, error: None, failed: false, refused: false, blocked: Vec::new() };
         Arc::new(Self { state: Mutex::new(state), reader: reader.clone() })
     }
 
     /// Puts data in: `EPIPE` when nobody will read it, `EAGAIN` when there is no room; `writer` is woken when there is.
     pub fn put(&self, source: &mut dyn Source, parcel: Parcel, writer: &SharedQueue) -> Result<usize, Errno> {
+        let urgent = parcel.urgency == Urgency::Urgent;
         let put = self.state.lock().put(source, parcel, writer)?;
-        self.reader.wake_for(PollEvents::READABLE);
+        self.reader.wake_for(if urgent { PollEvents::READABLE | PollEvents::PRI } else { PollEvents::READABLE });
         Ok(put)
     }
 
@@ -142,6 +166,33 @@ impl Inbox {
         Ok(taken)
     }
 
+    /// Takes the byte that is out of band (`tcp_recv_urg` of Linux); `None` at the end.
+    pub fn take_urgent(&self, taking: Taking) -> Result<Option<u8>, Errno> {
+        match &mut self.state.lock().content {
+            Content::Bytes { ring, taken, urgent, .. } => {
+                let at = urgent.take(taking).ok_or(Errno::EINVAL)?;
+                let offset = usize::try_from(at.saturating_sub(*taken)).map_err(|_| Errno::EINVAL)?;
+                Ok(Some(ring.get(offset).ok_or(Errno::EINVAL)?))
+            }
+            Content::Messages { .. } => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// Whether the next byte is the one that is out of band.
+    pub fn is_at_urgent(&self) -> bool {
+        match &self.state.lock().content {
+            Content::Bytes { taken, urgent, .. } => urgent.offset(*taken) == Some(0),
+            Content::Messages { .. } => false,
+        }
+    }
+
+    /// Leaves what is out of band among all other data, or takes it out (SO_OOBINLINE).
+    pub fn set_urgent_inline(&self, inline: bool) {
+        if let Content::Bytes { urgent, .. } = &mut self.state.lock().content {
+            urgent.set_inline(inline);
+        }
+    }
+
     /// No more will come.
     pub fn end(&self) {
         self.state.lock().ended = true;
@@ -150,7 +201,10 @@ impl Inbox {
 
     /// No more will come, and readers are told why.
     pub fn fail(&self, errno: Errno) {
-        self.state.lock().error = Some(errno);
+        {
+            let mut state = self.state.lock();
+            (state.error, state.failed) = (Some(errno), true);
+        }
         self.end();
     }
 
@@ -173,7 +227,7 @@ impl Inbox {
     /// Bytes that the next read gives (FIONREAD).
     pub fn len(&self) -> usize {
         match &self.state.lock().content {
-            Content::Bytes { ring, .. } => ring.len(),
+            Content::Bytes { ring, taken, urgent, .. } => urgent.before(*taken, ring.len()),
             Content::Messages { queue, .. } => queue.front().map_or(0, |message| message.bytes.len()),
         }
     }
@@ -189,6 +243,11 @@ impl Inbox {
         self.state.lock().refused
     }
 
+    /// Whether there ever was an error.
+    pub fn has_failed(&self) -> bool {
+        self.state.lock().failed
+    }
+
     /// The error that a reader would be told, which it then is not any more (SO_ERROR).
     pub fn take_error(&self) -> Option<Errno> {
         self.state.lock().error.take()
@@ -202,6 +261,9 @@ impl Inbox {
         events.set(PollEvents::READABLE, !state.is_empty() || ended);
         events.set(PollEvents::RDHUP, ended);
         events.set(PollEvents::ERR, state.error.is_some());
+        if let Content::Bytes { urgent, .. } = &state.content {
+            events.set(PollEvents::PRI, urgent.is_unread());
+        }
         events
     }
 
@@ -215,9 +277,14 @@ impl Inbox {
         writable
     }
 
-    /// Bytes that it holds at most.
-    pub fn set_capacity(&self, bytes: usize) {
-        self.state.lock().capacity = bytes;
+    /// Changes how many bytes it holds.
+    pub fn set_room(&self, change: impl FnOnce(&mut Room)) {
+        let unblocked = {
+            let mut state = self.state.lock();
+            change(&mut state.room);
+            state.take_unblocked()
+        };
+        unblocked.iter().for_each(|queue| queue.wake_for(PollEvents::WRITABLE));
     }
 
     /// Throws everything away, and says whether there was anything. What is returned is dropped outside any lock.
@@ -239,7 +306,7 @@ impl Inbox {
 impl State {
     fn is_empty(&self) -> bool {
         match &self.content {
-            Content::Bytes { ring, .. } => ring.is_empty(),
+            Content::Bytes { ring, taken, urgent, .. } => ring.len() <= urgent.hidden(*taken),
             Content::Messages { queue, .. } => queue.is_empty(),
         }
     }
@@ -247,9 +314,9 @@ impl State {
     /// Room enough to tell writers of it.
     fn has_plenty(&self) -> bool {
         match &self.content {
-            Content::Bytes { ring, .. } => ring.len() * 2 <= self.capacity,
+            Content::Bytes { ring, .. } => ring.len() * 2 <= self.room.bytes(),
             Content::Messages { queue, limit: Limit::Messages(most), .. } => queue.len() <= *most,
-            Content::Messages { bytes, .. } => bytes * 2 <= self.capacity,
+            Content::Messages { bytes, .. } => bytes * 2 <= self.room.bytes(),
         }
     }
 
@@ -268,11 +335,11 @@ impl State {
             return Err(Errno::EPIPE);
         }
         let nothing = source.remaining() == 0 && matches!(self.content, Content::Bytes { .. });
-        if !nothing && self.content.room(self.capacity, source.remaining()) == 0 {
+        if !nothing && self.content.room(self.room.bytes(), source.remaining()) == 0 {
             self.block(writer);
             return Err(Errno::EAGAIN);
         }
-        self.content.put(source, parcel, self.capacity)
+        self.content.put(source, parcel, self.room.bytes())
     }
 
     fn take(&mut self, sink: &mut dyn Sink, taking: Taking) -> Result<Taken, Errno> {
@@ -307,12 +374,15 @@ impl Content {
 
     fn put(&mut self, source: &mut dyn Source, parcel: Parcel, capacity: usize) -> Result<usize, Errno> {
         match self {
-            Self::Bytes { ring, taken, marks, sender } => {
+            Self::Bytes { ring, taken, marks, sender, urgent } => {
                 let start = *taken + ring.len() as u64;
                 let room = capacity.saturating_sub(ring.len());
                 let wanted = source.remaining().min(room);
                 let count = ring.fill(source, wanted)?;
                 *sender = parcel.sender;
+                if parcel.urgency == Urgency::Urgent && count > 0 {
+                    urgent.put(start + count as u64 - 1);
+                }
                 if let Some(rights) = parcel.rights.filter(|_| count > 0) {
                     marks.push_back(Mark { start, end: start + count as u64, rights });
                 }
@@ -333,16 +403,18 @@ impl Content {
 
     fn take(&mut self, sink: &mut dyn Sink, taking: Taking) -> Result<Taken, Errno> {
         match self {
-            Self::Bytes { ring, taken, marks, sender } => {
-                // A read ends behind data that came with files.
+            Self::Bytes { ring, taken, marks, sender, urgent } => {
+                // A read ends behind data that came with files, and before what is out of band.
                 let limit = marks.front().map_or(u64::MAX, |mark| mark.end - *taken);
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let count = ring.copy_to(0, limit, sink)?;
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(urgent.limit(*taken));
+                let hidden = urgent.hidden(*taken);
+                let count = ring.copy_to(hidden, limit, sink)?;
                 let reached = marks.front().is_some_and(|mark| mark.start < *taken + count as u64);
                 let mut parcel = Parcel { sender: *sender, ..Parcel::default() };
                 if taking == Taking::Remove {
-                    ring.consume(count);
-                    *taken += count as u64;
+                    ring.consume(hidden + count);
+                    *taken += (hidden + count) as u64;
+                    urgent.pass(*taken);
                     parcel.rights = if reached { marks.pop_front().map(|mark| mark.rights) } else { None };
                 } else if reached {
                     parcel.rights = marks.front().map(|mark| mark.rights.copy());
@@ -385,6 +457,7 @@ impl Content {
 impl Parcel {
     /// The same, for MSG_PEEK.
     fn copy(&self) -> Self {
-        Self { from: self.from.clone(), sender: self.sender, rights: self.rights.as_ref().map(Rights::copy) }
+        let rights = self.rights.as_ref().map(Rights::copy);
+        Self { from: self.from.clone(), sender: self.sender, rights, packet: self.packet, urgency: self.urgency }
     }
 }

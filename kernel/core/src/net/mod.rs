@@ -16,6 +16,7 @@ mod options;
 mod ring;
 mod socket;
 pub mod unix;
+mod urgent;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,10 +25,10 @@ use stockade_kernel_sync::Mutex;
 pub use address::{ADDRESS_BYTES_MAX, Address, Endpoint, INET, INET6, Ip, Kind, NETLINK, UNIX, UNSPEC};
 pub use common::Common;
 pub use file::SocketFile;
-pub use inbox::{Inbox, Limit, Parcel, Taken, Taking};
+pub use inbox::{Inbox, Limit, Parcel, Room, Taken, Taking};
 pub use options::{Options, TimeLimit};
 pub use ring::Ring;
-pub use socket::{Connecting, Direction, Outgoing, Pairing, Shutdown, Socket, Ucred};
+pub use socket::{Connecting, ControlMessage, Direction, Outgoing, Pairing, Shutdown, Socket, Ucred, Urgency};
 
 use inet::Ports;
 use unix::{InFlight, Names};

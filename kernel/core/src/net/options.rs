@@ -124,10 +124,14 @@ impl Options {
         self.get(abi::SO_RCVBUF).ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(inbox::DEFAULT_BYTES)
     }
 
+    /// What may be under way with this SO_SNDBUF.
+    pub fn send_bytes(&self) -> usize {
+        self.get(abi::SO_SNDBUF).ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(inbox::DEFAULT_BYTES)
+    }
+
     /// The longest message with this SO_SNDBUF.
     pub fn message_bytes_max(&self) -> usize {
-        let bytes = self.get(abi::SO_SNDBUF).ok().and_then(|bytes| usize::try_from(bytes).ok());
-        bytes.unwrap_or(inbox::DEFAULT_BYTES) - 32
+        self.send_bytes() - 32
     }
 }
 

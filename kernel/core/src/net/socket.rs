@@ -1,11 +1,12 @@
 //! What every family of sockets offers.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt::Debug;
 
 use super::unix::Rights;
-use super::{Address, Common, Kind, Taken, Taking};
+use super::{Address, Common, Kind, Parcel, Taken, Taking};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::task::Task;
@@ -57,6 +58,27 @@ pub enum Direction {
     Send,
 }
 
+/// Whether data is out of band (MSG_OOB).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Urgency {
+    /// It is not.
+    #[default]
+    Ordinary,
+    /// Its last byte is.
+    Urgent,
+}
+
+/// A control message of a protocol's level (cmsg(3)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlMessage {
+    /// IPPROTO_IP, ...
+    pub level: u32,
+    /// What it is about.
+    pub kind: u32,
+    /// Its data.
+    pub data: Vec<u8>,
+}
+
 /// A message to be sent.
 #[derive(Debug, Default)]
 pub struct Outgoing<'a> {
@@ -68,6 +90,10 @@ pub struct Outgoing<'a> {
     pub sender: Option<Ucred>,
     /// The sending task, which a path is resolved for.
     pub task: Option<&'a Arc<Task>>,
+    /// Whether its last byte is urgent.
+    pub urgency: Urgency,
+    /// What the family's protocols are told about it.
+    pub controls: &'a [ControlMessage],
 }
 
 /// The other half of a pair.
@@ -119,6 +145,19 @@ pub trait Socket: Any + Debug + Send + Sync {
     /// Receives a message, or a part of a stream.
     fn receive(&self, sink: &mut dyn Sink, taking: Taking) -> Result<Taken, Errno>;
 
+    /// Receives what is out of band (MSG_OOB); `None` at the end.
+    fn receive_urgent(&self, _taking: Taking) -> Result<Option<u8>, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Whether the next byte is the one that is out of band (sockatmark(3)).
+    fn is_at_urgent(&self) -> bool {
+        false
+    }
+
+    /// Tells what the socket's options ask for about received data, as control messages: level, type, data.
+    fn tell(&self, _parcel: &Parcel, _add: &mut dyn FnMut(u32, u32, &[u8])) {}
+
     /// shutdown(2)
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno>;
 
@@ -147,6 +186,9 @@ pub trait Socket: Any + Debug + Send + Sync {
     fn option(&self, _level: u32, _name: u32) -> Result<i32, Errno> {
         Err(Errno::ENOPROTOOPT)
     }
+
+    /// An option of the socket's level was changed.
+    fn option_changed(&self, _name: u32) {}
 
     /// Changes one.
     fn set_option(&self, _level: u32, _name: u32, _value: i32) -> Result<(), Errno> {

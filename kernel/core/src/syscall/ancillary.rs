@@ -9,7 +9,7 @@ use super::new_file::install;
 use crate::Errno;
 use crate::abi::{Decoder, Encoder};
 use crate::net::unix::Rights;
-use crate::net::{Socket, Ucred};
+use crate::net::{ControlMessage, Socket, Ucred};
 use crate::task::{Capabilities, Resource, Task};
 use crate::vfs::OpenFlags;
 
@@ -30,6 +30,8 @@ pub(super) struct Ancillary {
     pub rights: Option<Rights>,
     /// As whom it sends.
     pub sender: Option<Ucred>,
+    /// What is for protocols.
+    pub controls: Vec<ControlMessage>,
 }
 
 impl Ancillary {
@@ -49,8 +51,10 @@ impl Ancillary {
             let (len, level, kind): (u64, u32, u32) = (fields.take(), fields.take(), fields.take());
             let len = usize::try_from(len).ok().filter(|len| (HEADER_BYTES..=rest.len()).contains(len));
             let len = len.ok_or(Errno::EINVAL)?;
-            if level == SOL_SOCKET {
-                found.take(task, kind, &rest[HEADER_BYTES..len])?;
+            let data = &rest[HEADER_BYTES..len];
+            match level {
+                SOL_SOCKET => found.take(task, kind, data)?,
+                _ => found.controls.push(ControlMessage { level, kind, data: data.to_vec() }),
             }
             rest = rest.get(len.next_multiple_of(8)..).unwrap_or_default();
         }
@@ -112,14 +116,15 @@ impl Control {
         Self { bytes: Encoder::new(), room, truncated: false }
     }
 
-    /// Adds a message, if it fits whole.
+    /// Adds a message, or as much of it as there is room for behind its header (`put_cmsg` of Linux).
     pub fn add(&mut self, level: u32, kind: u32, data: &[u8]) {
-        let len = HEADER_BYTES + data.len();
-        if self.bytes.len() + len > self.room {
-            self.truncated = true;
+        let room = self.room - self.bytes.len();
+        let len = room.min(HEADER_BYTES + data.len());
+        self.truncated |= len < HEADER_BYTES + data.len();
+        if len < HEADER_BYTES {
             return;
         }
-        self.bytes.put(len as u64).put(level).put(kind).bytes(data);
+        self.bytes.put(len as u64).put(level).put(kind).bytes(&data[..len - HEADER_BYTES]);
         let padding = len.next_multiple_of(8) - len;
         self.bytes.zeros(padding.min(self.room - self.bytes.len()));
     }

@@ -11,7 +11,7 @@ use super::socket::{Opened, write_address};
 use crate::Errno;
 use crate::abi::Timespec;
 use crate::io::{Sink as _, UserBuffer};
-use crate::net::{Connecting, Direction, Kind, Taken, Taking};
+use crate::net::{Connecting, Direction, Kind, Socket, Taken, Taking};
 use crate::task::Task;
 use crate::vfs::OpenFlags;
 use crate::wait::Stop;
@@ -37,7 +37,6 @@ impl ReceiveFlags {
     fn new(bits: u32) -> Result<Self, Errno> {
         let flags = Self::from_bits(bits).ok_or(Errno::EINVAL)?;
         match () {
-            () if flags.contains(Self::OUT_OF_BAND) => Err(Errno::EINVAL),
             // No error is ever kept with the message that caused it.
             () if flags.contains(Self::ERROR_QUEUE) => Err(Errno::EAGAIN),
             () => Ok(flags),
@@ -122,7 +121,7 @@ fn receive_one(
     }
     let control = control(task, opened, &header, &taken, flags)?;
     header.flags = u32::from(control.truncated) * abi::MSG_CTRUNC;
-    header.flags |= flags.bits() & abi::MSG_CMSG_CLOEXEC;
+    header.flags |= flags.bits() & (abi::MSG_CMSG_CLOEXEC | abi::MSG_OOB);
     if taken.count < taken.whole {
         header.flags |= abi::MSG_TRUNC;
     }
@@ -146,6 +145,7 @@ fn control(
     let mut control = Control::new(header.control_len());
     if taken.count > 0 || taken.is_message {
         control.add_credentials(&**opened.socket()?, taken.parcel.sender);
+        opened.socket()?.tell(&taken.parcel, &mut |level, kind, data| control.add(level, kind, data));
     }
     if let Some(rights) = &taken.parcel.rights {
         let closing = flags.contains(ReceiveFlags::CLOSE_ON_EXEC);
@@ -163,6 +163,9 @@ fn receive(
     flags: ReceiveFlags,
 ) -> Result<Taken, Stop> {
     let socket = opened.socket()?;
+    if flags.contains(ReceiveFlags::OUT_OF_BAND) {
+        return Ok(receive_urgent(&**socket, &mut buffer, flags)?);
+    }
     buffer.skip(call.resume.done);
     loop {
         match socket.receive(&mut buffer, flags.taking()) {
@@ -183,6 +186,12 @@ fn receive(
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+fn receive_urgent(socket: &dyn Socket, buffer: &mut UserBuffer<'_>, flags: ReceiveFlags) -> Result<Taken, Errno> {
+    let Some(byte) = socket.receive_urgent(flags.taking())? else { return Ok(Taken::default()) };
+    let count = if buffer.remaining() > 0 { buffer.put(&[byte])? } else { 0 };
+    Ok(Taken { count, whole: 1, ..Taken::default() })
 }
 
 /// What MSG_WAITALL has when no more comes.

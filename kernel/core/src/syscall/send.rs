@@ -10,7 +10,7 @@ use super::message::Header;
 use super::socket::{Opened, read_address};
 use crate::Errno;
 use crate::io::{Source as _, UserBuffer};
-use crate::net::{Address, Connecting, Direction, Kind, Outgoing, Ucred};
+use crate::net::{Address, Connecting, Direction, Kind, Outgoing, Ucred, Urgency};
 use crate::signal::{Signal, SignalInfo};
 use crate::task::Task;
 use crate::wait::Stop;
@@ -33,8 +33,11 @@ bitflags::bitflags! {
 
 impl SendFlags {
     fn new(bits: u32) -> Result<Self, Errno> {
-        let flags = Self::from_bits(bits).ok_or(Errno::EINVAL)?;
-        if flags.contains(Self::OUT_OF_BAND) { Err(Errno::EOPNOTSUPP) } else { Ok(flags) }
+        Self::from_bits(bits).ok_or(Errno::EINVAL)
+    }
+
+    fn urgency(self) -> Urgency {
+        if self.contains(Self::OUT_OF_BAND) { Urgency::Urgent } else { Urgency::Ordinary }
     }
 }
 
@@ -104,7 +107,14 @@ fn send(
     buffer.skip(call.resume.done);
     let sender = ancillary.sender.unwrap_or_else(|| Ucred::of(task));
     let rights = ancillary.rights.filter(|_| call.resume.done == 0);
-    let mut message = Outgoing { to, rights, sender: Some(sender), task: Some(task) };
+    let mut message = Outgoing {
+        to,
+        rights,
+        sender: Some(sender),
+        task: Some(task),
+        urgency: flags.urgency(),
+        controls: &ancillary.controls,
+    };
     loop {
         match socket.send(&mut buffer, &mut message) {
             Ok(count) => {

@@ -44,7 +44,11 @@ fn set_common(socket: &dyn Socket, name: u32, value: i32) -> Result<(), Errno> {
         abi::SO_TYPE | abi::SO_PROTOCOL | abi::SO_DOMAIN | abi::SO_ERROR | abi::SO_ACCEPTCONN => {
             Err(Errno::ENOPROTOOPT)
         }
-        _ => socket.common().options.lock().set(name, value),
+        _ => {
+            socket.common().options.lock().set(name, value)?;
+            socket.option_changed(name);
+            Ok(())
+        }
     }
 }
 

@@ -93,10 +93,10 @@ calls! {
     41 socket::socket Partial("no packet, raw and virtual machine sockets");
     42 socket::connect Full;
     43 socket::accept Full;
-    44 send::sendto Partial("no out-of-band data");
-    45 receive::recvfrom Partial("no out-of-band data, no error queue");
-    46 send::sendmsg Partial("no out-of-band data");
-    47 receive::recvmsg Partial("no out-of-band data, no error queue");
+    44 send::sendto Partial("out-of-band data of TCP only, without SIGURG");
+    45 receive::recvfrom Partial("no error queue");
+    46 send::sendmsg Partial("out-of-band data of TCP only, without SIGURG");
+    47 receive::recvmsg Partial("no error queue");
     48 socket::shutdown Full;
     49 socket::bind Full;
     50 socket::listen Full;

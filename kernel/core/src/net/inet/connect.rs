@@ -4,14 +4,16 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Backlog, InetSocket, Link, Role};
+use linux_raw_sys::net as abi;
+
+use super::{Backlog, Bound, InetSocket, Link, Protocol, Role, any};
 use crate::Errno;
-use crate::net::{Address, Connecting, Endpoint, Ip, Kind, Shutdown};
+use crate::net::{Address, Connecting, Endpoint, Ip, Shutdown, Socket as _};
 use crate::vfs::PollEvents;
 
 impl InetSocket {
     pub(super) fn start_listening(&self, most: usize) -> Result<(), Errno> {
-        if self.kind != Kind::Stream {
+        if self.protocol != Protocol::Tcp {
             return Err(Errno::EOPNOTSUPP);
         }
         if self.link().is_some() {
@@ -31,7 +33,7 @@ impl InetSocket {
     }
 
     pub(super) fn accept_one(&self) -> Result<Arc<InetSocket>, Errno> {
-        if self.kind != Kind::Stream {
+        if self.protocol != Protocol::Tcp {
             return Err(Errno::EOPNOTSUPP);
         }
         let (socket, blocked) = {
@@ -90,7 +92,7 @@ impl InetSocket {
     }
 
     fn establish(&self, to: Endpoint, connecting: Connecting) -> Result<(), Errno> {
-        let listeners = self.net().ports().lock().find(Kind::Stream, to);
+        let listeners = self.net().ports().lock().find(Protocol::Tcp, to);
         let listener = listeners.first().ok_or(Errno::ECONNREFUSED)?;
         let from = {
             let mut state = self.state.lock();
@@ -101,6 +103,8 @@ impl InetSocket {
         };
         let inbox = self.join_backlog(listener, from, to, connecting)?;
         self.state.lock().role = Role::Connected(Link { remote: to, inbox: Some(inbox) });
+        self.apply_receive_bytes();
+        self.apply_send_bytes();
         listener.common.queue.wake_for(PollEvents::READABLE);
         self.common.queue.wake_for(PollEvents::WRITABLE);
         Ok(())
@@ -126,22 +130,40 @@ impl InetSocket {
             }
             return Err(Errno::EAGAIN);
         }
-        let accepted = InetSocket::of(&listener.namespaces, listener.family, Kind::Stream);
+        let accepted = InetSocket::of(&listener.namespaces, listener.family, Protocol::Tcp);
         accepted.common.options.lock().clone_from(&listener.common.options.lock());
         accepted.options.lock().clone_from(&listener.options.lock());
+        accepted.option_changed(abi::SO_OOBINLINE);
+        accepted.apply_receive_bytes();
         {
             let mut state = accepted.state.lock();
             state.local = to;
             state.role = Role::Connected(Link { remote: from, inbox: Some(self.inbox.clone()) });
         }
+        accepted.apply_send_bytes();
         let inbox = accepted.inbox.clone();
         backlog.waiting.push_back(accepted);
         Ok(inbox)
     }
 
-    /// connect(2) to AF_UNSPEC.
+    /// connect(2) to AF_UNSPEC: what bind(2) did not choose is free again.
     fn disconnect(&self) -> Result<(), Errno> {
-        let old = core::mem::take(&mut self.state.lock().role);
+        let (old, freed) = {
+            let mut state = self.state.lock();
+            let Bound { ip, port } = state.bound;
+            if !ip {
+                state.local.ip = any(self.family);
+            }
+            let mut freed = None;
+            if !port && state.has_port {
+                state.has_port = false;
+                freed = Some(core::mem::take(&mut state.local.port));
+            }
+            (core::mem::take(&mut state.role), freed)
+        };
+        if let Some(port) = freed {
+            self.net().ports().lock().release(self.protocol, port, self);
+        }
         if let Role::Connected(Link { inbox: Some(inbox), .. }) = old {
             inbox.fail(Errno::ECONNRESET);
         }
@@ -213,7 +235,7 @@ impl Drop for InetSocket {
     fn drop(&mut self) {
         let state = core::mem::take(self.state.get_mut());
         if state.has_port {
-            self.net().ports().lock().release(self.kind, state.local.port, self);
+            self.net().ports().lock().release(self.protocol, state.local.port, self);
         }
         let linger = self.common.options.lock().linger;
         let (unread, _) = self.inbox.clear();

@@ -4,7 +4,9 @@
 
 mod connect;
 mod options;
+mod packet;
 mod ports;
+mod protocol;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -17,7 +19,7 @@ use linux_raw_sys::net as abi;
 use stockade_kernel_sync::Mutex;
 
 use super::{Address, Common, Connecting, Endpoint, INET, INET6, Inbox, Ip, Kind, Limit, Net, Outgoing, Shutdown};
-use super::{Socket, Taken, Taking};
+use super::{Parcel, Socket, Taken, Taking, Urgency};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::task::{Capabilities, Namespaces, Task};
@@ -25,11 +27,10 @@ use crate::vfs::PollEvents;
 use crate::wait::SharedQueue;
 
 use options::ProtocolOptions;
+pub use packet::Packet;
 use ports::Claim;
 pub use ports::Ports;
-
-const TCP: i32 = 6;
-const UDP: i32 = 17;
+use protocol::Protocol;
 
 /// A TCP or UDP socket.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct InetSocket {
     me: Weak<InetSocket>,
     namespaces: Arc<Namespaces>,
     family: u16,
-    kind: Kind,
+    protocol: Protocol,
     common: Common,
     inbox: Arc<Inbox>,
     options: Mutex<ProtocolOptions>,
@@ -47,6 +48,8 @@ pub struct InetSocket {
 #[derive(Debug, Default)]
 struct State {
     local: Endpoint,
+    /// What of it bind(2) chose, and stays when a connection is dissolved.
+    bound: Bound,
     /// The port is its own, not its listener's.
     has_port: bool,
     role: Role,
@@ -55,6 +58,12 @@ struct State {
     is_connecting: bool,
     /// The peer was told that nobody reads what it sends.
     was_reset: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bound {
+    ip: bool,
+    port: bool,
 }
 
 #[derive(Debug, Default)]
@@ -83,29 +92,24 @@ struct Link {
 impl InetSocket {
     /// Neither bound nor connected. The protocol must be one that there is.
     pub fn new(task: &Task, family: u16, kind: Kind, protocol: i32) -> Result<Arc<Self>, Errno> {
-        match (kind, protocol) {
-            (Kind::Stream, 0 | TCP) | (Kind::Datagram, 0 | UDP) => {}
-            (Kind::Stream | Kind::Datagram, _) => return Err(Errno::EPROTONOSUPPORT),
-            (Kind::Raw, _) if !task.credentials().has(Capabilities::NET_RAW) => return Err(Errno::EPERM),
-            (Kind::Raw, _) => return Err(Errno::EPROTONOSUPPORT),
-            (Kind::Packets, _) => return Err(Errno::ESOCKTNOSUPPORT),
+        if kind == Kind::Raw && !task.credentials().has(Capabilities::NET_RAW) {
+            return Err(Errno::EPERM);
         }
-        Ok(Self::of(task.process().namespaces(), family, kind))
+        Ok(Self::of(task.process().namespaces(), family, Protocol::new(kind, protocol)?))
     }
 
-    fn of(namespaces: &Arc<Namespaces>, family: u16, kind: Kind) -> Arc<Self> {
+    fn of(namespaces: &Arc<Namespaces>, family: u16, protocol: Protocol) -> Arc<Self> {
         let common = Common::new();
-        let inbox = match kind {
-            Kind::Stream => Inbox::bytes(&common.queue),
-            _ => Inbox::messages(&common.queue, Limit::Bytes),
+        let inbox = match protocol {
+            Protocol::Tcp => Inbox::bytes(&common.queue),
+            Protocol::Udp | Protocol::UdpLite => Inbox::messages(&common.queue, Limit::Bytes),
         };
-        let any = if family == INET { Ip::ANY_V4 } else { Ip::ANY };
-        let state = State { local: Endpoint { ip: any, port: 0 }, ..State::default() };
+        let state = State { local: Endpoint { ip: any(family), port: 0 }, ..State::default() };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             namespaces: namespaces.clone(),
             family,
-            kind,
+            protocol,
             common,
             inbox,
             options: Mutex::default(),
@@ -155,7 +159,7 @@ impl InetSocket {
                 is_listening: false,
             }
         };
-        let port = self.net().ports().lock().claim(self.kind, port, claim)?;
+        let port = self.net().ports().lock().claim(self.protocol, port, claim)?;
         let mut state = self.state.lock();
         state.local = Endpoint { ip, port };
         state.has_port = true;
@@ -172,6 +176,11 @@ impl InetSocket {
     }
 }
 
+/// All addresses of a family.
+fn any(family: u16) -> Ip {
+    if family == INET { Ip::ANY_V4 } else { Ip::ANY }
+}
+
 impl Socket for InetSocket {
     fn common(&self) -> &Common {
         &self.common
@@ -182,11 +191,11 @@ impl Socket for InetSocket {
     }
 
     fn kind(&self) -> Kind {
-        self.kind
+        self.protocol.kind()
     }
 
     fn protocol(&self) -> i32 {
-        if self.kind == Kind::Stream { TCP } else { UDP }
+        self.protocol.raw()
     }
 
     fn bind(&self, task: &Arc<Task>, address: &Address) -> Result<(), Errno> {
@@ -208,7 +217,9 @@ impl Socket for InetSocket {
         {
             return Err(Errno::EACCES);
         }
-        self.claim(endpoint.ip, endpoint.port).map(drop)
+        self.claim(endpoint.ip, endpoint.port)?;
+        self.state.lock().bound = Bound { ip: !endpoint.ip.is_any(), port: endpoint.port != 0 };
+        Ok(())
     }
 
     fn listen(&self, _: &Arc<Task>, backlog: usize) -> Result<(), Errno> {
@@ -220,7 +231,7 @@ impl Socket for InetSocket {
     }
 
     fn connect(&self, _: &Arc<Task>, address: &Address, connecting: Connecting) -> Result<(), Errno> {
-        if self.kind == Kind::Stream { self.connect_stream(address, connecting) } else { self.associate(address) }
+        if self.protocol == Protocol::Tcp { self.connect_stream(address, connecting) } else { self.associate(address) }
     }
 
     fn name(&self) -> Address {
@@ -232,15 +243,45 @@ impl Socket for InetSocket {
     }
 
     fn send(&self, source: &mut dyn Source, message: &mut Outgoing<'_>) -> Result<usize, Errno> {
-        if self.kind == Kind::Stream { self.send_stream(source) } else { self.send_datagram(source, message.to) }
+        match (self.protocol, message.urgency) {
+            (Protocol::Tcp, urgency) => self.send_stream(source, urgency),
+            (_, Urgency::Ordinary) => self.send_datagram(source, message),
+            (_, Urgency::Urgent) => Err(Errno::EOPNOTSUPP),
+        }
     }
 
     fn receive(&self, sink: &mut dyn Sink, taking: Taking) -> Result<Taken, Errno> {
         self.common.check_error()?;
-        if self.kind == Kind::Stream && self.link().is_none() {
+        if self.protocol == Protocol::Tcp && self.link().is_none() {
             return Err(Errno::ENOTCONN);
         }
         self.inbox.take(sink, taking)
+    }
+
+    fn receive_urgent(&self, taking: Taking) -> Result<Option<u8>, Errno> {
+        match self.protocol {
+            Protocol::Tcp => self.inbox.take_urgent(taking),
+            Protocol::Udp | Protocol::UdpLite => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    fn is_at_urgent(&self) -> bool {
+        self.inbox.is_at_urgent()
+    }
+
+    fn tell(&self, parcel: &Parcel, add: &mut dyn FnMut(u32, u32, &[u8])) {
+        if let Some(packet) = parcel.packet {
+            packet.tell(&self.options.lock(), self.family, add);
+        }
+    }
+
+    fn option_changed(&self, name: u32) {
+        match name {
+            abi::SO_OOBINLINE => self.inbox.set_urgent_inline(self.common.options.lock().is_on(name)),
+            abi::SO_RCVBUF | abi::SO_RCVBUFFORCE => self.apply_receive_bytes(),
+            abi::SO_SNDBUF | abi::SO_SNDBUFFORCE => self.apply_send_bytes(),
+            _ => {}
+        }
     }
 
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
@@ -264,13 +305,13 @@ impl Socket for InetSocket {
     }
 
     fn option(&self, level: u32, name: u32) -> Result<i32, Errno> {
-        self.options.lock().get(self.family, self.kind, level, name)
+        self.options.lock().get(self.family, self.protocol, level, name)
     }
 
     fn set_option(&self, level: u32, name: u32, value: i32) -> Result<(), Errno> {
         if self.state.lock().has_port && ProtocolOptions::is_fixed_by_bind(level, name) {
             return Err(Errno::EINVAL);
         }
-        self.options.lock().set(self.family, self.kind, level, name, value)
+        self.options.lock().set(self.family, self.protocol, level, name, value)
     }
 }

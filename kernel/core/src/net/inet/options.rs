@@ -3,12 +3,15 @@
 use alloc::collections::BTreeMap;
 
 use crate::Errno;
-use crate::net::{INET6, Kind};
+use crate::net::INET6;
 
-const IP: u32 = 0;
+use super::Protocol;
+
+pub(super) const IP: u32 = 0;
 const TCP: u32 = 6;
 const UDP: u32 = 17;
-const IPV6: u32 = 41;
+pub(super) const IPV6: u32 = 41;
+const UDP_LITE: u32 = 136;
 /// IPV6_V6ONLY
 const V6_ONLY: (u32, u32) = (IPV6, 26);
 
@@ -32,6 +35,10 @@ const KNOWN: &[(u32, u32, i32)] = &[
     (TCP, 25, 0),
     // UDP_CORK
     (UDP, 1, 0),
+    // UDP_CORK, UDPLITE_SEND_CSCOV, UDPLITE_RECV_CSCOV
+    (UDP_LITE, 1, 0),
+    (UDP_LITE, 10, 0),
+    (UDP_LITE, 11, 0),
     // IP_TOS, IP_TTL, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_FREEBIND
     (IP, 1, 0),
     (IP, 2, 64),
@@ -75,23 +82,38 @@ impl ProtocolOptions {
     }
 
     /// The value of an option.
-    pub fn get(&self, family: u16, kind: Kind, level: u32, name: u32) -> Result<i32, Errno> {
-        let first = find(family, kind, level, name)?;
+    pub fn get(&self, family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {
+        let first = find(family, protocol, level, name)?;
         Ok(self.0.get(&(level, name)).copied().unwrap_or(first))
     }
 
+    /// The value of an option that is known.
+    pub fn value(&self, level: u32, name: u32) -> i32 {
+        let first = || KNOWN.iter().find(|known| (known.0, known.1) == (level, name)).map_or(0, |known| known.2);
+        self.0.get(&(level, name)).copied().unwrap_or_else(first)
+    }
+
     /// Changes an option.
-    pub fn set(&mut self, family: u16, kind: Kind, level: u32, name: u32, value: i32) -> Result<(), Errno> {
-        find(family, kind, level, name)?;
-        self.0.insert((level, name), value);
+    pub fn set(&mut self, family: u16, protocol: Protocol, level: u32, name: u32, value: i32) -> Result<(), Errno> {
+        find(family, protocol, level, name)?;
+        self.0.insert((level, name), within(level, name, value));
         Ok(())
     }
 }
 
-fn find(family: u16, kind: Kind, level: u32, name: u32) -> Result<i32, Errno> {
+/// What is kept of a value (udplite(7): from 8 to 65,535 bytes, or all).
+fn within(level: u32, name: u32, value: i32) -> i32 {
+    match (level, name) {
+        (UDP_LITE, 10 | 11) if value != 0 => value.clamp(8, 65_535),
+        _ => value,
+    }
+}
+
+fn find(family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {
     let fits = match level {
-        TCP => kind == Kind::Stream,
-        UDP => kind == Kind::Datagram,
+        TCP => protocol == Protocol::Tcp,
+        UDP => protocol != Protocol::Tcp,
+        UDP_LITE => protocol == Protocol::UdpLite,
         IPV6 => family == INET6,
         _ => true,
     };

@@ -4,9 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use super::InetSocket;
+use super::{InetSocket, Protocol};
 use crate::Errno;
-use crate::net::{Endpoint, Ip, Kind};
+use crate::net::{Endpoint, Ip};
 
 /// `net.ipv4.ip_local_port_range`
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 32_768..=60_999;
@@ -23,10 +23,10 @@ pub(super) struct Claim {
     pub is_listening: bool,
 }
 
-/// The ports of TCP and UDP.
+/// The ports of all protocols.
 #[derive(Debug, Default)]
 pub struct Ports {
-    claims: BTreeMap<(bool, u16), Vec<Claim>>,
+    claims: BTreeMap<(Protocol, u16), Vec<Claim>>,
     next: u16,
     turn: usize,
 }
@@ -36,34 +36,34 @@ impl Claim {
     fn covers(&self, ip: Ip) -> bool {
         let is_v4 = ip.to_v4().is_some();
         match self.ip {
-            Ip::ANY_V4 => is_v4 || ip == Ip::ANY && !self.only_v6,
+            Ip::ANY_V4 => is_v4,
             Ip::ANY => !is_v4 || !self.only_v6,
             own => own == ip,
         }
     }
 
     /// Whether both can have one port (socket(7), SO_REUSEADDR and SO_REUSEPORT).
-    fn goes_with(&self, other: &Self, kind: Kind) -> bool {
+    fn goes_with(&self, other: &Self, protocol: Protocol) -> bool {
         if !self.covers(other.ip) && !other.covers(self.ip) || self.reuse_port && other.reuse_port {
             return true;
         }
-        let quiet = kind != Kind::Stream || !self.is_listening && !other.is_listening;
+        let quiet = protocol != Protocol::Tcp || !self.is_listening && !other.is_listening;
         self.reuse_address && other.reuse_address && quiet
     }
 }
 
 impl Ports {
-    fn at(&mut self, kind: Kind, port: u16) -> &mut Vec<Claim> {
-        let claims = self.claims.entry((kind == Kind::Stream, port)).or_default();
+    fn at(&mut self, protocol: Protocol, port: u16) -> &mut Vec<Claim> {
+        let claims = self.claims.entry((protocol, port)).or_default();
         claims.retain(|claim| claim.socket.strong_count() > 0);
         claims
     }
 
     /// Claims a port; 0 for any that is free. `EADDRINUSE` when it is not.
-    pub(super) fn claim(&mut self, kind: Kind, port: u16, claim: Claim) -> Result<u16, Errno> {
+    pub(super) fn claim(&mut self, protocol: Protocol, port: u16, claim: Claim) -> Result<u16, Errno> {
         if port != 0 {
-            let claims = self.at(kind, port);
-            if !claims.iter().all(|other| claim.goes_with(other, kind)) {
+            let claims = self.at(protocol, port);
+            if !claims.iter().all(|other| claim.goes_with(other, protocol)) {
                 return Err(Errno::EADDRINUSE);
             }
             claims.push(claim);
@@ -72,7 +72,7 @@ impl Ports {
         for _ in EPHEMERAL {
             self.next = if EPHEMERAL.contains(&(self.next + 1)) { self.next + 1 } else { *EPHEMERAL.start() };
             let port = self.next;
-            let claims = self.at(kind, port);
+            let claims = self.at(protocol, port);
             if claims.is_empty() {
                 claims.push(claim);
                 return Ok(port);
@@ -83,11 +83,11 @@ impl Ports {
 
     /// Marks a socket as listening, unless another listens in its place.
     pub(super) fn listen(&mut self, port: u16, socket: &Weak<InetSocket>) -> Result<(), Errno> {
-        let claims = self.at(Kind::Stream, port);
+        let claims = self.at(Protocol::Tcp, port);
         let at = claims.iter().position(|claim| claim.socket.ptr_eq(socket)).ok_or(Errno::EINVAL)?;
         let mine = Claim { is_listening: true, ..claims[at].clone() };
         let mut others = claims.iter().enumerate().filter(|(other, claim)| *other != at && claim.is_listening);
-        if others.any(|(_, other)| !mine.goes_with(other, Kind::Stream)) {
+        if others.any(|(_, other)| !mine.goes_with(other, Protocol::Tcp)) {
             return Err(Errno::EADDRINUSE);
         }
         claims[at] = mine;
@@ -95,8 +95,8 @@ impl Ports {
     }
 
     /// Frees the port of a socket that goes.
-    pub(super) fn release(&mut self, kind: Kind, port: u16, socket: *const InetSocket) {
-        let key = (kind == Kind::Stream, port);
+    pub(super) fn release(&mut self, protocol: Protocol, port: u16, socket: *const InetSocket) {
+        let key = (protocol, port);
         if let Some(claims) = self.claims.get_mut(&key) {
             claims.retain(|claim| !core::ptr::eq(claim.socket.as_ptr(), socket));
             if claims.is_empty() {
@@ -106,11 +106,11 @@ impl Ports {
     }
 
     /// The sockets that may take what is sent to an endpoint: those of the most exact address, in turns.
-    pub(super) fn find(&mut self, kind: Kind, to: Endpoint) -> Vec<Arc<InetSocket>> {
+    pub(super) fn find(&mut self, protocol: Protocol, to: Endpoint) -> Vec<Arc<InetSocket>> {
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn;
-        let claims = self.at(kind, to.port);
-        let matching = |claim: &&Claim| claim.covers(to.ip) && (kind != Kind::Stream || claim.is_listening);
+        let claims = self.at(protocol, to.port);
+        let matching = |claim: &&Claim| claim.covers(to.ip) && (protocol != Protocol::Tcp || claim.is_listening);
         let exact = claims.iter().any(|claim| matching(&claim) && claim.ip == to.ip);
         let chosen = claims.iter().filter(matching).filter(|claim| !exact || claim.ip == to.ip);
         let mut found: Vec<_> = chosen.filter_map(|claim| claim.socket.upgrade()).collect();

@@ -1,16 +1,16 @@
 //! How data moves between internet sockets, and what can move now.
 
-use super::{InetSocket, Role};
+use super::{InetSocket, Packet, Protocol, Role};
 use crate::Errno;
 use crate::io::Source;
-use crate::net::{Address, Endpoint, Kind, Parcel, Ucred};
+use crate::net::{Endpoint, Outgoing, Parcel, Urgency};
 use crate::vfs::PollEvents;
 
 /// What a datagram holds: 65,535 bytes less the headers of IP and UDP.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
 
 impl InetSocket {
-    pub(super) fn send_stream(&self, source: &mut dyn Source) -> Result<usize, Errno> {
+    pub(super) fn send_stream(&self, source: &mut dyn Source, urgency: Urgency) -> Result<usize, Errno> {
         self.common.check_error()?;
         let inbox = {
             let state = self.state.lock();
@@ -20,13 +20,17 @@ impl InetSocket {
                 _ => return Err(Errno::EPIPE),
             }
         };
+        // A reset came before.
+        if inbox.is_refused() && self.inbox.has_failed() {
+            return Err(self.inbox.take_error().unwrap_or(Errno::EPIPE));
+        }
         if inbox.is_refused() && !core::mem::replace(&mut self.state.lock().was_reset, true) {
             return swallow(source);
         }
-        inbox.put(source, Parcel::default(), &self.common.queue)
+        inbox.put(source, Parcel { urgency, ..Parcel::default() }, &self.common.queue)
     }
 
-    pub(super) fn send_datagram(&self, source: &mut dyn Source, to: Option<&Address>) -> Result<usize, Errno> {
+    pub(super) fn send_datagram(&self, source: &mut dyn Source, message: &Outgoing<'_>) -> Result<usize, Errno> {
         self.common.check_error()?;
         if source.remaining() > DATAGRAM_BYTES_MAX {
             return Err(Errno::EMSGSIZE);
@@ -34,8 +38,9 @@ impl InetSocket {
         if self.state.lock().writing_ended {
             return Err(Errno::EPIPE);
         }
-        let (from, to) = self.routed(to)?;
-        let receivers = self.net().ports().lock().find(Kind::Datagram, to);
+        let (from, to) = self.routed(message.to)?;
+        let packet = Packet::outgoing(&self.options.lock(), self.family, to.ip, message.controls)?;
+        let receivers = self.net().ports().lock().find(self.protocol, to);
         let receiver = receivers
             .iter()
             .find(|socket| socket.is_peer(from))
@@ -48,11 +53,26 @@ impl InetSocket {
             }
             return Ok(len);
         };
-        let parcel = Parcel { from: Some(receiver.address(from)), sender: Ucred::default(), rights: None };
+        let parcel = Parcel { from: Some(receiver.address(from)), packet: Some(packet), ..Parcel::default() };
         match receiver.inbox.put(source, parcel, &self.common.queue) {
             // A receiver without room loses it.
             Err(Errno::EAGAIN | Errno::EPIPE) => Ok(len),
             put => put,
+        }
+    }
+
+    /// What SO_RCVBUF says. Between two ends of TCP, what is under way has room beside it.
+    pub(super) fn apply_receive_bytes(&self) {
+        let bytes = self.common.options.lock().receive_bytes();
+        let reader = if self.protocol == Protocol::Tcp { bytes / 2 } else { bytes };
+        self.inbox.set_room(|room| room.reader = reader);
+    }
+
+    /// What SO_SNDBUF says.
+    pub(super) fn apply_send_bytes(&self) {
+        let writer = self.common.options.lock().send_bytes() / 2;
+        if let Some(inbox) = self.link().and_then(|link| link.inbox) {
+            inbox.set_room(|room| room.writer = writer);
         }
     }
 
@@ -78,7 +98,9 @@ impl InetSocket {
                     events.set(PollEvents::HUP | PollEvents::WRITABLE, backlog.ended);
                     return events;
                 }
-                Role::Fresh if self.kind == Kind::Stream => return events | PollEvents::WRITABLE | PollEvents::HUP,
+                Role::Fresh if self.protocol == Protocol::Tcp => {
+                    return events | PollEvents::WRITABLE | PollEvents::HUP;
+                }
                 Role::Fresh => (None, state.writing_ended),
                 Role::Connected(link) => (link.inbox.clone(), state.writing_ended || state.was_reset),
             }
@@ -86,7 +108,7 @@ impl InetSocket {
         events.set(PollEvents::HUP, ended && events.contains(PollEvents::RDHUP));
         if ended || inbox.is_none_or(|inbox| inbox.writable(&self.common.queue)) {
             events |= PollEvents::WRITABLE;
-            events.set(PollEvents::WRBAND, self.kind == Kind::Datagram);
+            events.set(PollEvents::WRBAND, self.protocol != Protocol::Tcp);
         }
         events
     }

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Address, Common, Connecting, Inbox, Kind, Limit, NETLINK, Outgoing, Parcel, Shutdown, Socket};
-use super::{Taken, Taking};
+use super::{Taken, Taking, Urgency};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::task::Task;
@@ -102,6 +102,7 @@ impl Socket for NetlinkSocket {
 
     fn send(&self, source: &mut dyn Source, message: &mut Outgoing<'_>) -> Result<usize, Errno> {
         match message.to {
+            _ if message.urgency == Urgency::Urgent => return Err(Errno::EOPNOTSUPP),
             None | Some(Address::Netlink { port: 0, .. }) => {}
             Some(Address::Netlink { .. }) => return Err(Errno::ECONNREFUSED),
             Some(_) => return Err(Errno::EINVAL),

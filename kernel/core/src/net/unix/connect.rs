@@ -61,6 +61,7 @@ impl UnixSocket {
         state.role = Role::Connected(accepted);
         state.peer_credentials = credentials;
         drop(state);
+        self.apply_send_bytes();
         listener.common.queue.wake_for(PollEvents::READABLE);
         self.common.queue.wake_for(PollEvents::WRITABLE);
         Ok(())
@@ -88,6 +89,7 @@ impl UnixSocket {
             state.peer_credentials = Some(who);
         }
         accepted.common.options.lock().clone_from(&listener.common.options.lock());
+        accepted.apply_send_bytes();
         let link = accepted.link();
         backlog.waiting.push_back(accepted);
         Ok((link, credentials))

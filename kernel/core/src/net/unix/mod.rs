@@ -12,10 +12,14 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
+use linux_raw_sys::net::{SO_SNDBUF, SO_SNDBUFFORCE};
 use stockade_kernel_sync::Mutex;
 
 use super::Ucred;
-use super::{Address, Common, Connecting, Inbox, Kind, Limit, Net, Outgoing, Shutdown, Socket, Taken, Taking, UNIX};
+use super::{
+    Address, Common, Connecting, Inbox, Kind, Limit, Net, Outgoing, Room, Shutdown, Socket, Taken, Taking, UNIX,
+    Urgency,
+};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::task::{Namespaces, Task};
@@ -140,6 +144,14 @@ impl UnixSocket {
         }
     }
 
+    /// What SO_SNDBUF says; SO_RCVBUF means nothing (unix(7)).
+    fn apply_send_bytes(&self) {
+        let writer = self.common.options.lock().send_bytes();
+        if let Some(link) = self.peer().filter(|_| self.has_connections()) {
+            link.inbox.set_room(|room| *room = Room { reader: 0, writer });
+        }
+    }
+
     fn has_connections(&self) -> bool {
         self.kind != Kind::Datagram
     }
@@ -184,11 +196,20 @@ impl Socket for UnixSocket {
         self.identity.address()
     }
 
+    fn option_changed(&self, name: u32) {
+        if matches!(name, SO_SNDBUF | SO_SNDBUFFORCE) {
+            self.apply_send_bytes();
+        }
+    }
+
     fn peer_name(&self) -> Result<Address, Errno> {
         Ok(self.peer().ok_or(Errno::ENOTCONN)?.identity.address())
     }
 
     fn send(&self, source: &mut dyn Source, message: &mut Outgoing<'_>) -> Result<usize, Errno> {
+        if message.urgency == Urgency::Urgent {
+            return Err(Errno::EOPNOTSUPP);
+        }
         if self.has_connections() { self.send_to_peer(source, message) } else { self.send_datagram(source, message) }
     }
 

@@ -32,7 +32,7 @@ impl UnixSocket {
     fn parcel(&self, message: &mut Outgoing<'_>) -> Parcel {
         let rights = message.rights.as_ref().map(super::Rights::copy);
         let from = if self.kind == Kind::Stream { None } else { Some(self.identity.address()) };
-        Parcel { from, sender: message.sender.unwrap_or(self.owner), rights }
+        Parcel { from, sender: message.sender.unwrap_or(self.owner), rights, ..Parcel::default() }
     }
 
     fn check_len(&self, source: &dyn Source) -> Result<(), Errno> {

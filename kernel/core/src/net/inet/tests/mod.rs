@@ -1,5 +1,8 @@
 //! Internet sockets, by way of system calls.
 
+mod headers;
+mod urgent;
+
 use alloc::vec::Vec;
 
 use crate::Errno;
@@ -188,4 +191,43 @@ fn datagrams_say_where_they_come_from() {
     assert_eq!(send(&caller, b, b"nobody"), Ok(6));
     assert_eq!(send(&caller, b, b"hears"), Err(Errno::ECONNREFUSED));
     assert_eq!(send(&caller, socket(&caller, INET, DATAGRAM), b"x"), Err(Errno::EDESTADDRREQ));
+}
+
+#[test]
+fn a_dissolved_association_frees_what_was_not_bound() {
+    let (_world, caller) = setup();
+    let unspecified = caller.put(&[0; 16]);
+    let datagrams = socket(&caller, INET6, DATAGRAM);
+    assert_eq!(caller.call("connect", &[datagrams, v6(&caller, 1, 9000), 28]), Ok(0));
+    assert_ne!(port_of(&caller, "getsockname", datagrams), 0);
+    assert_eq!(caller.call("connect", &[datagrams, unspecified, 16]), Ok(0));
+    let (at, len) = (caller.room(28), caller.put(&28_u32.to_le_bytes()));
+    assert_eq!(caller.call("getsockname", &[datagrams, at, len]), Ok(0));
+    assert_eq!(caller.bytes(at + 2, 26), [0; 26]);
+    // The other family is then as good as new (getaddrinfo(3) of glibc counts on it).
+    assert_eq!(caller.call("connect", &[datagrams, v4(&caller, LOOPBACK, 9000), 16]), Ok(0));
+    assert_eq!(caller.call("getsockname", &[datagrams, at, len]), Ok(0));
+    assert_eq!(caller.bytes(at + 18, 6), [0xff, 0xff, 127, 0, 0, 1]);
+    let bound = socket(&caller, INET, DATAGRAM);
+    assert_eq!(caller.call("bind", &[bound, v4(&caller, LOOPBACK, 9001), 16]), Ok(0));
+    assert_eq!(caller.call("connect", &[bound, v4(&caller, LOOPBACK, 9000), 16]), Ok(0));
+    assert_eq!(caller.call("connect", &[bound, unspecified, 16]), Ok(0));
+    assert_eq!(port_of(&caller, "getsockname", bound), 9001);
+}
+
+#[test]
+fn buffers_are_as_small_as_asked_for() {
+    let (_world, caller) = setup();
+    let listener = listener(&caller, 8080);
+    let client = socket(&caller, INET, STREAM);
+    let small = caller.put(&4096_i32.to_le_bytes());
+    assert_eq!(caller.call("setsockopt", &[listener, 1, 8, small, 4]), Ok(0));
+    assert_eq!(caller.call("connect", &[client, v4(&caller, LOOPBACK, 8080), 16]), Ok(0));
+    let server = caller.call("accept", &[listener, 0, 0]).unwrap();
+    assert_eq!(caller.call("setsockopt", &[client, 1, 7, small, 4]), Ok(0));
+    assert_eq!(send(&caller, client, &[1; 10_000]), Ok(8192));
+    assert_eq!(send(&caller, client, b"x"), Err(Errno::EAGAIN));
+    // What is closed before it was read is answered with a reset.
+    caller.close(server);
+    assert_eq!(send(&caller, client, b"x"), Err(Errno::ECONNRESET));
 }
