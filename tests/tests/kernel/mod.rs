@@ -1,6 +1,9 @@
 //! What the tests of class `kernel` share: the same command in two classes, and the comparison.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod exceptions;
+pub mod python;
+
 use std::fmt::Write;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
