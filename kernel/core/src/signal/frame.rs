@@ -14,6 +14,8 @@ const RED_ZONE_BYTES: u64 = 128;
 const FRAME_BYTES: u64 = 8 + Context::LEN as u64 + SignalInfo::LEN as u64;
 /// DF, RF and TF are clear when a handler begins.
 const CLEARED_FLAGS: u64 = 0x400 | 0x1_0000 | 0x100;
+/// Behind every address that a program can jump to. It is more than what a program can map: the host's vDSO lies above.
+const TASK_SIZE: u64 = 0x7fff_ffff_f000;
 /// What sigreturn can change: AC OF DF TF SF ZF AF PF CF RF.
 const RESTORED_FLAGS: u64 = 0x4_0000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 4 | 1 | 0x1_0000;
 
@@ -99,7 +101,7 @@ impl Task {
         let memory = self.memory();
         let at = current.registers.rsp;
         let context = Context::from_bytes(&memory.read_vec(at, Context::LEN)?);
-        if context.registers.rip >= self.kernel().machine().info().user_range.end {
+        if context.registers.rip >= TASK_SIZE {
             return Err(Errno::EFAULT);
         }
         let fp_state = fp_state::restored(&memory, context.fp_state, &current.fp_state)?;

@@ -8,7 +8,7 @@ use linux_raw_sys::general as abi;
 use crate::Errno;
 use crate::signal::{Signal, SignalInfo};
 use crate::task::{INFINITY, Resource, Task};
-use crate::vfs::{Caller, File, FileKind, Follow, FsContext, Name, Path};
+use crate::vfs::{Caller, File, FileKind, Follow, FsContext, Inode, Name, Path};
 
 bitflags::bitflags! {
     /// The flags of calls that take a directory and a path.
@@ -121,6 +121,16 @@ pub fn check_file_size(
             Err(Errno::EFBIG)
         }
     }
+}
+
+/// Refuses to make a regular file longer than RLIMIT_FSIZE, as a write does (`inode_newsize_ok` of Linux).
+pub fn check_new_size(task: &Arc<Task>, inode: &Arc<dyn Inode>, len: u64) -> Result<(), Errno> {
+    let limit = task.process().limit(Resource::FileSize).soft;
+    if len <= limit || inode.kind() != FileKind::Regular || len <= inode.stat()?.size {
+        return Ok(());
+    }
+    task.send_signal(SignalInfo::kernel(Signal::XFSZ));
+    Err(Errno::EFBIG)
 }
 
 /// Sends SIGPIPE to a task that wrote to a pipe or socket that nobody reads.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use linux_raw_sys::general as abi;
 
 use super::Call;
-use super::at::{At, AtFlags, offset};
+use super::at::{At, AtFlags, check_new_size, offset};
 use crate::Errno;
 use crate::task::Task;
 use crate::vfs::{Allocation, Direction, File, FileKind, Follow, Seeking};
@@ -16,6 +16,9 @@ pub fn lseek(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let file = task.files().get_open(call.int(0))?;
     file.check_seekable()?;
     let (by, whence) = (call.arg(1).cast_signed(), call.uint(2));
+    if file.object().seeking() == Seeking::Ignored {
+        return Ok(0);
+    }
     let moved = file.with_position(|position| {
         let from_end = |end: u64| end.checked_add_signed(by).ok_or(Errno::EINVAL);
         let to = match whence {
@@ -27,9 +30,6 @@ pub fn lseek(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
             _ => return Err(Errno::EINVAL),
         };
         i64::try_from(to).map_err(|_| Errno::EINVAL)?;
-        if file.object().seeking() == Seeking::Ignored {
-            return Ok(0);
-        }
         *position = to;
         Ok(to)
     });
@@ -55,6 +55,7 @@ pub fn truncate(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let len = offset(call.arg(1))?;
     let at = At::cwd(task, call.arg(0))?;
     let path = at.find(AtFlags::empty(), Follow::Yes)?;
+    check_new_size(task, path.inode(), len)?;
     Ok(task.kernel().vfs().truncate(&path, len, &at.caller.credentials)?)
 }
 
@@ -65,6 +66,7 @@ pub fn ftruncate(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     if file.inode().kind() != FileKind::Regular || !file.flags().writes() {
         return Err(Errno::EINVAL.into());
     }
+    check_new_size(task, file.inode(), len)?;
     Ok(task.kernel().vfs().set_len(file.path(), len, &task.credentials())?)
 }
 
@@ -90,6 +92,9 @@ pub fn fallocate(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
         FileKind::Fifo => return Err(Errno::ESPIPE.into()),
         FileKind::Directory => return Err(Errno::EISDIR.into()),
         _ => return Err(Errno::ENODEV.into()),
+    }
+    if matches!(what, Allocation::Extend | Allocation::Zero) {
+        check_new_size(task, file.inode(), from.saturating_add(len))?;
     }
     file.inode().allocate(what, from, len)?;
     Ok(task.kernel().vfs().wrote(file.path(), &task.credentials())?)

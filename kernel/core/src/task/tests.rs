@@ -191,12 +191,37 @@ fn a_handler_interrupts_a_call_and_returns() {
     assert!(world.task.signals.blocked().is_empty());
 }
 
+#[test]
+fn a_handler_returns_into_the_vdso_but_not_behind_all_addresses() {
+    let world = world();
+    set_action(&world, &world.thread, Signal::USR1, ActionFlags::empty());
+    let (_, other, _) = fork(&world);
+    for rip in [0x7fff_8000_0100, 1 << 63] {
+        assert!(world.thread.try_call(PAUSE, &[], Form::Direct).is_none());
+        assert_eq!(other.call(KILL, &[1, 10]), Ok(0));
+        assert!(matches!(world.thread.take_reply(), Some(Reply::Restart)));
+        interrupted(&world.thread);
+        // uc_mcontext.rip
+        let at = world.thread.frame().expect("a frame").registers.rsp + 8 + 168;
+        world.task.memory().write_struct::<u64>(at, &rip).expect("write to the frame");
+        return_from_handler(&world.thread);
+        match rip >> 63 {
+            0 => world.thread.resumed(),
+            _ => assert!(ended(&world.thread)),
+        }
+    }
+}
+
 /// The handler's `ret` takes the restorer's address from the stack, and that calls sigreturn.
-fn leave_handler(thread: &FakeThread) {
+fn return_from_handler(thread: &FakeThread) {
     let mut frame = thread.frame().expect("a frame");
     frame.registers.rsp += 8;
     thread.set_frame(&frame).expect("a frame");
     thread.raise(Event::Call { number: SIGRETURN, arguments: [0; 6], form: Form::Trapped });
+}
+
+fn leave_handler(thread: &FakeThread) {
+    return_from_handler(thread);
     thread.resumed();
 }
 

@@ -283,11 +283,18 @@ impl State {
         Ok(())
     }
 
+    /// Takes room for every hole of a range: for all of a hole or nothing, so that what cannot fit does not
+    /// use up what is left first.
     fn fill_all(&mut self, shared: &Shared, from: u64, to: u64) -> Result<(), Errno> {
         let mut at = from;
         while let Some(run) = self.run_to(at, to) {
             match run {
-                Run::Hole(len) => self.fill(shared, at, len)?,
+                Run::Hole(len) => {
+                    let start = at - at % PAGE_BYTES;
+                    let range = take(shared, round_up(at + len) - start)?;
+                    at += len;
+                    self.extents.insert(start, Extent { len: range.len(), range, skip: 0 });
+                }
                 Run::Data { len, .. } => at += len,
             }
         }

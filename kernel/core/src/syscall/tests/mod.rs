@@ -274,6 +274,24 @@ fn sparse_files_know_their_holes() {
     assert_eq!(program.call("fallocate", args![fd, 3, 1 << 20, 4096]), Ok(0));
     assert_eq!(program.call("lseek", args![fd, 0, 3]), Err(Errno::ENXIO));
     assert_eq!(program.call("lseek", args![fd, -1_i64, 0]), Err(Errno::EINVAL));
+    assert_eq!(program.call("fallocate", args![fd, 0, 0, 1_u64 << 50]), Err(Errno::ENOSPC));
+    assert_eq!(program.call("fallocate", args![fd, 0, 0, 8192]), Ok(0));
+}
+
+#[test]
+fn files_do_not_grow_over_their_limit() {
+    let program = program();
+    let fd = program.open("/a", CREATE | READ_WRITE, 0o600).unwrap();
+    // SIGXFSZ is ignored.
+    let action = program.put(&[&1_u64.to_le_bytes()[..], &[0; 24]].concat());
+    assert_eq!(program.call("rt_sigaction", args![25, action, 0, 8]), Ok(0));
+    let limit = program.put(&[8192_u64.to_le_bytes(); 2].concat());
+    assert_eq!(program.call("prlimit64", args![0, 1, limit, 0]), Ok(0));
+    assert_eq!(program.call("fallocate", args![fd, 0, 0, 8193]), Err(Errno::EFBIG));
+    assert_eq!(program.call("fallocate", args![fd, 1, 0, 8193]), Ok(0));
+    assert_eq!(program.call("ftruncate", args![fd, 8193]), Err(Errno::EFBIG));
+    assert_eq!(program.call("truncate", args!["/a", 8193]), Err(Errno::EFBIG));
+    assert_eq!(program.call("ftruncate", args![fd, 8192]), Ok(0));
 }
 
 #[test]

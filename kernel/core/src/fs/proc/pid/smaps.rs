@@ -49,14 +49,12 @@ pub(super) fn rollup(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno>
     text.finish()
 }
 
-/// What the host counts in a mapping. Where it joins several of ours, each gets its share.
+/// What the host counts in a mapping, of its sorted list. Where it joins several of ours, each gets its share.
 fn within(usage: &[RangeUsage], line: &MapLine) -> RangeUsage {
     let mut sum = RangeUsage::default();
-    for part in usage {
-        let (start, end) = (part.start.max(line.range.start), part.end.min(line.range.end));
-        if start < end {
-            sum.add_share(part, end - start);
-        }
+    let first = usage.partition_point(|part| part.end <= line.range.start);
+    for part in usage[first..].iter().take_while(|part| part.start < line.range.end) {
+        sum.add_share(part, part.end.min(line.range.end) - part.start.max(line.range.start));
     }
     sum
 }
