@@ -7,7 +7,7 @@ pub mod python;
 use std::fmt::Write;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stockade_tests::{Cmd, Output, Scratch, oci_layout, rootfs, wait_until};
 
@@ -108,9 +108,21 @@ impl Kernel {
     /// each must say and return the same in both classes.
     #[track_caller]
     pub fn same_scripts(&self, shell: &str, scripts: &str) {
+        self.same_scripts_within(PATIENCE * 2, shell, scripts);
+    }
+
+    /// The same for scripts that take longer in all.
+    #[track_caller]
+    pub fn same_scripts_within(&self, limit: Duration, shell: &str, scripts: &str) {
         let scripts: Vec<&str> = scripts.split("\n\n").collect();
         let all = one_script(shell, &scripts);
-        let run = |class| self.run_in(class, &["--rm", "-h", "box"], &[shell, "-c", &all]).ok().stdout;
+        let run = |class| {
+            let begin = Instant::now();
+            let command = self.run_in(class, &["--rm", "-h", "box"], &[shell, "-c", &all]);
+            let output = command.timeout(limit).ok().stdout;
+            println!("class {class}: {:.1} s", begin.elapsed().as_secs_f64());
+            output
+        };
         let (native, kernel) = (run("native"), run("kernel"));
         let (native, kernel) = (answers(&native), answers(&kernel));
         assert_eq!(native.len(), scripts.len() + 1, "class native answers every script");

@@ -50,9 +50,13 @@ const ALL: &[&str] = &[
     "stress-ng",
 ];
 
-/// Debian with the packages of the fast selection.
+/// C programs that are built and tested, as Debian has their sources.
+const SOURCES: &[&str] = &["gzip", "zlib"];
+
+/// Debian with the packages of the fast selection, and sources in `/usr/src`.
 pub fn fast(dir: &Path, debian: &Path) -> Result<()> {
-    with_packages(dir, debian, FAST)
+    with_packages(dir, debian, FAST)?;
+    in_root(dir, UNPACK, SOURCES)
 }
 
 /// The fast selection's root with all others.
@@ -68,21 +72,40 @@ fn with_packages(dir: &Path, base: &Path, packages: &[&str]) -> Result<()> {
     fs::write(&policy, "#!/bin/sh\nexit 101\n").context("forbid service starts")?;
     sh::check(sh::cmd("chmod", ["755"]).arg(&policy))?;
     fs::copy("/etc/resolv.conf", dir.join("etc/resolv.conf")).context("let the root resolve names")?;
-    let unshare =
-        ["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-ec", INSTALL, "sh"];
-    let mut command = sh::cmd("unshare", unshare);
-    command.arg(dir).args(packages).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C");
-    let log = fs::File::create(dir.with_file_name("packages.log"))?;
-    sh::run(debian::with_proxy(&mut command)?.stdout(log))?;
+    in_root(dir, INSTALL, packages)?;
     fs::remove_file(policy).context("allow service starts again")
 }
 
+/// Runs a script about a root and packages in namespaces of its own.
+fn in_root(dir: &Path, script: &str, packages: &[&str]) -> Result<()> {
+    let unshare = ["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-ec"];
+    let mut command = sh::cmd("unshare", unshare);
+    command.arg([ENTER, script].concat()).arg("sh").arg(dir).args(packages);
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C");
+    let log = fs::OpenOptions::new().create(true).append(true).open(dir.with_file_name("packages.log"))?;
+    sh::run(debian::with_proxy(&mut command)?.stdout(log))?;
+    Ok(())
+}
+
 /// The first word is the root, the others are packages.
-const INSTALL: &str = r#"root=$1; shift
+const ENTER: &str = r#"root=$1; shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 in_root() { chroot "$root" "$@"; }
-in_root apt-get update --quiet
+"#;
+
+const INSTALL: &str = r#"in_root apt-get update --quiet
 in_root apt-get install --yes --quiet --no-install-recommends "$@"
 in_root apt-get clean
 rm -rf "$root"/var/lib/apt/lists/*"#;
+
+/// Sources as their authors released them, each in a directory of its own.
+const UNPACK: &str = r#"list=$root/etc/apt/sources.list.d/source.list
+sed 's/^deb /deb-src /' "$root/etc/apt/sources.list" >"$list"
+in_root apt-get update --quiet
+for name; do
+    in_root sh -ec 'cd /usr/src; apt-get source --quiet --download-only "$1"; mkdir "$1"' sh "$name"
+    tar --extract --directory "$root/usr/src/$name" --strip-components 1 --file "$root/usr/src/$name"_*.orig.tar.*[z2]
+    rm "$root/usr/src/$name"_*
+done
+rm -rf "$list" "$root"/var/lib/apt/lists/*"#;

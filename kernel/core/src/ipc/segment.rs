@@ -14,7 +14,7 @@ use crate::platform::{Machine, Sharing};
 use crate::task::{Credentials, Pid};
 
 /// IPC_PRIVATE
-const PRIVATE: i32 = 0;
+pub(super) const PRIVATE: i32 = 0;
 /// SHMMNI
 const COUNT_MAX: usize = 4096;
 

@@ -6,9 +6,10 @@ use alloc::sync::Arc;
 use super::{Call, Outcome, pidfd};
 use crate::Errno;
 use crate::abi::Abi;
+use crate::fs::OpenNamespace;
 use crate::platform::Reply;
 use crate::signal::Signal;
-use crate::task::{Clone, CloneFlags, ExitStatus, Pid, ROBUST_HEAD_BYTES, RobustList, Task};
+use crate::task::{Capabilities, Clone, CloneFlags, ExitStatus, Pid, ROBUST_HEAD_BYTES, RobustList, Task};
 use crate::wait::Stop;
 
 /// CSIGNAL: the exit signal in the flags of clone(2).
@@ -234,6 +235,8 @@ pub fn unshare(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 
 /// setns(2): there is nothing to move to.
 pub fn setns(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
-    task.files().get(call.int(0))?;
-    Err(Errno::EINVAL.into())
+    let file = task.files().get(call.int(0))?;
+    let is_allowed = task.credentials().has(Capabilities::SYS_ADMIN);
+    let refused = file.downcast::<OpenNamespace>().is_some() && !is_allowed;
+    Err(if refused { Errno::EPERM } else { Errno::EINVAL }.into())
 }

@@ -12,12 +12,17 @@ use crate::platform::HostClock;
 use crate::task::{Capabilities, Task, Uts};
 use crate::wait::Stop;
 
+/// personality(2): which system is played, and the one whose machine has 32 bits.
+const PER_MASK: u32 = 0xff;
+const PER_LINUX32: u32 = 8;
+
 /// uname(2)
 pub fn uname(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let uts = &task.process().namespaces().uts;
     let (host, domain) = (uts.hostname(), uts.domainname());
     let mut to = Encoder::new();
-    for name in [Uts::SYSNAME, &host, Uts::RELEASE, Uts::VERSION, Uts::MACHINE, &domain] {
+    let machine = if task.personality() & PER_MASK == PER_LINUX32 { b"i686" } else { Uts::MACHINE };
+    for name in [Uts::SYSNAME, &host, Uts::RELEASE, Uts::VERSION, machine, &domain] {
         to.bytes(name).zeros(Uts::NAME_BYTES_MAX + 1 - name.len());
     }
     Ok(task.memory().write_bytes(call.arg(0), &to.finish())?)

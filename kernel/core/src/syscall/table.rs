@@ -113,7 +113,14 @@ calls! {
     61 wait4::wait4 Full;
     62 kill::kill Full;
     63 system::uname Full;
+    64 sem::semget Full;
+    65 sem::semop Full;
+    66 sem::semctl Full;
     67 shm::shmdt Full;
+    68 msg::msgget Full;
+    69 msg::msgsnd Full;
+    70 msg::msgrcv Full;
+    71 msg::msgctl Full;
     72 descriptors::fcntl Partial("no leases, directory notices, signals by I/O");
     73 locks::flock Full;
     74 seek::fsync Full;
@@ -235,6 +242,7 @@ calls! {
     213 epoll::epoll_create Full;
     217 directory::getdents64 Full;
     218 clone::set_tid_address Full;
+    220 sem::semtimedop Full;
     221 seek::fadvise64 Full;
     222 timers::timer_create Full;
     223 timers::timer_settime Full;

@@ -99,5 +99,8 @@ fn change(task: &Task, other: &Task, resource: Resource, new: Limit) -> Result<(
         return Err(Errno::EPERM);
     }
     other.process().set_limit(resource, new);
+    if resource == Resource::Cpu {
+        other.process().watch_cpu_limit();
+    }
     Ok(())
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use super::{Change, Claim, CpuTime, Dump, Exit, ExitStatus, Pid, Process, ProcessWatcher, Session, Task, Tree, ticks};
-use crate::platform::{Reply, UserThread};
+use crate::platform::{HostClock, Reply, UserThread};
 use crate::signal::{ActionFlags, Attention, Detail, Signal, SignalInfo};
 use crate::vfs::FdTable;
 
@@ -131,6 +131,8 @@ impl Process {
     fn finish(self: &Arc<Self>) {
         let status = self.ending.lock().unwrap_or(*self.leader_status.lock());
         self.timers.clear(self.kernel());
+        let now = || self.kernel().machine().now(HostClock::Realtime);
+        self.namespaces().ipc.semaphores.process_ended(self.pid(), now);
         self.vfork.release();
         if self.is_init() {
             self.end_namespace();

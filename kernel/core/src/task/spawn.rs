@@ -101,6 +101,7 @@ impl Process {
         tree.set_task(task);
         drop(tree);
         self.add_task(task);
+        self.watch_cpu_limit();
     }
 }
 

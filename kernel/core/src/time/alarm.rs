@@ -21,6 +21,8 @@ pub(crate) enum Target {
     Interval(Signal),
     /// A POSIX timer's signal, to one task or to the process.
     Posix { id: i32, signal: Signal, value: u64, task: Option<Weak<Task>> },
+    /// The signal of RLIMIT_CPU.
+    CpuLimit,
     /// Nothing (SIGEV_NONE).
     Nothing,
 }
@@ -124,7 +126,7 @@ impl Alarm {
             state.expires = None;
             return Some(Expiry::Last);
         }
-        if let Target::Interval(_) = self.target {
+        if matches!(self.target, Target::Interval(_) | Target::CpuLimit) {
             let (_, next) = state.forwarded(now);
             state.expires = Some(next.max(now + INTERVAL_MIN));
             return Some(Expiry::Again);
@@ -153,6 +155,7 @@ impl Alarm {
     fn send(self: &Arc<Self>, process: &Arc<Process>) {
         match &self.target {
             Target::Nothing => {}
+            Target::CpuLimit => process.cpu_limit_reached(),
             Target::Interval(signal) => process.send_signal(SignalInfo::kernel(*signal)),
             Target::Posix { id, signal, value, task } => {
                 let detail = Detail::Timer { id: *id, overrun: 0, value: *value };

@@ -9,7 +9,7 @@ use stockade_kernel_sync::Mutex;
 use super::{Alarm, Clock, CpuKind, Setting, Target};
 use crate::platform::HostClock;
 use crate::signal::{Detail, Signal, SignalInfo};
-use crate::task::Process;
+use crate::task::{INFINITY, Process, Resource};
 use crate::{Errno, Kernel};
 
 /// Which interval timer; the numbers are the ABI's.
@@ -52,6 +52,7 @@ impl Interval {
 pub(crate) struct ProcessTimers {
     intervals: Mutex<[Option<Arc<Alarm>>; 3]>,
     posix: Mutex<Posix>,
+    cpu_limit: Mutex<Option<Arc<Alarm>>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +66,8 @@ impl ProcessTimers {
     pub fn clear(&self, kernel: &Kernel) {
         self.clear_posix(kernel);
         let intervals = core::mem::take(&mut *self.intervals.lock());
-        for alarm in intervals.into_iter().flatten() {
+        let cpu_limit = self.cpu_limit.lock().take();
+        for alarm in intervals.into_iter().flatten().chain(cpu_limit) {
             alarm.set(kernel, None, Duration::ZERO);
         }
     }
@@ -121,6 +123,29 @@ impl Process {
         };
         let expires = (!new.left.is_zero()).then(|| alarm.clock().now(self.kernel()).saturating_add(new.left));
         alarm.set(self.kernel(), expires, new.interval)
+    }
+
+    /// Keeps its CPU time within RLIMIT_CPU: SIGXCPU at the soft limit and every second from then on, SIGKILL at the
+    /// hard one (setrlimit(2)).
+    pub(crate) fn watch_cpu_limit(self: &Arc<Self>) {
+        let soft = self.limit(Resource::Cpu).soft;
+        let alarm = {
+            let mut alarm = self.timers.cpu_limit.lock();
+            if soft == INFINITY && alarm.is_none() {
+                return;
+            }
+            let clock = Clock::Process(self.clone(), CpuKind::Total);
+            alarm.get_or_insert_with(|| Alarm::new(self, clock, Target::CpuLimit)).clone()
+        };
+        let expires = (soft != INFINITY).then(|| Duration::from_secs(soft.max(1)));
+        alarm.set(self.kernel(), expires, Duration::from_secs(1));
+    }
+
+    /// Its CPU time reached the soft limit, or a second more.
+    pub(crate) fn cpu_limit_reached(self: &Arc<Self>) {
+        let hard = Duration::from_secs(self.limit(Resource::Cpu).hard);
+        let signal = if self.cpu_time().total() >= hard { Signal::KILL } else { Signal::XCPU };
+        self.send_signal(SignalInfo::kernel(signal));
     }
 
     /// A signal was taken: if a timer sent it, that learns of it, and the signal of what it missed.

@@ -26,6 +26,7 @@ use stockade_kernel_sync::Mutex;
 
 pub(super) use load::PRESSURE_TEXT;
 pub use options::{HidePid, ProcOptions};
+pub use pid::OpenNamespace;
 pub(crate) use pid::process_of_directory;
 
 pub(super) use vmstat::lines as vmstat_lines;

@@ -16,6 +16,9 @@ const FLAGS: u16 = 0x49;
 /// ARPHRD_LOOPBACK
 const HARDWARE: u16 = 772;
 const INDEX: i32 = 1;
+/// SIOCBRADDBR and SIOCBRDELBR
+const ADD_BRIDGE: u32 = 0x89a0;
+const REMOVE_BRIDGE: u32 = 0x89a1;
 
 /// Serves a request about interfaces: `ENOTTY` when it is none.
 pub fn request(task: &Task, request: u32, argument: u64) -> Result<u64, Errno> {
@@ -77,6 +80,7 @@ fn one(task: &Task, request: u32, argument: u64) -> Result<u64, Errno> {
             &mut value
         }
         abi::SIOCSIFFLAGS | abi::SIOCSIFADDR | abi::SIOCSIFNETMASK | abi::SIOCSIFMTU => return Err(Errno::EPERM),
+        abi::SIOCADDRT | abi::SIOCDELRT | ADD_BRIDGE | REMOVE_BRIDGE => return Err(Errno::EPERM),
         _ => return Err(Errno::ENOTTY),
     };
     let memory = task.memory();

@@ -13,6 +13,8 @@ mod smaps;
 mod stat;
 mod status;
 
+pub use ns::OpenNamespace;
+
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;

@@ -75,6 +75,6 @@ impl Inode for Namespace {
 
 /// It can only be held.
 #[derive(Debug)]
-struct OpenNamespace;
+pub struct OpenNamespace;
 
 impl FileObject for OpenNamespace {}

@@ -146,6 +146,10 @@ fn ports_are_claimed_once_unless_reused() {
     let on = caller.put(&1_u32.to_le_bytes());
     assert_eq!(caller.call("setsockopt", &[third, 41, 26, on, 4]), Ok(0));
     assert_eq!(bind(third, v6(&caller, 0, 8080), 28), Ok(0));
+    let [both, six] = [INET, INET6].map(|family| socket(&caller, family, STREAM));
+    assert_eq!(caller.call("setsockopt", &[six, 41, 26, on, 4]), Ok(0));
+    assert_eq!(bind(both, v4(&caller, [0; 4], 8081), 16), Ok(0));
+    assert_eq!(bind(six, v6(&caller, 0, 8081), 28), Ok(0), "any address of either version");
     assert_eq!(bind(socket(&caller, INET, STREAM), v4(&caller, [1, 2, 3, 4], 80), 16), Err(Errno::EADDRNOTAVAIL));
     let reused = [(); 2].map(|()| socket(&caller, INET, STREAM));
     for fd in reused {
