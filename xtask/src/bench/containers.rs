@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use rustix::process::{WaitOptions, wait};
 use std::time::Duration;
-use stockade_tests::{Bundle, Scratch, bin, leaks, wait_until};
+use stockade_tests::{Bundle, Cmd, Scratch, bin, leaks, wait_until};
 
 use crate::sh;
 
@@ -17,20 +17,32 @@ pub struct Oci {
     pub name: &'static str,
     program: PathBuf,
     root: PathBuf,
+    options: &'static [&'static str],
 }
 
 impl Oci {
     /// Ours, crun and runc, on state directories below the scratch.
     pub fn all(scratch: &Scratch) -> [Self; 3] {
-        let new = |name, program: PathBuf| Self { name, root: scratch.path(name), program };
+        let new = |name, program: PathBuf| Self { name, root: scratch.path(name), program, options: &[] };
         [new("stockade-oci", bin("stockade-oci")), new("crun", "crun".into()), new("runc", "runc".into())]
+    }
+
+    /// Debian's gVisor. Its sandboxes have loopback alone, as ours.
+    pub fn runsc(scratch: &Scratch) -> Self {
+        let options = &["--platform=ptrace", "--network=none"];
+        Self { name: "runsc --platform=ptrace", root: scratch.path("runsc"), program: "runsc".into(), options }
     }
 
     /// A verb of this runtime, silent.
     pub fn verb<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("--root").arg(&self.root).args(args).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut command = self.command(args).into_inner();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         command
+    }
+
+    /// A verb of this runtime, whose output is wanted.
+    pub fn command<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        Cmd::new(&self.program).arg("--root").arg(&self.root).args(self.options).args(args)
     }
 
     /// Runs a bundle to its end.

@@ -4,7 +4,9 @@
 //! results.
 
 mod containers;
+mod kernel;
 mod many;
+mod markdown;
 mod measure;
 mod memory;
 mod people;
@@ -46,6 +48,13 @@ const BENCHES: &[(&str, Bench)] = &[
     ("many-oci", many::oci),
     ("many-run", many::people),
     ("pull", pull::run),
+    ("kernel-calls", kernel::on_all_cpus),
+    ("kernel-calls-pinned", kernel::on_one_cpu),
+    ("kernel-calls-blocked", kernel::blocked),
+    ("kernel-start", kernel::start),
+    ("kernel-memory", kernel::memory),
+    ("kernel-programs", kernel::programs),
+    ("kernel-many", kernel::many),
 ];
 
 /// How often to repeat.
@@ -67,11 +76,17 @@ pub fn run(options: &Options) -> Result<()> {
     if options.prepared {
         return run_here(options);
     }
-    setup::run(setup::Scope::Demo)?;
+    setup::run(scope(&options.names))?;
     let binaries = options.bin_dir.clone().map_or_else(build::release, Ok)?;
     let mut inner = in_v1_namespace()?;
     inner.args(["bench", "--prepared"]).args(&options.names).args(options.quick.then_some("--quick"));
     sh::continue_in(inner.env("STOCKADE_BIN_DIR", binaries))
+}
+
+/// Whole programs need more than the others.
+fn scope(names: &[String]) -> setup::Scope {
+    let all = names.is_empty() || names.iter().any(|name| name == "kernel-programs");
+    if all { setup::Scope::Tests } else { setup::Scope::Demo }
 }
 
 fn check_names(names: &[String]) -> Result<()> {
@@ -112,10 +127,13 @@ fn run_here(options: &Options) -> Result<()> {
     set_child_subreaper(Some(getpid())).context("become the subreaper of all containers")?;
     let effort = Effort { quick: options.quick };
     let wanted = |name: &str| options.names.is_empty() || options.names.iter().any(|wanted| wanted == name);
+    let dir = build::target_dir().join("bench");
+    let mut reports = Vec::new();
     for (name, bench) in BENCHES.iter().filter(|(name, _)| wanted(name)) {
         let report = bench(&effort).with_context(|| format!("benchmark {name}"))?;
         report.print(name);
-        report.save(name, &build::target_dir().join("bench"))?;
+        report.save(name, &dir)?;
+        reports.push((*name, report));
     }
-    Ok(())
+    kernel::save_plot(&reports, &dir)
 }

@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::markdown;
 use super::measure::{Contender, Summary};
 
 /// The outcome of one benchmark.
@@ -22,6 +23,9 @@ pub struct Report {
     pub ratios: Vec<Ratio>,
     /// Where it ran.
     pub machine: Machine,
+    /// Rows are named `who: what`, and shown as a table of both.
+    #[serde(skip)]
+    pub is_side_by_side: bool,
 }
 
 /// One measured quantity.
@@ -65,7 +69,19 @@ impl Report {
 
     /// A report on rows.
     pub fn of_rows(title: &str, unit: &'static str, rows: Vec<Row>) -> Self {
-        Self { title: title.to_owned(), unit, rows, ratios: Vec::new(), machine: Machine::here() }
+        Self {
+            title: title.to_owned(),
+            unit,
+            rows,
+            ratios: Vec::new(),
+            machine: Machine::here(),
+            is_side_by_side: false,
+        }
+    }
+
+    /// Rows are named `who: what`, and shown with one column for each who.
+    pub fn side_by_side(self) -> Self {
+        Self { is_side_by_side: true, ..self }
     }
 
     /// Adds the ratio of two rows' medians.
@@ -84,30 +100,48 @@ impl Report {
 
     /// A benchmark that compares what it did not measure is wrong, and would pass unnoticed without its ratio.
     fn median(&self, name: &str) -> f64 {
-        let row = self.rows.iter().find(|row| row.name == name);
-        row.unwrap_or_else(|| panic!("the report has no row {name:?}")).summary.median
+        self.median_of(name).unwrap_or_else(|| panic!("the report has no row {name:?}"))
+    }
+
+    /// The median of a row, if there is one of this name.
+    pub fn median_of(&self, name: &str) -> Option<f64> {
+        self.rows.iter().find(|row| row.name == name).map(|row| row.summary.median)
     }
 
     /// Prints the table.
     pub fn print(&self, name: &str) {
+        if self.is_side_by_side {
+            return println!("\n{}", markdown::of(name, self));
+        }
         println!("\n{name}: {} ({})", self.title, self.unit);
         println!("  {:40} {:>10} {:>10} {:>10} {:>10} {:>4}", "", "median", "lower q.", "upper q.", "min", "n");
         for Row { name, summary: Summary { median, lower_quartile, upper_quartile, min, count } } in &self.rows {
             println!("  {name:40} {median:>10.2} {lower_quartile:>10.2} {upper_quartile:>10.2} {min:>10.2} {count:>4}");
         }
-        for Ratio { name, value, goal } in &self.ratios {
-            let verdict = goal.map_or(String::new(), |goal| {
-                format!("goal {goal:.2}: {}", if *value <= goal { "met" } else { "missed" })
-            });
-            println!("  {name:40} {value:>10.2}  {verdict}");
+        for ratio in &self.ratios {
+            let Ratio { name, value, goal } = ratio;
+            let goal = goal.map_or(String::new(), |goal| format!("goal {goal:.2}: "));
+            println!("  {name:40} {value:>10.2}  {goal}{}", ratio.verdict());
         }
     }
 
-    /// Writes DIR/NAME.json.
+    /// Writes DIR/NAME.json and DIR/NAME.md.
     pub fn save(&self, name: &str, dir: &Path) -> Result<()> {
         fs::create_dir_all(dir)?;
+        fs::write(dir.join(format!("{name}.md")), markdown::of(name, self))?;
         let path = dir.join(format!("{name}.json"));
         fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+impl Ratio {
+    /// In a word; empty without a goal.
+    pub fn verdict(&self) -> &'static str {
+        match self.goal {
+            None => "",
+            Some(goal) if self.value <= goal => "met",
+            Some(_) => "missed",
+        }
     }
 }
 

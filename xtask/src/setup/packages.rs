@@ -27,6 +27,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("conmon", "Podman's monitor, caller of stockade-oci"),
     ("runc", "peer in benchmarks; oracle for command-line habits"),
     ("crun", "peer in benchmarks"),
+    ("runsc", "gVisor, class kernel's peer in benchmarks"),
     ("iptables", "dockerd's and Podman's bridge networks"),
     ("acl", "files with ACLs in test images"),
     ("attr", "files with extended attributes in test images"),
