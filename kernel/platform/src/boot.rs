@@ -42,7 +42,8 @@ impl BootSocket {
     /// The zygote's first words.
     pub(crate) fn hello(&self) -> io::Result<Hello> {
         let mut bytes = [0; size_of::<Hello>()];
-        let (_, len, _) = self.receive(&mut bytes, Instant::now() + PATIENCE)?;
+        self.wait(Instant::now() + PATIENCE)?;
+        let (_, len, _) = self.receive(&mut bytes)?;
         memory::from_bytes(&bytes[..len]).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
@@ -66,7 +67,7 @@ impl BootSocket {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.wait_for(spawner, deadline)?;
-            let Some(said) = self.next(deadline)? else { continue };
+            let Some(said) = self.next()? else { continue };
             let sender = said.sender;
             match done(said) {
                 Progress::Done => return Ok(()),
@@ -79,9 +80,12 @@ impl BootSocket {
     }
 
     /// The next message, if it is one.
-    fn next(&self, deadline: Instant) -> io::Result<Option<Said>> {
+    fn next(&self) -> io::Result<Option<Said>> {
         let mut bytes = [0; size_of::<Message>()];
-        let (sender, len, descriptor) = self.receive(&mut bytes, deadline)?;
+        let (sender, len, descriptor) = match self.receive(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            received => received?,
+        };
         let heard = sender.zip(memory::from_bytes(&bytes[..len]));
         Ok(heard.map(|(sender, message)| Said { sender, message, descriptor }))
     }
@@ -101,8 +105,7 @@ impl BootSocket {
         }
     }
 
-    fn receive(&self, bytes: &mut [u8], deadline: Instant) -> io::Result<(Option<Pid>, usize, Option<OwnedFd>)> {
-        self.wait(deadline)?;
+    fn receive(&self, bytes: &mut [u8]) -> io::Result<(Option<Pid>, usize, Option<OwnedFd>)> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(bytes)];

@@ -37,6 +37,13 @@ pub(crate) fn read(pid: Pid, address: u64, hello: &Hello) -> Option<Vec<u8>> {
     }
 }
 
+/// Whether a state says of itself that it is as long as it is.
+pub(crate) fn is_whole(state: &[u8]) -> bool {
+    state.len() > HEADER_END
+        && word(state, SOFTWARE) == MAGIC1
+        && usize::try_from(word(state, SOFTWARE + 4)) == Ok(state.len())
+}
+
 /// Refuses what the host would fail to restore, which would end the process instead of the call.
 pub(crate) fn check(state: &[u8], hello: &Hello) -> Result<(), Errno> {
     if state.len() < FXSAVE_BYTES || state.len() as u64 > FP_BYTES {

@@ -14,16 +14,23 @@ use crate::sys::seccomp::Listener;
 use crate::sys::{memory, process};
 use crate::thread::{HostThread, Spare, write_entry};
 
-/// The space. Dropping it ends the process.
+/// The space. Dropping it ends the process, unless another program has it now.
 #[derive(Debug)]
 pub(crate) struct HostSpace {
     machine: Arc<Shared>,
     stub: Arc<Stub>,
+    /// Which of the process's programs this is.
+    program: u32,
 }
 
 impl HostSpace {
     pub(crate) fn new(machine: Arc<Shared>, stub: Arc<Stub>) -> Self {
-        Self { machine, stub }
+        Self { machine, stub, program: 0 }
+    }
+
+    /// Whether the process is this space's.
+    fn is_current(&self) -> bool {
+        self.stub.program() == self.program
     }
 
     /// A parked host thread becomes the new one.
@@ -49,24 +56,31 @@ impl HostSpace {
 
 impl Space for HostSpace {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
-        memory::read(self.stub.pid(), address, buffer)
+        if self.is_current() { memory::read(self.stub.pid(), address, buffer) } else { 0 }
     }
 
     fn write(&self, address: u64, bytes: &[u8]) -> usize {
-        memory::write(self.stub.pid(), address, bytes)
+        if self.is_current() { memory::write(self.stub.pid(), address, bytes) } else { 0 }
     }
 
     fn write_from_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
-        self.machine.pool.mapping().write_to_process(pool_offset, len, self.stub.pid(), address)
+        match self.is_current() {
+            true => self.machine.pool.mapping().write_to_process(pool_offset, len, self.stub.pid(), address),
+            false => 0,
+        }
     }
 
     fn read_into_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
-        self.machine.pool.mapping().read_from_process(pool_offset, len, self.stub.pid(), address)
+        match self.is_current() {
+            true => self.machine.pool.mapping().read_from_process(pool_offset, len, self.stub.pid(), address),
+            false => 0,
+        }
     }
 
     /// The stub does it: nobody else has the memory mapped.
     fn compare_exchange_u32(&self, address: u64, expected: u32, new: u32) -> Result<u32, Errno> {
-        if !address.is_multiple_of(4) || !crate::range::is_applications(address, 4) {
+        let is_possible = address.is_multiple_of(4) && crate::range::is_applications(address, 4);
+        if !is_possible || !self.is_current() {
             return Err(Errno::EFAULT);
         }
         let pid = self.stub.pid();
@@ -109,8 +123,22 @@ impl Space for HostSpace {
         Ok(Forked { space: Arc::new(HostSpace::new(self.machine.clone(), stub)), thread })
     }
 
+    fn succeed(&self) -> Option<Arc<dyn Space>> {
+        if !self.is_current() || self.stub.has_running() {
+            return None;
+        }
+        let (machine, stub, program) = (self.machine.clone(), self.stub.clone(), self.program.wrapping_add(1));
+        Some(Arc::new(Self { machine, stub, program }))
+    }
+
+    fn begin(&self) {
+        self.stub.set_program(self.program);
+    }
+
     fn kill(&self) {
-        self.stub.kill_and_wait();
+        if self.is_current() {
+            self.stub.kill_and_wait();
+        }
     }
 
     fn resident_bytes(&self) -> (u64, u64) {
@@ -128,6 +156,8 @@ impl Space for HostSpace {
 
 impl Drop for HostSpace {
     fn drop(&mut self) {
-        self.stub.kill();
+        if self.is_current() {
+            self.stub.kill();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,6 +26,11 @@ pub(crate) struct Stub {
     spares: Mutex<Vec<Spare>>,
     /// Application threads that run, as far as the monitor knows.
     running: AtomicU64,
+    /// Counts the programs that execve(2) put into the process one after another.
+    program: AtomicU32,
+    killed: AtomicBool,
+    /// Application threads that it ever had.
+    threads: AtomicU32,
 }
 
 impl Stub {
@@ -39,6 +44,9 @@ impl Stub {
             descriptors: Mutex::new(descriptors),
             spares: Mutex::default(),
             running: AtomicU64::new(0),
+            program: AtomicU32::new(0),
+            killed: AtomicBool::new(false),
+            threads: AtomicU32::new(0),
         })
     }
 
@@ -99,17 +107,49 @@ impl Stub {
         };
     }
 
+    /// One more application thread.
+    pub(crate) fn count_thread(&self) {
+        self.threads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether all that the process did its one application thread did.
+    pub(crate) fn has_had_one_thread(&self) -> bool {
+        self.threads.load(Ordering::Relaxed) == 1
+    }
+
+    /// Whether an application thread may be running.
+    pub(crate) fn has_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst) > 0
+    }
+
+    /// Which program the process holds.
+    pub(crate) fn program(&self) -> u32 {
+        self.program.load(Ordering::Acquire)
+    }
+
+    /// It holds another from now on.
+    pub(crate) fn set_program(&self, program: u32) {
+        self.program.store(program, Ordering::Release);
+    }
+
     /// Sends SIGKILL.
     pub(crate) fn kill(&self) {
-        // A process that is gone already is what is wanted.
-        let _gone = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        if !self.killed.swap(true, Ordering::SeqCst) {
+            // A process that is gone already is what is wanted.
+            let _gone = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        }
+    }
+
+    /// Whether it was sent SIGKILL.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
     }
 
     /// Sends SIGKILL; nothing of the application runs once this returns. Threads that wait for a reply do not go on, so
     /// only running ones are waited for.
     pub(crate) fn kill_and_wait(&self) {
         self.kill();
-        if self.running.load(Ordering::SeqCst) > 0 {
+        if self.has_running() {
             let mut fds = [PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN)];
             let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
             let _dead = poll(&mut fds, Some(&limit));

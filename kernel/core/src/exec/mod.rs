@@ -20,8 +20,8 @@ use alloc::vec::Vec;
 
 use crate::io::Collect;
 use crate::mm::Memory;
-use crate::platform::{Frame, Registers};
-use crate::task::{Limits, Program, Resource};
+use crate::platform::{Frame, Registers, Space};
+use crate::task::{Credentials, HostProcess, Limits, Program, Resource};
 use crate::vfs::permission::{Access, check_mode};
 use crate::vfs::{Caller, File, FileKind, Follow, FsContext, MountFlags, Name, OpenFlags, Opening, Path};
 use crate::{Errno, Kernel};
@@ -65,6 +65,8 @@ pub struct Request<'a> {
     pub limits: &'a Limits,
     /// personality(2)
     pub personality: u32,
+    /// A space for a program that gains no rights, instead of a new one.
+    pub space: Option<Arc<dyn Space>>,
 }
 
 /// Loads a program into a new address space.
@@ -138,7 +140,13 @@ fn load_elf(
     let random = Random::new(&**machine, request.personality & ADDR_NO_RANDOMIZE == 0);
     let stack_bytes = request.limits.get(Resource::Stack).soft;
     let range = machine.info().user_range;
-    let memory = Memory::new(machine.create_space()?, range);
+    let (space, process) = match &request.space {
+        Some(space) if gains_nothing(&request.caller.credentials, &credentials) => {
+            (space.clone(), HostProcess::Callers)
+        }
+        _ => (machine.create_space()?, HostProcess::New),
+    };
+    let memory = Memory::new(space, range);
     let top = random.stack_top(range.end);
     memory.set_layout(random.mapping_top(range.end, stack_bytes), range.start);
     let mut loader = image::Loader::new(&memory, machine);
@@ -167,10 +175,17 @@ fn load_elf(
     Ok(Program {
         frame: Frame { registers, fp_state: Vec::new() },
         setup: loader.finish(),
+        process,
         memory,
         credentials,
         name: request.command.to_vec(),
     })
+}
+
+/// Whether a program may do no more than its caller: then its caller's host process is good enough for it.
+fn gains_nothing(old: &Credentials, new: &Credentials) -> bool {
+    let ids = |who: &Credentials| [who.uid, who.euid, who.fsuid, who.gid, who.egid, who.fsgid];
+    ids(old) == ids(new) && old.permitted.contains(new.permitted) && old.effective.contains(new.effective)
 }
 
 /// The program that loads this one.

@@ -55,6 +55,7 @@ impl Root {
             environment: alloc::vec![b"A=1".to_vec()],
             limits,
             personality: ADDR_NO_RANDOMIZE,
+            space: None,
         })
     }
 

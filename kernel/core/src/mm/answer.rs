@@ -1,6 +1,7 @@
 //! From a change of a map to the answer of a call, and what happens when the host refuses it.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,8 @@ enum Pending {
     Change(Undo),
     /// The change was taken back; the call fails with this.
     Failure(Errno),
+    /// A new program, which cannot begin without them.
+    Program,
 }
 
 /// A task's address space, and how far the host has followed.
@@ -64,6 +67,8 @@ pub struct TaskMemory {
     memory: Mutex<Arc<Memory>>,
     pending: Mutex<Option<Pending>>,
     unsettled: AtomicBool,
+    /// The program before this one, until the host has unmapped it: what it maps stays taken as long.
+    former: Mutex<Option<Arc<Memory>>>,
     task: Weak<Task>,
 }
 
@@ -75,6 +80,7 @@ impl TaskMemory {
             memory: Mutex::new(memory),
             pending: Mutex::new(None),
             unsettled: AtomicBool::new(false),
+            former: Mutex::new(None),
             task: task.clone(),
         }
     }
@@ -126,6 +132,20 @@ impl Task {
         }
     }
 
+    /// Becomes another program in the same host process: all that the old one mapped goes before the new one begins.
+    pub(crate) fn answer_program(&self, memory: Arc<Memory>, setup: Vec<HostCall>) -> Outcome {
+        let range = self.kernel().machine().info().user_range;
+        let clear_tid = HostCall::SetTidAddress { address: 0 };
+        let calls = [vec![unmap(range.start..range.end), clear_tid], setup].concat();
+        memory.space().begin();
+        let old = self.replace_memory(memory);
+        let own = self.task_memory();
+        *own.former.lock() = Some(old);
+        *own.pending.lock() = Some(Pending::Program);
+        self.leave_unsettled();
+        Outcome::Reply(Reply::LayoutThenEvent { calls })
+    }
+
     /// An event came, so the last answer was carried out as far as it could be.
     pub(crate) fn settle(&self, event: &Event) {
         let own = self.task_memory();
@@ -134,6 +154,8 @@ impl Task {
         }
         own.unsettled.store(false, Ordering::Release);
         self.memory().settled(self.tid());
+        let former = own.former.lock().take();
+        drop(former);
         if !matches!(event, Event::LayoutDone(_)) {
             *own.pending.lock() = None;
         }
@@ -171,6 +193,7 @@ impl Task {
         match (pending, result) {
             (Some(Pending::Failure(errno)), _) => self.reply(Reply::Value(-i64::from(errno.raw()))),
             (Some(Pending::Change(undo)), Err(error)) => self.take_back(undo, error.errno),
+            (Some(Pending::Program), Err(_)) => drop(self.die_in_exec()),
             _ => return false,
         }
         true

@@ -117,6 +117,16 @@ pub trait Space: Debug + Send + Sync {
     /// Copies the space as fork(2) does, with one thread in it, made as [`Space::spawn`] does.
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno>;
 
+    /// A space for another program in the same host process (execve(2)), `None` when that must be a new one. It is this
+    /// space's process until [`Space::begin`], and nothing may be asked of it before.
+    fn succeed(&self) -> Option<Arc<dyn Space>> {
+        None
+    }
+
+    /// Takes the host process over from the space that this one succeeds, which is over: its memory cannot be read any
+    /// more, and dropping it ends nothing. Unmapping what it left is the caller's, by the waiting thread's next reply.
+    fn begin(&self) {}
+
     /// Ends every thread at once; nothing more runs in it once this returns.
     fn kill(&self);
 

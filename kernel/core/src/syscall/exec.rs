@@ -91,6 +91,7 @@ fn start(task: &Arc<Task>, call: &mut Call, caller: &Caller, file: Named, string
         environment: read_strings(&memory, strings[1])?,
         limits: &task.process().limits(),
         personality: task.personality(),
+        space: task.succeeding_space(call),
     });
     let program = match loaded {
         Ok(program) => program,

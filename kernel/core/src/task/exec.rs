@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use super::{Credentials, ExitStatus, RobustList, Task};
 use crate::Errno;
 use crate::mm::Memory;
-use crate::platform::{Frame, HostCall, Reply};
+use crate::platform::{Form, Frame, HostCall, Reply, Space};
 use crate::signal::{AlternateStack, Attention, Signal};
 use crate::syscall::{Call, Outcome};
 use crate::wait::Stop;
@@ -21,13 +21,33 @@ pub struct Program {
     pub frame: Frame,
     /// Host calls to make before.
     pub setup: Vec<HostCall>,
+    /// Whether its space is the old program's host process.
+    pub process: HostProcess,
     /// Who it runs as.
     pub credentials: Credentials,
     /// Its command's name.
     pub name: Vec<u8>,
 }
 
+/// Where a program is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostProcess {
+    /// Into a new process of the host.
+    New,
+    /// Into the process that its caller is in.
+    Callers,
+}
+
 impl Task {
+    /// The space of a new program that gains no rights, in the process of the old one: nothing else may run there. What
+    /// the old program did to its stub it did to itself.
+    pub(crate) fn succeeding_space(&self, call: &Call) -> Option<Arc<dyn Space>> {
+        let process = self.process();
+        let is_alone = process.task_count() == 1 && !process.shares_memory.load(Ordering::Relaxed);
+        let is_possible = is_alone && call.form == Form::Trapped;
+        if is_possible { self.memory().space().succeed() } else { None }
+    }
+
     /// Ends all other tasks of the process and becomes its leader: `task.stand_alone(call)?`. Runs again until they
     /// are gone.
     pub fn stand_alone(self: &Arc<Self>, call: &mut Call) -> Result<(), Stop> {
@@ -55,6 +75,9 @@ impl Task {
 
     /// Goes on in a new program; the task stands alone. On failure the old program goes on.
     pub fn enter_program(self: &Arc<Self>, program: Program) -> Result<Outcome, Errno> {
+        if program.process == HostProcess::Callers {
+            return self.change_program(program);
+        }
         let thread = program.memory.space().spawn(&program.frame, program.setup, self.clone())?;
         self.forget_program();
         self.set_credentials(program.credentials);
@@ -70,6 +93,16 @@ impl Task {
         self.sleep.leave();
         self.start();
         Ok(Outcome::Gone)
+    }
+
+    /// The same in the host process and thread that the task has.
+    fn change_program(self: &Arc<Self>, program: Program) -> Result<Outcome, Errno> {
+        self.thread().ok_or(Errno::ESRCH)?.set_frame(&program.frame)?;
+        self.forget_program();
+        self.set_credentials(program.credentials);
+        self.set_name(&program.name);
+        self.process().vfork.release();
+        Ok(self.answer_program(program.memory, program.setup))
     }
 
     /// What does not survive execve(2).

@@ -61,6 +61,12 @@ impl Task {
             None => {}
         }
         process.end_events.wake();
+        let is_alone = left == Some(0) && !process.shares_memory.load(Ordering::Relaxed);
+        if is_alone && matches!(host, HostThread::Waits) {
+            // The thread ends with its space, and no reply is due.
+            self.memory().space().kill();
+            return;
+        }
         host.end(thread);
     }
 

@@ -42,7 +42,7 @@ use crate::wait::Waiter;
 pub use capabilities::Capabilities;
 pub(crate) use cpu::Scheduling;
 pub use credentials::Credentials;
-pub use exec::Program;
+pub use exec::{HostProcess, Program};
 pub(crate) use identity::NewIds;
 pub use limits::{INFINITY, Limit, Limits, Resource};
 pub use namespaces::{Namespaces, Uts};

@@ -75,8 +75,9 @@ fn fork(world: &World) -> (Arc<Task>, Arc<FakeThread>, u64) {
     (task, thread, pid)
 }
 
+/// Told to end, or ended with its space.
 fn ended(thread: &FakeThread) -> bool {
-    matches!(thread.take_reply(), Some(Reply::Exit))
+    matches!(thread.take_reply(), Some(Reply::Exit)) || thread.space().is_dead()
 }
 
 fn status(world: &World) -> i32 {

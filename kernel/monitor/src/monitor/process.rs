@@ -63,6 +63,7 @@ pub(super) fn make(
         environment: environment.into_iter().map(String::into_bytes).collect(),
         limits: &limits,
         personality: 0,
+        space: None,
     })
     .map_err(|errno| not_executable(&word, errno))?;
     if let Some(umask) = spec.user().umask() {

@@ -65,25 +65,51 @@ pub(crate) unsafe fn transfer(call: Transfer, pid: Pid, local: libc::iovec, addr
     usize::try_from(copied).unwrap_or(0)
 }
 
+/// Most pieces of one transfer.
+const PIECES_MAX: usize = 4;
+
 /// Copies several pieces from a process at once; false when one is not there whole.
 pub(crate) fn read_pieces(pid: Pid, pieces: &mut [(u64, &mut [u8])]) -> bool {
     let wanted: usize = pieces.iter().map(|(_, buffer)| buffer.len()).sum();
-    let remote: Vec<libc::iovec> = pieces
-        .iter()
-        .map(|(address, buffer)| libc::iovec {
-            iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(*address).unwrap_or(0)),
-            iov_len: buffer.len(),
-        })
-        .collect();
-    let local: Vec<libc::iovec> = pieces
-        .iter_mut()
-        .map(|(_, buffer)| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() })
-        .collect();
-    let count = local.len() as u64;
-    // SAFETY: the local ranges are buffers that nobody else has; the host checks the remote ones.
+    let (mut local, mut remote) = ([NOWHERE; PIECES_MAX], [NOWHERE; PIECES_MAX]);
+    let count = pieces.len();
+    for ((address, buffer), (local, remote)) in pieces.iter_mut().zip(local.iter_mut().zip(&mut remote)) {
+        *local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        *remote = elsewhere(*address, buffer.len());
+    }
+    // SAFETY: the local ranges are buffers that nobody else has.
+    unsafe { transfer_pieces(libc::process_vm_readv, pid, &local[..count], &remote[..count]) == Some(wanted) }
+}
+
+/// Copies several pieces to a process at once; false when one cannot be written whole.
+pub(crate) fn write_pieces(pid: Pid, pieces: &[(u64, &[u8])]) -> bool {
+    let wanted: usize = pieces.iter().map(|(_, bytes)| bytes.len()).sum();
+    let (mut local, mut remote) = ([NOWHERE; PIECES_MAX], [NOWHERE; PIECES_MAX]);
+    let count = pieces.len();
+    for ((address, bytes), (local, remote)) in pieces.iter().zip(local.iter_mut().zip(&mut remote)) {
+        *local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        *remote = elsewhere(*address, bytes.len());
+    }
+    // SAFETY: the local ranges are only read.
+    unsafe { transfer_pieces(libc::process_vm_writev, pid, &local[..count], &remote[..count]) == Some(wanted) }
+}
+
+const NOWHERE: libc::iovec = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+
+/// A range of another process.
+fn elsewhere(address: u64, len: usize) -> libc::iovec {
+    let base = usize::try_from(address).unwrap_or(0);
+    libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(base), iov_len: len }
+}
+
+/// # Safety
+/// The local ranges are valid for the direction of `call`.
+unsafe fn transfer_pieces(call: Transfer, pid: Pid, local: &[libc::iovec], remote: &[libc::iovec]) -> Option<usize> {
+    let (local_count, remote_count) = (local.len() as u64, remote.len() as u64);
+    // SAFETY: the caller's; the host checks the remote ranges.
     let copied =
-        unsafe { libc::process_vm_readv(pid.as_raw_nonzero().get(), local.as_ptr(), count, remote.as_ptr(), count, 0) };
-    usize::try_from(copied) == Ok(wanted)
+        unsafe { call(pid.as_raw_nonzero().get(), local.as_ptr(), local_count, remote.as_ptr(), remote_count, 0) };
+    usize::try_from(copied).ok()
 }
 
 /// A value at an address of a process.

@@ -79,6 +79,24 @@ impl State {
     }
 }
 
+/// What of a host call is left for the thread to do once it was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Nothing.
+    Wholly,
+    /// All of it.
+    NotAtAll,
+}
+
+impl State {
+    /// Notes what the platform does itself.
+    pub(super) fn note(&mut self, call: &HostCall) -> Noted {
+        let HostCall::SetTidAddress { address } = call else { return Noted::NotAtAll };
+        self.clear_tid = (*address != 0).then_some(*address);
+        Noted::Wholly
+    }
+}
+
 impl Inner {
     /// Puts calls into the slot; gives the reply that makes the handler do them.
     pub(super) fn begin_batch(&self, state: &mut State, calls: &[HostCall], then: i64, origin: Kind) -> i64 {
@@ -94,9 +112,7 @@ impl Inner {
 
     fn order(&self, state: &mut State, batch: Batch) -> i64 {
         for call in batch.part() {
-            if let HostCall::SetTidAddress { address } = call {
-                state.clear_tid = (*address != 0).then_some(*address);
-            }
+            state.note(call);
         }
         let calls: Vec<RawCall> = batch.part().iter().map(layout::encode).collect();
         let then = if batch.is_last() { batch.then } else { abi::REPORT };

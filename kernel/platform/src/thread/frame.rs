@@ -45,12 +45,31 @@ impl Inner {
 
     pub(super) fn read_frame(&self) -> Result<Frame, Errno> {
         self.demand_frame()?;
+        if let Some(frame) = self.read_likely_frame() {
+            return Ok(frame);
+        }
         let (saved, context) = self.read_context().ok_or(Errno::EFAULT)?;
         let fp_state = match context.fp_state {
             0 => Vec::new(),
             address => fp::read(self.stub.pid(), address, &self.machine.hello).ok_or(Errno::EFAULT)?,
         };
         Ok(Frame { registers: registers(&context, &saved), fp_state })
+    }
+
+    /// All of it at once, if it lies where the host puts it.
+    fn read_likely_frame(&self) -> Option<Frame> {
+        let hello = &self.machine.hello;
+        let (mut saved, mut context) = ([0; size_of::<Saved>()], [0; size_of::<Context>()]);
+        let mut fp_state = vec![0; usize::try_from(hello.fp_bytes).ok()?];
+        let (context_at, fp_at) = (self.likely(hello.context_depth), self.likely(hello.fp_depth));
+        let pieces =
+            &mut [(self.slot_address(), &mut saved[..]), (context_at, &mut context[..]), (fp_at, &mut fp_state[..])];
+        if !memory::read_pieces(self.stub.pid(), pieces) {
+            return None;
+        }
+        let (saved, context): (Saved, Context) = (memory::from_bytes(&saved)?, memory::from_bytes(&context)?);
+        let is_there = saved.context == context_at && context.fp_state == fp_at && fp::is_whole(&fp_state);
+        is_there.then(|| Frame { registers: registers(&context, &saved), fp_state })
     }
 
     pub(super) fn write_frame(&self, frame: &Frame) -> Result<(), Errno> {
@@ -79,21 +98,25 @@ impl Inner {
     }
 }
 
-/// Writes what a new thread enters with into its slot.
+/// Writes what a new thread enters with into its slot: registers, and where they lie; segment bases; FP state.
 pub(crate) fn write_entry(pid: Pid, slot: u32, frame: &Frame, hello: &Hello) -> Result<(), Errno> {
     let address = abi::slot_address(slot);
+    let (context_at, fp_at) = (address + abi::CONTEXT_OFFSET, address + abi::FP_OFFSET);
+    if !frame.fp_state.is_empty() {
+        fp::check(&frame.fp_state, hello)?;
+    }
     let context = Context {
         flags: abi::CONTEXT_FLAGS,
         stack_base: address + abi::STACK_OFFSET,
         stack_bytes: abi::SLOT_BYTES - abi::STACK_OFFSET,
-        fp_state: write_fp(pid, slot, frame, hello)?,
+        fp_state: if frame.fp_state.is_empty() { 0 } else { fp_at },
         ..context(&frame.registers)
     };
-    write_segments(pid, slot, &frame.registers)?;
-    match memory::write_value(pid, address + abi::CONTEXT_OFFSET, &context) {
-        true => Ok(()),
-        false => Err(Errno::ENOMEM),
-    }
+    let Registers { fs_base, gs_base, .. } = frame.registers;
+    // `Saved`, and behind it the bases that the thread is to set.
+    let head = [context_at, fs_base, gs_base, fs_base, gs_base].map(u64::to_ne_bytes).concat();
+    let pieces = [(address, &head[..]), (context_at, memory::bytes_of(&context)), (fp_at, &frame.fp_state)];
+    if memory::write_pieces(pid, &pieces) { Ok(()) } else { Err(Errno::ENOMEM) }
 }
 
 /// Puts FP state into the slot, and gives its address: 0 for the initial state.

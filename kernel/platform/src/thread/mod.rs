@@ -148,6 +148,7 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
+        stub.count_thread();
         Self(Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             machine,
@@ -168,6 +169,7 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
+        stub.count_thread();
         Self(Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             machine,
@@ -229,6 +231,9 @@ impl UserThread for HostThread {
     }
 
     fn cpu_time(&self) -> (Duration, Duration) {
+        if self.0.stub.has_had_one_thread() {
+            return process::cpu_time(self.0.stub.pid());
+        }
         let tid = self.0.tid.load(Ordering::Relaxed);
         let (user, system) = self.0.machine.proc.thread_cpu_time(self.0.stub.pid(), tid);
         let (user_before, system_before) = self.0.parked.map_or_else(Default::default, |(_, used)| used);
@@ -301,6 +306,7 @@ impl Inner {
         }
         state.doomed = Doom::Ends;
         match state.waiting.take() {
+            _ if self.stub.is_killed() => {}
             Some(waiting) => self.exit_from(&mut state, waiting),
             None => self.send_kick(&mut state),
         }

@@ -1,13 +1,14 @@
 //! From a notification to an event.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
 use stockade_kernel_stub::abi::{self, Context};
 
+use super::batch::Noted;
 use super::{Doom, Inner, Lost, Resumed, Spare, State};
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
@@ -74,10 +75,11 @@ impl Inner {
     }
 
     /// A parked thread has said hello already.
-    fn begin_again(&self) {
+    fn begin_again(self: &Arc<Self>) {
         let Some((id, _)) = self.parked else { return };
-        let answer = self.enter(&mut self.state());
-        self.send(id, answer);
+        let mut state = self.state();
+        let notice = self.enter(&mut state);
+        self.act(state, (id, self.machine.hello.syscall_ip), notice);
     }
 
     /// Whether a thread that is to park does. Anything else that it does is seen as misuse.
@@ -107,21 +109,23 @@ impl Inner {
             false if state.owes_calls() => Notice::Forged,
             false => direct(notification),
         };
+        if matches!(notice, Notice::Forged) {
+            tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), ?notification, "a stub's code was misused");
+        }
+        self.act(state, (notification.id, notification.instruction_pointer), notice);
+    }
+
+    /// Does what a notification asks for.
+    fn act(self: &Arc<Self>, state: MutexGuard<'_, State>, (id, instruction_pointer): (u64, u64), notice: Notice) {
         match notice {
-            Notice::Event(kind, event) => {
-                let (id, instruction_pointer) = (notification.id, notification.instruction_pointer);
-                self.raise(state, Waiting { id, kind, instruction_pointer }, event);
-            }
-            Notice::Answer(answer) => drop(self.send(notification.id, answer)),
+            Notice::Event(kind, event) => self.raise(state, Waiting { id, kind, instruction_pointer }, event),
+            Notice::Answer(answer) => drop(self.send(id, answer)),
             Notice::Held => {}
-            Notice::Forged => {
-                tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), ?notification, "a stub's code was misused");
-                self.stub.kill();
-            }
+            Notice::Forged => self.stub.kill(),
         }
     }
 
-    fn raise(self: &Arc<Self>, mut state: std::sync::MutexGuard<'_, State>, waiting: Waiting, event: Event) {
+    fn raise(self: &Arc<Self>, mut state: MutexGuard<'_, State>, waiting: Waiting, event: Event) {
         if state.doomed == Doom::Ends {
             return self.exit_from(&mut state, waiting);
         }
@@ -156,21 +160,24 @@ impl Inner {
         if self.tid.swap(tid, Ordering::Relaxed) != 0 {
             return Notice::Forged;
         }
-        Notice::Answer(self.enter(state))
+        self.enter(state)
     }
 
-    /// Lets a thread that waits become the application's.
-    fn enter(&self, state: &mut State) -> Answer {
+    /// Lets a thread that waits become the application's. Nobody is asked to do what only the platform notes.
+    fn enter(&self, state: &mut State) -> Notice {
         self.machine.path.place(self.tid.load(Ordering::Relaxed));
         if state.kick.asked {
             self.send_kick(state);
         }
         self.count(state, Running::More);
         let setup = std::mem::take(&mut state.setup);
-        Answer::Value(match setup.is_empty() {
-            true => state.leave(),
-            false => self.begin_batch(state, &setup, abi::REPORT, Kind::Signal),
-        })
+        if setup.is_empty() {
+            return Notice::Answer(Answer::Value(state.leave()));
+        }
+        if setup.iter().all(|call| state.note(call) == Noted::Wholly) {
+            return Notice::Event(Kind::Signal, Event::LayoutDone(Ok(())));
+        }
+        Notice::Answer(Answer::Value(self.begin_batch(state, &setup, abi::REPORT, Kind::Signal)))
     }
 
     fn signal(&self, state: &mut State, id: u64, arguments: [u64; 6]) -> Notice {
