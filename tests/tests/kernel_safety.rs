@@ -3,11 +3,13 @@
 mod kernel;
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kernel::{BUSYBOX, Kernel, PATIENCE};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use stockade_tests::wait_until;
 
 /// A container with processes that sleep.
@@ -61,19 +63,78 @@ fn the_supervisor_dies() {
     wait_until("it to be listed as ended", PATIENCE, || kernel.stockade(&["ps", "-a"]).ok().stdout.contains("Exited"));
 }
 
-/// User and system time of a process and its threads in clock ticks (proc_pid_stat(5)).
-fn ticks(pid: i32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+/// CPU time of all threads of some processes so far (Documentation/scheduler/sched-stats.rst).
+fn cpu_time(processes: &[i32]) -> Duration {
+    let threads = |pid: &i32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let nanos = |thread: fs::DirEntry| -> u64 {
+        let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(processes.iter().flat_map(threads).map(nanos).sum())
+}
+
+/// 0.0 % of a CPU in ten seconds, rounded to tenths as top(1) shows it; each sandbox by itself.
+#[track_caller]
+fn idle_sandboxes_use_no_cpu_time(count: usize) {
+    let kernel = Kernel::new(BUSYBOX);
+    for number in 0..count {
+        kernel.background(&format!("box{number}"), &["sh", "-c", "sleep 1000 & wait"]);
+    }
+    wait_until("all processes to sleep", PATIENCE, || kernel.host_processes("stub").len() >= 3 * count);
+    thread::sleep(Duration::from_secs(2));
+    let all = kernel.host_processes("");
+    let before = cpu_time(&all);
+    thread::sleep(Duration::from_secs(10));
+    let used = cpu_time(&all) - before;
+    println!("{count} idle sandboxes of {} processes used {used:?} in 10 s", all.len());
+    assert!(used < Duration::from_millis(5) * u32::try_from(count).expect("few"), "{used:?}");
 }
 
 #[test]
-fn what_sleeps_uses_no_cpu_time() {
+fn one_idle_sandbox_uses_no_cpu_time() {
+    idle_sandboxes_use_no_cpu_time(1);
+}
+
+#[test]
+fn twenty_idle_sandboxes_use_no_cpu_time() {
+    idle_sandboxes_use_no_cpu_time(20);
+}
+
+/// How long it takes all processes of a sandbox to be dead after one was killed; 100 ms on a quiet machine.
+#[track_caller]
+fn everything_ends_soon_after(victim: &str) {
     let kernel = sleeping();
-    let all = || kernel.host_processes("").into_iter().map(ticks).sum::<u64>();
-    thread::sleep(Duration::from_millis(500));
-    let before = all();
-    thread::sleep(Duration::from_secs(3));
-    assert_eq!(all(), before);
+    let victims = kernel.host_processes(victim);
+    let watched: Vec<OwnedFd> = kernel
+        .host_processes("")
+        .into_iter()
+        .filter_map(Pid::from_raw)
+        .filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+        .collect();
+    // The oldest stub but the zygote is the init's.
+    let victim = if victim == "stub" { victims[1] } else { victims[0] };
+    let start = Instant::now();
+    kill_process(Pid::from_raw(victim).expect("a pid"), Signal::KILL).expect("it lives");
+    for process in &watched {
+        let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "a process outlives the sandbox by 5 s");
+    }
+    let took = start.elapsed();
+    println!("{} processes were dead {took:?} after a kill", watched.len());
+    assert!(took < Duration::from_millis(100) * BUSY, "{took:?}");
+    kernel.wait_for("box", "{{.State.Status}} {{.State.ExitCode}}", "exited 137");
+}
+
+/// How many times slower this may be where others work too.
+const BUSY: u32 = 20;
+
+#[test]
+fn all_ends_at_once_when_the_monitor_dies() {
+    everything_ends_soon_after("stockade-monitor");
+}
+
+#[test]
+fn all_ends_at_once_when_the_inits_stub_dies() {
+    everything_ends_soon_after("stub");
 }

@@ -14,8 +14,10 @@ use crate::thread::{Inner, Kicked};
 const TURN: Duration = Duration::from_millis(250);
 /// A healthy thread takes a kick as soon as the host lets it run.
 const TURNS_MAX: u32 = 20;
-/// Bringing in the pages of a large mapping takes time.
+/// Bringing in the pages of a large mapping takes time,
 const TURNS_IN_BATCH_MAX: u32 = 480;
+/// but the host's and not the application's: who uses more than this is not in the handler any more.
+const USER_TIME_IN_BATCH_MAX: Duration = Duration::from_secs(1);
 
 /// Threads whose kick is on its way.
 #[derive(Debug, Default)]
@@ -31,13 +33,15 @@ struct Watched {
 struct Kick {
     thread: Weak<Inner>,
     turns: u32,
+    /// CPU time of the application's code at the first look.
+    user_before: Option<Duration>,
 }
 
 impl Watchdog {
     /// Looks after a thread's kick until the thread takes it, waits for the kernel, or is gone.
     pub(crate) fn watch(self: &Arc<Self>, thread: Weak<Inner>) {
         let mut watched = self.watched();
-        watched.kicks.push(Kick { thread, turns: 0 });
+        watched.kicks.push(Kick { thread, turns: 0, user_before: None });
         if !watched.runs {
             watched.runs = self.spawn();
         }
@@ -70,9 +74,12 @@ impl Kick {
     fn goes_on(&mut self) -> bool {
         let Some(thread) = self.thread.upgrade() else { return false };
         self.turns += 1;
+        if self.turns == 1 {
+            self.user_before = Some(thread.user_time());
+        }
         let late = match thread.look_at_kick() {
             Kicked::Over => return false,
-            Kicked::InBatch => self.turns > TURNS_IN_BATCH_MAX,
+            Kicked::InBatch => self.turns > TURNS_IN_BATCH_MAX || self.turns > TURNS_MAX && self.computes(&thread),
             Kicked::Running => self.turns > TURNS_MAX,
         };
         if late && thread.blocks_kick() {
@@ -80,5 +87,10 @@ impl Kick {
             return false;
         }
         true
+    }
+
+    fn computes(&self, thread: &Inner) -> bool {
+        let before = self.user_before.unwrap_or_default();
+        thread.user_time().saturating_sub(before) > USER_TIME_IN_BATCH_MAX
     }
 }

@@ -6,6 +6,7 @@ pub mod python;
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Kernel {
     pub scratch: Scratch,
     image: &'static str,
+    /// A trap path that is older than the host's best.
+    path: Option<&'static str>,
 }
 
 impl Kernel {
@@ -37,7 +40,24 @@ impl Kernel {
         let scratch = Scratch::new();
         let tag = image.rsplit(':').next().expect("a tag");
         scratch.stockade(&["load", &format!("oci:{}:{tag}", oci_layout().display())]).ok();
-        Self { scratch, image }
+        Self { scratch, image, path: None }
+    }
+
+    /// With an image of busybox and what `fill` puts beside it.
+    #[track_caller]
+    pub fn of_directory(image: &'static str, fill: impl FnOnce(&Path)) -> Self {
+        let scratch = Scratch::new();
+        let root = scratch.path("rootfs");
+        for directory in ["bin", "dev", "proc", "sys", "tmp"] {
+            fs::create_dir_all(root.join(directory)).expect("make a directory");
+        }
+        fs::copy("/usr/bin/busybox", root.join("bin/busybox")).expect("copy busybox");
+        for applet in ["sh", "sleep", "pidof", "kill", "cat", "ls", "true", "seq", "wc", "mkdir", "rm", "dd"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("name an applet");
+        }
+        fill(&root);
+        scratch.stockade(&["image", "import", &root.display().to_string(), image]).ok();
+        Self { scratch, image, path: None }
     }
 
     /// With [`WORKLOADS`] or [`ALL_WORKLOADS`]: they are large, so the tests of one process that run at the same time
@@ -62,11 +82,20 @@ impl Kernel {
         let directory = rootfs(name.trim_end_matches(":latest")).display().to_string();
         let path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         scratch.stockade(&["image", "import", "--change", path, &directory, image]).ok();
-        Self { scratch, image }
+        Self { scratch, image, path: None }
     }
 
     pub fn stockade(&self, args: &[&str]) -> Cmd {
-        self.scratch.stockade(args)
+        let command = self.scratch.stockade(args);
+        match self.path {
+            Some(path) => command.env("STOCKADE_TRAP_PATH", path),
+            None => command,
+        }
+    }
+
+    /// The same where hosts have only this trap path.
+    pub fn on_path(self, path: &'static str) -> Self {
+        Self { path: Some(path), ..self }
     }
 
     /// `run` in a class.

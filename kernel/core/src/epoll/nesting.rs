@@ -17,8 +17,8 @@ const WAYS_MAX: usize = 500;
 /// Held while an instance is added to another, so that two that are added to each other see it.
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// `ELOOP` when `outer` would contain itself by way of `inner`, or the nesting got too deep; `EINVAL` when too many ways
-/// would lead through. The guard is to be held until `inner` is in.
+/// `ELOOP` when `outer` would contain itself by way of `inner`, or the nesting got too deep; `EINVAL` when too many
+/// ways would lead through. The guard is to be held until `inner` is in.
 pub(super) fn check(outer: &Epoll, inner: &Epoll) -> Result<MutexGuard<'static, ()>, Errno> {
     let guard = ADDING.lock();
     let (mut above, mut below) = (Ways::default(), Ways::default());

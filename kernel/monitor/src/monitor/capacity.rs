@@ -12,8 +12,8 @@ const THREADS_EACH: u64 = 3;
 /// The monitor's own, and those that wait to be used again.
 const THREADS_SPARE: u64 = 256;
 
-/// Takes all descriptors that the monitor can have, limits its user's threads to `threads_max` (every sandbox has a user
-/// of its own), and says how many tasks that is good for.
+/// Takes all descriptors that the monitor can have, limits its user's threads to `threads_max` (every sandbox has a
+/// user of its own), and says how many tasks that is good for.
 pub(super) fn claim(threads_max: u64) -> Result<usize, String> {
     let descriptors = raise_descriptors()?;
     let limit = Rlimit { current: Some(threads_max), maximum: Some(threads_max) };

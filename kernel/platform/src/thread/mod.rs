@@ -97,7 +97,7 @@ struct Kick {
 pub(crate) enum Kicked {
     /// It was taken, or its thread waits for the kernel.
     Over,
-    /// The handler makes host calls, with signals blocked.
+    /// The handler makes host calls with signals blocked, or has made the last ones.
     InBatch,
     /// The application runs.
     Running,
@@ -278,6 +278,11 @@ impl Inner {
             return Kicked::Over;
         }
         if state.batch.is_some() { Kicked::InBatch } else { Kicked::Running }
+    }
+
+    /// CPU time of the application's code on the host thread.
+    pub(crate) fn user_time(&self) -> Duration {
+        self.machine.proc.thread_cpu_time(self.stub.pid(), self.tid.load(Ordering::Relaxed)).0
     }
 
     /// Whether the host holds the kick back because the thread blocks it.

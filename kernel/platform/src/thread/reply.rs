@@ -33,7 +33,7 @@ impl Inner {
         };
         state.resumed = resumed(&state, &waiting, answer);
         match self.machine.path {
-            TrapPath::Interruptible => self.send_interruptible(&mut state, waiting.id, answer),
+            TrapPath::Interruptible => self.send_interruptible(&mut state, &waiting, answer),
             TrapPath::Pinned | TrapPath::Sync => {
                 drop(state);
                 self.send(waiting.id, answer);
@@ -50,9 +50,13 @@ impl Inner {
         sent.is_ok()
     }
 
-    /// The same where signals cancel calls: what was asked for meanwhile is sent behind the answer, and an answer that
-    /// was outrun goes into the handler's frame.
-    fn send_interruptible(&self, state: &mut State, id: u64, answer: Answer) {
+    /// The same where signals cancel calls. A kick that was asked for meanwhile must come before the application's next
+    /// instruction: it cancels the call, and the answer goes into the handler's frame, as one does that was outrun. The
+    /// handler itself has signals blocked.
+    fn send_interruptible(&self, state: &mut State, waiting: &Waiting, answer: Answer) {
+        if state.kick.asked && waiting.kind.has_frame() {
+            self.send_kick(state);
+        }
         match (state.lost.take(), answer) {
             (Some(Lost::Awaited(handler)), answer) => {
                 if let Answer::Value(value) = answer {
@@ -62,8 +66,11 @@ impl Inner {
             }
             // The kick that was sent makes the host run the call again.
             (_, Answer::Error(_)) => {}
+            (_, Answer::Value(value)) if state.kick.asked && !waiting.kind.has_frame() => {
+                state.lost = Some(Lost::Value(value));
+            }
             (_, answer) => {
-                if let (false, Answer::Value(value)) = (self.send(id, answer), answer) {
+                if let (false, Answer::Value(value)) = (self.send(waiting.id, answer), answer) {
                     state.lost = Some(Lost::Value(value));
                 }
             }
