@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow, bail};
 use stockade_engine::ContainerOptions;
 use stockade_engine::options::{LogConfig, MountOption, SecurityOptions, Ulimit, parse_size};
+use stockade_sandbox::Trace;
 
 use crate::args::{CreateFlags, FileFlags, KeepFlags};
 use crate::config::{self, Config};
@@ -51,6 +52,7 @@ pub fn container(config: &Config, flags: &CreateFlags, command: &[String]) -> Re
         uts: security.uts.clone().unwrap_or_default(),
         cgroupns: security.cgroupns.clone().unwrap_or_default(),
         isolation: security.isolation,
+        strace: init.strace.as_ref().map(trace).transpose()?,
         resources: limits.resources(),
         oom_score_adj: init.oom_score_adj,
         stop_signal: init.stop_signal,
@@ -66,6 +68,14 @@ pub fn container(config: &Config, flags: &CreateFlags, command: &[String]) -> Re
         log: log(&config.container, keep)?,
         cgroup_parent: security.cgroup_parent.clone(),
     })
+}
+
+/// Absolute, since the supervisor has a directory of its own.
+fn trace(file: &Option<PathBuf>) -> Result<Trace> {
+    match file {
+        None => Ok(Trace::Stderr),
+        Some(path) => Ok(Trace::File(std::path::absolute(path).context("--strace")?)),
+    }
 }
 
 /// Docker's rule: the flag is one word, and an empty one takes the image's entry point away.

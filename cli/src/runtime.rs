@@ -19,6 +19,17 @@ pub fn lacking(class: IsolationClass) -> Option<&'static str> {
     }
 }
 
+/// How a class does its work on this host, where there is more than one way.
+pub fn detail(class: IsolationClass) -> Option<String> {
+    match class {
+        IsolationClass::Kernel => Some(match KernelClass::trap_path() {
+            Ok(path) => format!("trap path {path}"),
+            Err(error) => format!("no trap path: {error}"),
+        }),
+        IsolationClass::Native | IsolationClass::Vm => None,
+    }
+}
+
 /// The error for a class that this build lacks.
 pub fn check(class: IsolationClass) -> Result<()> {
     match lacking(class) {

@@ -36,6 +36,9 @@ pub use lifecycle::{
 };
 pub use logs::{LogLine, LogStream, LogsError, LogsOptions};
 pub use options::ContainerOptions;
-pub use query::{ContainerSummary, Inspect, ListFilter, NetworkStats, ProcessTable, QueryError, StatsSample, Status};
+pub use query::{
+    ContainerSummary, Inspect, ListFilter, NetworkStats, ProcessTable, QueryError, StatsSample, Status,
+    own_process_table,
+};
 pub use session::{AttachError, AttachOptions, DetachKeys, Outcome, Session, SessionError, SignalProxy};
 pub use supervise::supervise_main;

@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::fcntl_dupfd_cloexec;
 use stockade_sandbox::{Error, Result};
 
 use crate::fail::Context;
 use crate::streams;
-use crate::sys::process::{CStrings, dup2, execveat, exit};
+use crate::sys::process::{CStrings, dup2, execveat, exit, take_descriptor};
 use crate::wire::{Channel, Message};
 
 /// A program of ours, and all that it gets.
@@ -24,6 +25,15 @@ pub struct Helper {
     pub streams: [OwnedFd; 3],
     /// Descriptors from 3 on.
     pub descriptors: Vec<OwnedFd>,
+}
+
+/// In the helper, before it opens any file: its descriptors from 3 on, `count` of them. They can be taken once.
+pub fn take_descriptors(count: u16) -> Result<Vec<OwnedFd>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(Error::Other("the descriptors were taken before".to_owned()));
+    }
+    (3..).take(count.into()).map(|number| take_descriptor(number).at("take a descriptor")).collect()
 }
 
 /// A helper whose last look at paths of the host is behind.

@@ -30,7 +30,7 @@ pub struct Stage<'a> {
     pub dir: PathBuf,
     /// The bundle, as an absolute path.
     pub bundle: &'a Path,
-    /// Its cgroup, with its limits.
+    /// Its cgroup, with its limits; proxies live in the monitor's part of it.
     pub cgroup: &'a Cgroup,
     /// Readable once the container is started.
     pub fifo: OwnedFd,
@@ -113,6 +113,7 @@ fn spawn_proxy(
     terminal: Option<&OwnedFd>,
 ) -> Result<u32> {
     let (ours, theirs) = Channel::pair()?;
+    let cgroup = cgroup.monitor();
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
     let network = namespaces.map_or(CloneFlags::empty(), |all| all.new & CloneFlags::NEWNET);

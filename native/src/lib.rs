@@ -49,5 +49,5 @@ mod sys;
 mod sysctl;
 mod wire;
 
-pub use helper::Helper;
+pub use helper::{Helper, take_descriptors};
 pub use runtime::Native;

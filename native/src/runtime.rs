@@ -47,6 +47,13 @@ impl Runtime for Native {
     }
 
     fn create(&self, id: &ContainerId, request: CreateRequest) -> Result<u32> {
+        if request.trace.is_some() {
+            return Err(Error::Unsupported {
+                class: IsolationClass::Native,
+                what: "trace system calls".to_owned(),
+                why: "the host's kernel serves them: run strace(1), or use --isolation kernel".to_owned(),
+            });
+        }
         create::create(&self.state_root, id, request)
     }
 

@@ -13,12 +13,12 @@ mod runtime;
 mod state;
 mod stats;
 
-pub use class::{ANNOTATION, IsolationClass, UnknownClass};
+pub use class::{ANNOTATION, IsolationClass, STRACE_ANNOTATION, UnknownClass};
 pub use error::{Error, Result};
 pub use id::{ContainerId, InvalidId};
 pub use request::{
     CgroupManager, CgroupParent, CreateRequest, DeleteMode, ExecRequest, PivotRoot, Rootfs, SessionKeyring,
-    SignalTarget, Stdio, Terminal, WritableLayer,
+    SignalTarget, Stdio, Terminal, Trace, WritableLayer,
 };
 pub use runtime::{OomWatch, Runtime};
 pub use state::{ContainerState, Status};

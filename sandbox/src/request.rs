@@ -34,6 +34,18 @@ pub struct CreateRequest {
     pub cgroup_manager: CgroupManager,
     /// Whose the cgroup above the container's is.
     pub cgroup_parent: CgroupParent,
+    /// Where the trace of its system calls goes, if there is to be one: a kernel of the class's own writes it.
+    pub trace: Option<Trace>,
+}
+
+/// Where a trace goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trace {
+    /// To the init's standard error, or its terminal.
+    Stderr,
+    /// To a file of the host, at its end.
+    File(PathBuf),
 }
 
 /// Where a container's root file system comes from.

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use oci_spec::runtime::LinuxResources;
 
+use crate::protocol::ProcessEntry;
 use crate::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, ExecRequest, IsolationClass, Result, SignalTarget, Stats,
 };
@@ -49,6 +50,11 @@ pub trait Runtime {
 
     /// Host pids of every process.
     fn processes(&self, id: &ContainerId) -> Result<Vec<u32>>;
+
+    /// Every process as the container's own kernel sees it; `None` where that is the host's, which ps(1) asks.
+    fn own_processes(&self, _id: &ContainerId) -> Result<Option<Vec<ProcessEntry>>> {
+        Ok(None)
+    }
 
     /// Watches for processes killed for lack of memory.
     fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>>;

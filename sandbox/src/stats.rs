@@ -29,6 +29,9 @@ pub struct CpuStats {
     pub user_ns: u64,
     /// Time in kernel mode.
     pub system_ns: u64,
+    /// What of `total_ns` the class needed for itself: its kernel's monitor (class `native`: nothing).
+    #[serde(default)]
+    pub overhead_ns: u64,
     /// Time per CPU (cgroup v1 only).
     pub per_cpu_ns: Vec<u64>,
     /// Enforcement periods that passed.
@@ -46,6 +49,9 @@ pub struct CpuStats {
 pub struct MemoryStats {
     /// Memory used, page cache included.
     pub usage: u64,
+    /// What the class needs for itself beside `usage`: its kernel's monitor (class `native`: nothing).
+    #[serde(default)]
+    pub overhead: u64,
     /// The highest `usage` seen.
     pub max_usage: u64,
     /// The limit; `u64::MAX` when there is none.

@@ -81,6 +81,9 @@ pub struct InitFlags {
     /// Limits of processes, for example nofile=1024:4096
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub ulimit: Vec<Ulimit>,
+    /// Print the system calls of its processes, to standard error or to the end of a file (class kernel)
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub strace: Option<Option<PathBuf>>,
     /// How soon the kernel kills it for lack of memory, -1000 to 1000
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub oom_score_adj: Option<i32>,

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::Path;
 
+use oci_spec::runtime::Spec;
 use rustix::process::set_child_subreaper;
 use stockade_sandbox::{
-    CgroupManager, CgroupParent, CreateRequest, DeleteMode, Error, PivotRoot, Result, Rootfs, Runtime, SessionKeyring,
-    Stdio, Terminal,
+    CgroupManager, CgroupParent, CreateRequest, DeleteMode, Error, PivotRoot, Result, Rootfs, Runtime,
+    STRACE_ANNOTATION, SessionKeyring, Stdio, Terminal, Trace,
 };
 
 use super::Context;
@@ -22,7 +23,7 @@ pub fn create(context: &Context, args: Create) -> Result<i32> {
     let terminal = detached_terminal(wants_terminal(&bundle), args.wiring.console_socket.as_deref())?;
     let runtime = context.new_container(&bundle.spec)?;
     let id = args.id.clone();
-    runtime.create(&id, request(&context.global, args, bundle, terminal))?;
+    runtime.create(&id, request(&context.global, args, bundle, terminal)?)?;
     Ok(0)
 }
 
@@ -41,7 +42,7 @@ pub fn run(context: &Context, args: Run) -> Result<i32> {
 fn run_detached(context: &Context, runtime: &dyn Runtime, args: Run, bundle: Bundle) -> Result<i32> {
     let terminal = detached_terminal(wants_terminal(&bundle), args.create.wiring.console_socket.as_deref())?;
     let id = args.create.id.clone();
-    runtime.create(&id, request(&context.global, args.create, bundle, terminal))?;
+    runtime.create(&id, request(&context.global, args.create, bundle, terminal)?)?;
     runtime.start(&id).inspect_err(|_| discard(runtime, &id))?;
     Ok(0)
 }
@@ -55,7 +56,7 @@ fn run_attended(context: &Context, runtime: &dyn Runtime, args: Run, bundle: Bun
     let (foreground, socket) = prepare(wants_terminal(&bundle))?;
     let id = args.create.id.clone();
     let terminal = socket.map_or(Terminal::None, Terminal::Console);
-    let pid = runtime.create(&id, request(&context.global, args.create, bundle, terminal))?;
+    let pid = runtime.create(&id, request(&context.global, args.create, bundle, terminal)?)?;
     let status = runtime.start(&id).and_then(|()| attend(foreground, pid));
     if !args.keep || status.is_err() {
         discard(runtime, &id);
@@ -109,13 +110,14 @@ fn discard(runtime: &dyn Runtime, id: &stockade_sandbox::ContainerId) {
     let _ = runtime.delete(id, DeleteMode::Force);
 }
 
-fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) -> CreateRequest {
+fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) -> Result<CreateRequest> {
     let Bundle { dir, mut spec } = bundle;
     let listen_fds = bundle::listen_fds();
     if let Some(process) = spec.process_mut() {
         bundle::announce_listen_fds(process, listen_fds);
     }
-    CreateRequest {
+    let trace = trace(&spec, &dir)?;
+    Ok(CreateRequest {
         bundle: dir,
         spec,
         rootfs: Rootfs::Bundle,
@@ -128,6 +130,20 @@ fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) ->
         keyring: if args.no_new_keyring { SessionKeyring::Inherit } else { SessionKeyring::New },
         cgroup_manager: if global.systemd_cgroup { CgroupManager::Systemd } else { CgroupManager::Cgroupfs },
         cgroup_parent: CgroupParent::Foreign,
+        trace,
+    })
+}
+
+/// What the annotation asks for. It names no path: whoever writes annotations need not be whoever owns the host.
+fn trace(spec: &Spec, bundle: &Path) -> Result<Option<Trace>> {
+    let annotation = spec.annotations().as_ref().and_then(|annotations| annotations.get(STRACE_ANNOTATION));
+    match annotation.map(String::as_str) {
+        None => Ok(None),
+        Some("stderr") => Ok(Some(Trace::Stderr)),
+        Some("file") => Ok(Some(Trace::File(bundle.join("strace.log")))),
+        Some(other) => {
+            Err(Error::InvalidConfig(format!("annotation {STRACE_ANNOTATION} is {other:?}: use stderr or file")))
+        }
     }
 }
 

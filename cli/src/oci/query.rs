@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde::Serialize;
+use stockade_engine::own_process_table;
 use stockade_sandbox::{ContainerId, ContainerState, Error, Result, Runtime};
 
 use super::grammar::{List, OutputFormat, Ps};
 use super::out;
+use crate::{format, human};
 
 /// `state`: one object, indented.
 pub fn state(runtime: &dyn Runtime, id: &ContainerId) -> Result<i32> {
@@ -27,10 +29,18 @@ pub fn list(runtime: &dyn Runtime, args: &List) -> Result<i32> {
     }
 }
 
-/// `ps`: the lines of the host's ps(1) that are of the container, or its host pids.
+/// `ps`: the lines of the host's ps(1) that are of the container, or what its own kernel says; or its host pids.
 pub fn ps(runtime: &dyn Runtime, args: &Ps) -> Result<i32> {
     let (id, options) = args.words.split_first().ok_or_else(|| Error::Other("a container ID is needed".to_owned()))?;
     let id: ContainerId = id.parse().map_err(|_| Error::Other("invalid container ID format".to_owned()))?;
+    if args.format == OutputFormat::Table
+        && let Some(own) = runtime.own_processes(&id)?
+    {
+        let table = own_process_table(&own, options).map_err(|error| Error::Other(error.to_string()))?;
+        let line = |cells: &Vec<String>| cells.iter().map(|cell| human::plain(cell)).collect::<Vec<_>>().join("\t");
+        let lines: Vec<String> = std::iter::once(&table.titles).chain(&table.processes).map(line).collect();
+        return out::text(&format::align(&lines));
+    }
     let pids = runtime.processes(&id)?;
     match args.format {
         OutputFormat::Json => out::line(&serde_json::to_string(&pids).map_err(out::unserialisable)?),

@@ -70,7 +70,7 @@ Images: {{.Images}}
 Version: {{.Version}}
 Default class: {{.DefaultClass}}
 Classes:{{range .Classes}}
- {{.Name}}: {{if .Available}}available{{else}}not available: {{.Reason}}{{end}}{{end}}
+ {{.Name}}: {{if .Available}}available{{if .Detail}}, {{.Detail}}{{end}}{{else}}not available: {{.Reason}}{{end}}{{end}}
 Logging driver: {{.LoggingDriver}}
 Cgroup version: {{.CgroupVersion}}
 Storage: EROFS layers below overlayfs{{if not .Erofs}} (this kernel lacks EROFS){{end}}
@@ -120,7 +120,8 @@ fn classes() -> Vec<Value> {
 }
 
 fn class((class, lacking): (IsolationClass, Option<&str>)) -> Value {
-    json!({"Name": class, "Available": lacking.is_none(), "Reason": lacking.unwrap_or_default()})
+    json!({"Name": class, "Available": lacking.is_none(), "Reason": lacking.unwrap_or_default(),
+        "Detail": runtime::detail(class)})
 }
 
 /// cgroups(7): a pure v2 host has the controllers in the root of the tree.

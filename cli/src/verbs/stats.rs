@@ -25,6 +25,8 @@ const HEADINGS: Headings = &[
     ("NetIO", "NET I/O"),
     ("BlockIO", "BLOCK I/O"),
     ("PIDs", "PIDS"),
+    ("MemOverhead", "MEM OVERHEAD"),
+    ("CPUOverhead", "CPU OVERHEAD"),
 ];
 const TABLE: &str =
     "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
@@ -100,7 +102,8 @@ impl Watched {
         let id = if no_trunc { &self.id } else { human::short_id(&self.id) };
         let Some(sample) = &self.sample else {
             return json!({"Container": self.asked, "ID": id, "Name": self.name, "CPUPerc": "--",
-                "MemUsage": "-- / --", "MemPerc": "--", "NetIO": "--", "BlockIO": "--", "PIDs": "--"});
+                "MemUsage": "-- / --", "MemPerc": "--", "NetIO": "--", "BlockIO": "--", "PIDs": "--",
+                "MemOverhead": "--", "CPUOverhead": "--"});
         };
         let before = last.iter().find(|other| other.id == self.id).and_then(|other| other.sample.as_ref());
         let used = memory_used(sample);
@@ -116,6 +119,8 @@ impl Watched {
             "MemPerc": percent(ratio(used, sample.memory_limit_bytes)),
             "NetIO": pair(received, sent),
             "BlockIO": pair(bytes(entries, "Read"), bytes(entries, "Write")),
+            "MemOverhead": human::binary_size(sample.stats.memory.overhead),
+            "CPUOverhead": percent(before.map_or(0.0, |before| overhead_share(before, sample))),
             "PIDs": sample.stats.pids.current.to_string(),
         })
     }
@@ -136,6 +141,12 @@ fn memory_used(sample: &StatsSample) -> u64 {
 /// The share of one CPU used between two samples.
 fn cpu_share(before: &StatsSample, now: &StatsSample) -> f64 {
     let used = now.stats.cpu.total_ns.saturating_sub(before.stats.cpu.total_ns);
+    ratio(used, now.read_ns.saturating_sub(before.read_ns))
+}
+
+/// The same for what the class needed for itself.
+fn overhead_share(before: &StatsSample, now: &StatsSample) -> f64 {
+    let used = now.stats.cpu.overhead_ns.saturating_sub(before.stats.cpu.overhead_ns);
     ratio(used, now.read_ns.saturating_sub(before.read_ns))
 }
 

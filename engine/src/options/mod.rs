@@ -13,7 +13,7 @@ mod ulimit;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use stockade_sandbox::IsolationClass;
+use stockade_sandbox::{IsolationClass, Trace};
 
 pub use device::{DeviceAccess, DeviceOption};
 pub use log::{LogConfig, LogDriver};
@@ -87,6 +87,8 @@ pub struct ContainerOptions {
     pub cgroupns: NamespaceMode,
     /// `--isolation`; the config file's class when absent, else `native`.
     pub isolation: Option<IsolationClass>,
+    /// `--strace`: where the trace of class `kernel` goes; an absolute path.
+    pub strace: Option<Trace>,
     /// Limits; what `update` changes.
     pub resources: Resources,
     /// `--oom-score-adj`.

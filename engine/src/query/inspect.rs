@@ -150,6 +150,7 @@ fn host_config(record: &Record) -> Value {
         "ShmSize": options.shm_size_bytes.unwrap_or(crate::shm::BYTES),
         "Sysctls": options.sysctls,
         "Annotations": options.annotations,
+        "Strace": options.strace,
         "SecurityOpt": security(record),
         "OomScoreAdj": options.oom_score_adj.unwrap_or(0),
         "Devices": options.devices.iter().map(|device| json!({

@@ -3,6 +3,7 @@
 mod filter;
 mod inspect;
 mod list;
+mod own_top;
 mod stats;
 mod top;
 
@@ -13,6 +14,7 @@ use stockade_sandbox::Stats;
 
 use crate::{Engine, LookupError, StateError};
 pub use filter::ListFilter;
+pub use own_top::table as own_process_table;
 
 /// Where a container is in its life, in Docker's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
-//! `top`: the host's ps(1), its lines limited to the container's processes, as Docker does.
+//! `top`: the host's ps(1), its lines limited to the container's processes, as Docker does. A class with a kernel of its
+//! own is asked instead.
 
 use std::process::Command;
 
-use super::{ProcessTable, QueryError};
+use super::{ProcessTable, QueryError, own_top};
 use crate::Engine;
 
 impl Engine {
@@ -13,7 +14,11 @@ impl Engine {
             return Err(QueryError::NotRunning(container.id));
         }
         let record = container.record()?;
-        let pids = self.backend.runtime(record.isolation, &self.directories)?.processes(&container.sandbox_id()?)?;
+        let (runtime, id) = (self.backend.runtime(record.isolation, &self.directories)?, container.sandbox_id()?);
+        if let Some(processes) = runtime.own_processes(&id)? {
+            return own_top::table(&processes, ps_arguments);
+        }
+        let pids = runtime.processes(&id)?;
         table(&run_ps(ps_arguments)?, &pids)
     }
 }

@@ -172,6 +172,7 @@ fn request(
         keyring: SessionKeyring::default(),
         cgroup_manager: CgroupManager::default(),
         cgroup_parent: spec::cgroup_parent(record),
+        trace: record.options.strace.clone(),
     })
 }
 

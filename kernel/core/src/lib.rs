@@ -31,6 +31,7 @@ pub mod task;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod trace;
 pub mod tty;
 pub mod vfs;
 pub mod wait;

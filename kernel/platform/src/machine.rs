@@ -29,6 +29,8 @@ use crate::zygote::{self, Zygote};
 pub struct Options {
     /// Most bytes of the pool: tmpfs files and shared memory.
     pub pool_bytes_max: u64,
+    /// Control groups that applications live in: each a file to write `0` to.
+    pub groups: Arc<[OwnedFd]>,
     /// Numbers of the system calls that need registers or host calls, and so go through the stub's handler.
     pub trapped_calls: Vec<u32>,
 }
@@ -95,7 +97,7 @@ impl HostMachine {
         demand(path)?;
         let proc = Proc::open().map_err(StartError::at("open /proc"))?;
         let pool = HostPool::new(options.pool_bytes_max).map_err(StartError::at("make the memory pool"))?;
-        let (zygote, started) = zygote::start(&options.trapped_calls, path, &proc)?;
+        let (zygote, started) = zygote::start(options, path, &proc)?;
         let shared = Arc::new(Shared {
             info: started.info,
             hello: started.hello,

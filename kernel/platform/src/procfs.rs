@@ -1,16 +1,20 @@
 //! What only /proc tells. The folder is opened at the start, so that the monitor can give up its root.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::{read, retry_on_intr};
 use rustix::process::Pid;
 use stockade_kernel::platform::{RangeUsage, UserRange};
 
 /// USER_HZ, which never changed on x86.
 const TICKS_PER_SECOND: u64 = 100;
 const PAGE_BYTES: u64 = 4096;
+/// What is read at once.
+const READ_BYTES: usize = 4096;
 
 /// The host's /proc.
 #[derive(Debug)]
@@ -22,10 +26,20 @@ impl Proc {
     }
 
     fn read(&self, path: &str) -> io::Result<String> {
-        let mut text = String::new();
         let file = openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        std::fs::File::from(file).read_to_string(&mut text)?;
-        Ok(text)
+        let mut bytes = Vec::with_capacity(READ_BYTES);
+        // The standard library would ask for the size first, which these files do not have.
+        while retry_on_intr(|| read(&file, spare_capacity(&mut bytes)))? > 0 {
+            bytes.reserve(READ_BYTES);
+        }
+        String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Lets a process, and all that it forks, end before any other for lack of memory: the monitor goes last.
+    pub(crate) fn prefer_for_oom(&self, pid: Pid) -> io::Result<()> {
+        let path = format!("{}/oom_score_adj", pid.as_raw_nonzero());
+        let file = openat(&self.0, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(rustix::io::write(&file, b"1000").map(drop)?)
     }
 
     /// The fields of the first processor.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -11,7 +11,7 @@ use stockade_kernel::platform::MachineInfo;
 use stockade_kernel_stub::abi::{Hello, Welcome};
 
 use crate::boot::{BootSocket, Spawner};
-use crate::machine::StartError;
+use crate::machine::{Options, StartError};
 use crate::path::TrapPath;
 use crate::procfs::Proc;
 use crate::sys::{launch, process};
@@ -42,17 +42,18 @@ pub(crate) struct Started {
 }
 
 /// Starts the program and puts the base filter on it.
-pub(crate) fn start(trapped: &[u32], path: TrapPath, proc: &Proc) -> Result<(Zygote, Started), StartError> {
+pub(crate) fn start(options: &Options, path: TrapPath, proc: &Proc) -> Result<(Zygote, Started), StartError> {
     let program = program().map_err(StartError::at("write the stub program to a memory file"))?;
     let (boot, theirs) = BootSocket::pair().map_err(StartError::at("make the boot socket"))?;
     let moved = fcntl_dupfd_cloexec(&theirs, LOWEST_FD).map_err(StartError::at("move the boot socket"))?;
     // Only the program holds it from here on, so that its end is seen.
     drop(theirs);
-    let zygote = keep(program, moved)?;
+    let zygote = keep(program, moved, options.groups.clone())?;
     let hello = boot.hello().map_err(StartError::at("hear from the stub program"))?;
+    proc.prefer_for_oom(zygote.pid).map_err(StartError::at("have applications die first for lack of memory"))?;
     let info = info::machine_info(&hello, zygote.pid, proc).map_err(StartError::at("read facts of the machine"))?;
     let welcome = Welcome { listener_flags: path.listener_flags(), has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
-    let trapped = [trapped, &[EXIT]].concat();
+    let trapped = [options.trapped_calls.as_slice(), &[EXIT]].concat();
     let sent = boot.welcome(&welcome, &filter::base(&hello, &trapped));
     sent.map_err(StartError::at("send the base filter"))?;
     let started = Started { hello, info, boot };
@@ -69,12 +70,12 @@ fn program() -> io::Result<OwnedFd> {
 }
 
 /// Launches on a thread of its own: the host ends all stubs when the thread that is their parent ends.
-fn keep(program: OwnedFd, boot: OwnedFd) -> Result<Zygote, StartError> {
+fn keep(program: OwnedFd, boot: OwnedFd, groups: Arc<[OwnedFd]>) -> Result<Zygote, StartError> {
     let (keeper, dropped) = mpsc::channel::<()>();
     let (tell, told) = mpsc::channel();
     let run = move || {
-        let launched = launch::launch(program.as_fd(), boot.as_fd());
-        drop((program, boot));
+        let launched = launch::launch(program.as_fd(), boot.as_fd(), &groups);
+        drop((program, boot, groups));
         if tell.send(launched).is_ok() {
             // Nothing is ever sent: this returns when the zygote is dropped.
             let _dropped = dropped.recv();

@@ -24,6 +24,7 @@ mod host;
 mod limits;
 mod locate;
 mod oom;
+mod parts;
 mod processes;
 mod remove;
 mod stats;

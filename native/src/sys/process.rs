@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::check;
 
@@ -87,6 +87,14 @@ pub(crate) fn with_default_signals(command: &mut std::process::Command) -> &mut 
 pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the callers are processes about to exec, which use none of these descriptors again.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+/// Takes over a descriptor that the process was started with. What it executes later does not inherit it.
+pub(crate) fn take_descriptor(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the flag of a number is changed; one that is not open is refused.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
+    // SAFETY: it is open, and whoever started the process gave it away.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Makes `new` refer to what `old` does, without close-on-exec, whatever `new` was before.

@@ -42,6 +42,12 @@ impl Client {
         self.connection
     }
 
+    /// Asks, and does not wait for the answer: a peer that stands still acts on it once it goes on.
+    pub fn tell(self, method: Method, request: &impl Message) -> Result<()> {
+        let told = self.connection.ask(self.stream, method, request.encode_to_vec(), &[]);
+        told.map_err(|error| Error::Other(format!("tell the sandbox's monitor: {error}")))
+    }
+
     /// Asks, and waits for the answer.
     pub fn call<A: Message + Default>(
         &mut self,

@@ -55,6 +55,8 @@ pub enum FdRole {
     FileServer = 5,
     /// A descriptor that the process inherits (`--preserve-fds`), in order from 3.
     Preserved = 6,
+    /// Where the kernel's trace of the container goes.
+    Trace = 7,
 }
 
 /// [`super::Method::Create`].
@@ -197,6 +199,56 @@ pub struct Processes {
     /// Host pids.
     #[prost(uint32, repeated, tag = "1")]
     pub pids: Vec<u32>,
+    /// The processes as their own kernel sees them.
+    #[prost(message, repeated, tag = "2")]
+    pub entries: Vec<ProcessEntry>,
+}
+
+/// A process, as ps(1) tells of it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ProcessEntry {
+    /// Its id in its container.
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    /// Its parent's.
+    #[prost(uint32, tag = "2")]
+    pub parent: u32,
+    /// Its process group's.
+    #[prost(uint32, tag = "3")]
+    pub group: u32,
+    /// Its session's.
+    #[prost(uint32, tag = "4")]
+    pub session: u32,
+    /// Its real user's.
+    #[prost(uint32, tag = "5")]
+    pub uid: u32,
+    /// The letter of its state (proc_pid_stat(5)).
+    #[prost(string, tag = "6")]
+    pub state: String,
+    /// Its terminal below /dev, or nothing.
+    #[prost(string, tag = "7")]
+    pub terminal: String,
+    /// For how long it has been there, in milliseconds.
+    #[prost(uint64, tag = "8")]
+    pub age_ms: u64,
+    /// CPU time, in milliseconds.
+    #[prost(uint64, tag = "9")]
+    pub cpu_ms: u64,
+    /// Its threads.
+    #[prost(uint64, tag = "10")]
+    pub threads: u64,
+    /// Bytes mapped.
+    #[prost(uint64, tag = "11")]
+    pub size_bytes: u64,
+    /// Bytes in memory.
+    #[prost(uint64, tag = "12")]
+    pub resident_bytes: u64,
+    /// The name of its program.
+    #[prost(string, tag = "13")]
+    pub name: String,
+    /// Its arguments; empty for a zombie.
+    #[prost(string, tag = "14")]
+    pub command: String,
 }
 
 /// Something that happened to a container.

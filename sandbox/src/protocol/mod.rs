@@ -16,8 +16,8 @@ mod message;
 pub use client::Client;
 pub use connection::{Answer, Connection, Incoming, ProtocolError};
 pub use message::{
-    BoundFile, ContainerRequest, CreateContainer, Empty, Event, ExecProcess, ExitStatus, FdRole, ProcessRequest,
-    Processes, Resize, SignalRequest, StatsReply, Update, WireError,
+    BoundFile, ContainerRequest, CreateContainer, Empty, Event, ExecProcess, ExitStatus, FdRole, ProcessEntry,
+    ProcessRequest, Processes, Resize, SignalRequest, StatsReply, Update, WireError,
 };
 
 /// The service's name in every request.

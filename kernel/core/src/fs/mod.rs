@@ -20,7 +20,7 @@ pub use devpts::DevPts;
 pub use erofs::Erofs;
 pub use overlay::Overlay;
 pub(crate) use proc::process_of_directory;
-pub use proc::{HidePid, OpenNamespace, Proc, ProcOptions};
+pub use proc::{HidePid, OpenNamespace, Proc, ProcOptions, ProcessReport};
 pub use stream::{StreamFile, open_stream};
 pub use sys::Sysfs;
 pub use tmpfs::{Seals, Tmpfs, TmpfsOptions, sealed_node};

@@ -12,6 +12,7 @@ use crate::Errno;
 use crate::platform::{Fault, Form, Frame, Interruption, LayoutError, Reply};
 use crate::syscall::Call;
 use crate::task::{Dump, ExitStatus, Job, Resource, Task};
+use crate::trace::Tracer;
 use crate::wait::Stop;
 
 /// What a look at the signals came to.
@@ -73,6 +74,7 @@ impl Task {
             let done = i64::try_from(call.resume.done).unwrap_or(i64::MAX);
             return self.finish_value(call, done);
         }
+        self.trace(Tracer::interrupt);
         call.store_remainder(self);
         let (form, number) = (call.form, call.number);
         self.set_restart(Restart::of_call(call, stop));
@@ -175,6 +177,7 @@ impl Task {
     fn handle_one(self: &Arc<Self>, frame: &mut Frame) {
         let Some(info) = self.take_signal(self.signals.blocked().complement()) else { return self.look_again() };
         let action = self.process().action(info.signal);
+        self.trace(|tracer, task| tracer.signal(task, &info));
         if !action.is_handler() {
             // Another task changed the action meanwhile: it is looked at again.
             self.signals.pending.lock().push(info);
@@ -241,6 +244,7 @@ impl Task {
         if action.is_ignore() {
             return Effect::Over;
         }
+        self.trace(|tracer, task| tracer.signal(task, &info));
         let process = self.process();
         let forced = !info.is_from_user() && SignalSet::SYNCHRONOUS.contains(signal);
         if process.is_immune(action) && !forced && !SignalSet::UNBLOCKABLE.contains(signal) {

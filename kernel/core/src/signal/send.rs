@@ -27,7 +27,7 @@ impl Process {
         }
         self.check_room(&info)?;
         if self.signals.pending.lock().push(info) == Queued::New {
-            self.arrived(info.signal, None);
+            self.arrived(&info, None);
         }
         Ok(())
     }
@@ -91,13 +91,15 @@ impl Process {
     }
 
     /// A signal waits now: ends the process when it is fatal, or tells a task that takes it.
-    fn arrived(self: &Arc<Self>, signal: Signal, target: Option<&Arc<Task>>) {
+    fn arrived(self: &Arc<Self>, info: &SignalInfo, target: Option<&Arc<Task>>) {
+        let signal = info.signal;
         let taker = match target {
             Some(task) => task.takes(signal).then(|| task.clone()),
             None => self.tasks().into_iter().find(|task| task.takes(signal)),
         };
         if let Some(taker) = taker {
             if self.is_fatal(signal) {
+                taker.trace(|tracer, task| tracer.signal(task, info));
                 self.end_by(signal, Dump::None);
                 return;
             }
@@ -148,7 +150,7 @@ impl Task {
         }
         process.check_room(&info)?;
         if self.signals.pending.lock().push(info) == Queued::New {
-            process.arrived(info.signal, Some(self));
+            process.arrived(&info, Some(self));
         }
         Ok(())
     }

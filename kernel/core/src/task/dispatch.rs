@@ -7,6 +7,7 @@ use super::{Claim, Job, Poke, Task};
 use crate::platform::{Event, Form, HostClock, Reply, ThreadEvents};
 use crate::signal::Attention;
 use crate::syscall::{Call, Outcome, entry};
+use crate::trace::Tracer;
 use crate::wait::{Stop, Waiter};
 use crate::{Errno, Kernel};
 
@@ -56,6 +57,7 @@ impl Task {
     }
 
     fn begin_call(self: &Arc<Self>, mut call: Call) {
+        self.trace(|tracer, task| tracer.enter(task, &call));
         self.resume_call(&mut call);
         self.run(call, Pass::First);
     }
@@ -78,6 +80,7 @@ impl Task {
                 continue;
             }
             call.set_alarm(self);
+            self.trace(Tracer::sleep);
             match self.sleep.fall_asleep(Box::new(call)) {
                 Ok(()) => return,
                 Err(woken) => call = *woken,
@@ -95,10 +98,14 @@ impl Task {
         match outcome {
             Outcome::Value(value) => self.finish_value(call, value.cast_signed()),
             Outcome::Reply(Reply::Resume) => {
+                self.trace(|tracer, task| tracer.leave(task, 0));
                 call.stop_waiting(self);
                 self.go_on(None);
             }
             Outcome::Reply(reply) => {
+                // What the host finishes was found to be right, and succeeds unless the host has no memory.
+                let value = if let Reply::Layout { value, .. } = &reply { *value } else { 0 };
+                self.trace(|tracer, task| tracer.leave(task, value));
                 call.stop_waiting(self);
                 self.reply(reply);
             }
@@ -107,6 +114,7 @@ impl Task {
     }
 
     pub(crate) fn finish_value(self: &Arc<Self>, mut call: Call, value: i64) {
+        self.trace(|tracer, task| tracer.leave(task, value));
         call.stop_waiting(self);
         self.restore_mask();
         if call.form == Form::Trapped && self.has_signal() {

@@ -91,6 +91,7 @@ impl Task {
         }
         drop(old_memory);
         self.sleep.leave();
+        self.trace(|tracer, task| tracer.leave(task, 0));
         self.start();
         Ok(Outcome::Gone)
     }

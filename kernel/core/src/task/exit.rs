@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering;
 use super::{Change, Claim, CpuTime, Dump, Exit, ExitStatus, Pid, Process, ProcessWatcher, Session, Task, Tree, ticks};
 use crate::platform::{HostClock, Reply, UserThread};
 use crate::signal::{ActionFlags, Attention, Detail, Signal, SignalInfo};
+use crate::trace::Tracer;
 use crate::vfs::FdTable;
 
 impl Task {
@@ -42,6 +43,7 @@ impl Task {
     }
 
     fn finish_exit(self: &Arc<Self>, host: HostThread) {
+        self.trace(Tracer::never);
         self.release_robust_list(&self.memory());
         let thread = self.thread.lock().take();
         let process = self.process().clone();
@@ -136,6 +138,9 @@ impl Process {
     /// The last task ended.
     fn finish(self: &Arc<Self>) {
         let status = self.ending.lock().unwrap_or(*self.leader_status.lock());
+        if let Some(tracer) = self.namespaces().tracer() {
+            tracer.ended(self, status);
+        }
         self.timers.clear(self.kernel());
         let now = || self.kernel().machine().now(HostClock::Realtime);
         self.namespaces().ipc.semaphores.process_ended(self.pid(), now);

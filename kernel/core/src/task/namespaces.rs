@@ -2,13 +2,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
 use super::Pids;
 use crate::ipc::Ipc;
 use crate::net::Net;
+use crate::trace::Tracer;
 use crate::tty::Terminals;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -27,6 +28,8 @@ pub struct Namespaces {
     pub net: Net,
     /// Its terminals.
     pub terminals: Arc<Terminals>,
+    is_traced: AtomicBool,
+    tracer: Mutex<Option<Arc<Tracer>>>,
 }
 
 impl Namespaces {
@@ -40,12 +43,25 @@ impl Namespaces {
             ipc: Ipc::default(),
             net: Net::new(),
             terminals: Terminals::new(),
+            is_traced: AtomicBool::new(false),
+            tracer: Mutex::new(None),
         })
     }
 
     /// A number that no other container's have.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Has its processes traced from now on.
+    pub fn set_tracer(&self, tracer: Arc<Tracer>) {
+        *self.tracer.lock() = Some(tracer);
+        self.is_traced.store(true, Ordering::Release);
+    }
+
+    /// Who traces its processes: mostly nobody, and then one load.
+    pub(crate) fn tracer(&self) -> Option<Arc<Tracer>> {
+        if self.is_traced.load(Ordering::Acquire) { self.tracer.lock().clone() } else { None }
     }
 }
 

@@ -15,6 +15,7 @@ pub struct FakePool(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    limit: Option<u64>,
     bytes: Vec<u8>,
     taken: BTreeMap<u64, u64>,
 }
@@ -37,12 +38,19 @@ impl State {
 }
 
 impl Pool for FakePool {
+    fn set_limit(&self, bytes: u64) {
+        self.0.lock().limit = Some(bytes);
+    }
+
     fn allocate(&self, len: u64) -> Result<u64, Errno> {
         assert!(len > 0 && len.is_multiple_of(PAGE), "a range of {len} bytes");
         if len > 1 << 30 {
             return Err(Errno::ENOMEM);
         }
         let mut state = self.0.lock();
+        if state.limit.is_some_and(|limit| state.taken.values().sum::<u64>() + len > limit) {
+            return Err(Errno::ENOMEM);
+        }
         let at = state.first_fit(len);
         let end = index(at + len).max(state.bytes.len());
         state.bytes.resize(end, 0);

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use stockade_kernel_sync::{Mutex, MutexGuard};
 
@@ -17,6 +17,8 @@ pub struct Dentry {
     place: Mutex<Place>,
     children: Mutex<Children>,
     mounts: AtomicU32,
+    /// Its place among the names that its superblock keeps; 0 for none.
+    pub(super) remembered: AtomicU64,
 }
 
 /// The names of a directory that somebody holds. Its lock is the directory's.
@@ -37,7 +39,13 @@ impl Dentry {
 
     fn new(inode: Arc<dyn Inode>, parent: Option<Arc<Dentry>>, name: &[u8]) -> Arc<Self> {
         let place = Mutex::new(Place { parent, name: name.to_vec(), unlinked: false });
-        Arc::new(Self { inode, place, children: Mutex::new(Children::new()), mounts: AtomicU32::new(0) })
+        Arc::new(Self {
+            inode,
+            place,
+            children: Mutex::new(Children::new()),
+            mounts: AtomicU32::new(0),
+            remembered: AtomicU64::new(0),
+        })
     }
 
     /// A file below `parent` that has lost its name, or never had one.

@@ -119,6 +119,7 @@ impl Vfs {
         }
         remove(directory, &victim)?;
         locked.remove(last);
+        directory.mount.superblock().forget(&victim);
         Ok(Path { mount: directory.mount.clone(), dentry: victim })
     }
 
@@ -145,6 +146,7 @@ impl Vfs {
         let Some(moved) = moving.go()? else { return Ok(()) };
         self.notify_moved(&moving.from.clone(), last, &moving.to.clone(), to_last, &moved.file);
         if let Some(replaced) = moved.replaced.filter(|_| how != RenameHow::Over(Rename::Exchange)) {
+            replaced.mount.superblock().forget(&replaced.dentry);
             self.notify_replaced(&replaced);
         }
         Ok(())

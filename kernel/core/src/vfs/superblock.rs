@@ -1,9 +1,10 @@
 //! A file system in use.
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt::Debug;
+use core::sync::atomic::Ordering;
 
 use stockade_kernel_sync::Mutex;
 
@@ -60,7 +61,14 @@ pub struct Superblock {
     root: Arc<Dentry>,
     /// Held by renames between two directories.
     pub(super) renaming: Mutex<()>,
-    recent: Mutex<VecDeque<Arc<Dentry>>>,
+    recent: Mutex<Recent>,
+}
+
+/// The names that were looked up last, by when.
+#[derive(Debug, Default)]
+struct Recent {
+    last: u64,
+    kept: BTreeMap<u64, Arc<Dentry>>,
 }
 
 /// Names kept for the next time; each takes about 250 bytes.
@@ -71,7 +79,7 @@ impl Superblock {
     pub fn new(filesystem: Arc<dyn Filesystem>, device: Device) -> Arc<Self> {
         let root = Dentry::top(filesystem.root(), b"");
         let caching = filesystem.caching();
-        let (renaming, recent) = (Mutex::new(()), Mutex::new(VecDeque::new()));
+        let (renaming, recent) = (Mutex::new(()), Mutex::default());
         Arc::new(Self { filesystem, caching, device, root, renaming, recent })
     }
 
@@ -98,10 +106,19 @@ impl Superblock {
     pub(super) fn remember(&self, dentry: &Arc<Dentry>) {
         let forgotten = {
             let mut recent = self.recent.lock();
-            recent.push_back(dentry.clone());
-            if recent.len() > RECENT_MAX { recent.pop_front() } else { None }
+            recent.last += 1;
+            let now = recent.last;
+            dentry.remembered.store(now, Ordering::Relaxed);
+            recent.kept.insert(now, dentry.clone());
+            if recent.kept.len() > RECENT_MAX { recent.kept.pop_first() } else { None }
         };
         // Outside the lock: it may be the last reference to a chain of directories.
+        drop(forgotten);
+    }
+
+    /// A name is gone: what it stood for must not stay for its sake.
+    pub(super) fn forget(&self, dentry: &Arc<Dentry>) {
+        let forgotten = self.recent.lock().kept.remove(&dentry.remembered.load(Ordering::Relaxed));
         drop(forgotten);
     }
 }

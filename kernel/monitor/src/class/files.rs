@@ -1,13 +1,14 @@
 //! Files of the host that the class's processes get.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use stockade_sandbox::protocol::FdRole;
-use stockade_sandbox::{Error, Result, Stdio};
+use stockade_sandbox::{Error, Result, Stdio, Trace};
 
 /// Descriptors on their way to the monitor, and what each is.
 #[derive(Debug, Default)]
@@ -35,6 +36,21 @@ impl Luggage {
         Ok(())
     }
 
+    /// Adds what takes the trace: a copy of the terminal or of standard error, or a file, which is made if need be.
+    pub(super) fn add_trace(&mut self, trace: &Trace, terminal: Option<&OwnedFd>) -> Result<()> {
+        let stderr = self.roles.iter().position(|role| *role == i32::from(FdRole::Stderr));
+        let stream = terminal.or_else(|| self.descriptors.get(stderr?));
+        let taker = match (trace, stream) {
+            (Trace::File(path), _) => append(path)?,
+            (Trace::Stderr, Some(stream)) => {
+                stream.try_clone().map_err(|error| Error::os("copy standard error", error))?
+            }
+            (Trace::Stderr, None) => return Err(Error::Other("there is no stream to trace to".to_owned())),
+        };
+        self.add(FdRole::Trace, taker);
+        Ok(())
+    }
+
     /// Adds the image's layers.
     pub(super) fn add_layers(&mut self, blobs: &[PathBuf]) -> Result<()> {
         for blob in blobs {
@@ -42,6 +58,12 @@ impl Luggage {
         }
         Ok(())
     }
+}
+
+/// Opens a file of the host to write at its end.
+pub(super) fn append(path: &Path) -> Result<OwnedFd> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    file.map(Into::into).map_err(|error| Error::os(format!("open {}", path.display()), error))
 }
 
 /// Opens a file of the host.

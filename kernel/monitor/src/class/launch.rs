@@ -1,8 +1,6 @@
 //! `create`: the monitor, the container in it, and the container's proxy.
 
-use std::fs::OpenOptions;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
@@ -13,7 +11,7 @@ use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method}
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result, Terminal};
 
 use super::files::{self, Luggage};
-use super::{SOCKET, binds, connect, terminal};
+use super::{SOCKET, binds, connect, limits, terminal};
 use crate::settings::Settings;
 use crate::{MONITOR, PROXY};
 
@@ -23,6 +21,7 @@ const LOG: &str = "monitor.log";
 /// Starts a sandbox with this one container and returns the pid of the container's proxy.
 pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, spec: &Spec, request: &mut CreateRequest) -> Result<u32> {
     let listener = files::listen_in(&stage.dir, SOCKET)?;
+    stage.cgroup.make_parts(&limits::of_applications(&limits::of_spec(spec)))?;
     start_monitor(&stage, listener)?;
     let mut client = connect(&stage.dir)?;
     let terminal = create(id, &mut client, stage.bundle, spec, request)?;
@@ -33,17 +32,15 @@ pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, spec: &Spec, request: &
 }
 
 fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
-    let path = stage.dir.join(LOG);
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-    let log = log.map_err(|error| Error::os(format!("open {}", path.display()), error))?;
+    let groups = stage.cgroup.applications().entrances()?;
     let monitor = Helper {
         program: files::own_program()?,
-        arguments: [vec![MONITOR.to_owned()], Settings::of_host()?.words()].concat(),
+        arguments: [vec![MONITOR.to_owned()], Settings::of_host(groups.len())?.words()].concat(),
         environment: Vec::new(),
-        streams: [listener, null()?, log.into()],
-        descriptors: Vec::new(),
+        streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
+        descriptors: groups,
     };
-    jail::spawn(&monitor, stage.cgroup)
+    jail::spawn(&monitor, &stage.cgroup.monitor())
 }
 
 /// Makes the container; its terminal's slave, if it has one.
@@ -62,6 +59,9 @@ fn create(
     match &terminal {
         Some(slave) => luggage.add(FdRole::Terminal, copy(slave)?),
         None => luggage.add_streams(std::mem::take(&mut request.stdio))?,
+    }
+    if let Some(trace) = &request.trace {
+        luggage.add_trace(trace, terminal.as_ref())?;
     }
     match layers(&request.rootfs) {
         Some(blobs) => luggage.add_layers(blobs)?,

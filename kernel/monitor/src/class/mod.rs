@@ -6,13 +6,19 @@ mod files;
 mod lacks;
 mod launch;
 mod limits;
+mod stats;
 mod terminal;
 
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
+use prost::Message;
+use stockade_kernel_platform::TrapPath;
+use stockade_native::cgroup::Cgroup;
 use stockade_native::{Native, hosted};
-use stockade_sandbox::protocol::{Client, Empty, Method, SignalRequest, Update};
+use stockade_sandbox::protocol::{
+    Client, ContainerRequest, Empty, Method, ProcessEntry, Processes, SignalRequest, StatsReply, Update,
+};
 use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
@@ -20,6 +26,7 @@ use stockade_sandbox::{
 
 /// The monitor's socket, in a container's directory of state. It marks the container as one of this class.
 const SOCKET: &str = "monitor.sock";
+const SIGKILL: i32 = 9;
 
 /// Isolation class `kernel`.
 ///
@@ -36,6 +43,11 @@ impl KernelClass {
         Self { native: Native::new(state_root.clone()), state_root }
     }
 
+    /// Which trap path this host can do (docs/rfcs/0001-trap-path.md), or why none.
+    pub fn trap_path() -> std::result::Result<&'static str, std::io::Error> {
+        TrapPath::of_host().map(TrapPath::name)
+    }
+
     /// Whether a container below a state root is of this class.
     pub fn has(state_root: &Path, id: &ContainerId) -> bool {
         hosted::state_dir(state_root, id).join(SOCKET).exists()
@@ -43,10 +55,36 @@ impl KernelClass {
 
     /// A connection to a live container's monitor.
     fn monitor(&self, id: &ContainerId) -> Result<Client> {
+        Ok(self.live_monitor(id)?.0)
+    }
+
+    /// The same, and whether the monitor stands still.
+    fn live_monitor(&self, id: &ContainerId) -> Result<(Client, Status)> {
         match self.native.state(id)?.status {
             Status::Stopped | Status::Creating => Err(Error::NotRunning),
-            _ => connect(&hosted::state_dir(&self.state_root, id)),
+            status => Ok((connect(&hosted::state_dir(&self.state_root, id))?, status)),
         }
+    }
+
+    /// Asks a live container's monitor; one that stands still will do it once it goes on.
+    fn order(&self, id: &ContainerId, method: Method, request: &impl Message) -> Result<()> {
+        match self.live_monitor(id)? {
+            (client, Status::Paused) => client.tell(method, request),
+            (mut client, _) => client.call::<Empty>(method, request, &[]).map(drop),
+        }
+    }
+
+    /// Asks a monitor that runs.
+    fn ask<A: Message + Default>(&self, id: &ContainerId, method: Method, verb: &'static str) -> Result<A> {
+        match self.live_monitor(id)? {
+            (_, Status::Paused) => Err(Error::Paused { verb }),
+            (mut client, _) => client.call(method, &ContainerRequest { id: id.to_string() }, &[]),
+        }
+    }
+
+    /// The applications' part of a live container's control group.
+    fn applications(&self, id: &ContainerId) -> Result<Cgroup> {
+        Ok(hosted::live_cgroup(&self.state_root, id)?.applications())
     }
 }
 
@@ -85,7 +123,11 @@ impl Runtime for KernelClass {
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
         let request =
             SignalRequest { id: id.to_string(), process: String::new(), signal, all: target == SignalTarget::All };
-        self.monitor(id)?.call::<Empty>(Method::Signal, &request, &[]).map(drop)
+        self.order(id, Method::Signal, &request)?;
+        if signal == SIGKILL && self.native.state(id)?.status == Status::Paused {
+            return self.native.resume(id);
+        }
+        Ok(())
     }
 
     fn state(&self, id: &ContainerId) -> Result<ContainerState> {
@@ -107,21 +149,34 @@ impl Runtime for KernelClass {
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
+        // First where it can be refused: below what is in use.
+        self.applications(id)?.apply(&limits::of_applications(resources))?;
         self.native.update(id, &limits::on_host(resources))?;
         let resources = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
-        self.monitor(id)?.call::<Empty>(Method::Update, &Update { id: id.to_string(), resources }, &[]).map(drop)
+        self.order(id, Method::Update, &Update { id: id.to_string(), resources })
     }
 
     fn stats(&self, id: &ContainerId) -> Result<Stats> {
-        self.native.stats(id)
+        let host = self.native.stats(id)?;
+        let reply: StatsReply = match self.ask(id, Method::Stats, "stats") {
+            // What the host counts is all that can be had while the monitor stands still.
+            Err(Error::Paused { .. }) => return Ok(host),
+            reply => reply?,
+        };
+        let inside = serde_json::from_slice(&reply.stats).map_err(|error| Error::Other(error.to_string()))?;
+        Ok(stats::join(host, &inside, self.applications(id)?.stats()?))
     }
 
     fn processes(&self, id: &ContainerId) -> Result<Vec<u32>> {
         self.native.processes(id)
     }
 
+    fn own_processes(&self, id: &ContainerId) -> Result<Option<Vec<ProcessEntry>>> {
+        self.ask(id, Method::Processes, "top").map(|reply: Processes| Some(reply.entries))
+    }
+
     fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>> {
-        self.native.watch_oom(id)
+        Ok(self.applications(id)?.watch_oom()?)
     }
 
     fn delete(&self, id: &ContainerId, mode: DeleteMode) -> Result<()> {

@@ -8,14 +8,16 @@ use oci_spec::runtime::{LinuxResources, Process as ProcessSpec, Spec};
 use stockade_kernel::Kernel;
 use stockade_kernel::signal::{Signal, SignalInfo};
 use stockade_kernel::task::{ExitStatus, Namespaces, Pid, ProcessWatcher, Task};
+use stockade_kernel::trace::Tracer;
 use stockade_kernel::vfs::FsContext;
 use stockade_kernel_platform::HostMachine;
-use stockade_sandbox::protocol::{CreateContainer, FdRole};
-use stockade_sandbox::{Error, Result};
+use stockade_sandbox::protocol::{CreateContainer, FdRole, ProcessEntry};
+use stockade_sandbox::{Error, Result, Stats};
 
 use super::server::{Endings, ProcessName};
 use super::stream::Stream;
-use super::{limits, process, root};
+use super::trace::Lines;
+use super::{limits, process, root, tell};
 
 /// The descriptors that came with a request, by what they are.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub(super) struct Luggage {
     pub terminal: Option<Arc<Stream>>,
     /// Layers, lowest first.
     pub layers: Vec<OwnedFd>,
+    /// What takes the trace.
+    pub trace: Option<OwnedFd>,
 }
 
 impl Luggage {
@@ -40,6 +44,7 @@ impl Luggage {
                 Ok(FdRole::Stdin | FdRole::Stdout | FdRole::Stderr) => luggage.streams.push(Stream::new(descriptor)),
                 Ok(FdRole::Terminal) => luggage.terminal = Some(Stream::new(descriptor)),
                 Ok(FdRole::Layer) => luggage.layers.push(descriptor),
+                Ok(FdRole::Trace) => luggage.trace = Some(descriptor),
                 _ => return Err(Error::Other(format!("the monitor knows no use for descriptor role {role}"))),
             }
         }
@@ -84,7 +89,7 @@ impl Container {
         machine: &Arc<HostMachine>,
         request: &CreateContainer,
         spec: &Spec,
-        luggage: Luggage,
+        mut luggage: Luggage,
         endings: &Arc<Endings>,
     ) -> Result<Self> {
         let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
@@ -97,6 +102,9 @@ impl Container {
         }
         if let Some(resources) = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()) {
             limits::apply(kernel, &namespaces, resources);
+        }
+        if let Some(taker) = luggage.trace.take() {
+            namespaces.set_tracer(Tracer::new(Lines::new(taker)));
         }
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
         let fs =
@@ -164,6 +172,16 @@ impl Container {
             terminal.resize(size(rows), size(columns));
         }
         Ok(())
+    }
+
+    /// Its processes, as ps(1) tells of them.
+    pub(super) fn processes(&self) -> Vec<ProcessEntry> {
+        tell::processes(&self.kernel, &self.namespaces)
+    }
+
+    /// What it uses.
+    pub(super) fn stats(&self) -> Stats {
+        tell::stats(&self.kernel, &self.namespaces)
     }
 
     /// Changes its limits.

@@ -13,8 +13,10 @@ pub(super) fn apply(kernel: &Kernel, namespaces: &Namespaces, resources: &LinuxR
         namespaces.pids.set_limit(usize::try_from(pids.limit()).ok().filter(|limit| *limit > 0));
     }
     let limit = resources.memory().as_ref().and_then(oci_spec::runtime::LinuxMemory::limit);
-    if let Some(bytes) = limit.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0) {
-        kernel.limits().set_memory_bytes(bytes);
+    match limit {
+        // Zero says nothing (OCI runtime specification, config-linux.md).
+        None | Some(0) => {}
+        Some(bytes) => kernel.set_memory_limit(u64::try_from(bytes).unwrap_or(u64::MAX)),
     }
     let Some(cpu) = resources.cpu() else { return };
     if let Some(quota) = cpu.quota() {

@@ -4,7 +4,8 @@
 //! runs on the threads that receive the applications' calls (`kernel/platform`). It ends when its last container has
 //! ended and everybody who waited for that was told, or when the proxy of a container's init is gone.
 //!
-//! Its descriptors: 0 is the listening socket, 2 its log.
+//! Its descriptors: 0 is the listening socket, 2 its log; from 3 on, as many as its settings say, the entrances of the
+//! applications' control groups.
 
 mod capacity;
 mod container;
@@ -15,6 +16,8 @@ mod root;
 mod sandbox;
 mod server;
 mod stream;
+mod tell;
+mod trace;
 
 use std::ffi::OsString;
 
@@ -27,9 +30,11 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
     let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
         let settings = Settings::parse(&words).map_err(|error| error.to_string())?;
-        let sandbox = sandbox::Sandbox::start(&settings)?;
+        let groups = stockade_native::take_descriptors(settings.groups).map_err(|error| error.to_string())?;
+        let sandbox = sandbox::Sandbox::start(&settings, groups)?;
+        let path = sandbox.trap_path();
         let server = server::Server::new(listener, sandbox)?;
-        filter::install()?;
+        filter::install(path)?;
         server.run()
     });
     match served {

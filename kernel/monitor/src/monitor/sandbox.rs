@@ -8,9 +8,9 @@ use oci_spec::runtime::Spec;
 use stockade_kernel::Kernel;
 use stockade_kernel::platform::Wake;
 use stockade_kernel::syscall::trapped_calls;
-use stockade_kernel_platform::{HostMachine, Options};
-use stockade_sandbox::protocol::{CreateContainer, ExecProcess};
-use stockade_sandbox::{Error, Result};
+use stockade_kernel_platform::{HostMachine, Options, TrapPath};
+use stockade_sandbox::protocol::{CreateContainer, ExecProcess, ProcessEntry};
+use stockade_sandbox::{Error, Result, Stats};
 
 use super::capacity;
 use super::container::{Container, Luggage};
@@ -42,10 +42,10 @@ impl Wake for Rings {
 }
 
 impl Sandbox {
-    /// Starts the machine and an empty kernel.
-    pub(super) fn start(settings: &Settings) -> std::result::Result<Self, String> {
+    /// Starts the machine, its applications in these control groups, and an empty kernel.
+    pub(super) fn start(settings: &Settings, groups: Vec<OwnedFd>) -> std::result::Result<Self, String> {
         let tasks_max = capacity::claim(settings.threads_max)?;
-        let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls: trapped_calls() };
+        let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls: trapped_calls(), groups: groups.into() };
         let machine = match settings.path {
             Some(path) => HostMachine::start_on(&options, path),
             None => HostMachine::start(&options),
@@ -55,6 +55,11 @@ impl Sandbox {
         kernel.limits().set_tasks_max(tasks_max);
         machine.on_timer(Arc::new(Rings(kernel.clone())));
         Ok(Self { machine, kernel, containers: BTreeMap::new(), began: false })
+    }
+
+    /// How applications' calls come.
+    pub(super) fn trap_path(&self) -> TrapPath {
+        self.machine.path()
     }
 
     /// Makes a container; the streams whose news it wants.
@@ -113,6 +118,16 @@ impl Sandbox {
         let resources = serde_json::from_slice(resources).map_err(|e| Error::InvalidConfig(e.to_string()))?;
         self.container(id)?.update(&resources);
         Ok(())
+    }
+
+    /// A container's processes, as ps(1) tells of them.
+    pub(super) fn processes(&self, id: &str) -> Result<Vec<ProcessEntry>> {
+        Ok(self.container(id)?.processes())
+    }
+
+    /// What a container uses.
+    pub(super) fn stats(&self, id: &str) -> Result<Stats> {
+        Ok(self.container(id)?.stats())
     }
 
     /// Nobody on the host stands for this process any more.

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use stockade_sandbox::protocol::{
     Connection, ContainerRequest, CreateContainer, Empty, ExecProcess, ExitStatus, Incoming, Method, ProcessRequest,
-    Resize, SignalRequest, Update,
+    Processes, Resize, SignalRequest, StatsReply, Update,
 };
 use stockade_sandbox::{Error, IsolationClass, Result};
 
@@ -199,10 +199,12 @@ impl Server {
     /// `None` when the answer comes later.
     fn answer(&mut self, source: u64, request: Incoming) -> Option<Result<Vec<u8>>> {
         let Incoming { stream, method, payload, descriptors } = request;
-        if method == Method::Wait {
-            return self.wait(source, stream, &payload);
+        match method {
+            Method::Wait => self.wait(source, stream, &payload),
+            Method::Processes => Some(self.processes(&payload)),
+            Method::Stats => Some(self.stats(&payload)),
+            _ => Some(self.act(method, &payload, descriptors).map(|()| Empty {}.encode_to_vec())),
         }
-        Some(self.act(method, &payload, descriptors).map(|()| Empty {}.encode_to_vec()))
     }
 
     fn wait(&mut self, source: u64, stream: u32, payload: &[u8]) -> Option<Result<Vec<u8>>> {
@@ -216,6 +218,17 @@ impl Server {
         }
         self.waiting.push(Waiting { source, stream, name });
         None
+    }
+
+    fn processes(&self, payload: &[u8]) -> Result<Vec<u8>> {
+        let entries = self.sandbox.processes(&decode::<ContainerRequest>(payload)?.id)?;
+        Ok(Processes { pids: Vec::new(), entries }.encode_to_vec())
+    }
+
+    fn stats(&self, payload: &[u8]) -> Result<Vec<u8>> {
+        let stats = self.sandbox.stats(&decode::<ContainerRequest>(payload)?.id)?;
+        let stats = serde_json::to_vec(&stats).map_err(|error| Error::Other(error.to_string()))?;
+        Ok(StatsReply { stats }.encode_to_vec())
     }
 
     fn act(&mut self, method: Method, payload: &[u8], descriptors: Vec<OwnedFd>) -> Result<()> {

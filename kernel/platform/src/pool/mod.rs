@@ -4,6 +4,7 @@ mod extents;
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
@@ -22,6 +23,7 @@ const PUNCH_BYTES_MIN: u64 = 4 * PAGE_BYTES;
 pub(crate) struct HostPool {
     mapping: Mapping,
     extents: Mutex<Extents>,
+    limit_bytes: AtomicU64,
 }
 
 impl HostPool {
@@ -31,7 +33,11 @@ impl HostPool {
         let file = memfd_create(c"stockade-pool", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, len)?;
         let mapped = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
-        Ok(Self { mapping: Mapping::new(file, mapped)?, extents: Mutex::new(Extents::new(len)) })
+        Ok(Self {
+            mapping: Mapping::new(file, mapped)?,
+            extents: Mutex::new(Extents::new(len)),
+            limit_bytes: AtomicU64::new(len),
+        })
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
@@ -57,11 +63,19 @@ impl HostPool {
 }
 
 impl Pool for HostPool {
+    fn set_limit(&self, bytes: u64) {
+        self.limit_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     fn allocate(&self, len: u64) -> Result<u64, Errno> {
         if len == 0 || !len.is_multiple_of(PAGE_BYTES) {
             return Err(Errno::EINVAL);
         }
-        self.extents().take(len).ok_or(Errno::ENOMEM)
+        let mut extents = self.extents();
+        if extents.used().saturating_add(len) > self.limit_bytes.load(Ordering::Relaxed) {
+            return Err(Errno::ENOMEM);
+        }
+        extents.take(len).ok_or(Errno::ENOMEM)
     }
 
     fn free(&self, offset: u64, len: u64) {

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::process::Pid;
 use stockade_kernel_stub::abi::BOOT_FD;
@@ -14,20 +14,20 @@ const ADDR_NO_RANDOMIZE: u64 = 0x004_0000;
 const STACK_LIMIT: u64 = 8 << 20;
 const NAME: &CStr = c"stub";
 
-/// Starts `program` with `boot` as its only descriptor. Both are above [`BOOT_FD`].
-pub(crate) fn launch(program: BorrowedFd<'_>, boot: BorrowedFd<'_>) -> io::Result<Pid> {
+/// Starts `program` in these control groups, with `boot` as its only descriptor. Both are above [`BOOT_FD`].
+pub(crate) fn launch(program: BorrowedFd<'_>, boot: BorrowedFd<'_>, groups: &[OwnedFd]) -> io::Result<Pid> {
     let (program, boot) = (program.as_raw_fd(), boot.as_raw_fd());
     // SAFETY: as fork(2); the child calls nothing but system calls until it executes another program.
     let pid = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
     if pid == 0 {
-        become_zygote(program, boot);
+        become_zygote(program, boot, groups);
     }
     let pid = checked(pid)?;
     i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Runs in the child of a process with many threads: no allocation, no lock.
-fn become_zygote(program: RawFd, boot: RawFd) -> ! {
+fn become_zygote(program: RawFd, boot: RawFd, groups: &[OwnedFd]) -> ! {
     let boot_at = i32::try_from(BOOT_FD).unwrap_or(-1);
     let arguments = [NAME.as_ptr(), std::ptr::null()];
     let environment = [std::ptr::null::<libc::c_char>()];
@@ -36,6 +36,11 @@ fn become_zygote(program: RawFd, boot: RawFd) -> ! {
         // A group of its own, to be killed as one, but no session: calls that go to and fro between two scheduling
         // groups (sched(7), autogroup) keep the host from running a third one for seconds.
         libc::setpgid(0, 0);
+        for group in groups {
+            if libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) != 1 {
+                libc::_exit(126);
+            }
+        }
         libc::personality(ADDR_NO_RANDOMIZE);
         limit(libc::RLIMIT_CORE, 0);
         limit(libc::RLIMIT_STACK, STACK_LIMIT);

@@ -26,8 +26,8 @@ use stockade_kernel_sync::Mutex;
 
 pub(super) use load::PRESSURE_TEXT;
 pub use options::{HidePid, ProcOptions};
-pub use pid::OpenNamespace;
 pub(crate) use pid::process_of_directory;
+pub use pid::{OpenNamespace, ProcessReport};
 
 pub(super) use vmstat::lines as vmstat_lines;
 

@@ -25,22 +25,25 @@ fn strings(memory: &Memory, range: &Range<u64>) -> Vec<u8> {
     bytes
 }
 
-/// /proc/PID/cmdline. A process that wrote over the end of its arguments shows one string, which may go on in the
-/// environment (`get_mm_cmdline` of Linux).
+/// /proc/PID/cmdline
 pub(super) fn cmdline(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
-    let Ok(task) = subject.task() else { return Ok(Vec::new()) };
-    let memory = task.memory();
-    let Some(program) = memory.program() else { return Ok(Vec::new()) };
-    let mut text = strings(&memory, &program.arguments);
+    Ok(subject.task().map(|task| command_line(&task.memory())).unwrap_or_default())
+}
+
+/// Arguments, each with a zero behind it. A process that wrote over the end of its arguments shows one string, which
+/// may go on in the environment (`get_mm_cmdline` of Linux).
+pub(super) fn command_line(memory: &Memory) -> Vec<u8> {
+    let Some(program) = memory.program() else { return Vec::new() };
+    let mut text = strings(memory, &program.arguments);
     let adjacent = program.arguments.end == program.environment.start;
     if text.last().is_some_and(|byte| *byte != 0) {
         if adjacent {
-            text.extend(strings(&memory, &program.environment));
+            text.extend(strings(memory, &program.environment));
         }
         let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
         text.truncate(end);
     }
-    Ok(text)
+    text
 }
 
 /// /proc/PID/environ

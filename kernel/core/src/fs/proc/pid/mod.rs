@@ -7,6 +7,7 @@ mod maps;
 mod memory;
 mod misc;
 mod ns;
+mod report;
 mod sched;
 mod settings;
 mod smaps;
@@ -26,6 +27,7 @@ use crate::task::{Pid, Process, Task};
 use crate::vfs::{Caller, FileKind, Inode, Timestamp};
 
 use access::may_inspect;
+pub use report::ProcessReport;
 
 /// A process, or one of its tasks.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ pub(super) struct Kinship {
     pub parent: Pid,
     pub group: Pid,
     pub session: Pid,
-    terminal: u64,
+    pub terminal: u64,
     foreground: i64,
     exit_signal: i32,
     exit: Option<ExitStatus>,
