@@ -43,6 +43,16 @@ struct Extent {
     range: Arc<PoolRange>,
     /// Where in the range it begins.
     skip: u64,
+    charge: Charge,
+}
+
+/// Whether an extent counts for the size of its file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Charge {
+    Counted,
+    /// It was mapped as a hole where there was no room for all of it. Linux counts what is touched; only the host knows
+    /// here.
+    Uncounted,
 }
 
 /// A run of a file's bytes.
@@ -177,7 +187,7 @@ impl Data {
             return Err(Errno::EPERM);
         }
         if what != Allocation::Punch {
-            state.fill_all(&self.shared, offset, end)?;
+            state.fill_all(&self.shared, offset, end, take_counted)?;
         }
         if longer {
             state.len = end;
@@ -191,7 +201,7 @@ impl Data {
         let mut state = self.state.lock();
         let end = offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         let file_end = round_up(state.len).clamp(offset, end);
-        state.fill_all(&self.shared, offset, file_end).map_err(|_| Errno::ENOMEM)?;
+        state.fill_all(&self.shared, offset, file_end, take_somehow).map_err(|_| Errno::ENOMEM)?;
         let mut pieces = Vec::new();
         let mut at = offset;
         while let Some(Run::Data { range, offset, len }) = state.run_to(at, file_end) {
@@ -238,7 +248,8 @@ impl Data {
 
 impl Drop for Data {
     fn drop(&mut self) {
-        let taken: u64 = self.state.get_mut().extents.values().map(|extent| extent.len).sum();
+        let extents = self.state.get_mut().extents.values();
+        let taken: u64 = extents.filter(|extent| extent.charge == Charge::Counted).map(|extent| extent.len).sum();
         self.shared.release_bytes(taken);
     }
 }
@@ -279,21 +290,21 @@ impl State {
         let range = take(shared, generous)
             .or_else(|_| take(shared, need))
             .or_else(|errno| if need > PAGE_BYTES { take(shared, PAGE_BYTES) } else { Err(errno) })?;
-        self.extents.insert(start, Extent { len: range.len(), range, skip: 0 });
+        self.extents.insert(start, Extent::new(range, Charge::Counted));
         Ok(())
     }
 
     /// Takes room for every hole of a range: for all of a hole or nothing, so that what cannot fit does not
     /// use up what is left first.
-    fn fill_all(&mut self, shared: &Shared, from: u64, to: u64) -> Result<(), Errno> {
+    fn fill_all(&mut self, shared: &Shared, from: u64, to: u64, take: Take) -> Result<(), Errno> {
         let mut at = from;
         while let Some(run) = self.run_to(at, to) {
             match run {
                 Run::Hole(len) => {
                     let start = at - at % PAGE_BYTES;
-                    let range = take(shared, round_up(at + len) - start)?;
+                    let extent = take(shared, round_up(at + len) - start)?;
                     at += len;
-                    self.extents.insert(start, Extent { len: range.len(), range, skip: 0 });
+                    self.extents.insert(start, extent);
                 }
                 Run::Data { len, .. } => at += len,
             }
@@ -335,7 +346,9 @@ impl State {
             zero(from, to);
         }
         self.extents.remove(&start);
-        shared.release_bytes(hole_to - hole_from);
+        if extent.charge == Charge::Counted {
+            shared.release_bytes(hole_to - hole_from);
+        }
         if hole_from > start {
             self.extents.insert(start, Extent { len: hole_from - start, ..extent.clone() });
         }
@@ -344,6 +357,26 @@ impl State {
             self.extents.insert(hole_to, Extent { len: end - hole_to, skip, ..extent });
         }
     }
+}
+
+impl Extent {
+    fn new(range: Arc<PoolRange>, charge: Charge) -> Self {
+        Self { len: range.len(), range, skip: 0, charge }
+    }
+}
+
+/// Takes room for an extent.
+type Take = fn(&Shared, u64) -> Result<Extent, Errno>;
+
+fn take_counted(shared: &Shared, len: u64) -> Result<Extent, Errno> {
+    Ok(Extent::new(take(shared, len)?, Charge::Counted))
+}
+
+fn take_somehow(shared: &Shared, len: u64) -> Result<Extent, Errno> {
+    take_counted(shared, len).or_else(|_| {
+        let range = PoolRange::allocate(&shared.machine, len).map_err(|_| Errno::ENOSPC)?;
+        Ok(Extent::new(range, Charge::Uncounted))
+    })
 }
 
 fn take(shared: &Shared, len: u64) -> Result<Arc<PoolRange>, Errno> {

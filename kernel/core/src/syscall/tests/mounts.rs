@@ -98,3 +98,22 @@ fn devices_do_what_they_are_for() {
     program.call("mknod", args!["/dev/none", 0o20_666, 0xff01]).unwrap();
     assert_eq!(program.open("/dev/none", 0, 0), Err(Errno::ENXIO));
 }
+
+#[test]
+fn what_is_mapped_and_not_touched_needs_no_room() {
+    let program = program();
+    directories(&program, &["/m"]);
+    assert_eq!(program.call("mount", args!["none", "/m", "tmpfs", 0, "size=16k"]), Ok(0));
+    let sparse = program.open("/m/sparse", 0o102, 0o600).unwrap();
+    assert_eq!(program.call("ftruncate", args![sparse, 1 << 20]), Ok(0));
+    let file = program.task.files().get(i32::try_from(sparse).unwrap()).unwrap();
+    let pieces = file.object().map(0, 1 << 20, crate::platform::Sharing::Shared).unwrap();
+    assert_eq!(pieces.iter().map(|piece| piece.len).sum::<u64>(), 1 << 20);
+    let other = program.open("/m/other", 0o102, 0o600).unwrap();
+    assert_eq!(program.call("fallocate", args![other, 0, 0, 16 << 10]), Ok(0));
+    assert_eq!(program.call("fallocate", args![other, 0, 0, 20 << 10]), Err(Errno::ENOSPC));
+    assert_eq!(program.call("unlink", args!["/m/sparse"]), Ok(0));
+    drop((file, pieces));
+    assert_eq!(program.call("close", args![sparse]), Ok(0));
+    assert_eq!(program.call("fallocate", args![other, 0, 0, 20 << 10]), Err(Errno::ENOSPC));
+}
