@@ -149,7 +149,7 @@ impl Kernel {
             let begin = Instant::now();
             let command = self.run_in(class, &["--rm", "-h", "box"], &[shell, "-c", &all]);
             let output = command.timeout(limit).ok().stdout;
-            println!("class {class}: {:.1} s", begin.elapsed().as_secs_f64());
+            eprintln!("class {class}: {:.1} s", begin.elapsed().as_secs_f64());
             output
         };
         let (native, kernel) = (run("native"), run("kernel"));
