@@ -75,6 +75,7 @@ fn request(arguments: &[String]) -> CreateRequest {
         keyring: SessionKeyring::New,
         cgroup_manager: CgroupManager::Cgroupfs,
         cgroup_parent: CgroupParent::Foreign,
+        sandbox: None,
         trace: None,
     };
     for (key, value) in options.iter().filter_map(|option| option.split_once('=')) {

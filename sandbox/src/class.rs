@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The bundle annotation that chooses a class; it ranks below `--isolation` and above the config file.
 pub const ANNOTATION: &str = "dev.stockade.isolation";
+/// The bundle annotation that names the container whose sandbox a new one joins.
+pub const SANDBOX_ANNOTATION: &str = "dev.stockade.sandbox";
 /// The bundle annotation that asks for a trace of the container's system calls: `stderr`, or `file` for `strace.log` in
 /// the bundle.
 pub const STRACE_ANNOTATION: &str = "dev.stockade.strace";

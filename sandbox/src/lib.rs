@@ -13,7 +13,7 @@ mod runtime;
 mod state;
 mod stats;
 
-pub use class::{ANNOTATION, IsolationClass, STRACE_ANNOTATION, UnknownClass};
+pub use class::{ANNOTATION, IsolationClass, SANDBOX_ANNOTATION, STRACE_ANNOTATION, UnknownClass};
 pub use error::{Error, Result};
 pub use id::{ContainerId, InvalidId};
 pub use request::{

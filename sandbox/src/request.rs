@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use oci_spec::runtime::{Process, Spec};
 use serde::{Deserialize, Serialize};
 
+use crate::ContainerId;
+
 /// Everything `create` needs. The spec is the only description of the container; the rest says how to wire it up.
 #[derive(Debug)]
 pub struct CreateRequest {
@@ -34,6 +36,9 @@ pub struct CreateRequest {
     pub cgroup_manager: CgroupManager,
     /// Whose the cgroup above the container's is.
     pub cgroup_parent: CgroupParent,
+    /// The container whose sandbox it joins: one kernel for both, and the namespaces that the spec names by a path are
+    /// that container's. Class `native` has no kernel to share and goes by the paths alone.
+    pub sandbox: Option<ContainerId>,
     /// Where the trace of its system calls goes, if there is to be one: a kernel of the class's own writes it.
     pub trace: Option<Trace>,
 }

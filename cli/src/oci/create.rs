@@ -6,8 +6,8 @@ use std::path::Path;
 use oci_spec::runtime::Spec;
 use rustix::process::set_child_subreaper;
 use stockade_sandbox::{
-    CgroupManager, CgroupParent, CreateRequest, DeleteMode, Error, PivotRoot, Result, Rootfs, Runtime,
-    STRACE_ANNOTATION, SessionKeyring, Stdio, Terminal, Trace,
+    CgroupManager, CgroupParent, ContainerId, CreateRequest, DeleteMode, Error, PivotRoot, Result, Rootfs, Runtime,
+    SANDBOX_ANNOTATION, STRACE_ANNOTATION, SessionKeyring, Stdio, Terminal, Trace,
 };
 
 use super::Context;
@@ -116,7 +116,7 @@ fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) ->
     if let Some(process) = spec.process_mut() {
         bundle::announce_listen_fds(process, listen_fds);
     }
-    let trace = trace(&spec, &dir)?;
+    let (trace, sandbox) = (trace(&spec, &dir)?, sandbox(&spec)?);
     Ok(CreateRequest {
         bundle: dir,
         spec,
@@ -130,8 +130,16 @@ fn request(global: &Global, args: Create, bundle: Bundle, terminal: Terminal) ->
         keyring: if args.no_new_keyring { SessionKeyring::Inherit } else { SessionKeyring::New },
         cgroup_manager: if global.systemd_cgroup { CgroupManager::Systemd } else { CgroupManager::Cgroupfs },
         cgroup_parent: CgroupParent::Foreign,
+        sandbox,
         trace,
     })
+}
+
+/// The container whose sandbox the bundle's is to join.
+fn sandbox(spec: &Spec) -> Result<Option<ContainerId>> {
+    let annotation = spec.annotations().as_ref().and_then(|annotations| annotations.get(SANDBOX_ANNOTATION));
+    let invalid = |_| Error::InvalidConfig(format!("annotation {SANDBOX_ANNOTATION} is no container id"));
+    annotation.map(|id| id.parse().map_err(invalid)).transpose()
 }
 
 /// What the annotation asks for. It names no path: whoever writes annotations need not be whoever owns the host.

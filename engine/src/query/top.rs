@@ -1,5 +1,5 @@
-//! `top`: the host's ps(1), its lines limited to the container's processes, as Docker does. A class with a kernel of its
-//! own is asked instead.
+//! `top`: the host's ps(1), its lines limited to the container's processes, as Docker does. A class with a kernel of
+//! its own is asked instead.
 
 use std::process::Command;
 

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use stockade_sandbox::{
-    CgroupManager, CreateRequest, DeleteMode, Error, PivotRoot, Rootfs, SessionKeyring, Stdio, Terminal, WritableLayer,
+    CgroupManager, ContainerId, CreateRequest, DeleteMode, Error, PivotRoot, Rootfs, SessionKeyring, Stdio, Terminal,
+    WritableLayer,
 };
 
 use super::client::Client;
@@ -15,7 +16,7 @@ use super::pump::Pump;
 use super::streams::{self, InputMode, Streams};
 use super::{exit_code_of, fail, finish};
 use crate::logs::LogWriter;
-use crate::options::LogDriver;
+use crate::options::{LogDriver, NamespaceMode};
 use crate::query::Status;
 use crate::state::{Container, ContainerLock, Record, RunState, SupervisorLock, now, remove_tree};
 use crate::{Engine, spec};
@@ -172,8 +173,17 @@ fn request(
         keyring: SessionKeyring::default(),
         cgroup_manager: CgroupManager::default(),
         cgroup_parent: spec::cgroup_parent(record),
+        sandbox: joined(engine, record)?,
         trace: record.options.strace.clone(),
     })
+}
+
+/// Whose network it shares, its sandbox it shares.
+fn joined(engine: &Engine, record: &Record) -> Result<Option<ContainerId>, Error> {
+    match &record.options.network {
+        NamespaceMode::Container(id) => Container::new(&engine.directories, id).sandbox_id().map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Deletes what a failed start left in the class and in the run directory.

@@ -120,20 +120,21 @@ impl Kernel {
 
     /// Bytes of memory in use: private memory of all processes, and files in memory.
     pub fn memory_used(&self) -> u64 {
+        self.machine.pool().used_bytes() + Self::private_bytes(&self.processes())
+    }
+
+    /// Bytes of private memory of processes.
+    pub fn private_bytes(processes: &[Arc<Process>]) -> u64 {
         let private = |memory: &Arc<Memory>| {
             let (resident, shared) = memory.space().resident_bytes();
             resident.saturating_sub(shared)
         };
-        self.machine.pool().used_bytes() + self.memories().iter().map(private).sum::<u64>()
+        memories_of(processes).iter().map(private).sum()
     }
 
     /// The address spaces of all processes.
     pub fn memories(&self) -> Vec<Arc<Memory>> {
-        let mut memories: Vec<Arc<Memory>> =
-            self.processes().iter().filter_map(|process| Some(process.leader()?.memory())).collect();
-        memories.sort_by_key(Arc::as_ptr);
-        memories.dedup_by_key(|memory| Arc::as_ptr(memory));
-        memories
+        memories_of(&self.processes())
     }
 
     /// A random number that stays as long as the kernel runs (/proc/sys/kernel/random/boot_id).
@@ -186,4 +187,13 @@ impl Kernel {
         self.woken_count.fetch_sub(1, Ordering::Release);
         Some(next)
     }
+}
+
+/// Each address space once, however many processes it has.
+fn memories_of(processes: &[Arc<Process>]) -> Vec<Arc<Memory>> {
+    let mut memories: Vec<Arc<Memory>> =
+        processes.iter().filter_map(|process| Some(process.leader()?.memory())).collect();
+    memories.sort_by_key(Arc::as_ptr);
+    memories.dedup_by_key(|memory| Arc::as_ptr(memory));
+    memories
 }

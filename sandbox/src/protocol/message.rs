@@ -77,6 +77,9 @@ pub struct CreateContainer {
     /// Files of the host that the spec binds, as they are now.
     #[prost(message, repeated, tag = "5")]
     pub files: Vec<BoundFile>,
+    /// The container of the same sandbox whose namespaces it shares, where the spec names them by a path.
+    #[prost(string, optional, tag = "6")]
+    pub beside: Option<String>,
 }
 
 /// A file of the host that a spec's bind mount shows.

@@ -45,7 +45,7 @@ pub use credentials::Credentials;
 pub use exec::{HostProcess, Program};
 pub(crate) use identity::NewIds;
 pub use limits::{INFINITY, Limit, Limits, Resource};
-pub use namespaces::{Namespaces, Uts};
+pub use namespaces::{Namespaces, Shared, Uts};
 pub(crate) use node::{Change, Exit, Node};
 pub(crate) use pids::Tree;
 pub use pids::{Pid, Pids};

@@ -21,27 +21,43 @@ pub struct Namespaces {
     /// Its processes.
     pub pids: Pids,
     /// Its names.
-    pub uts: Uts,
+    pub uts: Arc<Uts>,
     /// Its System V objects.
-    pub ipc: Ipc,
+    pub ipc: Arc<Ipc>,
     /// Its network.
-    pub net: Net,
+    pub net: Arc<Net>,
     /// Its terminals.
     pub terminals: Arc<Terminals>,
     is_traced: AtomicBool,
     tracer: Mutex<Option<Arc<Tracer>>>,
 }
 
+/// What a container shares with another one of its sandbox; the rest is its own.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// Names.
+    pub uts: Option<Arc<Uts>>,
+    /// System V objects.
+    pub ipc: Option<Arc<Ipc>>,
+    /// The network.
+    pub net: Option<Arc<Net>>,
+}
+
 impl Namespaces {
-    /// With no process yet.
+    /// With no process yet, and nothing shared.
     pub fn new(hostname: &[u8]) -> Arc<Self> {
+        Self::beside(Shared::default(), hostname)
+    }
+
+    /// With no process yet. The host name is for names of its own.
+    pub fn beside(shared: Shared, hostname: &[u8]) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             id,
             pids: Pids::default(),
-            uts: Uts::new(hostname),
-            ipc: Ipc::default(),
-            net: Net::new(),
+            uts: shared.uts.unwrap_or_else(|| Arc::new(Uts::new(hostname))),
+            ipc: shared.ipc.unwrap_or_default(),
+            net: shared.net.unwrap_or_else(|| Arc::new(Net::new())),
             terminals: Terminals::new(),
             is_traced: AtomicBool::new(false),
             tracer: Mutex::new(None),

@@ -1,7 +1,7 @@
 //! What a spec may ask for and this class does not have: refused by name, never ignored.
 
 use oci_spec::runtime::{Linux, LinuxNamespaceType as Kind, Spec};
-use stockade_sandbox::{Error, IsolationClass, Result};
+use stockade_sandbox::{ContainerId, Error, IsolationClass, Result};
 
 /// Set for every container with a network of its own; the kernel keeps to the first, and has no ping sockets.
 const HARMLESS_SYSCTLS: &[&str] = &["net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range"];
@@ -10,10 +10,10 @@ const HARMLESS_SYSCTLS: &[&str] = &["net.ipv4.ip_unprivileged_port_start", "net.
 const INSTEAD: &str = "use --isolation native";
 
 /// Refuses what would silently not be so.
-pub(super) fn refuse(spec: &Spec) -> Result<()> {
+pub(super) fn refuse(spec: &Spec, joined: Option<&ContainerId>) -> Result<()> {
     let Some(linux) = spec.linux() else { return Ok(()) };
     refuse_devices(linux)?;
-    refuse_namespaces(linux)?;
+    refuse_namespaces(linux, joined.is_some())?;
     let harmless = |name: &&String| HARMLESS_SYSCTLS.contains(&name.as_str());
     match linux.sysctl().iter().flat_map(|all| all.keys()).find(|name| !harmless(name)) {
         Some(name) => Err(lacks(format!("set sysctl {name}"), "the host's settings are not its kernel's")),
@@ -31,15 +31,19 @@ fn refuse_devices(linux: &Linux) -> Result<()> {
     }
 }
 
-fn refuse_namespaces(linux: &Linux) -> Result<()> {
+/// Those of a container whose sandbox is joined can be shared, its processes excepted.
+fn refuse_namespaces(linux: &Linux, joins: bool) -> Result<()> {
     let all = linux.namespaces().as_deref().unwrap_or_default();
     for (kind, name) in
         [(Kind::Pid, "processes"), (Kind::Ipc, "IPC"), (Kind::Uts, "host name"), (Kind::Network, "network")]
     {
         match all.iter().find(|namespace| namespace.typ() == kind) {
             None => return Err(lacks(format!("share the host's {name}"), "the application must not reach the host")),
-            Some(namespace) if namespace.path().is_some() && kind != Kind::Network => {
-                return Err(lacks(format!("share another container's {name}"), "each has a kernel of its own yet"));
+            Some(namespace) if namespace.path().is_some() && kind != Kind::Network && (!joins || kind == Kind::Pid) => {
+                return Err(lacks(
+                    format!("share another container's {name}"),
+                    "only what joins its network can, and no processes",
+                ));
             }
             Some(_) => {}
         }
@@ -60,7 +64,7 @@ mod tests {
     fn check(linux: &str, expected: Option<&str>) {
         let spec: Spec =
             serde_json::from_str(&format!(r#"{{"ociVersion": "1.0.2", "linux": {{{linux}}}}}"#)).expect("a spec");
-        let said = refuse(&spec).err().map(|error| error.to_string());
+        let said = refuse(&spec, None).err().map(|error| error.to_string());
         match expected {
             None => assert_eq!(said, None, "{linux}"),
             Some(text) => assert!(said.as_deref().is_some_and(|said| said.contains(text)), "{linux}: {said:?}"),

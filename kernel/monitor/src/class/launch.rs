@@ -11,6 +11,7 @@ use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method}
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result, Terminal};
 
 use super::files::{self, Luggage};
+use super::owner::Owner;
 use super::{SOCKET, binds, connect, limits, terminal};
 use crate::settings::Settings;
 use crate::{MONITOR, PROXY};
@@ -18,11 +19,23 @@ use crate::{MONITOR, PROXY};
 /// The monitor's own messages, in the container's directory of state.
 const LOG: &str = "monitor.log";
 
-/// Starts a sandbox with this one container and returns the pid of the container's proxy.
-pub(super) fn launch(id: &ContainerId, stage: Stage<'_>, spec: &Spec, request: &mut CreateRequest) -> Result<u32> {
-    let listener = files::listen_in(&stage.dir, SOCKET)?;
+/// Starts a sandbox with this one container, or puts it into one that runs, and returns the pid of the container's
+/// proxy.
+pub(super) fn launch(
+    id: &ContainerId,
+    stage: Stage<'_>,
+    owner: Option<Owner>,
+    spec: &Spec,
+    request: &mut CreateRequest,
+) -> Result<u32> {
     stage.cgroup.make_parts(&limits::of_applications(&limits::of_spec(spec)))?;
-    start_monitor(&stage, listener)?;
+    match owner {
+        Some(owner) => owner.join(&stage.dir)?,
+        None => {
+            let listener = files::listen_in(&stage.dir, SOCKET)?;
+            start_monitor(&stage, listener)?;
+        }
+    }
     let mut client = connect(&stage.dir)?;
     let terminal = create(id, &mut client, stage.bundle, spec, request)?;
     let connection = OwnedFd::from(client.into_connection());
@@ -80,6 +93,7 @@ fn create(
         user: request.user.clone(),
         descriptors: luggage.roles,
         files: binds::read_all(spec, bundle)?,
+        beside: request.sandbox.as_ref().map(ToString::to_string),
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Create, &message, &descriptors)?;

@@ -6,6 +6,7 @@ mod files;
 mod lacks;
 mod launch;
 mod limits;
+mod owner;
 mod stats;
 mod terminal;
 
@@ -23,6 +24,8 @@ use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
 };
+
+use owner::Owner;
 
 /// The monitor's socket, in a container's directory of state. It marks the container as one of this class.
 const SOCKET: &str = "monitor.sock";
@@ -82,9 +85,10 @@ impl KernelClass {
         }
     }
 
-    /// The applications' part of a live container's control group.
+    /// The applications' part of the control group of a live container's sandbox.
     fn applications(&self, id: &ContainerId) -> Result<Cgroup> {
-        Ok(hosted::live_cgroup(&self.state_root, id)?.applications())
+        let owner = Owner::of(&self.state_root, id)?;
+        Ok(hosted::live_cgroup(&self.state_root, owner.as_ref().unwrap_or(id))?.applications())
     }
 }
 
@@ -102,10 +106,15 @@ impl Runtime for KernelClass {
     }
 
     fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
-        lacks::refuse(&request.spec)?;
+        let joined = request.sandbox.as_ref();
+        lacks::refuse(&request.spec, joined)?;
+        let owner = joined.map(|member| Owner::to_join(&self.state_root, member)).transpose()?;
+        if owner.is_some() {
+            owner::refuse_limits(&limits::of_spec(&request.spec))?;
+        }
         let on_host = limits::spec_on_host(&request.spec);
         let spec = std::mem::replace(&mut request.spec, on_host);
-        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, &spec, request))
+        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, owner, &spec, request))
     }
 
     fn start(&self, id: &ContainerId) -> Result<()> {
@@ -141,7 +150,10 @@ impl Runtime for KernelClass {
     }
 
     fn pause(&self, id: &ContainerId) -> Result<()> {
-        hosted::pause(&self.state_root, id)
+        match Owner::of(&self.state_root, id)? {
+            Some(_) => Err(owner::refuse_pause()),
+            None => hosted::pause(&self.state_root, id),
+        }
     }
 
     fn resume(&self, id: &ContainerId) -> Result<()> {
@@ -149,8 +161,11 @@ impl Runtime for KernelClass {
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
-        // First where it can be refused: below what is in use.
-        self.applications(id)?.apply(&limits::of_applications(resources))?;
+        match Owner::of(&self.state_root, id)? {
+            Some(_) => owner::refuse_limits(resources)?,
+            // First where it can be refused: below what is in use.
+            None => self.applications(id)?.apply(&limits::of_applications(resources))?,
+        }
         self.native.update(id, &limits::on_host(resources))?;
         let resources = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
         self.order(id, Method::Update, &Update { id: id.to_string(), resources })
@@ -163,8 +178,11 @@ impl Runtime for KernelClass {
             Err(Error::Paused { .. }) => return Ok(host),
             reply => reply?,
         };
-        let inside = serde_json::from_slice(&reply.stats).map_err(|error| Error::Other(error.to_string()))?;
-        Ok(stats::join(host, &inside, self.applications(id)?.stats()?))
+        let inside: Stats = serde_json::from_slice(&reply.stats).map_err(|error| Error::Other(error.to_string()))?;
+        match Owner::of(&self.state_root, id)? {
+            Some(_) => Ok(stats::of_member(host, inside)),
+            None => Ok(stats::join(host, &inside, self.applications(id)?.stats()?)),
+        }
     }
 
     fn processes(&self, id: &ContainerId) -> Result<Vec<u32>> {

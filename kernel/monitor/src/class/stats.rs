@@ -21,6 +21,16 @@ pub(super) fn join(host: Stats, inside: &Stats, applications: Stats) -> Stats {
     stats
 }
 
+/// Of a container that joined another one's sandbox: the host counts its proxies alone.
+pub(super) fn of_member(host: Stats, inside: Stats) -> Stats {
+    let mut stats = host;
+    stats.cpu = inside.cpu;
+    stats.memory = inside.memory;
+    stats.memory.limit = u64::MAX;
+    stats.pids = inside.pids;
+    stats
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

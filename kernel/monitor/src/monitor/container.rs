@@ -16,6 +16,7 @@ use stockade_sandbox::{Error, Result, Stats};
 
 use super::server::{Endings, ProcessName};
 use super::stream::Stream;
+use super::tell::Counted;
 use super::trace::Lines;
 use super::{limits, process, root, tell};
 
@@ -65,8 +66,17 @@ pub(super) struct Container {
     namespaces: Arc<Namespaces>,
     /// What new processes get a copy of.
     fs: Arc<FsContext>,
+    counted: Counted,
     /// By name; the init has none.
     processes: BTreeMap<String, Arc<Task>>,
+}
+
+/// What a new container is made on.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub kernel: &'a Arc<Kernel>,
+    pub machine: &'a Arc<HostMachine>,
+    pub namespaces: Arc<Namespaces>,
 }
 
 /// Tells the loop how a process ended.
@@ -85,21 +95,13 @@ impl ProcessWatcher for Watcher {
 impl Container {
     /// Builds the root, and an init that waits for [`Self::start`].
     pub(super) fn new(
-        kernel: &Arc<Kernel>,
-        machine: &Arc<HostMachine>,
+        place: Place<'_>,
         request: &CreateContainer,
         spec: &Spec,
         mut luggage: Luggage,
         endings: &Arc<Endings>,
     ) -> Result<Self> {
-        let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
-        let namespaces = Namespaces::new(hostname.as_bytes());
-        if let Some(name) = spec.domainname() {
-            namespaces.uts.set_domainname(name.as_bytes().to_vec());
-        }
-        if let Some(port) = limits::unprivileged_port_start(spec) {
-            namespaces.net.set_unprivileged_port_start(port);
-        }
+        let Place { kernel, machine, namespaces } = place;
         if let Some(resources) = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()) {
             limits::apply(kernel, &namespaces, resources);
         }
@@ -110,7 +112,8 @@ impl Container {
         let fs =
             root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, &luggage.layers, &request.files)?;
         let (kernel, id) = (kernel.clone(), request.id.clone());
-        let mut container = Self { kernel, id, namespaces, fs, processes: BTreeMap::new() };
+        let counted = if request.beside.is_some() { Counted::Processes } else { Counted::Sandbox };
+        let mut container = Self { kernel, id, namespaces, fs, counted, processes: BTreeMap::new() };
         container.add("", process, request.user.as_deref(), luggage, endings)?;
         Ok(container)
     }
@@ -174,6 +177,11 @@ impl Container {
         Ok(())
     }
 
+    /// What its processes see of the system.
+    pub(super) fn namespaces(&self) -> &Arc<Namespaces> {
+        &self.namespaces
+    }
+
     /// Its processes, as ps(1) tells of them.
     pub(super) fn processes(&self) -> Vec<ProcessEntry> {
         tell::processes(&self.kernel, &self.namespaces)
@@ -181,7 +189,7 @@ impl Container {
 
     /// What it uses.
     pub(super) fn stats(&self) -> Stats {
-        tell::stats(&self.kernel, &self.namespaces)
+        tell::stats(&self.kernel, &self.namespaces, self.counted)
     }
 
     /// Changes its limits.

@@ -11,6 +11,7 @@ mod capacity;
 mod container;
 pub(crate) mod filter;
 mod limits;
+mod namespaces;
 mod process;
 mod root;
 mod sandbox;

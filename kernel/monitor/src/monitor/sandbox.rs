@@ -12,10 +12,10 @@ use stockade_kernel_platform::{HostMachine, Options, TrapPath};
 use stockade_sandbox::protocol::{CreateContainer, ExecProcess, ProcessEntry};
 use stockade_sandbox::{Error, Result, Stats};
 
-use super::capacity;
-use super::container::{Container, Luggage};
+use super::container::{Container, Luggage, Place};
 use super::server::Endings;
 use super::stream::Stream;
+use super::{capacity, namespaces};
 use crate::settings::Settings;
 
 /// Most bytes of tmpfs files and shared memory where no limit is set: sparse until used.
@@ -75,7 +75,10 @@ impl Sandbox {
         let spec: Spec = serde_json::from_slice(&request.spec).map_err(|e| Error::InvalidConfig(e.to_string()))?;
         let luggage = Luggage::new(&request.descriptors, descriptors)?;
         let watched = luggage.streams();
-        let container = Container::new(&self.kernel, &self.machine, request, &spec, luggage, endings)?;
+        let beside = request.beside.as_deref().map(|id| self.container(id)).transpose()?;
+        let namespaces = namespaces::make(&spec, beside.map(Container::namespaces));
+        let place = Place { kernel: &self.kernel, machine: &self.machine, namespaces };
+        let container = Container::new(place, request, &spec, luggage, endings)?;
         self.began = true;
         self.containers.insert(request.id.clone(), container);
         Ok(watched)

@@ -235,11 +235,14 @@ impl Server {
         match method {
             Method::Create => {
                 let request: CreateContainer = decode(payload)?;
+                // One that is started again has the name of one that ended.
+                self.ended.remove(&(request.id.clone(), String::new()));
                 let streams = self.sandbox.create(&request, descriptors, &self.endings)?;
                 streams.into_iter().try_for_each(|stream| self.watch(stream))
             }
             Method::Exec => {
                 let request: ExecProcess = decode(payload)?;
+                self.ended.remove(&(request.id.clone(), request.process.clone()));
                 let streams = self.sandbox.exec(&request, descriptors, &self.endings)?;
                 streams.into_iter().try_for_each(|stream| self.watch(stream))
             }

@@ -35,8 +35,17 @@ fn entry(report: ProcessReport, now: Duration) -> ProcessEntry {
     }
 }
 
-/// CPU time of a container's processes that are there, and of those that its init waited for; memory of the sandbox.
-pub(super) fn stats(kernel: &Kernel, namespaces: &Namespaces) -> Stats {
+/// Whose memory counts as a container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// All of its sandbox: files in memory belong to nobody else.
+    Sandbox,
+    /// That of its processes.
+    Processes,
+}
+
+/// CPU time of a container's processes that are there, and of those that they waited for; memory.
+pub(super) fn stats(kernel: &Kernel, namespaces: &Namespaces, counted: Counted) -> Stats {
     let mut stats = Stats::default();
     for process in namespaces.pids.processes() {
         let (own, children) = (process.cpu_time(), process.children_cpu_time());
@@ -44,7 +53,10 @@ pub(super) fn stats(kernel: &Kernel, namespaces: &Namespaces) -> Stats {
         stats.cpu.system_ns += nanoseconds(own.system + children.system);
     }
     stats.cpu.total_ns = stats.cpu.user_ns + stats.cpu.system_ns;
-    stats.memory.usage = kernel.memory_used();
+    stats.memory.usage = match counted {
+        Counted::Sandbox => kernel.memory_used(),
+        Counted::Processes => Kernel::private_bytes(&namespaces.pids.processes()),
+    };
     let (tasks, limit) = namespaces.pids.usage();
     (stats.pids.current, stats.pids.limit) = (tasks as u64, limit.unwrap_or(0) as u64);
     stats
