@@ -2,14 +2,21 @@
 
 mod kernel;
 
+use std::time::Duration;
+
 use kernel::{Kernel, WORKLOADS};
 
 #[test]
 fn redis() {
-    Kernel::shared(WORKLOADS).same_scripts("bash", include_str!("kernel/services/redis.sh"));
+    check(include_str!("kernel/services/redis.sh"));
 }
 
 #[test]
 fn nginx() {
-    Kernel::shared(WORKLOADS).same_scripts("bash", include_str!("kernel/services/nginx.sh"));
+    check(include_str!("kernel/services/nginx.sh"));
+}
+
+#[track_caller]
+fn check(scripts: &str) {
+    Kernel::shared(WORKLOADS).same_scripts_within(Duration::from_secs(300), "bash", scripts);
 }

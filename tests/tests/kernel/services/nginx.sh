@@ -7,7 +7,10 @@ upstream u { server 127.0.0.1:8201; server unix:$PWD/sock; keepalive 4; }
 server { listen 127.0.0.1:8201 reuseport; listen [::1]:8201; listen unix:$PWD/sock; root $PWD/www; autoindex on; location /slow { limit_rate 300k; alias $PWD/www/big; } location /v { return 200 "version 1\n"; } location /put { client_max_body_size 5m; proxy_pass http://127.0.0.1:8202; } }
 server { listen 127.0.0.1:8202; location / { proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://u/; } } }
 C
-nginx -t -c $PWD/n.conf 2>&1 | sed "s,$PWD,,"; nginx -c $PWD/n.conf 2>/dev/null & n=$!; until wget -qO- http://127.0.0.1:8201/1.html; do sleep 0.05; done; wget -qO- http://[::1]:8201/big | md5sum; wget -qO- http://127.0.0.1:8202/2.html; wget -qO- --header 'Accept-Encoding: gzip' http://127.0.0.1:8201/1.html | zcat -f; wget -q http://127.0.0.1:8201/none; echo $?; pgrep -c -P $n
+nginx -t -c $PWD/n.conf 2>&1 | sed "s,$PWD,,"; nginx -c $PWD/n.conf 2>/dev/null & n=$!
+until wget -qO- http://127.0.0.1:8201/1.html; do sleep 0.05; done; wget -qO- http://[::1]:8201/big | md5sum
+wget -qO- http://127.0.0.1:8202/2.html; wget -qO- --header 'Accept-Encoding: gzip' http://127.0.0.1:8201/1.html |
+zcat -f; wget -q http://127.0.0.1:8201/none; echo $?; pgrep -c -P $n
 cat >client.py <<'P'
 import hashlib, http.client, socket, sys, threading
 port = int(sys.argv[1])
@@ -27,9 +30,27 @@ data = b""
 while (piece := s.recv(4096)): data += piece
 print(data.count(b"version 1"), data.count(b"200 OK"))
 P
-python3 client.py 8201; python3 client.py 8202; (wget -qO- http://127.0.0.1:8201/slow | md5sum) & slow=$!; sleep 0.3; old=$(pgrep -P $n | sort | tr '\n' ' '); sed -i 's/version 1/version 2/' n.conf; kill -HUP $n; for i in {1..100}; do wget -qO- http://127.0.0.1:8201/v | grep -q 'version 2' && break; sleep 0.05; done; wget -qO- http://127.0.0.1:8201/v; new=$(pgrep -P $n | wc -l); [ $new -gt 3 ]; echo "old worker still serves: $?"; wait $slow; for i in {1..100}; do [ $(pgrep -c -P $n) = 3 ] && break; sleep 0.05; done; pgrep -c -P $n; for p in $old; do kill -0 $p 2>/dev/null && echo old; done; victim=$(pgrep -P $n | head -1); kill -9 $victim; for i in {1..100}; do [ $(pgrep -c -P $n) = 3 ] && ! kill -0 $victim 2>/dev/null && break; sleep 0.05; done; pgrep -c -P $n; mv access.log access.1; kill -USR1 $n; sleep 0.3; wget -qO- http://127.0.0.1:8201/v; sleep 0.1; wc -l <access.log; (wget -qO- http://127.0.0.1:8201/slow | md5sum) & slow=$!; sleep 0.3; kill -QUIT $n; wait $slow; wait $n; echo $?; ls pid sock 2>&1 | wc -l; wget -q -T 2 -t 1 http://127.0.0.1:8201/v; echo $?; grep -c -e emerg -e crit -e '\[error\].*failed (1[013]:' error.log; sed 's/^[^]]*\] [0-9#: *]*//' error.log | grep -v -e start -e signal -e exit -e reopen -e gracefully -e 'worker process' -e 'none' -e built -e OS -e RLIMIT -e reconfig -e 'using the' -e epoll | head -20
+python3 client.py 8201; python3 client.py 8202; (wget -qO- http://127.0.0.1:8201/slow | md5sum) & slow=$!; sleep 0.3
+old=$(pgrep -P $n | sort | tr '\n' ' '); sed -i 's/version 1/version 2/' n.conf; kill -HUP $n; for i in {1..100}
+do wget -qO- http://127.0.0.1:8201/v | grep -q 'version 2' && break; sleep 0.05; done
+wget -qO- http://127.0.0.1:8201/v; new=$(pgrep -P $n | wc -l); [ $new -gt 3 ]; echo "old worker still serves: $?"
+wait $slow; for i in {1..100}; do [ $(pgrep -c -P $n) = 3 ] && break; sleep 0.05; done; pgrep -c -P $n; for p in $old
+do kill -0 $p 2>/dev/null && echo old; done; victim=$(pgrep -P $n | head -1); kill -9 $victim; for i in {1..100}
+do [ $(pgrep -c -P $n) = 3 ] && ! kill -0 $victim 2>/dev/null && break; sleep 0.05; done; pgrep -c -P $n
+mv access.log access.1; kill -USR1 $n; sleep 0.3; wget -qO- http://127.0.0.1:8201/v; sleep 0.1; wc -l <access.log
+(wget -qO- http://127.0.0.1:8201/slow | md5sum) & slow=$!; sleep 0.3; kill -QUIT $n; wait $slow; wait $n; echo $?
+ls pid sock 2>&1 | wc -l; wget -q -T 2 -t 1 http://127.0.0.1:8201/v; echo $?
+grep -c -e emerg -e crit -e '\[error\].*failed (1[013]:' error.log; sed 's/^[^]]*\] [0-9#: *]*//' error.log |
+grep -v -e start -e signal -e exit -e reopen -e gracefully -e 'worker process' -e 'none' -e built -e OS -e RLIMIT -e reconfig -e 'using the' -e epoll |
+head -20
 
 cat >n.conf <<C
 worker_processes 2; pid $PWD/pid; error_log $PWD/error.log; events { use epoll; } http { access_log off; client_body_temp_path $PWD/b; proxy_temp_path $PWD/p; fastcgi_temp_path $PWD/f; uwsgi_temp_path $PWD/u; scgi_temp_path $PWD/s; server { listen 8203 default_server; listen [::]:8203; root $PWD; location /s { alias /proc/self/status; } location /e { echo_off; } } }
 C
-nginx -c $PWD/n.conf 2>&1 | sed 's/.*\[/[/;s/ in .*//'; sed -i 's/location .e.*; }/location \/e { return 204; }/' n.conf; sed -i 's/{ echo_off; }/{ return 204; }/' n.conf; nginx -c $PWD/n.conf; for i in {1..100}; do wget -qO- http://localhost:8203/n.conf >/dev/null && break; sleep 0.05; done; wget -S -O /dev/null http://localhost:8203/e 2>&1 | grep -c 'HTTP/1.1 204'; su www-data -s /bin/sh -c id >/dev/null; ps -o user= -C nginx | sort | uniq -c; stat -c %a pid; nginx -s quit -c $PWD/n.conf; for i in {1..100}; do [ -e pid ] || break; sleep 0.05; done; ls pid; pgrep nginx; echo $?
+nginx -c $PWD/n.conf 2>&1 | sed 's/.*\[/[/;s/ in .*//'
+sed -i 's/location .e.*; }/location \/e { return 204; }/' n.conf; sed -i 's/{ echo_off; }/{ return 204; }/' n.conf
+nginx -c $PWD/n.conf; for i in {1..100}; do wget -qO- http://localhost:8203/n.conf >/dev/null && break; sleep 0.05
+done; wget -S -O /dev/null http://localhost:8203/e 2>&1 | grep -c 'HTTP/1.1 204'
+su www-data -s /bin/sh -c id >/dev/null; ps -o user= -C nginx | sort | uniq -c; stat -c %a pid
+nginx -s quit -c $PWD/n.conf 2>/dev/null; for i in {1..100}; do [ -e pid ] || break; sleep 0.05; done; ls pid
+pgrep nginx; echo $?
