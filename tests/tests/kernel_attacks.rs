@@ -120,7 +120,7 @@ fn attacks_reach_neither_host_nor_neighbour() {
     ON_THE_STUB.iter().for_each(|name| attack("stub", name, &[0]));
     attack("stub", "spawner", &[0, 137]);
     ["foreign", "entries"].iter().for_each(|name| attack("refused", name, &[0]));
-    println!("the neighbour's 99th of 100, undisturbed {undisturbed} us; then {report:?}");
+    eprintln!("the neighbour's 99th of 100, undisturbed {undisturbed} us; then {report:?}");
     let late: Vec<_> = report.iter().filter(|(_, p99_us)| *p99_us > bound_us(undisturbed)).collect();
     assert!(late.is_empty(), "these attacks reached the neighbour, which takes {undisturbed} us alone: {late:?}");
     let left = kernel.stockade(&["ps", "-aq"]).ok().stdout;

@@ -17,7 +17,7 @@ const SCRIPTS: [(&str, &str); 5] = [
 fn check(path: &'static str) {
     let kernel = Kernel::new(DEBIAN).on_path(path);
     for (what, scripts) in SCRIPTS {
-        println!("{path}: {what}");
+        eprintln!("{path}: {what}");
         kernel.same_scripts("bash", scripts);
     }
     kernel.same_with_input(&["-i"], &["md5sum"], &"0123456789abcde\n".repeat(100_000));

@@ -86,7 +86,7 @@ fn idle_sandboxes_use_no_cpu_time(count: usize) {
     let before = cpu_time(&all);
     thread::sleep(Duration::from_secs(10));
     let used = cpu_time(&all) - before;
-    println!("{count} idle sandboxes of {} processes used {used:?} in 10 s", all.len());
+    eprintln!("{count} idle sandboxes of {} processes used {used:?} in 10 s", all.len());
     assert!(used < Duration::from_millis(5) * u32::try_from(count).expect("few"), "{used:?}");
 }
 
@@ -121,7 +121,7 @@ fn everything_ends_soon_after(victim: &str) {
         assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "a process outlives the sandbox by 5 s");
     }
     let took = start.elapsed();
-    println!("{} processes were dead {took:?} after a kill", watched.len());
+    eprintln!("{} processes were dead {took:?} after a kill", watched.len());
     assert!(took < Duration::from_millis(100) * BUSY, "{took:?}");
     kernel.wait_for("box", "{{.State.Status}} {{.State.ExitCode}}", "exited 137");
 }

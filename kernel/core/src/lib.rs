@@ -28,8 +28,8 @@ pub mod poll;
 pub mod signal;
 pub mod syscall;
 pub mod task;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod trace;
 pub mod tty;

@@ -1,31 +1,13 @@
 //! The machine.
 
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
 
 use super::{FakePool, FakeSpace};
 use crate::Errno;
-use crate::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, UserRange};
-
-/// A file of the machine that never changes.
-#[derive(Debug)]
-pub struct FakeBlob {
-    id: BlobId,
-    content: Vec<u8>,
-}
-
-impl Blob for FakeBlob {
-    fn id(&self) -> BlobId {
-        self.id
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.content
-    }
-}
+use crate::platform::{HostClock, Machine, MachineInfo, Pool, Space, UserRange};
 
 /// The machine. Its entropy is a count, so that tests repeat.
 #[derive(Debug)]
@@ -41,7 +23,6 @@ struct State {
     now: Duration,
     timer: Option<Duration>,
     entropy: u64,
-    blobs: Vec<Arc<FakeBlob>>,
 }
 
 impl FakeMachine {
@@ -66,23 +47,14 @@ impl FakeMachine {
         })
     }
 
-    /// One more blob.
-    pub fn add_blob(&self, content: &[u8]) -> Arc<FakeBlob> {
-        let mut state = self.state.lock();
-        let id = BlobId(u32::try_from(state.blobs.len()).expect("few blobs"));
-        let blob = Arc::new(FakeBlob { id, content: content.to_vec() });
-        state.blobs.push(blob.clone());
-        blob
-    }
-
-    /// The blob with an id.
-    pub fn blob(&self, id: BlobId) -> Option<Arc<FakeBlob>> {
-        self.state.lock().blobs.get(usize::try_from(id.0).ok()?).cloned()
-    }
-
     /// Lets time pass; the caller rings `Kernel::timer_expired` when [`Self::timer`] is due.
     pub fn advance(&self, by: Duration) {
         self.state.lock().now += by;
+    }
+
+    /// Lets its pool hold so much.
+    pub fn limit_pool(&self, bytes: u64) {
+        self.pool.limit(bytes);
     }
 
     /// When the kernel wants to be called.

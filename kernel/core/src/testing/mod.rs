@@ -1,17 +1,16 @@
 //! A machine for unit tests: memory in maps, time that tests set, threads that only do what a test makes them do.
-// Each folder's tests use a part of it.
-#![allow(dead_code, unused_imports)]
 
 mod caller;
 mod machine;
 mod pages;
 mod pool;
 mod program;
+pub mod random;
 mod space;
 mod thread;
 
 pub use caller::Caller;
-pub use machine::{FakeBlob, FakeMachine};
+pub use machine::FakeMachine;
 pub use pages::PAGE;
 pub use pool::FakePool;
 pub use program::{Arg, Program};
@@ -38,6 +37,12 @@ pub struct World {
     pub task: Arc<Task>,
     /// That task's host thread.
     pub thread: Arc<FakeThread>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl World {

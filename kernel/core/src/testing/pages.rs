@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
 use crate::Errno;
-use crate::platform::{Backing, BlobId, HostCall, Keep, Pool as _, Protection, Sharing};
+use crate::platform::{Backing, HostCall, Keep, Protection, Sharing};
 
 use super::FakeMachine;
 
@@ -18,7 +18,6 @@ enum Content {
     Own(Box<[u8; LEN]>),
     Pool(u64),
     PoolUntilWritten(u64),
-    Blob(BlobId, u64),
     Nothing,
 }
 
@@ -32,22 +31,12 @@ struct Page {
 #[derive(Clone, Debug, Default)]
 pub struct Pages(BTreeMap<u64, Page>);
 
-fn number(value: u64) -> usize {
-    usize::try_from(value).expect("64 bits")
-}
-
 impl Content {
     fn read(&self, machine: &FakeMachine) -> Option<Box<[u8; LEN]>> {
         let mut bytes = Box::new([0; LEN]);
         match self {
             Content::Own(own) => bytes.clone_from(own),
             Content::Pool(offset) | Content::PoolUntilWritten(offset) => machine.pool().read(*offset, &mut *bytes),
-            Content::Blob(id, offset) => {
-                let blob = machine.blob(*id)?;
-                let content = crate::platform::Blob::bytes(&*blob).get(number(*offset)..)?;
-                let count = content.len().min(LEN);
-                bytes[..count].copy_from_slice(&content[..count]);
-            }
             Content::Nothing => return None,
         }
         Some(bytes)
@@ -91,8 +80,8 @@ impl Pages {
                 Backing::Anonymous => Content::Own(Box::new([0; LEN])),
                 Backing::Pool { offset, sharing: Sharing::Shared } => Content::Pool(offset + step),
                 Backing::Pool { offset, sharing: Sharing::Private } => Content::PoolUntilWritten(offset + step),
-                Backing::Blob { blob, offset, .. } => Content::Blob(blob, offset + step),
-                Backing::Nothing => Content::Nothing,
+                // No test has layers of an image.
+                Backing::Blob { .. } | Backing::Nothing => Content::Nothing,
             };
             self.0.insert(at, Page { protection, content });
         }

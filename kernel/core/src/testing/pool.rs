@@ -17,6 +17,8 @@ pub struct FakePool(Mutex<State>);
 struct State {
     limit: Option<u64>,
     bytes: Vec<u8>,
+    /// Smaller than usual.
+    limit: Option<u64>,
     taken: BTreeMap<u64, u64>,
 }
 
@@ -37,6 +39,13 @@ impl State {
     }
 }
 
+impl FakePool {
+    /// Lets it hold so much.
+    pub fn limit(&self, bytes: u64) {
+        self.0.lock().limit = Some(bytes);
+    }
+}
+
 impl Pool for FakePool {
     fn set_limit(&self, bytes: u64) {
         self.0.lock().limit = Some(bytes);
@@ -44,14 +53,14 @@ impl Pool for FakePool {
 
     fn allocate(&self, len: u64) -> Result<u64, Errno> {
         assert!(len > 0 && len.is_multiple_of(PAGE), "a range of {len} bytes");
-        if len > 1 << 30 {
-            return Err(Errno::ENOMEM);
-        }
         let mut state = self.0.lock();
         if state.limit.is_some_and(|limit| state.taken.values().sum::<u64>() + len > limit) {
             return Err(Errno::ENOMEM);
         }
         let at = state.first_fit(len);
+        if at.saturating_add(len) > state.limit.unwrap_or(1 << 30) {
+            return Err(Errno::ENOMEM);
+        }
         let end = index(at + len).max(state.bytes.len());
         state.bytes.resize(end, 0);
         state.taken.insert(at, len);

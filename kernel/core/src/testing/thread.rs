@@ -70,6 +70,11 @@ impl FakeThread {
         self.state.lock().interrupted
     }
 
+    /// Whether an interruption was asked for, which is raised now.
+    pub fn take_interrupted(&self) -> bool {
+        core::mem::take(&mut self.state.lock().interrupted)
+    }
+
     /// Raises an event.
     pub fn raise(&self, event: Event) {
         self.events.clone().event(event);
@@ -132,7 +137,7 @@ impl FakeThread {
     }
 
     fn raise_interruption(&self) {
-        if core::mem::take(&mut self.state.lock().interrupted) {
+        if self.take_interrupted() {
             self.raise(Event::Interrupted(Interruption::Running));
             self.resumed();
         }
