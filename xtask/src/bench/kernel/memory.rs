@@ -8,6 +8,7 @@ use stockade_tests::{Scratch, rootfs};
 use super::super::Effort;
 use super::super::containers::{Oci, check_alive, pss_kib, reap_all, shared_bundle};
 use super::super::report::{Report, Row};
+use crate::sh;
 
 const IMAGE: &str = "localhost/sleep:latest";
 const FIRST: &str = "kernel: the first";
@@ -62,8 +63,10 @@ fn by_runsc() -> Result<[Cost; 2]> {
     let runsc = Oci::runsc(&scratch);
     let id = |index: usize| scratch.id(&format!("idle-{index}"));
     let costs = measure(10, 20, |index| runsc.run_detached(bundle.path(), &id(index)))?;
-    (0..20).try_for_each(|index| runsc.delete(&id(index)))?;
+    (0..20).try_for_each(|index| sh::check(&mut runsc.verb(["kill", &id(index), "KILL"])))?;
+    // `delete` waits until the sandbox, which is our child by now, is reaped.
     reap_all();
+    (0..20).try_for_each(|index| runsc.delete(&id(index)))?;
     Ok(costs)
 }
 
