@@ -68,7 +68,8 @@ wc -c <b; shred -u b; ls; dd if=/dev/urandom of=r bs=1k count=3 2>&1 | head -2; 
 install 2>&1 | head -1; rm -r .; sync; fsync r 2>&1 | head -1; nuke none; fatattr r 2>&1 | head -1
 
 ps -o pid,args | awk '$1 == 1' | wc -l; pidof nothing; echo $?; sleep 20 & kill -0 $!; echo $?; renice -n 3 -p $! 
-nice; kill $!; wait $!; echo $?; nohup echo up 2>&1; setsid echo sid; timeout 0.2 sleep 3; echo $?
+nice; exec 3>&2 2>/dev/null; kill $!; wait $!; echo $?; exec 2>&3; nohup echo up 2>&1; setsid echo sid
+timeout 0.2 sleep 3; echo $?
 killall nothing 2>&1; start-stop-daemon -S -b -m -p d.pid -x /bin/sleep -- 30; sleep 0.3
 start-stop-daemon -K -p d.pid; echo $?; watch -h 2>&1 | head -1; top -bn1 | head -1 | cut -c 1-4; uptime |
 grep -c load; free | wc -l; time true 2>&1 | wc -l

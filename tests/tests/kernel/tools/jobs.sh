@@ -1,5 +1,6 @@
-set -m; sleep 30 & jobs -r; kill -STOP %1; sleep 0.2; jobs -s; kill -CONT %1; sleep 0.2; jobs; kill %1
-wait %1 2>/dev/null; echo $?; (exit 7) & wait $!; echo $?; sleep 0.1 & sleep 0.2 & wait -n; echo $?; jobs -p | wc -l
+set -m; sleep 30 & p=$!; jobs -r; kill -STOP %1; sleep 0.2; jobs -s; kill -CONT %1; sleep 0.2; jobs
+exec 2>/dev/null; kill $p; wait $p; echo $?; exec 2>&1; (exit 7) & wait $!; echo $?; sleep 0.1 & sleep 0.2 & wait -n
+echo $?; jobs -p | wc -l
 wait; disown -a; sleep 1 & disown; jobs
 
 set -m; seq 5 | (read x; kill -STOP $BASHPID; cat) & sleep 0.5; jobs; bg %1; wait %1; echo $?; (trap 'echo int' INT
@@ -20,8 +21,9 @@ echo $s; i=0; while ((i++ < 300)); do x=$(echo $i); done; echo $x; f() { (($1 > 
 ulimit -u 5000; ulimit -n 64; exec 60>&1; echo high >&60; exec 70>&1; echo $?
 
 setsid bash -c 'ps -o sid= -p $$ | tr -d " " | grep -cx $$'; setsid -w bash -c 'exit 4'; echo $?
-nohup bash -c 'kill -HUP $$; echo alive' 2>/dev/null; exec -a other sleep 0.1 & sleep 0.02
+nohup bash -c 'kill -HUP $$; echo alive' 2>/dev/null; exec -a other sleep 1 & sleep 0.4
 tr '\0' ' ' </proc/$!/cmdline; wait; (time -p true) 2>&1 | wc -l; read -t 0.1 x < <(sleep 1); echo $?
 printf '%(%Y)T\n' 0; mapfile -t a < <(seq 1000); echo ${#a[@]}; exec 3<>/dev/tcp/127.0.0.1/1; echo $?
-script -qec 'tty | grep -c pts; stty size' /dev/null </dev/null; pstree -A $$ | head -1; select x in a b; do echo $x
+script -qec 'tty | grep -c pts; stty size' /dev/null </dev/null; pstree -A $$ | grep -c bash; select x in a b
+do echo $x
 break; done <<<2
