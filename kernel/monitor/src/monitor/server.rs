@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prost::Message;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -75,6 +76,8 @@ pub(super) struct Server {
     ended: BTreeMap<ProcessName, i32>,
 }
 
+/// How long the loop waits when the host has no room for a connection.
+const SCARCE: Duration = Duration::from_millis(50);
 const LISTENER: u64 = 0;
 const ENDINGS: u64 = 1;
 
@@ -131,12 +134,17 @@ impl Server {
     }
 
     fn accept(&mut self) {
-        // A peer that has gone again is no loss.
-        if let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            let source = self.next_source();
-            if epoll::add(&self.epoll, &socket, EventData::new_u64(source), EventFlags::IN).is_ok() {
-                self.sources.insert(source, Origin::Peer(Connection::new(socket)));
+        match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => {
+                let source = self.next_source();
+                if epoll::add(&self.epoll, &socket, EventData::new_u64(source), EventFlags::IN).is_ok() {
+                    self.sources.insert(source, Origin::Peer(Connection::new(socket)));
+                }
             }
+            // The listener stays ready: without a pause the loop would spin until there is room.
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => std::thread::sleep(SCARCE),
+            // A peer that has gone again is no loss.
+            Err(_) => {}
         }
     }
 
