@@ -61,7 +61,8 @@ fn by_runsc() -> Result<[Cost; 2]> {
     let scratch = Scratch::new();
     let bundle = shared_bundle(&scratch, &["/bin/sleep", "1000000"]);
     let runsc = Oci::runsc(&scratch);
-    let id = |index: usize| scratch.id(&format!("idle-{index}"));
+    // Of one length: runsc takes the beginning of an id for the id.
+    let id = |index: usize| scratch.id(&format!("idle-{index:02}"));
     let costs = measure(10, 20, |index| runsc.run_detached(bundle.path(), &id(index)))?;
     (0..20).try_for_each(|index| sh::check(&mut runsc.verb(["kill", &id(index), "KILL"])))?;
     // `delete` waits until the sandbox, which is our child by now, is reaped.
