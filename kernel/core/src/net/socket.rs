@@ -139,6 +139,11 @@ pub trait Socket: Any + Debug + Send + Sync {
     /// getpeername(2)
     fn peer_name(&self) -> Result<Address, Errno>;
 
+    /// The peer's name as accept(2) tells it, whatever became of the connection since.
+    fn accepted_name(&self) -> Result<Address, Errno> {
+        self.peer_name()
+    }
+
     /// Sends a message, or a part of a stream.
     fn send(&self, source: &mut dyn Source, message: &mut Outgoing<'_>) -> Result<usize, Errno>;
 

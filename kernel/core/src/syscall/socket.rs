@@ -184,7 +184,7 @@ fn accept_one(task: &Arc<Task>, call: &mut Call, flags: OpenFlags) -> Result<u64
         accepted => accepted?,
     };
     if call.arg(1) != 0 {
-        let peer = accepted.peer_name().unwrap_or(Address::Unspecified);
+        let peer = accepted.accepted_name().unwrap_or(Address::Unspecified);
         write_address(task, &peer, call.arg(1), call.arg(2))?;
     }
     Ok(install(task, SocketFile::open(task, accepted, flags), flags)?)

@@ -15,7 +15,6 @@ pub struct FakePool(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    limit: Option<u64>,
     bytes: Vec<u8>,
     /// Smaller than usual.
     limit: Option<u64>,

@@ -239,6 +239,14 @@ impl Socket for InetSocket {
     }
 
     fn peer_name(&self) -> Result<Address, Errno> {
+        // A reset ends a connection, even while there is data to be read (`inet_getname` of Linux).
+        if self.protocol == Protocol::Tcp && self.inbox.has_failed() {
+            return Err(Errno::ENOTCONN);
+        }
+        self.accepted_name()
+    }
+
+    fn accepted_name(&self) -> Result<Address, Errno> {
         Ok(self.address(self.link().ok_or(Errno::ENOTCONN)?.remote))
     }
 

@@ -235,3 +235,22 @@ fn buffers_are_as_small_as_asked_for() {
     caller.close(server);
     assert_eq!(send(&caller, client, b"x"), Err(Errno::ECONNRESET));
 }
+
+#[test]
+fn a_reset_leaves_data_and_no_peer() {
+    let (_world, caller) = setup();
+    let listener = listener(&caller, 8080);
+    let client = socket(&caller, INET, STREAM);
+    assert_eq!(caller.call("connect", &[client, v4(&caller, LOOPBACK, 8080), 16]), Ok(0));
+    assert_eq!(send(&caller, client, b"data"), Ok(4));
+    let linger = caller.put([1_i32, 0].map(i32::to_le_bytes).as_flattened());
+    assert_eq!(caller.call("setsockopt", &[client, 1, 13, linger, 8]), Ok(0));
+    let own = port_of(&caller, "getsockname", client);
+    caller.close(client);
+    let (at, len) = (caller.room(16), caller.put(&16_u32.to_le_bytes()));
+    let server = caller.call("accept", &[listener, at, len]).unwrap();
+    assert_eq!(caller.bytes(at + 2, 2), own.to_be_bytes());
+    assert_eq!(caller.call("getpeername", &[server, at, len]), Err(Errno::ENOTCONN));
+    assert_eq!(receive(&caller, server).unwrap(), b"data");
+    assert_eq!(receive(&caller, server), Err(Errno::ECONNRESET));
+}
