@@ -8,17 +8,20 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::Spec;
 use rustix::process::ioctl_tiocsctty;
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, Status};
 
 use crate::cgroup::Cgroup;
 use crate::create::{Checked, claim};
-use crate::fail::Context;
+use crate::fail::{Context, invalid};
 use crate::helper::Helper;
 use crate::namespaces::Namespaces;
 use crate::pid::{self, kill_and_reap};
+use crate::root::clone_tree;
 use crate::state::{Dir, Record, replace_file};
 use crate::sys::clone::{CloneFlags, clone3, setns};
+use crate::sys::mount::{Change, Depth, MountAttr, Propagation, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
 use crate::{delete, hooks, streams};
@@ -155,6 +158,23 @@ fn become_proxy(
         ioctl_tiocsctty(terminal).at("make the console the controlling terminal")?;
     }
     helper.prepare(channel)?.run()
+}
+
+/// A detached copy of what is mounted at a spec's root, for another process to serve: nothing in it is a way out, since
+/// above its top there is nothing, links are not followed, and devices are dead.
+pub fn root_tree(spec: &Spec, bundle: &Path) -> Result<OwnedFd> {
+    let root = spec.root().as_ref().ok_or_else(|| invalid("root is missing"))?;
+    let path = bundle.join(root.path());
+    let path = path.canonicalize().at_with(|| format!("open rootfs {}", path.display()))?;
+    let what = || format!("copy the mounts at {}", path.display());
+    let tree = clone_tree(&path, Depth::All).at_with(what)?;
+    let change = Change {
+        set: MountAttr::NOSYMFOLLOW | MountAttr::NODEV | MountAttr::NOSUID,
+        propagation: Some(Propagation::Private),
+        ..Change::default()
+    };
+    set_attributes(&tree, Depth::All, &change).at_with(what)?;
+    Ok(tree)
 }
 
 /// Where a container of some class keeps its state, for what its class adds.

@@ -33,6 +33,23 @@ impl IdMaps {
         Self { uid: map.clone(), gid: map }
     }
 
+    /// Every id that the calling process can name, as itself.
+    pub fn identity() -> Result<Self> {
+        let read = |file: &str| -> Result<Vec<LinuxIdMapping>> {
+            let path = format!("/proc/self/{file}");
+            let text = std::fs::read_to_string(&path).at_with(|| format!("read {path}"))?;
+            Ok(text.lines().filter_map(identity_line).collect())
+        };
+        Ok(Self { uid: read("uid_map")?, gid: read("gid_map")? })
+    }
+
+    /// This id if a map has it, else the last one that it has; 0 for an empty map.
+    pub fn id_or_last(map: &[LinuxIdMapping], wanted: u32) -> u32 {
+        let last = |range: &LinuxIdMapping| range.container_id().saturating_add(range.size().saturating_sub(1));
+        let has = |range: &&LinuxIdMapping| (range.container_id()..=last(range)).contains(&wanted) && range.size() > 0;
+        if map.iter().any(|range| has(&range)) { wanted } else { map.last().map_or(0, last) }
+    }
+
     /// The host's id of the namespace's root in one of the maps; the host's own root where it has none.
     pub(crate) fn host_root(map: &[LinuxIdMapping]) -> u32 {
         map.iter().find(|range| range.container_id() == 0 && range.size() > 0).map_or(0, LinuxIdMapping::host_id)
@@ -43,6 +60,13 @@ impl IdMaps {
         write_map(pid, "uid_map", &self.uid)?;
         write_map(pid, "gid_map", &self.gid)
     }
+}
+
+/// A line of a map (user_namespaces(7)): first id inside, first id outside, how many.
+fn identity_line(line: &str) -> Option<LinuxIdMapping> {
+    let mut words = line.split_ascii_whitespace().map(str::parse::<u32>);
+    let (inside, _, size) = (words.next()?.ok()?, words.next()?.ok()?, words.next()?.ok()?);
+    LinuxIdMappingBuilder::default().container_id(inside).host_id(inside).size(size).build().ok()
 }
 
 fn write_map(pid: u32, file: &str, maps: &[LinuxIdMapping]) -> Result<()> {
@@ -85,5 +109,14 @@ mod tests {
     #[test]
     fn maps_as_the_kernel_reads_them() {
         assert_eq!(text(&[map(0, 1000, 10), map(10, 5000, 5)]), "0 1000 10\n10 5000 5\n");
+    }
+
+    #[test]
+    fn an_id_that_is_not_mapped_becomes_the_last() {
+        let maps = [map(0, 1000, 10), map(100, 5000, 5)];
+        assert_eq!([5, 10, 104, 105].map(|id| IdMaps::id_or_last(&maps, id)), [5, 104, 104, 104]);
+        assert_eq!(IdMaps::id_or_last(&[], 7), 0);
+        let whole = identity_line("         0          0 4294967295").expect("a line");
+        assert_eq!(IdMaps::id_or_last(&[whole], 0x7000_0001), 0x7000_0001);
     }
 }

@@ -1,13 +1,17 @@
-//! A jail for a monitor: the process that owns a sandbox of another class.
+//! A jail for a monitor, the process that owns a sandbox of another class, and for what serves it.
 //!
-//! The monitor gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces, a read-only root with nothing
+//! The process gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces, a read-only root with nothing
 //! but its own /proc, no capabilities, no way to gain any, and the descriptors that it is given. It is process 1 of its
 //! pid namespace: when it ends, whatever it started ends. Its system call filter it installs itself.
+//!
+//! A file server keeps the few capabilities over files that are part of serving them ([`Authority::Files`]); they reach
+//! as far as the directory that it was given.
 
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, mkdirat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsmount, fsopen,
@@ -15,8 +19,9 @@ use rustix::mount::{
 };
 use rustix::process::{DumpableBehavior, fchdir, pivot_root, set_dumpable_behavior};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_capabilities, set_no_new_privs, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, capabilities, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use stockade_sandbox::{Error, Result};
 
@@ -36,9 +41,44 @@ const FIRST_UID: u32 = 0x7000_0000;
 /// The monitor's user as it sees it itself; not 0, which execve would give capabilities to.
 const UID_INSIDE: u32 = 1;
 
+/// What serving files takes: making them for their owners, whatever the modes on the way. Devices cannot be made, files
+/// of owners outside the id maps not touched.
+const FILE_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::SETFCAP);
+
+/// What a jailed process may do.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// Nothing, under one id.
+    Nothing,
+    /// Read and change files of whatever owner, as the spec's id maps name them; as the host does where it has none.
+    Files(&'a Spec),
+}
+
+impl Authority<'_> {
+    fn maps(self, host: u32) -> Result<IdMaps> {
+        let Self::Files(spec) = self else { return Ok(IdMaps::single(UID_INSIDE, host)) };
+        let own = spec.linux().as_ref().map(|linux| IdMaps::new(linux.uid_mappings(), linux.gid_mappings()));
+        match own {
+            Some(maps) if !maps.uid.is_empty() && !maps.gid.is_empty() => Ok(maps),
+            _ => IdMaps::identity(),
+        }
+    }
+
+    fn kept(self) -> CapabilitySet {
+        match self {
+            Self::Nothing => CapabilitySet::empty(),
+            Self::Files(_) => FILE_CAPABILITIES,
+        }
+    }
+}
+
 /// Starts a jailed process, a child of the caller, which must have one thread. Returns its host pid once the program
 /// runs.
-pub fn spawn(helper: &Helper, cgroup: &Cgroup) -> Result<u32> {
+pub fn spawn(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Result<u32> {
     let (ours, theirs) = Channel::pair()?;
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
@@ -51,20 +91,22 @@ pub fn spawn(helper: &Helper, cgroup: &Cgroup) -> Result<u32> {
     let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the monitor's cgroup");
-        let Err(error) = joined.and_then(|()| run(helper, &theirs));
+        let Err(error) = joined.and_then(|()| run(helper, authority.kept(), &theirs));
         let _ = theirs.send(&Message::Failed(error.into()));
         exit(1)
     })
     .at("clone the monitor")?;
     drop(theirs);
-    release(pid, &ours).inspect_err(|_| kill_and_reap(pid))?;
+    release(pid, authority, &ours).inspect_err(|_| kill_and_reap(pid))?;
     Ok(pid)
 }
 
-fn release(pid: u32, channel: &Channel) -> Result<()> {
+fn release(pid: u32, authority: Authority<'_>, channel: &Channel) -> Result<()> {
     let host = FIRST_UID.checked_add(pid).ok_or_else(|| Error::Other("the pid gives no uid".into()))?;
-    IdMaps::single(UID_INSIDE, host).write(pid)?;
-    channel.send(&Message::Go)?;
+    let maps = authority.maps(host)?;
+    maps.write(pid)?;
+    let (uid, gid) = (IdMaps::id_or_last(&maps.uid, host), IdMaps::id_or_last(&maps.gid, host));
+    channel.send(&Message::Become { uid, gid })?;
     match channel.receive()? {
         None => Ok(()),
         Some(Message::Failed(failure)) => Err(failure.into()),
@@ -73,21 +115,28 @@ fn release(pid: u32, channel: &Channel) -> Result<()> {
 }
 
 /// In the clone; returns only to say why it failed.
-fn run(helper: &Helper, channel: &Channel) -> Result<Infallible> {
-    channel.wait_for_go()?;
+fn run(helper: &Helper, kept: CapabilitySet, channel: &Channel) -> Result<Infallible> {
+    let Some(Message::Become { uid, gid }) = channel.receive()? else {
+        return Err(Error::Other("the runtime process gave up".into()));
+    };
     rustix::process::setsid().at("make a session")?;
     reset_signals().at("reset signals")?;
-    become_user(UID_INSIDE)?;
+    become_user(uid, gid)?;
     let ready = helper.prepare(channel)?;
     empty_root()?;
-    give_up_capabilities()?;
+    give_up_capabilities(kept)?;
     ready.run()
 }
 
-fn become_user(id: u32) -> Result<()> {
-    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
-    set_thread_res_gid(gid, gid, gid).at("take on the monitor's gid")?;
-    set_thread_res_uid(uid, uid, uid).at("take on the monitor's uid")
+/// Keeps all capabilities, for the moment.
+fn become_user(uid: u32, gid: u32) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    set_keep_capabilities(true).at("keep capabilities")?;
+    set_thread_groups(&[]).at("leave all groups")?;
+    set_thread_res_gid(gid, gid, gid).at("take on the jail's gid")?;
+    set_thread_res_uid(uid, uid, uid).at("take on the jail's uid")?;
+    let sets = capabilities(None).at("read capabilities")?;
+    set_capabilities(None, CapabilitySets { effective: sets.permitted, ..sets }).at("use capabilities again")
 }
 
 /// A read-only root with nothing in it but the jail's own processes: `/proc` tells the monitor what its stubs use.
@@ -114,8 +163,8 @@ fn detached(kind: &CStr, attributes: MountAttrFlags) -> Result<OwnedFd> {
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at_with(what)
 }
 
-fn give_up_capabilities() -> Result<()> {
-    for bit in 0..64 {
+fn give_up_capabilities(kept: CapabilitySet) -> Result<()> {
+    for bit in (0..64).filter(|bit| kept.bits() & (1 << bit) == 0) {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
             // Above the last capability that the host knows.
             Err(rustix::io::Errno::INVAL) => break,
@@ -123,9 +172,11 @@ fn give_up_capabilities() -> Result<()> {
         }
     }
     clear_ambient_capability_set().at("clear ambient capabilities")?;
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept })
         .at("give up capabilities")?;
+    for bit in kept.iter() {
+        configure_capability_in_ambient_set(bit, true).at("keep a capability beyond exec")?;
+    }
     set_no_new_privs(true).at("set no_new_privs")?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at("forbid core dumps")
 }
@@ -152,10 +203,10 @@ mod tests {
     }
 
     /// What a static program writes to descriptor 3 of its jail.
-    fn look_around(script: &str) -> String {
+    fn look_around(script: &str, authority: Authority<'_>) -> String {
         let (reader, writer) = std::io::pipe().expect("make a pipe");
         let helper = helper("/usr/bin/busybox", &["sh", "-c", script], vec![writer.into()]);
-        let pid = spawn(&helper, &Cgroup::none()).expect("spawn");
+        let pid = spawn(&helper, &Cgroup::none(), authority).expect("spawn");
         drop(helper);
         let mut said = String::new();
         std::io::BufReader::new(reader).read_to_string(&mut said).expect("read what it said");
@@ -166,14 +217,30 @@ mod tests {
     #[test]
     fn a_jailed_program_sees_nothing_and_may_nothing() {
         let script = "exec 2>&3; echo /* >&3; echo $$ >&3; id -u >&3; echo x > /file; ip link add d type dummy";
-        let said = look_around(script);
+        let said = look_around(script, Authority::Nothing);
         assert!(said.contains("/proc\n1\n1\n"), "{said}");
         assert!(said.contains("Read-only file system") && said.contains("Operation not permitted"), "{said}");
     }
 
     #[test]
+    fn a_file_server_keeps_what_files_take() {
+        let script =
+            "exec 2>&3; grep -E '^(Cap|Uid|Groups|NoNewPrivs)' /proc/self/status >&3; cat /proc/self/uid_map >&3";
+        let said = look_around(script, Authority::Files(&Spec::default()));
+        // CHOWN, DAC_OVERRIDE, FOWNER, FSETID and SETFCAP.
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert!(said.contains(&format!("{set}:\t000000008000001b\n")), "{said}");
+        }
+        assert!(said.contains("NoNewPrivs:\t1\n") && said.contains("Groups:\t \n"), "{said}");
+        let uid = said.lines().find_map(|line| line.strip_prefix("Uid:\t")?.split('\t').next()?.parse::<u32>().ok());
+        assert!(uid.is_some_and(|uid| uid > FIRST_UID), "{said}");
+        let map = said.lines().last().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        assert!(map.is_some_and(|map| map[0] == map[1]), "{said}");
+    }
+
+    #[test]
     fn what_fails_in_the_clone_is_told() {
-        let error = spawn(&helper("/dev/null", &["none"], Vec::new()), &Cgroup::none());
+        let error = spawn(&helper("/dev/null", &["none"], Vec::new()), &Cgroup::none(), Authority::Nothing);
         let error = error.expect_err("a device cannot run").to_string();
         assert!(error.starts_with("run the helper"), "{error}");
     }

@@ -18,6 +18,13 @@ use crate::sys::process::close_range;
 pub(crate) enum Message {
     /// Parent: the child's identity maps are written, go on.
     Go,
+    /// Parent: the same, and these are the ids to take on.
+    Become {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
     /// First stage: the real child has this pid; it is the parent's child too.
     Pid(u32),
     /// Child: run the hooks that belong before pivot_root, then answer `Go`.

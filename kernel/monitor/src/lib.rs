@@ -1,11 +1,12 @@
 //! Class `kernel` behind the sandbox protocol.
 //!
-//! Three parts, one binary: [`KernelClass`] is what callers use; it starts the *monitor* (the jailed process that holds
-//! the kernel) and one *proxy* per container init and exec (the process that callers see). [`program`] is what the
-//! binary does when it was started as one of these two.
+//! Four parts, one binary: [`KernelClass`] is what callers use; it starts the *monitor* (the jailed process that holds
+//! the kernel), one *proxy* per container init and exec (the process that callers see), and for a bundle's directory
+//! its *file server*. [`program`] is what the binary does when it was started as one of these three.
 #![forbid(unsafe_code)]
 
 mod class;
+mod files;
 mod monitor;
 mod proxy;
 mod settings;
@@ -18,18 +19,21 @@ use std::ffi::OsString;
 const MONITOR: &str = "stockade-monitor";
 /// A proxy's name as a program.
 const PROXY: &str = "stockade-proxy";
+/// A file server's name as a program.
+const FILES: &str = "stockade-files";
 
 /// Names of the host's system calls that a monitor can make once it serves.
 pub fn host_calls() -> Vec<&'static str> {
     monitor::filter::calls()
 }
 
-/// What this process is, by the name that it was started with: `None` when it is neither monitor nor proxy, else the
-/// exit status once it is done.
+/// What this process is, by the name that it was started with: `None` when it is none of them, else the exit
+/// status once it is done.
 pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
     match arguments.next()?.to_str()? {
         MONITOR => Some(monitor::main(arguments)),
         PROXY => Some(proxy::main(arguments)),
+        FILES => Some(files::main()),
         _ => None,
     }
 }

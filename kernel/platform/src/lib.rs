@@ -9,6 +9,7 @@
 
 mod blob;
 mod boot;
+mod file;
 mod filter;
 mod fp;
 pub mod host_calls;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Blob, BlobId, HostClock, Machine, MachineInfo, Pool, Space, Wake};
+use stockade_kernel::platform::{Blob, BlobId, HostClock, HostFile, Machine, MachineInfo, Pool, Space, Wake};
 use stockade_kernel_stub::abi::{self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD};
 
 use crate::blob::Blobs;
 use crate::boot::{BootSocket, Progress, Said, Spawner};
+use crate::file::Files;
 use crate::path::TrapPath;
 use crate::pool::HostPool;
 use crate::procfs::Proc;
@@ -77,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) hello: Hello,
     pub(crate) pool: HostPool,
     pub(crate) blobs: Blobs,
+    pub(crate) files: Arc<Files>,
     pub(crate) proc: Proc,
     pub(crate) path: TrapPath,
     pub(crate) receivers: Arc<Receivers>,
@@ -103,6 +105,7 @@ impl HostMachine {
             hello: started.hello,
             pool,
             blobs: Blobs::default(),
+            files: Arc::default(),
             proc,
             path,
             receivers: Arc::default(),
@@ -127,6 +130,11 @@ impl HostMachine {
     /// Takes a file of the host that never changes, an EROFS layer, so that spaces can map it.
     pub fn add_blob(&self, file: OwnedFd) -> io::Result<Arc<dyn Blob>> {
         self.shared.blobs.add(file)
+    }
+
+    /// Takes a regular file of the host that anybody may change, so that the kernel can use it and spaces can map it.
+    pub fn add_file(&self, file: OwnedFd) -> Arc<dyn HostFile> {
+        self.shared.files.add(file)
     }
 
     /// A blob that was added.

@@ -27,6 +27,10 @@ pub const POOL_FD: u32 = 8;
 /// Where the monitor puts blobs: this and the blob's number.
 pub const FIRST_BLOB_FD: u32 = 16;
 
+/// Where the monitor puts a file of the host while a thread maps it: this and the thread's slot. The next one that the
+/// thread maps takes its place.
+pub const FIRST_FILE_FD: u32 = 512;
+
 /// Host signal that makes a thread raise an event.
 pub const KICK_SIGNAL: i32 = 10;
 /// Host signal that carries a command to the spawner.

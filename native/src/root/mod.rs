@@ -32,6 +32,7 @@ use crate::fail::{Context, invalid};
 use crate::idmap::IdMaps;
 use crate::sys::mount::{Change, Depth, MountAttr, Propagation, set_attributes};
 
+pub(crate) use bind::clone_tree;
 pub(crate) use filesystem::attach;
 pub(crate) use mount::Prepared;
 pub(crate) use resolve::{Links, Root};

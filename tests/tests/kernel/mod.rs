@@ -153,16 +153,7 @@ impl Kernel {
             output
         };
         let (native, kernel) = (run("native"), run("kernel"));
-        let (native, kernel) = (answers(&native), answers(&kernel));
-        assert_eq!(native.len(), scripts.len() + 1, "class native answers every script");
-        let differ = |index: &usize| native.get(index + 1) != kernel.get(index + 1);
-        let mut report = String::new();
-        for index in (0..scripts.len()).filter(differ) {
-            let answer = |all: &[&str]| all.get(index + 1).map_or("nothing", |text| text.trim_end()).to_owned();
-            let (script, native, kernel) = (scripts[index], answer(&native), answer(&kernel));
-            writeln!(report, "--- {script}\nnative: {native}\nkernel: {kernel}").expect("write to memory");
-        }
-        assert!(report.is_empty(), "classes native and kernel differ:\n{report}");
+        assert_same_answers(&scripts, &native, &kernel);
     }
 
     /// One field of `inspect`.
@@ -195,7 +186,23 @@ impl Kernel {
 /// Separates answers; no script says it.
 const MARK: &str = "\u{1}";
 
-fn one_script(shell: &str, scripts: &[&str]) -> String {
+/// Fails with all scripts that were not answered alike by the two classes.
+#[track_caller]
+pub fn assert_same_answers(scripts: &[&str], native: &str, kernel: &str) {
+    let (native, kernel) = (answers(native), answers(kernel));
+    assert_eq!(native.len(), scripts.len() + 1, "class native answers every script");
+    let differ = |index: &usize| native.get(index + 1) != kernel.get(index + 1);
+    let mut report = String::new();
+    for index in (0..scripts.len()).filter(differ) {
+        let answer = |all: &[&str]| all.get(index + 1).map_or("nothing", |text| text.trim_end()).to_owned();
+        let (script, native, kernel) = (scripts[index], answer(&native), answer(&kernel));
+        writeln!(report, "--- {script}\nnative: {native}\nkernel: {kernel}").expect("write to memory");
+    }
+    assert!(report.is_empty(), "classes native and kernel differ:\n{report}");
+}
+
+/// All scripts as one, which marks where the answer of each begins.
+pub fn one_script(shell: &str, scripts: &[&str]) -> String {
     let mut all =
         String::from("n=0\ncase_() { n=$((n+1)); mkdir -p /tmp/case$n; cd /tmp/case$n || exit; printf '\\001'; ");
     writeln!(all, "{shell} -c \"$1\" case </dev/null 2>&1; echo \"[$?]\"; }}").expect("write to memory");

@@ -31,6 +31,10 @@ pub enum Sharing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobId(pub u32);
 
+/// An open file of the host that the platform holds ([`super::HostFile`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileId(pub u64);
+
 /// What a mapping shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backing {
@@ -47,6 +51,15 @@ pub enum Backing {
     Blob {
         /// Which.
         blob: BlobId,
+        /// A multiple of the page size.
+        offset: u64,
+        /// Private or shared.
+        sharing: Sharing,
+    },
+    /// A file of the host from this offset. Beyond its end the host itself raises SIGBUS.
+    File {
+        /// Which.
+        file: FileId,
         /// A multiple of the page size.
         offset: u64,
         /// Private or shared.

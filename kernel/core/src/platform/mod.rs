@@ -5,6 +5,7 @@
 //! Calls go down through [`Machine`], [`Space`] and [`UserThread`]; what applications do comes up through
 //! [`ThreadEvents`]. No call down may wait for an application.
 
+mod directory;
 mod event;
 mod host_call;
 mod range_usage;
@@ -18,8 +19,9 @@ use core::time::Duration;
 
 use crate::Errno;
 
+pub use directory::{FileAccess, HostDirectory, HostEntry, HostFile, HostName, NodeId};
 pub use event::{Event, Fault, Form, Interruption, LayoutError, Reply, ThreadEvents, WaitLimit};
-pub use host_call::{Advice, Backing, BlobId, HostCall, Keep, Protection, Sharing};
+pub use host_call::{Advice, Backing, BlobId, FileId, HostCall, Keep, Protection, Sharing};
 pub use range_usage::RangeUsage;
 pub use registers::{Frame, Registers};
 pub use stream::{Blob, HostStream, Readiness, Wake};

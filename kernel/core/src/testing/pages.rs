@@ -80,8 +80,8 @@ impl Pages {
                 Backing::Anonymous => Content::Own(Box::new([0; LEN])),
                 Backing::Pool { offset, sharing: Sharing::Shared } => Content::Pool(offset + step),
                 Backing::Pool { offset, sharing: Sharing::Private } => Content::PoolUntilWritten(offset + step),
-                // No test has layers of an image.
-                Backing::Blob { .. } | Backing::Nothing => Content::Nothing,
+                // No test has layers of an image, or files of a host.
+                Backing::Blob { .. } | Backing::File { .. } | Backing::Nothing => Content::Nothing,
             };
             self.0.insert(at, Page { protection, content });
         }

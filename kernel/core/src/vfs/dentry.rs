@@ -125,15 +125,23 @@ impl LockedDir<'_> {
     pub fn lookup(&mut self, superblock: &Superblock, name: &[u8]) -> Result<Arc<Dentry>, Errno> {
         let known = self.children.get(name).and_then(Weak::upgrade);
         if let (Some(known), Caching::Names) = (&known, superblock.caching()) {
-            return Ok(known.clone());
+            // What is mounted here stays, whatever becomes of the name below.
+            if known.inode.is_current() || known.has_mounts() {
+                return Ok(known.clone());
+            }
         }
         if self.dentry.is_unlinked() {
             return Err(Errno::ENOENT);
         }
-        let inode = self.dentry.inode.lookup(name)?;
-        match known {
-            Some(known) if known.inode.number() == inode.number() => Ok(known),
-            _ => Ok(self.add(superblock, name, inode)),
+        let found = self.dentry.inode.lookup(name);
+        match (known, found) {
+            (Some(known), Ok(inode)) if known.inode.number() == inode.number() => Ok(known),
+            (known, found) => {
+                if known.is_some() && superblock.caching() == Caching::Names {
+                    self.remove(superblock, name);
+                }
+                Ok(self.add(superblock, name, found?))
+            }
         }
     }
 
@@ -151,9 +159,10 @@ impl LockedDir<'_> {
     }
 
     /// Forgets a name that the file system has no more.
-    pub fn remove(&mut self, name: &[u8]) {
+    pub fn remove(&mut self, superblock: &Superblock, name: &[u8]) {
         if let Some(gone) = self.children.remove(name).and_then(|child| child.upgrade()) {
             gone.place.lock().unlinked = true;
+            superblock.forget(&gone);
         }
     }
 }

@@ -154,6 +154,11 @@ pub trait Inode: Any + Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether a name that led here is known to do so still; otherwise it is looked up again.
+    fn is_current(&self) -> bool {
+        true
+    }
+
     /// Opens it. Fifos and sockets are never asked.
     fn open(self: Arc<Self>, opening: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno>;
 

@@ -118,8 +118,7 @@ impl Vfs {
             return Err(Errno::EBUSY);
         }
         remove(directory, &victim)?;
-        locked.remove(last);
-        directory.mount.superblock().forget(&victim);
+        locked.remove(directory.mount.superblock(), last);
         Ok(Path { mount: directory.mount.clone(), dentry: victim })
     }
 

@@ -2,22 +2,29 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
-use stockade_native::hosted::{Stage, layers};
-use stockade_native::{Helper, jail};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use stockade_native::Helper;
+use stockade_native::hosted::{Stage, layers, root_tree};
+use stockade_native::jail::{self, Authority};
 use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method};
-use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result, Terminal};
+use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Terminal};
 
 use super::files::{self, Luggage};
 use super::owner::Owner;
 use super::{SOCKET, binds, connect, limits, terminal};
 use crate::settings::Settings;
-use crate::{MONITOR, PROXY};
+use crate::{FILES, MONITOR, PROXY};
 
 /// The monitor's own messages, in the container's directory of state.
 const LOG: &str = "monitor.log";
+
+/// A file server that takes longer is broken, or its disk is.
+const FILE_SERVER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a sandbox with this one container, or puts it into one that runs, and returns the pid of the container's
 /// proxy.
@@ -37,7 +44,7 @@ pub(super) fn launch(
         }
     }
     let mut client = connect(&stage.dir)?;
-    let terminal = create(id, &mut client, stage.bundle, spec, request)?;
+    let terminal = create(id, &mut client, &stage, spec, request)?;
     let connection = OwnedFd::from(client.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
     let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
@@ -53,14 +60,35 @@ fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
         streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
         descriptors: groups,
     };
-    jail::spawn(&monitor, &stage.cgroup.monitor())
+    jail::spawn(&monitor, &stage.cgroup.monitor(), Authority::Nothing)
+}
+
+/// Starts the process that has the bundle's directory; a connection to it.
+fn start_file_server(stage: &Stage<'_>, spec: &Spec) -> Result<OwnedFd> {
+    let failed = |errno| Error::os("make the file server's socket", errno);
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(failed)?;
+    for limit in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&ours, limit, Some(FILE_SERVER_PATIENCE)).map_err(failed)?;
+    }
+    stockade_kernel_files::hand_over(root_tree(spec, stage.bundle)?.as_fd(), ours.as_fd())
+        .map_err(|errno| Error::os("hand the root to the file server", errno))?;
+    let server = Helper {
+        program: files::own_program()?,
+        arguments: vec![FILES.to_owned()],
+        environment: Vec::new(),
+        streams: [theirs, null()?, files::append(&stage.dir.join(LOG))?],
+        descriptors: Vec::new(),
+    };
+    jail::spawn(&server, &stage.cgroup.monitor(), Authority::Files(spec))?;
+    Ok(ours)
 }
 
 /// Makes the container; its terminal's slave, if it has one.
 fn create(
     id: &ContainerId,
     client: &mut Client,
-    bundle: &Path,
+    stage: &Stage<'_>,
     spec: &Spec,
     request: &mut CreateRequest,
 ) -> Result<Option<OwnedFd>> {
@@ -78,13 +106,7 @@ fn create(
     }
     match layers(&request.rootfs) {
         Some(blobs) => luggage.add_layers(blobs)?,
-        None => {
-            return Err(Error::Unsupported {
-                class: IsolationClass::Kernel,
-                what: "run a bundle's directory".to_owned(),
-                why: "its file server is not built yet; run an image with `stockade run --isolation kernel`".to_owned(),
-            });
-        }
+        None => luggage.add(FdRole::FileServer, start_file_server(stage, spec)?),
     }
     let spec_json = serde_json::to_vec(spec).map_err(|error| Error::Other(error.to_string()))?;
     let message = CreateContainer {
@@ -92,7 +114,7 @@ fn create(
         spec: spec_json,
         user: request.user.clone(),
         descriptors: luggage.roles,
-        files: binds::read_all(spec, bundle)?,
+        files: binds::read_all(spec, stage.bundle)?,
         beside: request.sandbox.as_ref().map(ToString::to_string),
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();

@@ -31,6 +31,8 @@ pub(super) struct Luggage {
     pub layers: Vec<OwnedFd>,
     /// What takes the trace.
     pub trace: Option<OwnedFd>,
+    /// A connection to the file server of the root.
+    pub file_server: Option<OwnedFd>,
 }
 
 impl Luggage {
@@ -46,6 +48,7 @@ impl Luggage {
                 Ok(FdRole::Terminal) => luggage.terminal = Some(Stream::new(descriptor)),
                 Ok(FdRole::Layer) => luggage.layers.push(descriptor),
                 Ok(FdRole::Trace) => luggage.trace = Some(descriptor),
+                Ok(FdRole::FileServer) => luggage.file_server = Some(descriptor),
                 _ => return Err(Error::Other(format!("the monitor knows no use for descriptor role {role}"))),
             }
         }
@@ -109,8 +112,11 @@ impl Container {
             namespaces.set_tracer(Tracer::new(Lines::new(taker)));
         }
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
-        let fs =
-            root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, &luggage.layers, &request.files)?;
+        let source = match luggage.file_server.take() {
+            Some(socket) => root::Source::FileServer(socket),
+            None => root::Source::Layers(std::mem::take(&mut luggage.layers)),
+        };
+        let fs = root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, source, &request.files)?;
         let (kernel, id) = (kernel.clone(), request.id.clone());
         let counted = if request.beside.is_some() { Counted::Processes } else { Counted::Sandbox };
         let mut container = Self { kernel, id, namespaces, fs, counted, processes: BTreeMap::new() };

@@ -37,6 +37,13 @@ const CALLS: &[&str] = &[
     "recvmsg",
     "sendmsg",
     "openat",
+    // Data of files that the file server opened.
+    "pread64",
+    "pwrite64",
+    "ftruncate",
+    "lseek",
+    "statx",
+    "fsync",
     // The pool, and own memory.
     "fallocate",
     "munmap",
@@ -71,7 +78,7 @@ pub(crate) fn calls() -> Vec<&'static str> {
 }
 
 /// PROT_EXEC
-const PROT_EXEC: u64 = 4;
+pub(crate) const PROT_EXEC: u64 = 4;
 /// CLONE_THREAD
 const CLONE_THREAD: u64 = 0x1_0000;
 /// PR_SET_NAME, PR_SET_VMA
@@ -83,10 +90,14 @@ const EPERM: u32 = 1;
 
 /// Puts the filter on all threads of the monitor. The zygote was started before.
 pub(super) fn install(path: TrapPath) -> Result<(), String> {
-    let profile = profile(path).map_err(|error| format!("make the monitor's filter: {error}"))?;
-    let program = compile(&profile).map_err(|error| format!("compile the monitor's filter: {error}"))?;
-    let program = program.ok_or("the monitor's filter is empty")?;
-    program.install_on_all_threads().map_err(|error| format!("install the monitor's filter: {error}"))
+    install_list(&profile(path).map_err(|error| format!("make the filter: {error}"))?)
+}
+
+/// The same for any list.
+pub(crate) fn install_list(profile: &LinuxSeccomp) -> Result<(), String> {
+    let program = compile(profile).map_err(|error| format!("compile the filter: {error}"))?;
+    let program = program.ok_or("the filter is empty")?;
+    program.install_on_all_threads().map_err(|error| format!("install the filter: {error}"))
 }
 
 fn profile(path: TrapPath) -> Result<LinuxSeccomp, oci_spec::OciSpecError> {
@@ -107,6 +118,11 @@ fn profile(path: TrapPath) -> Result<LinuxSeccomp, oci_spec::OciSpecError> {
     for option in PRCTLS {
         rules.push(allow(&["prctl"], vec![equal(0, option)?])?);
     }
+    list(rules)
+}
+
+/// What these rules do not allow fails.
+pub(crate) fn list(rules: Vec<LinuxSyscall>) -> Result<LinuxSeccomp, oci_spec::OciSpecError> {
     LinuxSeccompBuilder::default()
         .default_action(LinuxSeccompAction::ScmpActErrno)
         .default_errno_ret(EPERM)
@@ -114,7 +130,7 @@ fn profile(path: TrapPath) -> Result<LinuxSeccomp, oci_spec::OciSpecError> {
         .build()
 }
 
-fn allow(names: &[&str], args: Vec<LinuxSeccompArg>) -> Result<LinuxSyscall, oci_spec::OciSpecError> {
+pub(crate) fn allow(names: &[&str], args: Vec<LinuxSeccompArg>) -> Result<LinuxSyscall, oci_spec::OciSpecError> {
     rule(names, LinuxSeccompAction::ScmpActAllow, None, args)
 }
 
@@ -137,7 +153,7 @@ fn equal(index: usize, value: u64) -> Result<LinuxSeccompArg, oci_spec::OciSpecE
     argument.op(LinuxSeccompOperator::ScmpCmpEq).build()
 }
 
-fn masked(index: usize, mask: u64, value: u64) -> Result<LinuxSeccompArg, oci_spec::OciSpecError> {
+pub(crate) fn masked(index: usize, mask: u64, value: u64) -> Result<LinuxSeccompArg, oci_spec::OciSpecError> {
     let argument = LinuxSeccompArgBuilder::default().index(index).value(mask).value_two(value);
     argument.op(LinuxSeccompOperator::ScmpCmpMaskedEq).build()
 }

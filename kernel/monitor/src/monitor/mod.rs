@@ -9,6 +9,7 @@
 
 mod capacity;
 mod container;
+mod directory;
 pub(crate) mod filter;
 mod limits;
 mod namespaces;
@@ -29,6 +30,7 @@ use crate::settings::Settings;
 /// Runs as the monitor; its exit status.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
     let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
+    crate::files::raise_descriptor_limit();
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
         let settings = Settings::parse(&words).map_err(|error| error.to_string())?;
         let groups = stockade_native::take_descriptors(settings.groups).map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use oci_spec::runtime::{Mount, Spec};
-use stockade_kernel::fs::{self, Erofs, Overlay, TYPES, Tmpfs, TmpfsOptions, dev};
+use stockade_kernel::fs::{self, Erofs, HostDir, Overlay, TYPES, Tmpfs, TmpfsOptions, dev};
 use stockade_kernel::io::Collect;
 use stockade_kernel::platform::Machine;
 use stockade_kernel::task::{Capabilities, Credentials, Namespaces};
@@ -17,8 +17,19 @@ use stockade_kernel_platform::HostMachine;
 use stockade_sandbox::protocol::BoundFile;
 use stockade_sandbox::{Error, Result};
 
+use super::directory::Directory;
+
 /// A longer text file than this is an attack on our memory.
 const TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// What the root is made of.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Layers of an image, the lowest first, below a writable one in memory.
+    Layers(Vec<OwnedFd>),
+    /// A directory of the host, behind this connection to its file server.
+    FileServer(OwnedFd),
+}
 
 /// Builds a container's mounts.
 pub(super) struct Builder<'a> {
@@ -28,24 +39,83 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// The root, its layers lowest first, what the spec mounts in it, and files of the host.
-    pub(super) fn build(&self, spec: &Spec, layers: &[OwnedFd], files: &[BoundFile]) -> Result<Arc<FsContext>> {
-        let mut filesystems = layers.iter().map(|layer| open_layer(self.machine, layer)).collect::<Result<Vec<_>>>()?;
-        filesystems.reverse();
-        let upper = self.tmpfs(b"mode=0755")?;
-        let overlay = Overlay::new(&filesystems, upper).map_err(at("make the root file system"))?;
-        let superblock = self.kernel.vfs().superblock(overlay);
-        let fs = FsContext::new(MountNamespace::new(&superblock, MountFlags::empty(), b"overlay"));
-        for mount in spec.mounts().iter().flatten() {
-            self.mount(&fs, mount)?;
+    /// The root, what the spec mounts in it, and files of the host.
+    pub(super) fn build(&self, spec: &Spec, source: Source, files: &[BoundFile]) -> Result<Arc<FsContext>> {
+        match source {
+            Source::Layers(layers) => {
+                let fs = self.root(self.overlay(&layers)?, b"overlay");
+                self.fill(&fs, spec)?;
+                files.iter().try_for_each(|file| self.copy(&fs, &file.destination, file))?;
+                restrict(&fs, spec);
+                Ok(fs)
+            }
+            Source::FileServer(socket) => self.build_on_directory(spec, socket, files),
         }
-        for file in files {
-            self.copy(&fs, file)?;
-        }
-        if spec.root().as_ref().is_some_and(|root| root.readonly().unwrap_or(false)) {
-            fs.root().mount.set_flags(MountFlags::READ_ONLY);
+    }
+
+    /// Files are mounted, not copied: the directory is the host's.
+    fn build_on_directory(&self, spec: &Spec, socket: OwnedFd, files: &[BoundFile]) -> Result<Arc<FsContext>> {
+        let directory = Directory::new(socket, self.machine);
+        let root = HostDir::new(self.kernel.shared_machine(), directory.clone()).map_err(at("look at the root"))?;
+        let fs = self.root(root, b"rootfs");
+        self.fill(&fs, spec)?;
+        self.bind_all(&fs, files)?;
+        if restrict(&fs, spec) == MountFlags::READ_ONLY {
+            directory.seal().map_err(at("make the root read-only"))?;
         }
         Ok(fs)
+    }
+
+    fn root(&self, filesystem: Arc<dyn Filesystem>, source: &[u8]) -> Arc<FsContext> {
+        let superblock = self.kernel.vfs().superblock(filesystem);
+        FsContext::new(MountNamespace::new(&superblock, MountFlags::empty(), source))
+    }
+
+    fn fill(&self, fs: &Arc<FsContext>, spec: &Spec) -> Result<()> {
+        spec.mounts().iter().flatten().try_for_each(|mount| self.mount(fs, mount))
+    }
+
+    fn overlay(&self, layers: &[OwnedFd]) -> Result<Arc<dyn Filesystem>> {
+        let mut filesystems = layers.iter().map(|layer| open_layer(self.machine, layer)).collect::<Result<Vec<_>>>()?;
+        filesystems.reverse();
+        let overlay = Overlay::new(&filesystems, self.tmpfs(b"mode=0755")?);
+        Ok(overlay.map_err(at("make the root file system"))?)
+    }
+
+    /// Mounts each file on its place, which is made if it is not there.
+    fn bind_all(&self, fs: &Arc<FsContext>, files: &[BoundFile]) -> Result<()> {
+        let held = self.root(self.tmpfs(b"mode=0755")?, b"tmpfs");
+        for (number, file) in files.iter().enumerate() {
+            let copy = format!("/{number}");
+            self.copy(&held, &copy, file)?;
+            let place = self.make_file(fs, &file.destination)?;
+            let caller = root_caller();
+            let name = Name::new(&held, &caller, copy.as_bytes());
+            let bound = name.find(Follow::No).and_then(|copy| fs.namespace().bind(&copy, &place));
+            bound.map_err(|errno| Error::Other(format!("bind {}: {errno}", file.destination)))?;
+        }
+        Ok(())
+    }
+
+    /// An empty file, if nothing is there; where it is.
+    fn make_file(&self, fs: &Arc<FsContext>, path: &str) -> Result<Path> {
+        self.make_parent(fs, path)?;
+        let caller = root_caller();
+        let name = Name::new(fs, &caller, path.as_bytes());
+        let place = match name.find(Follow::Yes) {
+            Err(Errno::ENOENT) => {
+                self.kernel.vfs().create(&name, NewKind::Regular, 0o644).and_then(|_| name.find(Follow::Yes))
+            }
+            found => found,
+        };
+        place.map_err(|errno| Error::Other(format!("make {path}: {errno}")))
+    }
+
+    fn make_parent(&self, fs: &Arc<FsContext>, path: &str) -> Result<()> {
+        match path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+            Some((parent, _)) => make_directories(self.kernel, fs, parent).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn tmpfs(&self, options: &[u8]) -> Result<Arc<dyn Filesystem>> {
@@ -82,8 +152,7 @@ impl Builder<'_> {
         mounted.map(drop).map_err(|errno| Error::Other(format!("mount {destination}: {errno}")))
     }
 
-    fn copy(&self, fs: &Arc<FsContext>, file: &BoundFile) -> Result<()> {
-        let path = file.destination.as_str();
+    fn copy(&self, fs: &Arc<FsContext>, path: &str, file: &BoundFile) -> Result<()> {
         let write = || -> std::result::Result<(), Errno> {
             let caller = root_caller();
             let flags = OpenFlags::WRITE_ONLY | OpenFlags::CREATE | OpenFlags::TRUNCATE;
@@ -97,11 +166,18 @@ impl Builder<'_> {
             }
             Ok(())
         };
-        if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
-            make_directories(self.kernel, fs, parent)?;
-        }
+        self.make_parent(fs, path)?;
         write().map_err(|errno| Error::Other(format!("write {path}: {errno}")))
     }
+}
+
+/// Makes the root's mount read-only if the spec says so; its flags.
+fn restrict(fs: &FsContext, spec: &Spec) -> MountFlags {
+    let mount = fs.root().mount;
+    if spec.root().as_ref().is_some_and(|root| root.readonly().unwrap_or(false)) {
+        mount.set_flags(MountFlags::READ_ONLY);
+    }
+    mount.flags()
 }
 
 /// The options of a mount: flags, and what its file system reads.

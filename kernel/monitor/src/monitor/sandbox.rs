@@ -31,6 +31,15 @@ pub(super) struct Sandbox {
     began: bool,
 }
 
+/// What a new container wants the loop to watch.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// Streams with news.
+    pub streams: Vec<Arc<Stream>>,
+    /// A file server's connection, whose end is the sandbox's.
+    pub file_server: Option<OwnedFd>,
+}
+
 /// Passes the machine's timer on.
 #[derive(Debug)]
 struct Rings(Arc<Kernel>);
@@ -62,19 +71,21 @@ impl Sandbox {
         self.machine.path()
     }
 
-    /// Makes a container; the streams whose news it wants.
+    /// Makes a container.
     pub(super) fn create(
         &mut self,
         request: &CreateContainer,
         descriptors: Vec<OwnedFd>,
         endings: &Arc<Endings>,
-    ) -> Result<Vec<Arc<Stream>>> {
+    ) -> Result<Watched> {
         if self.containers.contains_key(&request.id) {
             return Err(Error::AlreadyExists);
         }
         let spec: Spec = serde_json::from_slice(&request.spec).map_err(|e| Error::InvalidConfig(e.to_string()))?;
         let luggage = Luggage::new(&request.descriptors, descriptors)?;
-        let watched = luggage.streams();
+        let file_server = luggage.file_server.as_ref().map(OwnedFd::try_clone).transpose();
+        let file_server = file_server.map_err(|error| Error::os("copy the file server's connection", error))?;
+        let watched = Watched { streams: luggage.streams(), file_server };
         let beside = request.beside.as_deref().map(|id| self.container(id)).transpose()?;
         let namespaces = namespaces::make(&spec, beside.map(Container::namespaces));
         let place = Place { kernel: &self.kernel, machine: &self.machine, namespaces };

@@ -61,6 +61,10 @@ struct Waiting {
 enum Origin {
     Peer(Connection),
     Stream(Arc<Stream>),
+    /// It has news only when it is over.
+    FileServer {
+        _socket: OwnedFd,
+    },
 }
 
 /// The loop.
@@ -73,6 +77,7 @@ pub(super) struct Server {
     sources: BTreeMap<u64, Origin>,
     next_source: u64,
     waiting: Vec<Waiting>,
+    lost_file_server: bool,
     ended: BTreeMap<ProcessName, i32>,
 }
 
@@ -96,6 +101,7 @@ impl Server {
             sources: BTreeMap::new(),
             next_source: ENDINGS + 1,
             waiting: Vec::new(),
+            lost_file_server: false,
             ended: BTreeMap::new(),
         })
     }
@@ -110,6 +116,9 @@ impl Server {
             }
             for event in events {
                 self.turn(event.data.u64());
+            }
+            if self.lost_file_server {
+                return Err("lost the file server: it is gone".to_owned());
             }
             self.sandbox.run_woken();
         }
@@ -128,6 +137,7 @@ impl Server {
             _ => match self.sources.get_mut(&source) {
                 Some(Origin::Stream(stream)) => stream.news(),
                 Some(Origin::Peer(_)) => self.serve(source),
+                Some(Origin::FileServer { .. }) => self.lost_file_server = true,
                 None => {}
             },
         }
@@ -151,6 +161,15 @@ impl Server {
     fn next_source(&mut self) -> u64 {
         self.next_source += 1;
         self.next_source
+    }
+
+    /// Hears when a file server ends.
+    fn watch_file_server(&mut self, socket: OwnedFd) -> Result<()> {
+        let source = self.next_source();
+        let watched = epoll::add(&self.epoll, &socket, EventData::new_u64(source), EventFlags::RDHUP);
+        watched.map_err(|errno| Error::os("watch the file server", errno))?;
+        self.sources.insert(source, Origin::FileServer { _socket: socket });
+        Ok(())
     }
 
     /// Hears a stream's news. A regular file has none.
@@ -245,8 +264,9 @@ impl Server {
                 let request: CreateContainer = decode(payload)?;
                 // One that is started again has the name of one that ended.
                 self.ended.remove(&(request.id.clone(), String::new()));
-                let streams = self.sandbox.create(&request, descriptors, &self.endings)?;
-                streams.into_iter().try_for_each(|stream| self.watch(stream))
+                let watched = self.sandbox.create(&request, descriptors, &self.endings)?;
+                watched.file_server.map_or(Ok(()), |socket| self.watch_file_server(socket))?;
+                watched.streams.into_iter().try_for_each(|stream| self.watch(stream))
             }
             Method::Exec => {
                 let request: ExecProcess = decode(payload)?;

@@ -114,7 +114,7 @@ impl Inner {
         for call in batch.part() {
             state.note(call);
         }
-        let calls: Vec<RawCall> = batch.part().iter().map(layout::encode).collect();
+        let calls: Vec<RawCall> = batch.part().iter().map(|call| layout::encode(call, self.slot)).collect();
         let then = if batch.is_last() { batch.then } else { abi::REPORT };
         let mut bytes = Vec::with_capacity(16 + size_of_val(calls.as_slice()));
         bytes.extend(then.to_ne_bytes());
@@ -139,7 +139,7 @@ impl Inner {
             batch.next += 1;
         }
         let call = batch.calls.get(batch.next)?;
-        let expected = layout::encode(call);
+        let expected = layout::encode(call, self.slot);
         if expected.number != u64::from(notification.number) || expected.arguments != notification.arguments {
             return None;
         }
@@ -153,9 +153,16 @@ impl Inner {
     /// Puts the file that a call maps into the stub, unless it is there.
     fn has_descriptor(&self, call: &HostCall, id: u64) -> bool {
         let Some(descriptor) = layout::descriptor(call) else { return true };
-        let number = descriptor.number();
+        let number = descriptor.number(self.slot);
+        // One number serves all files that the thread maps one after another.
+        if let Descriptor::File(file) = descriptor {
+            let file = self.machine.files.get(file);
+            return file.is_some_and(|file| self.listener.add_descriptor(id, file.as_fd(), number).is_ok());
+        }
         self.stub.ensure_descriptor(number, || match descriptor {
-            Descriptor::Pool => self.listener.add_descriptor(id, self.machine.pool.file(), number),
+            Descriptor::Pool | Descriptor::File(_) => {
+                self.listener.add_descriptor(id, self.machine.pool.file(), number)
+            }
             Descriptor::Blob(blob) => {
                 let file = self.machine.blobs.file(blob).ok_or(std::io::ErrorKind::NotFound)?;
                 self.listener.add_descriptor(id, file.as_fd(), number)

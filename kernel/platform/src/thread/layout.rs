@@ -1,7 +1,7 @@
 //! Host calls as numbers, and which of them are let through.
 
-use stockade_kernel::platform::{Backing, BlobId, HostCall, Keep, Protection, Sharing};
-use stockade_kernel_stub::abi::{FIRST_BLOB_FD, POOL_FD, RawCall};
+use stockade_kernel::platform::{Backing, BlobId, FileId, HostCall, Keep, Protection, Sharing};
+use stockade_kernel_stub::abi::{FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall};
 
 use crate::range::is_applications;
 
@@ -29,14 +29,16 @@ const NO_FILE: u64 = u64::MAX;
 pub(super) enum Descriptor {
     Pool,
     Blob(BlobId),
+    File(FileId),
 }
 
 impl Descriptor {
-    /// Its number in every stub.
-    pub(super) fn number(self) -> u32 {
+    /// Its number in the stub, when a thread in a slot maps it.
+    pub(super) fn number(self, slot: u32) -> u32 {
         match self {
             Descriptor::Pool => POOL_FD,
             Descriptor::Blob(BlobId(number)) => FIRST_BLOB_FD.saturating_add(number),
+            Descriptor::File(_) => FIRST_FILE_FD.saturating_add(slot),
         }
     }
 }
@@ -46,14 +48,15 @@ pub(super) fn descriptor(call: &HostCall) -> Option<Descriptor> {
     match call {
         HostCall::Map { backing: Backing::Pool { .. }, .. } => Some(Descriptor::Pool),
         HostCall::Map { backing: Backing::Blob { blob, .. }, .. } => Some(Descriptor::Blob(*blob)),
+        HostCall::Map { backing: Backing::File { file, .. }, .. } => Some(Descriptor::File(*file)),
         _ => None,
     }
 }
 
-/// The call as the handler makes it.
-pub(super) fn encode(call: &HostCall) -> RawCall {
+/// The call as the handler of the thread in a slot makes it.
+pub(super) fn encode(call: &HostCall, slot: u32) -> RawCall {
     let (number, arguments) = match *call {
-        HostCall::Map { address, len, protection, backing } => (MMAP, map(address, len, protection, backing)),
+        HostCall::Map { address, len, protection, backing } => (MMAP, map(address, len, protection, backing, slot)),
         HostCall::Unmap { address, len } => (MUNMAP, [address, len, 0, 0, 0, 0]),
         HostCall::Protect { address, len, protection } => (MPROTECT, [address, len, protection.bits().into(), 0, 0, 0]),
         HostCall::Remap { from, from_len, to, to_len, keep } => {
@@ -74,14 +77,14 @@ pub(super) fn is_unseen(call: &HostCall) -> bool {
     matches!(call, HostCall::FutexWake { .. } | HostCall::SetTidAddress { .. })
 }
 
-fn map(address: u64, len: u64, protection: Protection, backing: Backing) -> [u64; 6] {
+fn map(address: u64, len: u64, protection: Protection, backing: Backing, slot: u32) -> [u64; 6] {
     let anonymous = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    let number = |descriptor: Descriptor| u64::from(descriptor.number(slot));
     let (flags, file, offset) = match backing {
         Backing::Anonymous | Backing::Nothing => (anonymous, NO_FILE, 0),
-        Backing::Pool { offset, sharing } => (MAP_FIXED | share(sharing), u64::from(Descriptor::Pool.number()), offset),
-        Backing::Blob { blob, offset, sharing } => {
-            (MAP_FIXED | share(sharing), u64::from(Descriptor::Blob(blob).number()), offset)
-        }
+        Backing::Pool { offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::Pool), offset),
+        Backing::Blob { blob, offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::Blob(blob)), offset),
+        Backing::File { file, offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::File(file)), offset),
     };
     let protection = if backing == Backing::Nothing { Protection::empty() } else { protection };
     [address, len, protection.bits().into(), flags, file, offset]

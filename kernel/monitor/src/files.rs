@@ -1,0 +1,104 @@
+//! The file server as a program: a bundle's directory for one monitor (`kernel/files`).
+//!
+//! Its descriptors: 0 is the socket to the monitor, over which the directory comes first; 2 is the monitor's log.
+
+use oci_spec::runtime::LinuxSeccomp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::stdio::{stderr, stdin};
+
+use crate::monitor::filter::{PROT_EXEC, allow, install_list, list, masked};
+
+/// The system calls that it makes once it serves, and no others: docs/security.md counts them. What it opens, it opens
+/// below the directory, or as one of its own descriptors.
+const CALLS: &[&str] = &[
+    "recvfrom",
+    "sendmsg",
+    "write",
+    "close",
+    // Finding and looking.
+    "openat2",
+    "openat",
+    "fstat",
+    "newfstatat",
+    "statx",
+    "fstatfs",
+    "readlinkat",
+    "getdents64",
+    "lseek",
+    // Changing.
+    "mkdirat",
+    "mknodat",
+    "symlinkat",
+    "linkat",
+    "unlinkat",
+    "renameat2",
+    "fchownat",
+    "fchmodat",
+    "utimensat",
+    "getxattr",
+    "setxattr",
+    "listxattr",
+    "removexattr",
+    "fsync",
+    // Own memory, own end.
+    "brk",
+    "munmap",
+    "mremap",
+    "madvise",
+    "sigaltstack",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "futex",
+    "gettid",
+    "getpid",
+    "tgkill",
+    "restart_syscall",
+    "exit_group",
+];
+
+/// Runs as the file server; its exit status.
+pub(crate) fn main() -> i32 {
+    match serve() {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = rustix::io::write(stderr(), format!("stockade-files: {error}\n").as_bytes());
+            1
+        }
+    }
+}
+
+fn serve() -> Result<(), String> {
+    raise_descriptor_limit();
+    let socket = stdin().try_clone_to_owned().map_err(|error| format!("copy a descriptor: {error}"))?;
+    let ready = stockade_kernel_files::receive(&socket).map_err(|error| error.to_string())?;
+    install_list(&profile().map_err(|error| format!("make the filter: {error}"))?)?;
+    ready.serve(&socket).map_err(|error| error.to_string())
+}
+
+/// As many open files as the host lets us have: each file that the kernel knows a name of takes one.
+pub(crate) fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // With fewer, less is remembered.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+fn profile() -> Result<LinuxSeccomp, oci_spec::OciSpecError> {
+    list(vec![
+        allow(CALLS, Vec::new())?,
+        allow(&["mmap"], vec![masked(2, PROT_EXEC, 0)?])?,
+        allow(&["mprotect"], vec![masked(2, PROT_EXEC, 0)?])?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_short_and_compiles() {
+        let profile = profile().expect("a profile");
+        assert!(stockade_native::seccomp::compile(&profile).expect("it compiles").is_some());
+        assert!(CALLS.len() <= 41, "{} calls: docs/security.md counts them", CALLS.len());
+    }
+}
