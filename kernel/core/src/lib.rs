@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+pub mod aio;
 pub mod epoll;
 mod errno;
 pub mod eventfd;

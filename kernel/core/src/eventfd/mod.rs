@@ -35,6 +35,13 @@ impl EventFd {
         Self { count: Mutex::new(count), taking, queue: SharedQueue::default() }
     }
 
+    /// Adds one, for the kernel; a full counter stays full.
+    pub fn signal(&self) {
+        if self.add(1).is_ok() {
+            self.queue.wake_for(PollEvents::READABLE);
+        }
+    }
+
     fn take(&self) -> Result<u64, Errno> {
         let mut count = self.count.lock();
         let taken = match (*count, self.taking) {

@@ -1,5 +1,6 @@
 //! An address space.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,6 +10,7 @@ use stockade_kernel_sync::Mutex;
 use super::settle::Settling;
 use super::{Object, PAGE, Placement, Source, Vma, VmaFlags, Vmas, page_down};
 use crate::Errno;
+use crate::aio::AioContext;
 use crate::exec::ProgramInfo;
 use crate::platform::{Backing, HostCall, Sharing, Space, UserRange};
 use crate::task::Task;
@@ -19,6 +21,8 @@ pub struct Memory {
     me: Weak<Memory>,
     pub(super) space: Arc<dyn Space>,
     pub(super) state: Mutex<State>,
+    /// Contexts of asynchronous I/O (io_setup(2)), by their identifiers.
+    pub(crate) contexts: Mutex<BTreeMap<u64, Arc<AioContext>>>,
     /// Who runs in it.
     pub(super) users: Mutex<Vec<Weak<Task>>>,
 }
@@ -61,8 +65,13 @@ impl Memory {
     }
 
     pub(super) fn with_state(space: Arc<dyn Space>, state: State) -> Arc<Self> {
-        let memory =
-            Arc::new_cyclic(|me| Self { me: me.clone(), space, state: Mutex::new(state), users: Mutex::default() });
+        let memory = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            space,
+            state: Mutex::new(state),
+            contexts: Mutex::default(),
+            users: Mutex::default(),
+        });
         memory.register();
         memory
     }

@@ -110,6 +110,7 @@ pub fn fcntl(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
         }
         abi::F_GETFL => Ok(descriptor.file.flags().bits().into()),
         abi::F_SETFL => {
+            descriptor.file.signals().set_descriptor(call.int(0));
             descriptor.file.set_status(OpenFlags::from_bits_truncate(call.uint(2)));
             Ok(0)
         }

@@ -4,6 +4,7 @@
 //! holds no state: it runs again from its start whenever what it waited for may be there (see [`crate::wait`]), with
 //! [`Call::resume`] as its only memory.
 
+mod aio;
 mod ancillary;
 mod at;
 mod attributes;

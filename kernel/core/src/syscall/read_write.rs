@@ -15,7 +15,7 @@ use crate::wait::Stop;
 bitflags::bitflags! {
     /// The flags of preadv2(2) and pwritev2(2).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    struct IoFlags: u32 {
+    pub(super) struct IoFlags: u32 {
         const HIGH_PRIORITY = abi::RWF_HIPRI;
         const DATA_SYNC = abi::RWF_DSYNC;
         const SYNC = abi::RWF_SYNC;
@@ -26,7 +26,7 @@ bitflags::bitflags! {
 
 /// Where a call reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// At the file's position.
     Position,
     /// At an offset.
@@ -115,7 +115,7 @@ fn write_vectors(task: &Arc<Task>, call: &mut Call, place: Place, flags: u32) ->
     write_file(task, call, &file, buffer, place, flags)
 }
 
-fn read_file(
+pub(super) fn read_file(
     task: &Arc<Task>,
     call: &mut Call,
     file: &Arc<File>,
@@ -160,7 +160,7 @@ pub(super) fn wait_for(task: &Arc<Task>, call: &mut Call, file: &Arc<File>, inte
     }
 }
 
-fn write_file(
+pub(super) fn write_file(
     task: &Arc<Task>,
     call: &mut Call,
     file: &Arc<File>,

@@ -121,7 +121,7 @@ calls! {
     69 msg::msgsnd Full;
     70 msg::msgrcv Full;
     71 msg::msgctl Full;
-    72 descriptors::fcntl Partial("no leases, directory notices, signals by I/O");
+    72 descriptors::fcntl Partial("no leases");
     73 locks::flock Full;
     74 seek::fsync Full;
     75 seek::fdatasync Full;
@@ -238,6 +238,11 @@ calls! {
     202 futex::futex Partial("without FUTEX_FD and FUTEX_WAIT_REQUEUE_PI");
     203 sched::sched_setaffinity Partial("kept, the host schedules");
     204 sched::sched_getaffinity Full;
+    206 aio::io_setup Full;
+    207 aio::io_destroy Full;
+    208 aio::io_getevents Full;
+    209 aio::io_submit Partial("carried out at once; without IOCB_CMD_POLL");
+    210 aio::io_cancel Full;
     212 system::lookup_dcookie Partial("refused: EPERM");
     213 epoll::epoll_create Full;
     217 directory::getdents64 Full;
@@ -331,6 +336,7 @@ calls! {
     328 read_write::pwritev2 Full;
     329 mmap::pkey_mprotect Partial("only with the default key");
     332 stat::statx Full;
+    333 aio::io_pgetevents Full;
     424 kill::pidfd_send_signal Full;
     434 pidfd::pidfd_open Full;
     435 clone::clone3 Partial("as clone, no CLONE_INTO_CGROUP");

@@ -4,17 +4,19 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
 use super::{
-    DirEntry, Emit, FileKind, FileObject, Hooks, Inode, LockOwner, OpenFlags, Path, Seeking, WatchMask, WriteAt,
+    DirEntry, Emit, FileKind, FileObject, FileSignals, Hooks, Inode, LockOwner, OpenFlags, Path, Seeking, WatchMask,
+    WriteAt,
 };
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::mm::{self, MapPiece, MappedName, Mappers};
 use crate::platform::Sharing;
+use crate::wait::Waiter;
 
 /// An open file description: what descriptors that were duplicated share.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub struct File {
     path: Path,
     flags: AtomicU32,
     position: Mutex<u64>,
-    owner: AtomicI32,
+    signals: Arc<FileSignals>,
     hooks: Arc<Hooks>,
 }
 
@@ -40,11 +42,11 @@ impl File {
             | OpenFlags::CLOSE_ON_EXEC;
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            signals: FileSignals::new(&object),
             object,
             path,
             flags: AtomicU32::new(flags.difference(once).bits()),
             position: Mutex::new(0),
-            owner: AtomicI32::new(0),
             hooks: hooks.clone(),
         })
     }
@@ -83,7 +85,10 @@ impl File {
     /// Changes the status flags that can be changed.
     pub fn set_status(&self, flags: OpenFlags) {
         let changed = (self.flags() & !OpenFlags::CHANGEABLE) | (flags & OpenFlags::CHANGEABLE);
-        self.flags.store(changed.bits(), Ordering::Release);
+        let before = OpenFlags::from_bits_retain(self.flags.swap(changed.bits(), Ordering::AcqRel));
+        if (before ^ changed).contains(OpenFlags::ASYNC) {
+            self.tell_of_events(changed.contains(OpenFlags::ASYNC));
+        }
         self.object.set_status(changed);
     }
 
@@ -190,14 +195,16 @@ impl File {
         self.object.read_dir(at, &mut |entry| emit(&DirEntry { next: entry.next + 2, ..*entry }))
     }
 
-    /// Who gets signals about it (fcntl(2) F_SETOWN): a process, or a group when negative; 0 is nobody.
-    pub fn owner(&self) -> i32 {
-        self.owner.load(Ordering::Relaxed)
+    /// Signals about it.
+    pub fn signals(&self) -> &Arc<FileSignals> {
+        &self.signals
     }
 
-    /// Changes that.
-    pub fn set_owner(&self, owner: i32) {
-        self.owner.store(owner, Ordering::Relaxed);
+    /// O_ASYNC changed.
+    fn tell_of_events(&self, wanted: bool) {
+        let Some(queue) = self.object.queue() else { return };
+        let waiter: Arc<dyn Waiter> = self.signals.clone();
+        if wanted { queue.register(&waiter) } else { queue.deregister(&waiter) }
     }
 
     fn note_access(&self) {

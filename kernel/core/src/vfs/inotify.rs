@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
-use super::{FileObject, InodeKey, PollEvents, WatchMask};
+use super::{FileObject, FileSignals, Happening, InodeKey, PollEvents, WatchMask};
 use crate::Errno;
 use crate::abi::Encoder;
 use crate::io::Sink;
@@ -30,7 +30,36 @@ pub struct Watches {
 struct Watch {
     number: i32,
     mask: WatchMask,
-    instance: Weak<Inotify>,
+    listener: Listener,
+}
+
+/// Who watches.
+#[derive(Clone, Debug)]
+enum Listener {
+    Inotify(Weak<Inotify>),
+    /// F_NOTIFY of fcntl(2): an open directory, by the descriptor that is the watch's number.
+    Directory(Weak<FileSignals>),
+}
+
+impl Listener {
+    fn is_alive(&self) -> bool {
+        match self {
+            Listener::Inotify(instance) => instance.strong_count() > 0,
+            Listener::Directory(file) => file.strong_count() > 0,
+        }
+    }
+
+    fn is(&self, wanted: &Arc<Inotify>) -> bool {
+        matches!(self, Listener::Inotify(instance) if core::ptr::eq(instance.as_ptr(), Arc::as_ptr(wanted)))
+    }
+
+    fn is_file(&self, wanted: &Arc<FileSignals>) -> bool {
+        matches!(self, Listener::Directory(file) if core::ptr::eq(file.as_ptr(), Arc::as_ptr(wanted)))
+    }
+
+    fn instance(&self) -> Option<Arc<Inotify>> {
+        if let Listener::Inotify(instance) = self { instance.upgrade() } else { None }
+    }
 }
 
 /// An inotify instance.
@@ -85,7 +114,12 @@ impl Watches {
             told
         };
         for watch in told {
-            let Some(instance) = watch.instance.upgrade() else { continue };
+            if let Listener::Directory(file) = &watch.listener
+                && let (Some(file), false) = (file.upgrade(), name.is_empty())
+            {
+                file.tell(Happening::Directory(watch.number));
+            }
+            let Some(instance) = watch.listener.instance() else { continue };
             instance.push(Event { watch: watch.number, mask, cookie, name: name.to_vec() });
             if watch.mask.contains(WatchMask::ONE_SHOT) {
                 instance.forget(watch.number);
@@ -102,7 +136,7 @@ impl Watches {
             dropped
         };
         for watch in dropped {
-            if let Some(instance) = watch.instance.upgrade() {
+            if let Some(instance) = watch.listener.instance() {
                 instance.forget(watch.number);
             }
         }
@@ -112,8 +146,8 @@ impl Watches {
     pub fn add(&self, instance: &Arc<Inotify>, key: InodeKey, mask: WatchMask) -> Result<i32, Errno> {
         let mut files = self.files.lock();
         let watches = files.entry(key).or_default();
-        watches.retain(|watch| watch.instance.strong_count() > 0);
-        let same = |watch: &&mut Watch| core::ptr::eq(watch.instance.as_ptr(), Arc::as_ptr(instance));
+        watches.retain(|watch| watch.listener.is_alive());
+        let same = |watch: &&mut Watch| watch.listener.is(instance);
         let kept = WatchMask::ALL | WatchMask::ONE_SHOT | WatchMask::EXCLUDE_UNLINKED;
         let number = match watches.iter_mut().find(same) {
             Some(_) if mask.contains(WatchMask::MASK_CREATE) => return Err(Errno::EEXIST),
@@ -124,12 +158,32 @@ impl Watches {
             }
             None => {
                 let number = instance.new_number(key);
-                watches.push(Watch { number, mask: mask & kept, instance: Arc::downgrade(instance) });
+                watches.push(Watch {
+                    number,
+                    mask: mask & kept,
+                    listener: Listener::Inotify(Arc::downgrade(instance)),
+                });
                 number
             }
         };
         self.count.store(files.len(), Ordering::Release);
         Ok(number)
+    }
+
+    /// Tells an open directory's owner of what happens in it (F_NOTIFY); no mask ends that.
+    pub fn set_directory(&self, file: &Arc<FileSignals>, key: InodeKey, fd: i32, mask: WatchMask) {
+        let mut files = self.files.lock();
+        let watches = files.entry(key).or_default();
+        let is_it = |watch: &Watch| watch.number == fd && watch.listener.is_file(file);
+        let before = watches.iter().find(|watch| is_it(watch)).map_or(WatchMask::empty(), |watch| watch.mask);
+        watches.retain(|watch| !is_it(watch) && watch.listener.is_alive());
+        if !mask.is_empty() {
+            let listener = Listener::Directory(Arc::downgrade(file));
+            watches.push(Watch { number: fd, mask: before | mask, listener });
+        } else if watches.is_empty() {
+            files.remove(&key);
+        }
+        self.count.store(files.len(), Ordering::Release);
     }
 
     /// Ends a watch (inotify_rm_watch(2)).
@@ -138,10 +192,8 @@ impl Watches {
         {
             let mut files = self.files.lock();
             if let Some(watches) = files.get_mut(&key) {
-                let is_it = |watch: &Watch| {
-                    watch.number == number && core::ptr::eq(watch.instance.as_ptr(), Arc::as_ptr(instance))
-                };
-                watches.retain(|watch| !is_it(watch) && watch.instance.strong_count() > 0);
+                let is_it = |watch: &Watch| watch.number == number && watch.listener.is(instance);
+                watches.retain(|watch| !is_it(watch) && watch.listener.is_alive());
                 if watches.is_empty() {
                     files.remove(&key);
                 }

@@ -1,7 +1,9 @@
 //! File system calls, from a program's side.
 
+mod aio;
 mod mounts;
 mod moving;
+mod telling;
 
 use crate::Errno;
 use crate::args;
