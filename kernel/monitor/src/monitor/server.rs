@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use prost::Message;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use stockade_sandbox::protocol::{
@@ -82,7 +81,7 @@ pub(super) struct Server {
 }
 
 /// How long the loop waits when the host has no room for a connection.
-const SCARCE: Duration = Duration::from_millis(50);
+const SCARCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 const LISTENER: u64 = 0;
 const ENDINGS: u64 = 1;
 
@@ -152,7 +151,9 @@ impl Server {
                 }
             }
             // The listener stays ready: without a pause the loop would spin until there is room.
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => std::thread::sleep(SCARCE),
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                let _over = poll(&mut [], Some(&SCARCE));
+            }
             // A peer that has gone again is no loss.
             Err(_) => {}
         }
