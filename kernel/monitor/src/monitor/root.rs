@@ -197,7 +197,11 @@ impl Options {
                 "nodev" => flags |= MountFlags::NO_DEV,
                 "noexec" => flags |= MountFlags::NO_EXEC,
                 "noatime" => flags |= MountFlags::NO_ATIME,
-                "rw" | "suid" | "dev" | "exec" | "relatime" | "strictatime" => {}
+                "rw" => flags -= MountFlags::READ_ONLY,
+                "suid" => flags -= MountFlags::NO_SUID,
+                "dev" => flags -= MountFlags::NO_DEV,
+                "exec" => flags -= MountFlags::NO_EXEC,
+                "relatime" | "strictatime" => {}
                 data_option if data_option.contains('=') => data.push(data_option),
                 _ => {}
             }
