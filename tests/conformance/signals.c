@@ -139,6 +139,7 @@ static void overflow(int s, siginfo_t *i, void *u) {
 }
 
 static int recurse(int n) {
+    if (n < 0) return 0;
     volatile char b[4096];
     b[0] = n;
     return recurse(n + 1) + b[0];

@@ -6,7 +6,7 @@ use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::vfs::{FileObject, PollEvents, WriteAt, Written};
+use crate::vfs::{FileObject, PollEvents, Seeking, WriteAt, Written};
 use crate::wait::SharedQueue;
 
 /// The most that a counter holds.
@@ -67,6 +67,10 @@ impl FileObject for EventFd {
     fn describe(&self) -> String {
         let one = u8::from(self.taking == Taking::One);
         alloc::format!("eventfd-count: {:>16x}\neventfd-semaphore: {one}\n", *self.count.lock())
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::OnlyIgnored
     }
 
     fn read(&self, sink: &mut dyn Sink, _: u64) -> Result<usize, Errno> {

@@ -74,8 +74,7 @@ impl FileObject for SocketFile {
             }
             INPUT_BYTES => self.socket.readable_bytes(),
             IS_AT_URGENT => usize::from(self.socket.is_at_urgent()),
-            // What was sent is with its receiver at once.
-            ioctl::TIOCOUTQ => 0,
+            ioctl::TIOCOUTQ => self.socket.unread_bytes(),
             _ => return super::netlink::interface_request(task, request, argument),
         };
         task.memory().write_struct(argument, &i32::try_from(value).unwrap_or(i32::MAX))?;

@@ -187,6 +187,16 @@ pub trait Socket: Any + Debug + Send + Sync {
         None
     }
 
+    /// Bytes that it sent and nobody read yet (SIOCOUTQ).
+    fn unread_bytes(&self) -> usize {
+        0
+    }
+
+    /// An option of the family's own levels that is more than an integer.
+    fn structure(&self, _level: u32, _name: u32) -> Option<Vec<u8>> {
+        None
+    }
+
     /// An integer option of the family's own levels.
     fn option(&self, _level: u32, _name: u32) -> Result<i32, Errno> {
         Err(Errno::ENOPROTOOPT)

@@ -1,5 +1,6 @@
 //! An open end of a pipe.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::Pipe;
@@ -55,6 +56,7 @@ impl Drop for PipeEnd {
             state.writers -= usize::from(self.writes);
             if state.readers + state.writers == 0 {
                 state.bytes.clear();
+                state.packets.iter_mut().for_each(VecDeque::clear);
             }
         }
         self.pipe.queue.wake();

@@ -40,7 +40,7 @@ impl Inode for PipeInode {
 
 /// Makes a pipe: the end to read from, and the end to write to.
 pub fn open_pipe(vfs: &Vfs, owner: &Credentials, flags: OpenFlags) -> [Arc<File>; 2] {
-    let pipe = Pipe::new();
+    let pipe = if flags.contains(OpenFlags::DIRECT) { Pipe::of_packets() } else { Pipe::new() };
     let number = vfs.inode_number();
     let facts = Anonymous::new(number, FileKind::Fifo, 0o600, owner.fsuid, owner.fsgid, vfs.now());
     let inode: Arc<dyn Inode> = Arc::new(PipeInode { facts, pipe: Arc::downgrade(&pipe) });

@@ -40,6 +40,8 @@ pub struct Pipe {
 #[derive(Debug)]
 struct State {
     bytes: VecDeque<u8>,
+    /// Lengths of the packets in it, for a pipe that keeps them apart (O_DIRECT).
+    packets: Option<VecDeque<usize>>,
     capacity: usize,
     readers: usize,
     writers: usize,
@@ -50,7 +52,17 @@ struct State {
 impl Pipe {
     /// Empty and without ends.
     pub fn new() -> Arc<Self> {
-        let state = State { bytes: VecDeque::new(), capacity: DEFAULT_BYTES, readers: 0, writers: 0, opened: [0; 2] };
+        Self::build(None)
+    }
+
+    /// The same, with a mind for what was written at once (pipe2(2) O_DIRECT).
+    pub fn of_packets() -> Arc<Self> {
+        Self::build(Some(VecDeque::new()))
+    }
+
+    fn build(packets: Option<VecDeque<usize>>) -> Arc<Self> {
+        let (bytes, capacity) = (VecDeque::new(), DEFAULT_BYTES);
+        let state = State { bytes, packets, capacity, readers: 0, writers: 0, opened: [0; 2] };
         Arc::new(Self { state: Mutex::new(state), queue: SharedQueue::default(), openers: Default::default() })
     }
 
@@ -94,6 +106,9 @@ impl Pipe {
         for byte in bytes.iter().rev() {
             state.bytes.push_front(*byte);
         }
+        if let Some(packets) = state.packets.as_mut().filter(|_| !bytes.is_empty()) {
+            packets.push_front(bytes.len());
+        }
     }
 
     /// Bytes in it.
@@ -108,8 +123,7 @@ impl Pipe {
 
     /// Bytes that it can take now.
     pub fn room(&self) -> usize {
-        let state = self.state.lock();
-        state.capacity.saturating_sub(state.bytes.len())
+        self.state.lock().room()
     }
 
     /// What it can hold (F_GETPIPE_SZ).
@@ -139,7 +153,7 @@ impl Pipe {
             events.set(PollEvents::HUP, state.writers == 0 && state.opened[1] != writers_before);
         }
         if writes {
-            events.set(PollEvents::WRITABLE, state.capacity.saturating_sub(state.bytes.len()) >= ATOMIC_BYTES);
+            events.set(PollEvents::WRITABLE, state.room() >= ATOMIC_BYTES);
             events.set(PollEvents::ERR, state.readers == 0);
         }
         events
@@ -152,11 +166,23 @@ impl State {
         if self.bytes.is_empty() && self.writers > 0 { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 
+    /// Bytes that it can take. Each packet takes a page.
+    fn room(&self) -> usize {
+        let taken = self.packets.as_ref().map_or(self.bytes.len(), |packets| packets.len() * ATOMIC_BYTES);
+        self.capacity.saturating_sub(taken)
+    }
+
     fn read(&mut self, sink: &mut dyn Sink) -> Result<usize, Errno> {
         self.check_empty()?;
+        let packet = self.packets.as_ref().and_then(VecDeque::front).copied();
         let (front, back) = self.bytes.as_slices();
-        let count = copy_out(front, back, sink)?;
-        self.bytes.drain(..count);
+        let count = match packet {
+            Some(len) => copy_out(&front[..len.min(front.len())], &back[..len.saturating_sub(front.len())], sink)?,
+            None => copy_out(front, back, sink)?,
+        };
+        // What of a packet had no room is lost.
+        self.bytes.drain(..packet.unwrap_or(count));
+        self.packets.as_mut().and_then(VecDeque::pop_front);
         if self.bytes.is_empty() && self.bytes.capacity() > ATOMIC_BYTES * 4 {
             self.bytes = VecDeque::new();
         }
@@ -165,11 +191,14 @@ impl State {
 
     fn write(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
         let len = source.remaining();
+        if len == 0 {
+            return Ok(0);
+        }
         if self.readers == 0 {
             return Err(Errno::EPIPE);
         }
-        let room = self.capacity.saturating_sub(self.bytes.len());
-        if len > 0 && (room == 0 || (len <= ATOMIC_BYTES && room < len)) {
+        let room = self.room();
+        if room == 0 || (len <= ATOMIC_BYTES && room < len) {
             return Err(Errno::EAGAIN);
         }
         let mut done = 0;
@@ -180,6 +209,9 @@ impl State {
                 Ok(0) => break,
                 Ok(count) => {
                     self.bytes.extend(&step[..count]);
+                    if let Some(packets) = &mut self.packets {
+                        packets.push_back(count);
+                    }
                     done += count;
                 }
                 Err(_) if done > 0 => break,

@@ -10,7 +10,7 @@ use crate::Errno;
 use crate::abi::{Decoder, Encoder};
 use crate::net::unix::Rights;
 use crate::net::{ControlMessage, Socket, Ucred};
-use crate::task::{Capabilities, Resource, Task};
+use crate::task::{Capabilities, Pid, Resource, Task};
 use crate::vfs::OpenFlags;
 
 /// SCM_MAX_FD
@@ -98,7 +98,11 @@ fn read_credentials(task: &Task, data: &[u8]) -> Result<Ucred, Errno> {
     let pid_known = said.pid == task.process().pid().raw() || own.has(Capabilities::SYS_ADMIN);
     let uid_known = [own.uid, own.euid, own.suid].contains(&said.uid) || own.has(Capabilities::SETUID);
     let gid_known = [own.gid, own.egid, own.sgid].contains(&said.gid) || own.has(Capabilities::SETGID);
-    if pid_known && uid_known && gid_known { Ok(said) } else { Err(Errno::EPERM) }
+    if !(pid_known && uid_known && gid_known) {
+        return Err(Errno::EPERM);
+    }
+    let pid = i32::try_from(said.pid).ok().and_then(Pid::new).ok_or(Errno::ESRCH)?;
+    task.process().pids().process(pid).map(|_| said).ok_or(Errno::ESRCH)
 }
 
 /// Control messages on their way to a program.

@@ -65,6 +65,11 @@ impl At {
         Ok(Self { context: task.fs(), caller, base, text })
     }
 
+    /// The same where an absolute path, too, starts at the directory (RESOLVE_IN_ROOT of openat2(2)).
+    pub fn within(task: &Arc<Task>, directory: i32, path: u64) -> Result<Self, Errno> {
+        Ok(Self { base: base(task, directory)?, ..Self::new(task, directory, path)? })
+    }
+
     /// A path from the working directory.
     pub fn cwd(task: &Arc<Task>, path: u64) -> Result<Self, Errno> {
         Self::new(task, abi::AT_FDCWD, path)

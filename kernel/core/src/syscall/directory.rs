@@ -57,6 +57,7 @@ fn list(task: &Arc<Task>, call: &Call, encode: impl Fn(&DirEntry<'_>, &mut Encod
         position = entry.next;
         Emit::More
     })?;
+    task.kernel().vfs().notify_read(&file, 1);
     if too_long {
         return Err(Errno::EINVAL.into());
     }

@@ -32,7 +32,7 @@ pub fn flock(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     match locks.set(key, lock) {
         Ok(()) => Ok(()),
         Err(_) if operation & abi::LOCK_NB != 0 => Err(Errno::EAGAIN.into()),
-        Err(queue) => Err(call.wait(task, &queue)),
+        Err(blocked) => Err(call.wait(task, &blocked.queue)),
     }
 }
 
@@ -160,7 +160,13 @@ pub(super) fn set(
     task.files().set_hooks(vfs.hooks());
     match locks.set(key, lock) {
         Ok(()) => Ok(0),
-        Err(queue) if waits => Err(call.wait(task, &queue)),
+        Err(blocked) if waits => {
+            // Only a process can wait for itself: locks of open files may be anybody's (fcntl(2)).
+            if matches!(owner, LockOwner::Table(_)) {
+                call.keep(vfs.hooks().note_wait(owner, blocked.holder)?);
+            }
+            Err(call.wait(task, &blocked.queue))
+        }
         Err(_) => Err(Errno::EAGAIN.into()),
     }
 }

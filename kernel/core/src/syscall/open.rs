@@ -85,8 +85,7 @@ fn read_how(task: &Arc<Task>, address: u64, len: usize) -> Result<OpenHow, Errno
     if (!makes && permissions != 0) || (flags.contains(OpenFlags::PATH) && !for_path.contains(flags)) || mixed {
         return Err(Errno::EINVAL);
     }
-    if resolve.contains(Resolve::CACHED) {
-        // Whether a look-up would wait is not known before: the caller must ask again without it (openat2(2)).
+    if resolve.contains(Resolve::CACHED) && (makes || flags.contains(OpenFlags::TRUNCATE)) {
         return Err(Errno::EAGAIN);
     }
     check(OpenHow { flags: flags | OpenFlags::LARGE_FILE, permissions, resolve })
@@ -100,7 +99,10 @@ fn open_at(
     how: Result<OpenHow, Errno>,
 ) -> Result<u64, Stop> {
     let how = how?;
-    let at = At::new(task, directory, path)?;
+    let at = match how.resolve.contains(Resolve::IN_ROOT) {
+        true => At::within(task, directory, path)?,
+        false => At::new(task, directory, path)?,
+    };
     let file = match task.kernel().vfs().open(&at.name(), &how)? {
         Opened::File(file) => file,
         Opened::Fifo(path) => match open_fifo(task, path, how.flags, &mut call.resume)? {

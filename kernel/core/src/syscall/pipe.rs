@@ -20,7 +20,7 @@ pub fn pipe(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 /// pipe2(2)
 pub fn pipe2(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let flags = call.uint(1);
-    if flags & !(abi::O_CLOEXEC | abi::O_NONBLOCK) != 0 {
+    if flags & !(abi::O_CLOEXEC | abi::O_NONBLOCK | abi::O_DIRECT) != 0 {
         return Err(Errno::EINVAL.into());
     }
     make(task, call.arg(0), OpenFlags::from_bits_truncate(flags))

@@ -125,9 +125,6 @@ fn receive_one(
     if taken.count < taken.whole {
         header.flags |= abi::MSG_TRUNC;
     }
-    if taken.is_message && opened.socket()?.kind() == Kind::Packets {
-        header.flags |= abi::MSG_EOR;
-    }
     let bytes = control.finish();
     memory.write_bytes(header.control, &bytes)?;
     header.control_len = bytes.len() as u64;

@@ -13,7 +13,7 @@ use crate::net::unix::UnixSocket;
 use crate::net::{
     ADDRESS_BYTES_MAX, Address, Connecting, Direction, INET, INET6, Kind, NETLINK, Shutdown, Socket, SocketFile, UNIX,
 };
-use crate::task::Task;
+use crate::task::{Capabilities, Task};
 use crate::vfs::{File, OpenFlags, PollEvents};
 use crate::wait::Stop;
 
@@ -74,6 +74,9 @@ impl Opened {
     }
 }
 
+/// AF_PACKET
+const PACKET: u16 = 17;
+
 /// The type and the flags of socket(2).
 fn kind_and_flags(argument: u32) -> Result<(Kind, OpenFlags), Errno> {
     let kind = argument & 0xf;
@@ -97,6 +100,7 @@ fn create(task: &Arc<Task>, family: u32, kind: Kind, protocol: i32) -> Result<Ar
             Ok(UnixSocket::new(task, kind))
         }
         NETLINK => Ok(NetlinkSocket::new(task, kind, protocol)?),
+        PACKET if !task.credentials().has(Capabilities::NET_RAW) => Err(Errno::EPERM),
         family @ (INET | INET6) => Ok(InetSocket::new(task, family, kind, protocol)?),
         _ => Err(Errno::EAFNOSUPPORT),
     }

@@ -103,7 +103,10 @@ pub fn getsockopt(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let socket = opened.socket()?;
     let value = match level {
         abi::SOL_SOCKET => common(&**socket, name)?,
-        _ => socket.option(level, name)?.to_bytes(),
+        _ => match socket.structure(level, name) {
+            Some(structure) => structure,
+            None => socket.option(level, name)?.to_bytes(),
+        },
     };
     let len = value.len().min(room);
     memory.write_bytes(call.arg(3), &value[..len])?;

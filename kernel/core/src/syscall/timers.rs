@@ -7,7 +7,7 @@ use super::Call;
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder, Timespec, Timeval};
 use crate::signal::Signal;
-use crate::task::{Pid, Resource, Task};
+use crate::task::{Capabilities, Pid, Resource, Task};
 use crate::time::{Alarm, Clock, Interval, Setting, Target, TimerFd};
 use crate::vfs::{FdFlags, OpenFlags};
 use crate::wait::Stop;
@@ -199,10 +199,18 @@ pub fn alarm(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
 /// timerfd_create(2)
 pub fn timerfd_create(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let flags = OpenFlags::from_bits_retain(call.uint(1));
-    if !(OpenFlags::NONBLOCK | OpenFlags::CLOSE_ON_EXEC).contains(flags) || !matches!(call.int(0), 0 | 1 | 7) {
+    if !(OpenFlags::NONBLOCK | OpenFlags::CLOSE_ON_EXEC).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    let timer = TimerFd::new(task.kernel(), Clock::new(task, call.int(0))?);
+    let clock = match call.int(0) {
+        clock @ (0 | 1 | 7) => clock,
+        8 | 9 if !task.credentials().has(Capabilities::WAKE_ALARM) => return Err(Errno::EPERM.into()),
+        // CLOCK_REALTIME_ALARM and CLOCK_BOOTTIME_ALARM: there is no suspended machine to wake.
+        8 => 0,
+        9 => 7,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let timer = TimerFd::new(task.kernel(), Clock::new(task, clock)?);
     let owner = task.credentials();
     let status = flags.difference(OpenFlags::CLOSE_ON_EXEC) | OpenFlags::READ_WRITE;
     let file = task.kernel().vfs().open_anonymous("[timerfd]", timer, status, &owner);

@@ -109,6 +109,9 @@ fn check(path: &Path, name: &[u8], credentials: &Credentials, access: Access) ->
     }
     let denied = if writes { Errno::EPERM } else { Errno::ENODATA };
     let inode = path.inode();
+    if [b"user.".as_slice(), b"trusted.", b"security."].contains(&name) {
+        return Err(Errno::EINVAL);
+    }
     if name.starts_with(b"trusted.") {
         return if credentials.has(Capabilities::SYS_ADMIN) { Ok(()) } else { Err(denied) };
     }

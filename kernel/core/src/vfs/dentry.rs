@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use stockade_kernel_sync::{Mutex, MutexGuard};
 
-use super::{Caching, Inode, Rename, Superblock};
+use super::{Caching, Inode, OpenFlags, Rename, Superblock};
 use crate::Errno;
 
 /// A name of a file, and where it hangs. Names that do not exist have none.
@@ -19,6 +19,9 @@ pub struct Dentry {
     mounts: AtomicU32,
     /// Its place among the names that its superblock keeps; 0 for none.
     pub(super) remembered: AtomicU64,
+    opened: AtomicU32,
+    /// Made with O_TMPFILE and without O_EXCL.
+    linkable: bool,
 }
 
 /// The names of a directory that somebody holds. Its lock is the directory's.
@@ -38,21 +41,38 @@ impl Dentry {
     }
 
     fn new(inode: Arc<dyn Inode>, parent: Option<Arc<Dentry>>, name: &[u8]) -> Arc<Self> {
-        let place = Mutex::new(Place { parent, name: name.to_vec(), unlinked: false });
-        Arc::new(Self {
-            inode,
-            place,
-            children: Mutex::new(Children::new()),
-            mounts: AtomicU32::new(0),
-            remembered: AtomicU64::new(0),
-        })
+        Arc::new(Self::build(inode, parent, name, false))
     }
 
-    /// A file below `parent` that has lost its name, or never had one.
-    pub(super) fn unnamed(inode: Arc<dyn Inode>, parent: &Arc<Dentry>, name: &[u8]) -> Arc<Self> {
-        let dentry = Self::new(inode, Some(parent.clone()), name);
-        dentry.place.lock().unlinked = true;
-        dentry
+    fn build(inode: Arc<dyn Inode>, parent: Option<Arc<Dentry>>, name: &[u8], unnamed: bool) -> Self {
+        let place = Mutex::new(Place { parent, name: name.to_vec(), unlinked: unnamed });
+        let (children, mounts, opened) = (Mutex::new(Children::new()), AtomicU32::new(0), AtomicU32::new(0));
+        Self { inode, place, children, mounts, remembered: AtomicU64::new(0), opened, linkable: false }
+    }
+
+    /// A file below `parent` that never had a name, and may get one if its opener lets it.
+    pub(super) fn unnamed(inode: Arc<dyn Inode>, parent: &Arc<Dentry>, name: &[u8], flags: OpenFlags) -> Arc<Self> {
+        let mut dentry = Self::build(inode, Some(parent.clone()), name, true);
+        dentry.linkable = !flags.contains(OpenFlags::EXCLUSIVE);
+        Arc::new(dentry)
+    }
+
+    /// Whether it may be given a name though it has none.
+    pub(super) fn is_linkable(&self) -> bool {
+        self.linkable
+    }
+
+    /// Whether a file is open by this name.
+    pub(super) fn is_open(&self) -> bool {
+        self.opened.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn add_opened(&self) {
+        self.opened.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn remove_opened(&self) {
+        self.opened.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// What it names.

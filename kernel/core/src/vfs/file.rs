@@ -40,6 +40,7 @@ impl File {
             | OpenFlags::NO_CTTY
             | OpenFlags::TRUNCATE
             | OpenFlags::CLOSE_ON_EXEC;
+        path.dentry.add_opened();
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             signals: FileSignals::new(&object),
@@ -159,7 +160,10 @@ impl File {
 
     /// `ESPIPE` unless it has a position.
     pub fn check_seekable(&self) -> Result<(), Errno> {
-        if self.object.seeking() == Seeking::No { Err(Errno::ESPIPE) } else { Ok(()) }
+        match self.object.seeking() {
+            Seeking::No | Seeking::OnlyIgnored => Err(Errno::ESPIPE),
+            Seeking::Yes | Seeking::Ignored => Ok(()),
+        }
     }
 
     /// The position, to be read or changed; nothing else moves it meanwhile.
@@ -248,6 +252,8 @@ impl Drop for File {
             let mask = if written { WatchMask::CLOSE_WRITE } else { WatchMask::CLOSE_NOWRITE };
             self.hooks.watches.tell_file(&self.path, mask);
         }
+        self.path.dentry.remove_opened();
+        self.hooks.watches.file_unused(&self.path);
     }
 }
 

@@ -102,11 +102,27 @@ impl Watches {
 
     /// Tells those who watch a file. `name` is what it happened to, in a directory.
     pub fn tell(&self, key: InodeKey, mask: WatchMask, cookie: u32, name: &[u8]) {
+        self.tell_those(key, mask, cookie, name, |_| true);
+    }
+
+    /// The same, for those watches only.
+    pub(super) fn tell_those(
+        &self,
+        key: InodeKey,
+        mask: WatchMask,
+        cookie: u32,
+        name: &[u8],
+        wants: impl Fn(WatchMask) -> bool,
+    ) {
+        if self.is_empty() {
+            return;
+        }
         let told = {
             let mut files = self.files.lock();
             let Some(watches) = files.get_mut(&key) else { return };
-            let told: Vec<Watch> = watches.iter().filter(|watch| watch.mask.intersects(mask)).cloned().collect();
-            watches.retain(|watch| !(watch.mask.contains(WatchMask::ONE_SHOT) && watch.mask.intersects(mask)));
+            let meant = |watch: &&Watch| watch.mask.intersects(mask) && wants(watch.mask);
+            let told: Vec<Watch> = watches.iter().filter(meant).cloned().collect();
+            watches.retain(|watch| !(watch.mask.contains(WatchMask::ONE_SHOT) && meant(&watch)));
             if watches.is_empty() {
                 files.remove(&key);
             }

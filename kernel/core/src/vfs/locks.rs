@@ -1,12 +1,15 @@
 //! Locks on files: flock(2), and the record locks of fcntl(2).
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
 use super::InodeKey;
+use super::hooks::Hooks;
+use crate::Errno;
 use crate::wait::SharedQueue;
 
 /// Whose lock it is.
@@ -69,6 +72,59 @@ pub struct Locks {
     files: Mutex<BTreeMap<InodeKey, FileLocks>>,
     /// How many files have some, for a look without the lock.
     count: AtomicUsize,
+    /// Who waits for whom.
+    waits: Mutex<BTreeMap<u64, Wait>>,
+    tickets: AtomicU64,
+}
+
+/// Somebody who waits for another's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wait {
+    owner: LockOwner,
+    holder: LockOwner,
+}
+
+/// Another's lock is in the way.
+#[derive(Debug)]
+pub struct Blocked {
+    /// Woken when it goes.
+    pub queue: SharedQueue,
+    /// Whose it is.
+    pub holder: LockOwner,
+}
+
+/// A note that somebody waits; taken back when it is dropped.
+#[derive(Debug)]
+pub struct WaitNote {
+    hooks: Arc<Hooks>,
+    ticket: u64,
+}
+
+impl Drop for WaitNote {
+    fn drop(&mut self) {
+        self.hooks.locks.waits.lock().remove(&self.ticket);
+    }
+}
+
+/// MAX_DEADLK_ITERATIONS of Linux.
+const CHAIN_MAX: usize = 10;
+
+impl Hooks {
+    /// Notes that an owner is going to wait for a holder: `EDEADLK` when the holder waits for the owner in turn.
+    pub fn note_wait(self: &Arc<Self>, owner: LockOwner, holder: LockOwner) -> Result<WaitNote, Errno> {
+        let mut waits = self.locks.waits.lock();
+        let mut at = holder;
+        for _ in 0..CHAIN_MAX {
+            if at == owner {
+                return Err(Errno::EDEADLK);
+            }
+            let Some(next) = waits.values().find(|wait| wait.owner == at) else { break };
+            at = next.holder;
+        }
+        let ticket = self.locks.tickets.fetch_add(1, Ordering::Relaxed);
+        waits.insert(ticket, Wait { owner, holder });
+        Ok(WaitNote { hooks: self.clone(), ticket })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -84,12 +140,12 @@ impl Locks {
     }
 
     /// Takes a lock, in place of what the owner has there. The queue is woken when one that is in the way goes.
-    pub fn set(&self, key: InodeKey, wanted: Lock) -> Result<(), SharedQueue> {
+    pub fn set(&self, key: InodeKey, wanted: Lock) -> Result<(), Blocked> {
         let woken = {
             let mut files = self.files.lock();
             let file = files.entry(key).or_default();
-            if file.held.iter().any(|held| wanted.conflicts_with(held)) {
-                return Err(file.queue.clone());
+            if let Some(held) = file.held.iter().find(|held| wanted.conflicts_with(held)) {
+                return Err(Blocked { queue: file.queue.clone(), holder: held.owner });
             }
             file.clear(wanted.owner, wanted.start, wanted.last);
             file.insert(wanted);
@@ -199,6 +255,17 @@ mod tests {
         assert!(locks.set(KEY, lock(3, LockKind::Shared, 25, 40)).is_ok());
         let flock = Lock { owner: LockOwner::Flock(9), ..lock(0, LockKind::Exclusive, 0, u64::MAX) };
         assert!(locks.set(KEY, flock).is_ok());
+    }
+
+    #[test]
+    fn a_circle_of_waits_is_a_deadlock() {
+        let hooks = Arc::new(Hooks::default());
+        let [one, two, three] = [1, 2, 3].map(LockOwner::Table);
+        let first = hooks.note_wait(one, two).unwrap();
+        let _second = hooks.note_wait(two, three).unwrap();
+        assert!(matches!(hooks.note_wait(three, one), Err(Errno::EDEADLK)));
+        drop(first);
+        assert!(hooks.note_wait(three, one).is_ok());
     }
 
     #[test]

@@ -59,6 +59,9 @@ impl Vfs {
         if file.inode().kind() == FileKind::Directory {
             return Err(Errno::EPERM);
         }
+        if file.stat()?.nlink == 0 && !file.dentry.is_linkable() {
+            return Err(Errno::ENOENT);
+        }
         directory.inode().link(last, file.inode())?;
         locked.add(directory.mount.superblock(), last, file.inode().clone());
         drop(locked);
@@ -143,11 +146,11 @@ impl Vfs {
             credentials: &from.caller.credentials,
         };
         let Some(moved) = moving.go()? else { return Ok(()) };
-        self.notify_moved(&moving.from.clone(), last, &moving.to.clone(), to_last, &moved.file);
-        if let Some(replaced) = moved.replaced.filter(|_| how != RenameHow::Over(Rename::Exchange)) {
+        let replaced = moved.replaced.filter(|_| how != RenameHow::Over(Rename::Exchange));
+        if let Some(replaced) = &replaced {
             replaced.mount.superblock().forget(&replaced.dentry);
-            self.notify_replaced(&replaced);
         }
+        self.notify_moved((moving.from, last), (moving.to, to_last), &moved.file, replaced.as_ref());
         Ok(())
     }
 }

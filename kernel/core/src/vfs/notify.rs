@@ -14,38 +14,31 @@ impl Vfs {
     }
 
     pub(super) fn notify_linked(&self, directory: &Path, name: &[u8], file: &Path) {
-        self.notify_changed(file);
+        self.hooks().watches.tell(file.key(), WatchMask::ATTRIB, 0, b"");
         self.tell_directory(directory, WatchMask::CREATE, 0, name, file.inode().kind());
     }
 
     pub(super) fn notify_removed(&self, directory: &Path, name: &[u8], file: &Path) {
-        self.tell_directory(directory, WatchMask::DELETE, 0, name, file.inode().kind());
-        self.notify_replaced(file);
+        let (watches, kind) = (&self.hooks().watches, file.inode().kind());
+        if kind != FileKind::Directory {
+            watches.tell(file.key(), WatchMask::ATTRIB, 0, b"");
+        }
+        watches.file_unused(file);
+        self.tell_directory(directory, WatchMask::DELETE, 0, name, kind);
     }
 
-    /// A file lost a name, maybe its last.
-    pub(super) fn notify_replaced(&self, file: &Path) {
-        let watches = &self.hooks().watches;
-        if watches.is_empty() {
-            return;
-        }
-        let key = file.key();
-        if file.stat().is_ok_and(|stat| stat.nlink > 0) {
-            return watches.tell(key, WatchMask::ATTRIB, 0, b"");
-        }
-        watches.tell(key, WatchMask::ATTRIB, 0, b"");
-        watches.tell(key, WatchMask::DELETE_SELF, 0, b"");
-        watches.drop_file(key);
-    }
-
-    pub(super) fn notify_moved(&self, from: &Path, name: &[u8], to: &Path, to_name: &[u8], file: &Path) {
+    /// A file was moved, maybe onto the name of another.
+    pub(super) fn notify_moved(&self, from: (&Path, &[u8]), to: (&Path, &[u8]), file: &Path, replaced: Option<&Path>) {
         if self.hooks().watches.is_empty() {
             return;
         }
         let (cookie, kind) = (COOKIE.fetch_add(1, Ordering::Relaxed), file.inode().kind());
-        self.tell_directory(from, WatchMask::MOVED_FROM, cookie, name, kind);
-        self.tell_directory(to, WatchMask::MOVED_TO, cookie, to_name, kind);
-        self.hooks().watches.tell(file.key(), WatchMask::MOVE_SELF, 0, b"");
+        let watches = &self.hooks().watches;
+        self.tell_directory(from.0, WatchMask::MOVED_FROM, cookie, from.1, kind);
+        self.tell_directory(to.0, WatchMask::MOVED_TO, cookie, to.1, kind);
+        replaced.inspect(|path| watches.tell(path.key(), WatchMask::ATTRIB, 0, b""));
+        watches.tell(file.key(), WatchMask::MOVE_SELF, 0, b"");
+        replaced.inspect(|path| watches.file_unused(path));
     }
 
     pub(super) fn notify_changed(&self, path: &Path) {
@@ -92,16 +85,27 @@ fn with_kind(mask: WatchMask, kind: FileKind) -> WatchMask {
 }
 
 impl super::inotify::Watches {
-    /// Tells those who watch a file, and those who watch its directory.
+    /// A file that neither has a name nor is open any more is gone: its watches end.
+    pub fn file_unused(&self, file: &Path) {
+        let gone = || file.dentry.is_unlinked() && !file.dentry.is_open();
+        if !self.is_empty() && gone() && file.stat().is_ok_and(|stat| stat.nlink == 0) {
+            self.tell(file.key(), WatchMask::DELETE_SELF, 0, b"");
+            self.drop_file(file.key());
+        }
+    }
+
+    /// Tells those who watch a file's directory, and those who watch the file.
     pub fn tell_file(&self, path: &Path, mask: WatchMask) {
         if self.is_empty() {
             return;
         }
         let mask = with_kind(mask, path.inode().kind());
-        self.tell(path.key(), mask, 0, b"");
-        if let Some(parent) = path.dentry.parent().filter(|_| !path.dentry.is_unlinked()) {
+        if let Some(parent) = path.dentry.parent() {
             let parent = Path { mount: path.mount.clone(), dentry: parent };
-            self.tell(parent.key(), mask, 0, &path.dentry.name());
+            let unlinked = path.dentry.is_unlinked();
+            let wants = |watch: WatchMask| !(unlinked && watch.contains(WatchMask::EXCLUDE_UNLINKED));
+            self.tell_those(parent.key(), mask, 0, &path.dentry.name(), wants);
         }
+        self.tell(path.key(), mask, 0, b"");
     }
 }

@@ -24,6 +24,8 @@ pub enum Seeking {
     Yes,
     /// lseek(2) answers 0 and changes nothing (/dev/null, terminals' drivers).
     Ignored,
+    /// The same, but offsets are refused: `ESPIPE` (eventfd(2)).
+    OnlyIgnored,
 }
 
 /// Where bytes are written.

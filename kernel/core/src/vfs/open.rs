@@ -178,7 +178,7 @@ impl Vfs {
         let stat = check_changing_names(&directory, &name.caller.credentials)?;
         let inode = directory.inode().create_unnamed(&new_inode(name, &stat, NewKind::Regular, how.permissions))?;
         let called = alloc::format!("#{}", inode.number());
-        let dentry = Dentry::unnamed(inode, &directory.dentry, called.as_bytes());
+        let dentry = Dentry::unnamed(inode, &directory.dentry, called.as_bytes(), how.flags);
         self.open_inode_at(name, Path { mount: directory.mount.clone(), dentry }, how.flags)
     }
 }

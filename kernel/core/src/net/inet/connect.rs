@@ -54,6 +54,7 @@ impl InetSocket {
         let ip = match ip {
             Ip::ANY => Ip::LOOPBACK,
             Ip::ANY_V4 => Ip::LOOPBACK_V4,
+            ip if self.is_only_v6() && ip.to_v4().is_some() => return Err(Errno::ENETUNREACH),
             ip if ip.is_local() => ip,
             _ => return Err(Errno::ENETUNREACH),
         };

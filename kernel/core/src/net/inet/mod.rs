@@ -60,6 +60,14 @@ struct State {
     was_reset: bool,
 }
 
+const TCP_LEVEL: u32 = 6;
+const TCP_INFO: u32 = 11;
+const TCP_CONGESTION: u32 = 13;
+/// Bytes of `struct tcp_info`.
+const TCP_INFO_BYTES: usize = 232;
+/// TCP_CA_NAME_MAX
+const CONGESTION_NAME_BYTES: usize = 16;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Bound {
     ip: bool,
@@ -144,6 +152,27 @@ impl InetSocket {
             (INET, INET6) if self.is_only_v6() => Err(Errno::ENETUNREACH),
             _ => Ok(*endpoint),
         }
+    }
+
+    /// `struct tcp_info`: the state, and no packets ever.
+    fn tcp_info(&self) -> Vec<u8> {
+        let (listening, connected, write_ended) = {
+            let state = self.state.lock();
+            let role = &state.role;
+            (matches!(role, Role::Listening(_)), matches!(role, Role::Connected(_)), state.writing_ended)
+        };
+        let read_ended = self.inbox.has_ended();
+        // TCP_LISTEN, TCP_CLOSE, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_CLOSE_WAIT
+        let number = match (connected, write_ended, read_ended) {
+            _ if listening => 10,
+            (false, ..) | (_, true, true) => 7,
+            (_, false, false) => 1,
+            (_, true, false) => 5,
+            (_, false, true) => 8,
+        };
+        let mut info = alloc::vec![0; TCP_INFO_BYTES];
+        info[0] = number;
+        info
     }
 
     /// Claims a port: 0 for any.
@@ -310,6 +339,18 @@ impl Socket for InetSocket {
 
     fn take_error(&self) -> Option<Errno> {
         self.common.take_error().or_else(|| self.inbox.take_error())
+    }
+
+    fn structure(&self, level: u32, name: u32) -> Option<Vec<u8>> {
+        match (level, name) {
+            (TCP_LEVEL, TCP_INFO) if self.kind == Kind::Stream => Some(self.tcp_info()),
+            (TCP_LEVEL, TCP_CONGESTION) if self.kind == Kind::Stream => {
+                let mut name = b"cubic".to_vec();
+                name.resize(CONGESTION_NAME_BYTES, 0);
+                Some(name)
+            }
+            _ => None,
+        }
     }
 
     fn option(&self, level: u32, name: u32) -> Result<i32, Errno> {

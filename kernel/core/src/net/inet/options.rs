@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use crate::Errno;
-use crate::net::INET6;
+use crate::net::{INET, INET6};
 
 use super::Protocol;
 
@@ -48,7 +48,8 @@ const KNOWN: &[(u32, u32, i32)] = &[
     (IP, 12, 0),
     (IP, 13, 0),
     (IP, 15, 0),
-    // IP_BIND_ADDRESS_NO_PORT, IP_MULTICAST_TTL, IP_MULTICAST_LOOP
+    // IP_TRANSPARENT, IP_BIND_ADDRESS_NO_PORT, IP_MULTICAST_TTL, IP_MULTICAST_LOOP
+    (IP, 19, 0),
     (IP, 24, 0),
     (IP, 33, 1),
     (IP, 34, 1),
@@ -83,7 +84,10 @@ impl ProtocolOptions {
 
     /// The value of an option.
     pub fn get(&self, family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {
-        let first = find(family, protocol, level, name)?;
+        // Only IPv4 tells a level that is not its own from an option that it does not know.
+        let other_level = family == INET && !(level == IP || level == TCP && protocol == Protocol::Tcp);
+        let unknown = if other_level { Errno::EOPNOTSUPP } else { Errno::ENOPROTOOPT };
+        let first = find(family, protocol, level, name).map_err(|_| unknown)?;
         Ok(self.0.get(&(level, name)).copied().unwrap_or(first))
     }
 
@@ -96,17 +100,27 @@ impl ProtocolOptions {
     /// Changes an option.
     pub fn set(&mut self, family: u16, protocol: Protocol, level: u32, name: u32, value: i32) -> Result<(), Errno> {
         find(family, protocol, level, name)?;
-        self.0.insert((level, name), within(level, name, value));
+        self.0.insert((level, name), within(level, name, value)?);
         Ok(())
     }
 }
 
-/// What is kept of a value (udplite(7): from 8 to 65,535 bytes, or all).
-fn within(level: u32, name: u32, value: i32) -> i32 {
-    match (level, name) {
-        (UDP_LITE, 10 | 11) if value != 0 => value.clamp(8, 65_535),
-        _ => value,
-    }
+/// What is kept of a value: `EINVAL` outside what tcp(7) and ip(7) allow.
+fn within(level: u32, name: u32, value: i32) -> Result<i32, Errno> {
+    let allowed = match (level, name) {
+        // TCP_KEEPIDLE, TCP_KEEPINTVL: MAX_TCP_KEEPIDLE
+        (TCP, 4 | 5) => 1..=32_767,
+        // TCP_KEEPCNT, TCP_SYNCNT
+        (TCP, 6 | 7) => 1..=127,
+        (IP, 2) if value == -1 => return Ok(64),
+        (IP, 2) => 1..=255,
+        // TCP_NODELAY, TCP_CORK
+        (TCP, 1 | 3) => return Ok(i32::from(value != 0)),
+        // udplite(7): from 8 to 65,535 bytes, or all.
+        (UDP_LITE, 10 | 11) if value != 0 => return Ok(value.clamp(8, 65_535)),
+        _ => return Ok(value),
+    };
+    if allowed.contains(&value) { Ok(value) } else { Err(Errno::EINVAL) }
 }
 
 fn find(family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {

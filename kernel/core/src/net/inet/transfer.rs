@@ -88,7 +88,8 @@ impl InetSocket {
     pub(super) fn ready(&self) -> PollEvents {
         let mut events = self.inbox.readable();
         if self.common.has_error() {
-            events |= PollEvents::ERR | PollEvents::READABLE;
+            events |= PollEvents::ERR;
+            events.set(PollEvents::READABLE, self.kind == Kind::Stream || events.contains(PollEvents::READABLE));
         }
         let (inbox, ended) = {
             let state = self.state.lock();

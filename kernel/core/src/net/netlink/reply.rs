@@ -64,6 +64,9 @@ fn next(bytes: &[u8]) -> Option<(Request<'_>, &[u8])> {
     Some((request, bytes.get(len.next_multiple_of(4)..).unwrap_or_default()))
 }
 
+/// Behind the last request of rtnetlink(7) (RTM_MAX).
+const KINDS_END: u16 = 124;
+
 fn answer(request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
     let family = request.body.first().copied().map_or(UNSPEC, u16::from);
     let dumps = request.flags & DUMP == DUMP;
@@ -75,6 +78,7 @@ fn answer(request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
         GET_NEIGHBOURS | GET_RULES if dumps => Vec::new(),
         // Types below those of requests are for the protocol itself and mean nothing here (NLMSG_MIN_TYPE).
         0..16 => return acknowledged(request, port),
+        KINDS_END.. => return alloc::vec![error(request, port, Some(Errno::EOPNOTSUPP))],
         _ if request.kind % 4 != 2 => return alloc::vec![error(request, port, Some(Errno::EPERM))],
         _ => return alloc::vec![error(request, port, Some(Errno::EOPNOTSUPP))],
     };

@@ -192,6 +192,18 @@ impl Socket for UnixSocket {
         self.connect_to(task, address)
     }
 
+    fn option(&self, _: u32, _: u32) -> Result<i32, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn set_option(&self, _: u32, _: u32, _: i32) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn unread_bytes(&self) -> usize {
+        self.peer().map_or(0, |link| link.inbox.len())
+    }
+
     fn name(&self) -> Address {
         self.identity.address()
     }

@@ -75,10 +75,11 @@ impl UnixSocket {
     }
 
     fn bind_path(&self, task: &Arc<Task>, text: &[u8]) -> Result<(), Errno> {
-        if !self.identity.name.lock().is_empty() {
-            return Err(Errno::EINVAL);
-        }
         let (context, caller) = (task.fs(), Caller::of(task));
+        if !self.identity.name.lock().is_empty() {
+            let taken = Name::new(&context, &caller, text).find(Follow::No).is_ok();
+            return Err(if taken { Errno::EADDRINUSE } else { Errno::EINVAL });
+        }
         let made = task.kernel().vfs().create(&Name::new(&context, &caller, text), NewKind::Socket, 0o777);
         let path = made.map_err(|errno| if errno == Errno::EEXIST { Errno::EADDRINUSE } else { errno })?;
         let mut names = self.net().unix().lock();

@@ -31,7 +31,8 @@ impl UnixSocket {
 
     fn parcel(&self, message: &mut Outgoing<'_>) -> Parcel {
         let rights = message.rights.as_ref().map(super::Rights::copy);
-        let from = if self.kind == Kind::Stream { None } else { Some(self.identity.address()) };
+        let named = self.kind != Kind::Stream && !self.identity.name.lock().is_empty();
+        let from = named.then(|| self.identity.address());
         Parcel { from, sender: message.sender.unwrap_or(self.owner), rights, ..Parcel::default() }
     }
 
