@@ -73,7 +73,7 @@ static void streams(void) {
     TRY("name", getpeername(s, (void *)&peer, &n)), TRY("no peer", getpeername(l, (void *)&peer, &n));
     TRY("send", send(c, "hello", 5, 0)), TRY("more", send(c, " you", 4, MSG_MORE | MSG_NOSIGNAL));
     TRY("flush", send(c, "!", 1, 0));
-    TRY("peek", recv(s, b, 64, MSG_PEEK | MSG_WAITALL) >= 5);
+    TRY("peek", recv(s, b, 5, MSG_PEEK | MSG_WAITALL));
     TRY("trunc", recv(s, 0, 3, MSG_TRUNC));
     int q = 0;
     usleep(1000), ioctl(s, FIONREAD, &q), SHOW("inq %d\n", q);
@@ -83,7 +83,6 @@ static void streams(void) {
     TRY("recv", recv(s, b, 1, 0));
     TRY("oob", recv(s, b, 1, MSG_OOB));
     TRY("shut", shutdown(c, SHUT_WR));
-    SHOW("state %d\n", state(c));
     usleep(1000), events("half", s), TRY("end", recv(s, b, 1, 0)), TRY("end", recv(s, b, 1, 0));
     SHOW("state %d\n", state(s));
     TRY("still", send(s, "back", 4, 0)), TRY("back", recv(c, b, 9, 0));

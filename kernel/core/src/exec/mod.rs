@@ -107,8 +107,11 @@ fn open(request: &Request<'_>, path: Path) -> Result<Arc<File>, Errno> {
     }
     check_mode(&path.stat()?, &request.caller.credentials, Access::EXECUTE)?;
     let flags = OpenFlags::empty();
+    let usage = request.kernel.vfs().hooks().begin_running(path.key())?;
     let object = path.inode().clone().open(&Opening { path: &path, flags, caller: request.caller })?;
-    Ok(request.kernel.vfs().file(object, path, flags))
+    let file = request.kernel.vfs().file(object, path, flags);
+    file.set_usage(Some(usage));
+    Ok(file)
 }
 
 /// Up to `len` bytes of a file.
@@ -193,5 +196,7 @@ fn interpreter(request: &Request<'_>, path: &[u8]) -> Result<(Arc<File>, elf::El
     let file = open(request, find(request, path)?)?;
     let head = read(&file, 0, HEAD_BYTES)?;
     let elf = elf::Elf::read(&file, &head).map_err(|_| Errno::ELIBBAD)?;
+    // As on Linux, only the program itself cannot be written while it runs.
+    file.set_usage(None);
     Ok((file, elf))
 }

@@ -8,7 +8,7 @@ use linux_raw_sys::general as abi;
 use super::{Call, Outcome};
 use crate::Errno;
 use crate::exec::{Request, STRING_BYTES_MAX, load};
-use crate::mm::Memory;
+use crate::mm::{Memory, PAGE, page_down};
 use crate::task::Task;
 use crate::vfs::{Caller, FdFlags, Follow, Name, Path};
 use crate::wait::Stop;
@@ -128,17 +128,64 @@ fn read_strings(memory: &Memory, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
     if array == 0 {
         return Ok(strings);
     }
+    let (mut pointers, mut texts) = (Pages::new(memory), Pages::new(memory));
     loop {
         let at = array.checked_add(8 * strings.len() as u64).ok_or(Errno::EFAULT)?;
-        let string = memory.read_struct::<u64>(at)?;
+        let string = pointers.number(at)?;
         if string == 0 {
             return Ok(strings);
         }
-        strings.push(memory.read_string(string, STRING_BYTES_MAX, Errno::E2BIG)?);
+        strings.push(texts.string(string)?);
         // With its terminator and the pointer to it.
         bytes += strings.last().map_or(0, Vec::len) + 9;
         if bytes > STRINGS_BYTES_MAX {
             return Err(Errno::E2BIG);
         }
+    }
+}
+
+/// Reads what mostly lies in a row, page by page.
+struct Pages<'a> {
+    memory: &'a Memory,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(memory: &'a Memory) -> Self {
+        Self { memory, start: 0, bytes: Vec::new() }
+    }
+
+    /// What of its page lies behind an address.
+    fn rest(&mut self, at: u64) -> Result<&[u8], Errno> {
+        let start = page_down(at);
+        if self.bytes.is_empty() || start != self.start {
+            let len = usize::try_from(PAGE).map_err(|_| Errno::EFAULT)?;
+            self.bytes = self.memory.read_vec(start, len)?;
+            self.start = start;
+        }
+        Ok(&self.bytes[usize::try_from(at - start).map_err(|_| Errno::EFAULT)?..])
+    }
+
+    fn number(&mut self, at: u64) -> Result<u64, Errno> {
+        match self.rest(at)?.first_chunk() {
+            Some(bytes) => Ok(u64::from_le_bytes(*bytes)),
+            None => self.memory.read_struct(at),
+        }
+    }
+
+    /// `E2BIG` when it is longer than a string may be.
+    fn string(&mut self, address: u64) -> Result<Vec<u8>, Errno> {
+        let mut string = Vec::new();
+        while string.len() < STRING_BYTES_MAX {
+            let at = address.checked_add(string.len() as u64).ok_or(Errno::EFAULT)?;
+            let rest = self.rest(at)?;
+            let end = rest.iter().position(|byte| *byte == 0);
+            string.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+            if end.is_some() {
+                break;
+            }
+        }
+        if string.len() < STRING_BYTES_MAX { Ok(string) } else { Err(Errno::E2BIG) }
     }
 }

@@ -38,7 +38,7 @@ pub fn mount(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
         return Ok(bind(task, call.arg(0), &target, flags)?);
     }
     if flags & PROPAGATION != 0 {
-        return Ok(set_propagation(&target, flags)?);
+        return Ok(set_propagation(task, &target, flags)?);
     }
     if flags & abi::MS_MOVE != 0 {
         return Ok(relocate(task, call.arg(0), &target)?);
@@ -107,11 +107,18 @@ fn bind(task: &Arc<Task>, source: u64, target: &Path, flags: u32) -> Result<(), 
     }
 }
 
-fn set_propagation(target: &Path, flags: u32) -> Result<(), Errno> {
+fn set_propagation(task: &Arc<Task>, target: &Path, flags: u32) -> Result<(), Errno> {
     let allowed = PROPAGATION | abi::MS_REC | abi::MS_SILENT;
     let one = (flags & PROPAGATION).is_power_of_two();
     if !target.is_mount_root() || flags & !allowed != 0 || !one || flags & abi::MS_SHARED != 0 {
         return Err(Errno::EINVAL);
+    }
+    let mut mounts = alloc::vec![target.mount.clone()];
+    if flags & abi::MS_REC != 0 {
+        mounts.extend(task.fs().namespace().below(&target.mount));
+    }
+    for mount in mounts {
+        if flags & abi::MS_UNBINDABLE != 0 { mount.forbid_binding() } else { mount.allow_binding() }
     }
     Ok(())
 }
@@ -145,6 +152,9 @@ pub fn umount2(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let Path { mount, dentry } = target;
     drop(dentry);
     let context = task.fs();
+    if expires && !mount.expires() {
+        return Err(Errno::EAGAIN.into());
+    }
     Ok(match flags & DETACH {
         0 => context.namespace().unmount(&mount),
         _ => context.namespace().detach(&mount),

@@ -10,11 +10,16 @@ use super::message::{Header, MESSAGES_MAX};
 use super::socket::{Opened, write_address};
 use crate::Errno;
 use crate::abi::Timespec;
-use crate::io::{Sink as _, UserBuffer};
+use crate::io::{Collect, Sink as _, UserBuffer};
 use crate::net::{Connecting, Direction, Kind, Socket, Taken, Taking};
 use crate::task::Task;
 use crate::vfs::OpenFlags;
 use crate::wait::Stop;
+
+/// IPPROTO_TCP
+const TCP: i32 = 6;
+/// How much is thrown away at once.
+const THROWN_BYTES_MAX: usize = 1 << 16;
 
 bitflags::bitflags! {
     /// The flags of recv(2).
@@ -165,7 +170,7 @@ fn receive(
     }
     buffer.skip(call.resume.done);
     loop {
-        match socket.receive(&mut buffer, flags.taking()) {
+        match take(&**socket, &mut buffer, flags) {
             Ok(mut taken) => {
                 call.resume.done += taken.count;
                 let more = flags.contains(ReceiveFlags::WAIT_ALL) && socket.kind() == Kind::Stream;
@@ -189,6 +194,17 @@ fn receive_urgent(socket: &dyn Socket, buffer: &mut UserBuffer<'_>, flags: Recei
     let Some(byte) = socket.receive_urgent(flags.taking())? else { return Ok(Taken::default()) };
     let count = if buffer.remaining() > 0 { buffer.put(&[byte])? } else { 0 };
     Ok(Taken { count, whole: 1, ..Taken::default() })
+}
+
+/// With MSG_TRUNC, what a TCP socket received is thrown away (tcp(7)).
+fn take(socket: &dyn Socket, buffer: &mut UserBuffer<'_>, flags: ReceiveFlags) -> Result<Taken, Errno> {
+    if !flags.contains(ReceiveFlags::TRUNCATE) || socket.protocol() != TCP {
+        return socket.receive(buffer, flags.taking());
+    }
+    let mut thrown = Collect::new(buffer.remaining().min(THROWN_BYTES_MAX));
+    let taken = socket.receive(&mut thrown, flags.taking())?;
+    buffer.skip(taken.count);
+    Ok(taken)
 }
 
 /// What MSG_WAITALL has when no more comes.

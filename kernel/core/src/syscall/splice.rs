@@ -44,6 +44,9 @@ pub fn splice(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     if (from.is_some() && call.arg(1) != 0) || (to.is_some() && call.arg(3) != 0) {
         return Err(Errno::ESPIPE.into());
     }
+    for address in [call.arg(1), call.arg(3)] {
+        task.memory().read_optional::<u64>(address)?;
+    }
     let same = from.zip(to).is_some_and(|(from, to)| Arc::ptr_eq(from, to));
     let append = output.flags().contains(OpenFlags::APPEND);
     if (from.is_none() && to.is_none()) || same || append {
@@ -163,9 +166,9 @@ pub fn tee(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
 pub fn vmsplice(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     let flags = flags(call.uint(3))?;
     let file = task.files().get_open(call.int(0))?;
-    let pipe = pipe(&file).ok_or(Errno::EBADF)?;
     let memory = task.memory();
     let mut buffer = memory.vectors(call.arg(1), call.size(2))?;
+    let pipe = pipe(&file).ok_or(Errno::EBADF)?;
     let writes = file.flags().writes();
     let moved = if writes { pipe.write(&mut buffer) } else { pipe.read(&mut buffer) };
     match moved {

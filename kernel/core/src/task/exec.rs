@@ -38,6 +38,12 @@ pub enum HostProcess {
     Callers,
 }
 
+/// Whether a program may do what its caller may not, so that nobody may look into it (prctl(2), PR_SET_DUMPABLE).
+fn gains(old: &Credentials, new: &Credentials) -> bool {
+    let changed = (old.euid, old.egid) != (new.euid, new.egid) || !old.permitted.contains(new.permitted);
+    changed || new.euid != new.uid || new.egid != new.gid
+}
+
 impl Task {
     /// The space of a new program that gains no rights, in the process of the old one: nothing else may run there. What
     /// the old program did to its stub it did to itself.
@@ -79,7 +85,7 @@ impl Task {
             return self.change_program(program);
         }
         let thread = program.memory.space().spawn(&program.frame, program.setup, self.clone())?;
-        self.forget_program();
+        self.forget_program(&program.credentials);
         self.set_credentials(program.credentials);
         self.set_name(&program.name);
         let old_memory = self.replace_memory(program.memory);
@@ -99,7 +105,7 @@ impl Task {
     /// The same in the host process and thread that the task has.
     fn change_program(self: &Arc<Self>, program: Program) -> Result<Outcome, Errno> {
         self.thread().ok_or(Errno::ESRCH)?.set_frame(&program.frame)?;
-        self.forget_program();
+        self.forget_program(&program.credentials);
         self.set_credentials(program.credentials);
         self.set_name(&program.name);
         self.process().vfork.release();
@@ -107,13 +113,14 @@ impl Task {
     }
 
     /// What does not survive execve(2).
-    fn forget_program(self: &Arc<Self>) {
+    fn forget_program(self: &Arc<Self>, new: &Credentials) {
+        let looked_into = !gains(&self.credentials(), new);
         self.release_robust_list(&self.memory());
         {
             let mut settings = self.settings.lock();
             settings.clear_child_tid = 0;
             settings.robust_list = RobustList::default();
-            settings.dumpable = 1;
+            settings.dumpable = u32::from(looked_into);
         }
         *self.signals.stack.lock() = AlternateStack::default();
         let process = self.process();

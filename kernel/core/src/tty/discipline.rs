@@ -67,8 +67,8 @@ impl Discipline {
         }
         if let Some(signal) = self.signal(byte) {
             if !self.termios.local.contains(Local::NO_FLUSH) {
+                // Output is with the far end already: a pseudo terminal's buffer is read at once.
                 self.flush_input();
-                self.output.clear();
             }
             self.echo(byte);
             return Some(signal);
@@ -329,6 +329,11 @@ impl Discipline {
         }
         let least = usize::from(self.timing().0).clamp(1, wanted.max(1));
         self.ready.len() >= least
+    }
+
+    /// Whether poll(2) says so: with VTIME a read has enough with one byte (`n_tty_poll` of Linux).
+    pub fn polls_readable(&self) -> bool {
+        self.is_readable(if self.timing().1 == 0 { usize::MAX } else { 1 })
     }
 
     /// VMIN and VTIME.

@@ -115,7 +115,7 @@ impl FileObject for SlaveFile {
     fn poll(&self) -> PollEvents {
         let state = self.tty.state.lock();
         let mut events = PollEvents::empty();
-        events.set(PollEvents::READABLE, state.discipline.is_readable(1) || state.is_hung_up);
+        events.set(PollEvents::READABLE, state.discipline.polls_readable() || state.is_hung_up);
         events.set(PollEvents::WRITABLE, state.discipline.is_writable() || state.is_hung_up);
         events.set(PollEvents::HUP | PollEvents::ERR, state.is_hung_up);
         events

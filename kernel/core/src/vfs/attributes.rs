@@ -88,6 +88,7 @@ impl Vfs {
             _ => return Err(Errno::EINVAL),
         }
         check_path(path, credentials, Access::WRITE)?;
+        self.hooks().usage.check_writable(path.key())?;
         self.set_len(path, len, credentials)
     }
 

@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use stockade_kernel_sync::Mutex;
 
 use super::{
-    DirEntry, Emit, FileKind, FileObject, FileSignals, Hooks, Inode, LockOwner, OpenFlags, Path, Seeking, WatchMask,
-    WriteAt,
+    DirEntry, Emit, FileKind, FileObject, FileSignals, Hooks, InUse, Inode, LockOwner, OpenFlags, Path, Seeking,
+    WatchMask, WriteAt,
 };
 use crate::Errno;
 use crate::io::{Sink, Source};
@@ -28,6 +28,7 @@ pub struct File {
     position: Mutex<u64>,
     signals: Arc<FileSignals>,
     hooks: Arc<Hooks>,
+    usage: Mutex<Option<InUse>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -49,7 +50,13 @@ impl File {
             flags: AtomicU32::new(flags.difference(once).bits()),
             position: Mutex::new(0),
             hooks: hooks.clone(),
+            usage: Mutex::new(None),
         })
+    }
+
+    /// As long as it is open, its file is written or run.
+    pub fn set_usage(&self, usage: Option<InUse>) {
+        *self.usage.lock() = usage;
     }
 
     /// Its number; no other file of the kernel ever has it.

@@ -2,6 +2,7 @@
 
 use super::inotify::Watches;
 use super::locks::Locks;
+use super::usage::Usage;
 
 /// Tables that are kept by file, and that a file leaves when it is closed.
 #[derive(Debug, Default)]
@@ -10,4 +11,6 @@ pub struct Hooks {
     pub locks: Locks,
     /// Who wants to hear of changes.
     pub watches: Watches,
+    /// Who writes and runs files.
+    pub usage: Usage,
 }

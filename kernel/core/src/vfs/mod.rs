@@ -31,6 +31,7 @@ mod poll_events;
 mod shared;
 mod stat;
 mod superblock;
+mod usage;
 mod walk;
 mod watch_mask;
 
@@ -54,6 +55,7 @@ pub use poll_events::PollEvents;
 pub use shared::{Sealing, Vfs};
 pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
 pub use superblock::{Caching, Filesystem, Superblock};
+pub use usage::InUse;
 pub use walk::{Follow, Last, Name, Parent, Resolve, Walker};
 pub use watch_mask::WatchMask;
 

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use linux_raw_sys::general as abi;
 use stockade_kernel_sync::Mutex;
@@ -49,9 +49,44 @@ pub struct Mount {
     flags: AtomicU32,
     source: Vec<u8>,
     point: Mutex<Option<Path>>,
+    bindable: AtomicBool,
+    expiry: AtomicU8,
 }
 
+/// [`Mount::expires`]: it was not asked for yet, or used since.
+const IN_USE: u8 = 0;
+/// It was asked for.
+const MARKED: u8 = 1;
+/// The same, and somebody entered the mount once since: whoever asks again.
+const ENTERED: u8 = 2;
+
 impl Mount {
+    /// It may not be shown elsewhere too (MS_UNBINDABLE).
+    pub fn forbid_binding(&self) {
+        self.bindable.store(false, Ordering::Relaxed);
+    }
+
+    /// It may be shown elsewhere too.
+    pub fn allow_binding(&self) {
+        self.bindable.store(true, Ordering::Relaxed);
+    }
+
+    fn is_bindable(&self) -> bool {
+        self.bindable.load(Ordering::Relaxed)
+    }
+
+    /// Asks, by a look-up that ends at the mount, whether nobody used it since the last time (MNT_EXPIRE).
+    pub fn expires(&self) -> bool {
+        self.expiry.swap(MARKED, Ordering::Relaxed) == ENTERED
+    }
+
+    fn note_entry(&self) {
+        let now = self.expiry.load(Ordering::Relaxed);
+        if now != IN_USE {
+            self.expiry.store(if now == MARKED { ENTERED } else { IN_USE }, Ordering::Relaxed);
+        }
+    }
+
     /// Its number.
     pub fn id(&self) -> MountId {
         self.id
@@ -116,6 +151,8 @@ fn new_mount(superblock: &Arc<Superblock>, root: &Arc<Dentry>, flags: MountFlags
         flags: AtomicU32::new(flags.bits()),
         source: source.to_vec(),
         point: Mutex::new(None),
+        bindable: AtomicBool::new(true),
+        expiry: AtomicU8::new(IN_USE),
     })
 }
 
@@ -141,6 +178,7 @@ impl MountNamespace {
         let mut crossed = false;
         while path.dentry.has_mounts() {
             let Some(mount) = self.table.lock().at(path) else { break };
+            mount.note_entry();
             *path = Path::root_of(&mount);
             crossed = true;
         }
@@ -161,6 +199,9 @@ impl MountNamespace {
     /// Shows what is at one path at another too (MS_BIND).
     pub fn bind(&self, from: &Path, at: &Path) -> Result<Arc<Mount>, Errno> {
         let mount = &from.mount;
+        if !mount.is_bindable() {
+            return Err(Errno::EINVAL);
+        }
         self.attach(at, new_mount(mount.superblock(), &from.dentry, mount.flags(), mount.source()))
     }
 
@@ -170,7 +211,7 @@ impl MountNamespace {
         let top = self.bind(from, at)?;
         let mut copies = BTreeMap::from([(from.mount.id(), top.clone())]);
         for mount in below {
-            let Some(point) = mount.point() else { continue };
+            let Some(point) = mount.point().filter(|_| mount.is_bindable()) else { continue };
             let inside = point.mount.id() != from.mount.id() || from.dentry.is_above(&point.dentry);
             let Some(parent) = copies.get(&point.mount.id()).filter(|_| inside).cloned() else { continue };
             let copy = new_mount(mount.superblock(), mount.root(), mount.flags(), mount.source());
@@ -251,7 +292,7 @@ impl MountNamespace {
     }
 
     /// All mounts below one, each before those that lie on it.
-    fn below(&self, top: &Arc<Mount>) -> Vec<Arc<Mount>> {
+    pub fn below(&self, top: &Arc<Mount>) -> Vec<Arc<Mount>> {
         let table = self.table.lock();
         let mut found: Vec<Arc<Mount>> = table.children(top).cloned().collect();
         let mut next = 0;

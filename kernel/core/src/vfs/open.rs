@@ -81,6 +81,7 @@ impl Vfs {
             check_open(&path, &name.caller.credentials, flags)?;
             path.inode().check(name.caller)?;
             if flags.contains(OpenFlags::TRUNCATE) && kind == FileKind::Regular {
+                self.hooks().usage.check_writable(path.key())?;
                 path.inode().set_len(0)?;
             }
         }
@@ -93,13 +94,17 @@ impl Vfs {
     }
 
     fn open_inode_at(&self, name: &Name<'_>, path: Path, flags: OpenFlags) -> Result<Arc<File>, Errno> {
+        let writes = flags.writes() && path.inode().kind() == FileKind::Regular && !self.is_internal(&path);
+        let usage = if writes { Some(self.hooks().begin_writing(path.key())?) } else { None };
         let opening = Opening { path: &path, flags, caller: name.caller };
         let object = match path.inode().kind() {
             FileKind::Character | FileKind::Block => self.open_device(&opening)?,
             _ => path.inode().clone().open(&opening)?,
         };
         self.notify_opened(&path);
-        Ok(self.file(object, path, flags))
+        let file = self.file(object, path, flags);
+        file.set_usage(usage);
+        Ok(file)
     }
 
     fn find_or_create(&self, name: &Name<'_>, how: &OpenHow) -> Result<(Path, Found), Errno> {

@@ -292,7 +292,11 @@ impl Socket for InetSocket {
         if self.protocol == Protocol::Tcp && self.link().is_none() {
             return Err(Errno::ENOTCONN);
         }
-        self.inbox.take(sink, taking)
+        let taken = self.inbox.take(sink, taking);
+        if let Err(Errno::ECONNRESET) = taken {
+            self.state.lock().was_reset = true;
+        }
+        taken
     }
 
     fn receive_urgent(&self, taking: Taking) -> Result<Option<u8>, Errno> {

@@ -100,12 +100,15 @@ impl InetSocket {
                     return events;
                 }
                 Role::Fresh if self.protocol == Protocol::Tcp => {
+                    events.set(PollEvents::RDHUP, events.contains(PollEvents::ERR));
                     return events | PollEvents::WRITABLE | PollEvents::HUP;
                 }
                 Role::Fresh => (None, state.writing_ended),
                 Role::Connected(link) => (link.inbox.clone(), state.writing_ended || state.was_reset),
             }
         };
+        let reset = self.kind == Kind::Stream && events.contains(PollEvents::ERR);
+        let ended = ended || reset;
         events.set(PollEvents::HUP, ended && events.contains(PollEvents::RDHUP));
         if ended || inbox.is_none_or(|inbox| inbox.writable(&self.common.queue)) {
             events |= PollEvents::WRITABLE;

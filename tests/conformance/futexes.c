@@ -1,0 +1,191 @@
+/* Futexes. Prints the same on every Linux. */
+#include "show.h"
+#include <linux/futex.h>
+#include <pthread.h>
+#include <time.h>
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
+struct waiter {
+    uint64_t value, address;
+    uint32_t flags, reserved;
+};
+
+static uint32_t word, other, *shared;
+static long result[4];
+
+static long futex(uint32_t *at, int op, uint32_t value, const void *timeout, uint32_t *at2, uint32_t value3) {
+    return syscall(SYS_futex, at, op, value, timeout, at2, value3);
+}
+
+static void *waits(void *argument) {
+    long n = (long)argument;
+    result[n] = futex(&word, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
+    return 0;
+}
+
+static void plain(void) {
+    struct timespec t = {0, 10000000};
+    TRY("value", futex(&word, FUTEX_WAIT, 1, 0, 0, 0));
+    TRY("timeout", futex(&word, FUTEX_WAIT, 0, &t, 0, 0));
+    t.tv_nsec = 2000000000, TRY("nanoseconds", futex(&word, FUTEX_WAIT, 0, &t, 0, 0));
+    TRY("unaligned", futex((void *)((char *)&word + 1), FUTEX_WAIT, 0, 0, 0, 0));
+    TRY("pointer", futex((void *)8, FUTEX_WAIT, 0, 0, 0, 0));
+    TRY("nobody", futex(&word, FUTEX_WAKE, 1, 0, 0, 0));
+    TRY("operation", futex(&word, 99, 1, 0, 0, 0));
+    TRY("bitset", futex(&word, FUTEX_WAIT_BITSET, 0, 0, 0, 0));
+    TRY("wake bitset", futex(&word, FUTEX_WAKE_BITSET, 1, 0, 0, 0));
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    TRY("absolute", futex(&word, FUTEX_WAIT_BITSET, 0, &t, 0, -1));
+    clock_gettime(CLOCK_REALTIME, &t);
+    TRY("realtime", futex(&word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &t, 0, -1));
+    pthread_t thread[3];
+    for (long i = 0; i < 3; i++) pthread_create(&thread[i], 0, waits, (void *)i);
+    usleep(50000);
+    TRY("wake one", futex(&word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0));
+    TRY("requeue", futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &other, 0));
+    TRY("requeue value", futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &other, 5));
+    TRY("wake none here", futex(&word, FUTEX_WAKE_PRIVATE, 9, 0, 0, 0));
+    TRY("wake op", futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)));
+    SHOW("other %u\n", other);
+    for (int i = 0; i < 3; i++) pthread_join(thread[i], 0), SHOW("result %ld\n", result[i]);
+}
+
+static void between(void) {
+    shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!fork()) _exit(futex(shared, FUTEX_WAIT, 0, 0, 0, 0) ? errno : 0);
+    usleep(50000);
+    TRY("private does not reach", futex(shared, FUTEX_WAKE_PRIVATE, 9, 0, 0, 0));
+    TRY("shared", futex(shared, FUTEX_WAKE, 9, 0, 0, 0));
+    int status;
+    wait(&status), SHOW("child %x\n", status);
+}
+
+static void *locks(void *argument) {
+    (void)argument;
+    result[0] = futex(&word, FUTEX_LOCK_PI, 0, 0, 0, 0);
+    result[1] = (word & FUTEX_TID_MASK) == (uint32_t)syscall(SYS_gettid);
+    result[2] = futex(&word, FUTEX_UNLOCK_PI, 0, 0, 0, 0);
+    return 0;
+}
+
+static void inheriting(void) {
+    word = 0;
+    TRY("lock", futex(&word, FUTEX_LOCK_PI, 0, 0, 0, 0)), SHOW("owner %d\n", word == (uint32_t)getpid());
+    TRY("again", futex(&word, FUTEX_LOCK_PI, 0, 0, 0, 0)), TRY("try", futex(&word, FUTEX_TRYLOCK_PI, 0, 0, 0, 0));
+    pthread_t thread;
+    pthread_create(&thread, 0, locks, 0), usleep(50000);
+    SHOW("waiters %d\n", !!(word & FUTEX_WAITERS));
+    TRY("unlock", futex(&word, FUTEX_UNLOCK_PI, 0, 0, 0, 0)), pthread_join(thread, 0);
+    SHOW("%ld %ld %ld word %u\n", result[0], result[1], result[2], word);
+    TRY("not mine", futex(&word, FUTEX_UNLOCK_PI, 0, 0, 0, 0));
+    word = 999999, TRY("nobody", futex(&word, FUTEX_LOCK_PI, 0, 0, 0, 0));
+    word = 0, TRY("lock 2", futex(&word, FUTEX_LOCK_PI2, 0, 0, 0, 0));
+}
+
+static pthread_mutex_t *mutex;
+
+static void robust(int kind) {
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a), pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED), pthread_mutexattr_setprotocol(&a, kind);
+    mutex = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int how = 0; how < 2; how++) {
+        pthread_mutex_init(mutex, &a);
+        pid_t holder = fork();
+        if (!holder) {
+            pthread_mutex_lock(mutex), usleep(60000);
+            if (how) pause();
+            _exit(0);
+        }
+        usleep(20000);
+        pid_t waiter = fork();
+        if (!waiter) _exit(pthread_mutex_lock(mutex));
+        usleep(80000);
+        if (how) kill(holder, SIGKILL);
+        int status;
+        waitpid(waiter, &status, 0), SHOW("waiter got %d\n", WEXITSTATUS(status) == EOWNERDEAD);
+        waitpid(holder, &status, 0);
+        SHOW("then %d\n", pthread_mutex_lock(mutex) == EOWNERDEAD);
+        SHOW("consistent %d unlock %d lock %d\n", pthread_mutex_consistent(mutex), pthread_mutex_unlock(mutex), pthread_mutex_lock(mutex));
+        pthread_mutex_unlock(mutex);
+    }
+}
+
+static void robust_plain(void) {
+    robust(PTHREAD_PRIO_NONE);
+}
+
+static void robust_inheriting(void) {
+    robust(PTHREAD_PRIO_INHERIT);
+}
+
+static void *waits_for_two(void *argument) {
+    struct waiter w[2] = {{0, (uintptr_t)&word, 2 | FUTEX_PRIVATE_FLAG, 0}, {0, (uintptr_t)&other, 2 | FUTEX_PRIVATE_FLAG, 0}};
+    (void)argument;
+    result[0] = syscall(SYS_futex_waitv, w, 2, 0, 0, 0);
+    return 0;
+}
+
+static void several(void) {
+    word = other = 0;
+    struct waiter w[2] = {{0, (uintptr_t)&word, 2, 0}, {1, (uintptr_t)&other, 2, 0}};
+    TRY("flags", syscall(SYS_futex_waitv, w, 2, 1, 0, 0)), TRY("none", syscall(SYS_futex_waitv, w, 0, 0, 0, 0));
+    TRY("many", syscall(SYS_futex_waitv, w, 129, 0, 0, 0)), TRY("value", syscall(SYS_futex_waitv, w, 2, 0, 0, 0));
+    w[1].value = 0;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t), t.tv_nsec += 10000000;
+    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+    TRY("timeout", syscall(SYS_futex_waitv, w, 2, 0, &t, CLOCK_MONOTONIC)), TRY("clock", syscall(SYS_futex_waitv, w, 2, 0, &t, 99));
+    w[0].flags = 0x10, TRY("waiter flags", syscall(SYS_futex_waitv, w, 2, 0, 0, 0)), w[0].flags = 2;
+    w[0].reserved = 1, TRY("reserved", syscall(SYS_futex_waitv, w, 2, 0, 0, 0));
+    pthread_t thread;
+    pthread_create(&thread, 0, waits_for_two, 0), usleep(50000);
+    TRY("wake", futex(&other, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0)), pthread_join(thread, 0), SHOW("index %ld\n", result[0]);
+}
+
+static void interrupted(int signal) {
+    (void)signal;
+}
+
+static void signals(void) {
+    struct sigaction a = {.sa_handler = interrupted};
+    struct timespec t = {5, 0};
+    word = 0, sigaction(SIGALRM, &a, 0), ualarm(20000, 0);
+    TRY("handler", futex(&word, FUTEX_WAIT, 0, &t, 0, 0));
+    a.sa_flags = SA_RESTART, sigaction(SIGALRM, &a, 0), ualarm(20000, 0), t.tv_sec = 0, t.tv_nsec = 60000000;
+    TRY("restart", futex(&word, FUTEX_WAIT, 0, &t, 0, 0));
+}
+
+static pthread_cond_t condition;
+static pthread_mutex_t guard;
+static int ready;
+
+static void *waits_for_condition(void *argument) {
+    (void)argument;
+    pthread_mutex_lock(&guard);
+    while (!ready) pthread_cond_wait(&condition, &guard);
+    pthread_mutex_unlock(&guard);
+    return 0;
+}
+
+static void conditions(void) {
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a), pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_INHERIT);
+    SHOW("init %d\n", pthread_mutex_init(&guard, &a)), pthread_cond_init(&condition, 0);
+    pthread_t thread[4];
+    for (int i = 0; i < 4; i++) pthread_create(&thread[i], 0, waits_for_condition, 0);
+    usleep(30000);
+    pthread_mutex_lock(&guard), ready = 1, pthread_cond_broadcast(&condition), pthread_mutex_unlock(&guard);
+    for (int i = 0; i < 4; i++) SHOW("join %d\n", pthread_join(thread[i], 0));
+}
+
+int main(void) {
+    PART(plain), PART(between), PART(inheriting), PART(robust_plain), PART(robust_inheriting), PART(several);
+    PART(signals), PART(conditions);
+    return 0;
+}
