@@ -1,0 +1,91 @@
+/* The shape of files in /proc and /sys: digits are replaced, values that machines differ in are left out. */
+#include "show.h"
+#include <ctype.h>
+
+/* Every line with runs of digits as 0, and runs of spaces as one. */
+static void shape(const char *name, int lines) {
+    char line[4096];
+    FILE *f = fopen(name, "r");
+    SHOW("== %s%s\n", name, f ? "" : " none");
+    while (f && lines-- > 0 && fgets(line, sizeof line, f)) {
+        char shown[4096], *to = shown;
+        for (char *at = line; *at && *at != '\n';) {
+            if (isdigit(*at)) {
+                while (isxdigit(*at)) at++;
+                *to++ = '0';
+            } else if (*at == ' ' || *at == '\t') {
+                while (*at == ' ' || *at == '\t') at++;
+                *to++ = ' ';
+            } else {
+                *to++ = *at++;
+            }
+        }
+        *to = 0, SHOW("%s\n", shown);
+    }
+    if (f) fclose(f);
+}
+
+/* The first word of every line. */
+static void keys(const char *name) {
+    char line[4096];
+    FILE *f = fopen(name, "r");
+    SHOW("== %s%s:", name, f ? "" : " none");
+    while (f && fgets(line, sizeof line, f)) SHOW(" %.*s", (int)strcspn(line, " \t\n"), line);
+    SHOW("\n");
+    if (f) fclose(f);
+}
+
+static void fields(const char *name) {
+    char line[8192] = {0};
+    int fd = open(name, O_RDONLY), n = 0;
+    read(fd, line, sizeof line - 1), close(fd);
+    for (char *word = strtok(line, " \n"); word; word = strtok(0, " \n")) n++;
+    SHOW("== %s fields %d\n", name, n);
+}
+
+static void there(const char *name) {
+    struct stat st;
+    int result = lstat(name, &st);
+    SHOW("== %s %d %o %d\n", name, result, result ? 0 : st.st_mode & (S_IFMT | 0777), result ? 0 : (int)st.st_uid);
+}
+
+static void process(void) {
+    fields("/proc/self/stat"), fields("/proc/self/statm"), shape("/proc/self/io", 9), shape("/proc/self/comm", 1), shape("/proc/self/oom_score_adj", 1);
+    shape("/proc/self/loginuid", 0), shape("/proc/self/fdinfo/1", 3), shape("/proc/self/schedstat", 1);
+    char *names[] = {"attr", "auxv", "cgroup", "cmdline", "comm", "coredump_filter", "cwd", "environ", "exe", "fd", "fdinfo", "io", "limits", "maps", "mem", "mountinfo", "mounts", "mountstats", "net", "ns",
+                     "oom_adj", "oom_score", "oom_score_adj", "personality", "root", "smaps", "smaps_rollup", "stack", "stat", "statm", "status", "syscall", "task", "uid_map", "gid_map", "setgroups", "wchan"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/%s", names[i]), SHOW("%s %d\n", names[i], access(path, F_OK));
+    }
+    there("/proc/self"), there("/proc/thread-self"), there("/proc/1"), there("/proc/self/exe"), there("/proc/self/fd/0"), there("/proc/self/mem"), there("/proc/self/task"), there("/proc/999999");
+    char b[64] = {0};
+    int fd = open("/proc/self/comm", O_RDWR);
+    TRY("name", write(fd, "changed-by-file", 15)), lseek(fd, 0, SEEK_SET), read(fd, b, 63), SHOW("%s", b);
+    TRY("score", write(open("/proc/self/oom_score_adj", O_WRONLY), "2000", 4)), TRY("score", write(open("/proc/self/oom_score_adj", O_WRONLY), "100", 3));
+    TRY("unlink", unlink("/proc/self/stat"));
+}
+
+static void system_files(void) {
+    shape("/proc/loadavg", 1), shape("/proc/uptime", 1), shape("/proc/self/uid_map", 0);
+    char *values[] = {"kernel/ostype", "kernel/pid_max", "kernel/shmmni", "kernel/ngroups_max", "kernel/cap_last_cap", "fs/pipe-max-size", "fs/nr_open", "fs/mqueue/msg_max", "kernel/random/poolsize", "kernel/msgmnb", "kernel/sem", "vm/overcommit_memory",
+                      "net/core/somaxconn", "net/ipv4/ip_local_port_range", "net/ipv4/tcp_rmem", "kernel/threads-max", "fs/file-max", "fs/inotify/max_user_watches", "vm/max_map_count", "kernel/hostname", "kernel/random/uuid"};
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "/proc/sys/%s", values[i]), there(path);
+    }
+    there("/proc/cpuinfo"), there("/proc/stat"), there("/proc/version"), there("/proc/vmstat"), there("/proc/mounts"), there("/proc/swaps"), there("/proc/partitions"), there("/proc/diskstats"), there("/proc/cmdline"), there("/proc/net"), there("/proc/sysvipc/shm"), there("/proc/locks"), there("/proc/devices");
+    there("/sys/devices/system/cpu/online"), there("/sys/class/net/lo"), there("/sys/class/net/lo/mtu"), there("/sys/kernel/mm/transparent_hugepage/enabled");
+    there("/dev/null"), there("/dev/zero"), there("/dev/full"), there("/dev/random"), there("/dev/urandom"), there("/dev/tty"), there("/dev/ptmx"), there("/dev/pts"), there("/dev/shm"), there("/dev/fd"), there("/dev/stdin"), there("/dev/console"), there("/dev/mqueue");
+    char b[8];
+    TRY("full", write(open("/dev/full", O_WRONLY), "x", 1)), TRY("zero", read(open("/dev/zero", O_RDONLY), b, 8)), TRY("null", read(open("/dev/null", O_RDONLY), b, 8)), TRY("random", read(open("/dev/random", O_RDONLY), b, 8));
+}
+
+static void status(void) {
+    keys("/proc/self/status");
+}
+
+int main(void) {
+    PART(process), PART(system_files), PART(status);
+    return 0;
+}
