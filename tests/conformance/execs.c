@@ -50,7 +50,8 @@ static void scripts(void) {
     put("w", "#!/bin/echo a  b \n", 0755), run("one argument", "./w", NONE, 0);
     char longline[400] = "#!/bin/echo ";
     memset(longline + 12, 'x', 380), longline[392] = '\n', put("l", longline, 0755), run("long line", "./l", NONE, 0);
-    memset(longline, 'x', 399), memcpy(longline, "#!/", 3), longline[398] = '\n', put("m", longline, 0755), run("long name", "./m", NONE, 0);
+    memset(longline, 'x', 399), memcpy(longline, "#!/", 3), longline[398] = '\n', put("m", longline, 0755),
+        run("long name", "./m", NONE, 0);
     int fd = open("s", O_RDONLY | O_CLOEXEC);
     SHOW("by descriptor: ");
     if (!fork()) syscall(SYS_execveat, fd, "", NONE, (char *[]){0}, AT_EMPTY_PATH), SHOW("errno %d\n", errno), _exit(1);
@@ -82,16 +83,20 @@ static void sizes(void) {
 static int showing(void) {
     extern char **environ;
     SHOW("environment %s vector: page %ld clktck %ld secure %ld uid %ld euid %ld base %d phdr %d entry %d random %d execfn '%s' platform %s\n",
-         environ[0] ? environ[0] : "none", getauxval(AT_PAGESZ), getauxval(AT_CLKTCK), getauxval(AT_SECURE), getauxval(AT_UID),
-         getauxval(AT_EUID), getauxval(AT_BASE) == 0, getauxval(AT_PHDR) != 0, getauxval(AT_ENTRY) != 0, getauxval(AT_RANDOM) != 0,
+         environ[0] ? environ[0] : "none", getauxval(AT_PAGESZ), getauxval(AT_CLKTCK), getauxval(AT_SECURE),
+             getauxval(AT_UID),
+         getauxval(AT_EUID), getauxval(AT_BASE) == 0, getauxval(AT_PHDR) != 0, getauxval(AT_ENTRY) != 0,
+             getauxval(AT_RANDOM) != 0,
          strrchr((char *)getauxval(AT_EXECFN), '/') + 1, (char *)getauxval(AT_PLATFORM));
     char name[16], link[4096] = {0};
     prctl(PR_GET_NAME, name), readlink("/proc/self/exe", link, 4095);
     sigset_t blocked;
     struct sigaction ignored, handled;
     sigprocmask(SIG_BLOCK, 0, &blocked), sigaction(SIGUSR1, 0, &ignored), sigaction(SIGUSR2, 0, &handled);
-    SHOW("name %s exe %s fds %d %d blocked %d ignored %d handled %d stack %d\n", name, strrchr(link, '/') + 1, fcntl(50, F_GETFD), fcntl(51, F_GETFD),
-         sigismember(&blocked, SIGHUP), ignored.sa_handler == SIG_IGN, handled.sa_handler == SIG_DFL, prctl(PR_GET_KEEPCAPS));
+    SHOW("name %s exe %s fds %d %d blocked %d ignored %d handled %d stack %d\n", name, strrchr(link, '/') + 1,
+        fcntl(50, F_GETFD), fcntl(51, F_GETFD),
+         sigismember(&blocked, SIGHUP), ignored.sa_handler == SIG_IGN, handled.sa_handler == SIG_DFL,
+             prctl(PR_GET_KEEPCAPS));
     SHOW("uid %d %d gid %d %d dumpable %d\n", getuid(), geteuid(), getgid(), getegid(), prctl(PR_GET_DUMPABLE));
     return 0;
 }

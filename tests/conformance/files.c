@@ -193,7 +193,8 @@ static void at_calls(void) {
     TRY("utimensat", utimensat(d, "f", t, 0));
     t[1].tv_nsec = 77;
     TRY("utimensat", utimensat(d, "f", t, 0));
-    fstatat(d, "f", &st, 0), SHOW("%ld.%ld %ld.%ld\n", st.st_atim.tv_sec, st.st_atim.tv_nsec, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    fstatat(d, "f", &st, 0), SHOW("%ld.%ld %ld.%ld\n", st.st_atim.tv_sec, st.st_atim.tv_nsec, st.st_mtim.tv_sec,
+        st.st_mtim.tv_nsec);
     t[1].tv_nsec = 2000000000;
     TRY("utimensat bad", utimensat(d, "f", t, 0));
     TRY("futimens", futimens(f, 0));
@@ -206,7 +207,8 @@ static void at_calls(void) {
     char cwd[4096];
     SHOW("%s\n", strrchr(getcwd(cwd, sizeof cwd), '/'));
     TRY("getcwd short", syscall(SYS_getcwd, cwd, 3));
-    TRY("removed", (unlink("../d/f"), unlink("g"), unlink("h"), unlink("s"), unlink("sl"), unlink("sf"), rmdir("../d")));
+    TRY("removed", (unlink("../d/f"), unlink("g"), unlink("h"), unlink("s"), unlink("sl"), unlink("sf"),
+        rmdir("../d")));
     TRY("getcwd gone", syscall(SYS_getcwd, cwd, sizeof cwd));
     OPEN("create gone", open("x", O_CREAT | O_RDWR, 0600));
     TRY("links of gone", (fstat(f, &st), (long)st.st_nlink));
@@ -272,7 +274,8 @@ static void statxes(void) {
     put("a", "hello");
     memset(&x, 0, sizeof x);
     TRY("statx", statx(AT_FDCWD, "a", 0, STATX_BASIC_STATS, &x));
-    SHOW("%x %o %d %d %d %d\n", x.stx_mask & STATX_BASIC_STATS, x.stx_mode, (int)x.stx_size, x.stx_nlink, x.stx_uid, x.stx_blksize >= 512);
+    SHOW("%x %o %d %d %d %d\n", x.stx_mask & STATX_BASIC_STATS, x.stx_mode, (int)x.stx_size, x.stx_nlink, x.stx_uid,
+        x.stx_blksize >= 512);
     TRY("reserved", statx(AT_FDCWD, "a", 0, 0x80000000, &x));
     TRY("flags", statx(AT_FDCWD, "a", 1, STATX_SIZE, &x));
     TRY("sync both", statx(AT_FDCWD, "a", AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC, STATX_SIZE, &x));

@@ -50,7 +50,8 @@ static void plain(void) {
     TRY("requeue", futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &other, 0));
     TRY("requeue value", futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &other, 5));
     TRY("wake none here", futex(&word, FUTEX_WAKE_PRIVATE, 9, 0, 0, 0));
-    TRY("wake op", futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)));
+    TRY("wake op", futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
+        FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)));
     SHOW("other %u\n", other);
     for (int i = 0; i < 3; i++) pthread_join(thread[i], 0), SHOW("result %ld\n", result[i]);
 }
@@ -111,7 +112,8 @@ static void robust(int kind) {
         waitpid(waiter, &status, 0), SHOW("waiter got %d\n", WEXITSTATUS(status) == EOWNERDEAD);
         waitpid(holder, &status, 0);
         SHOW("then %d\n", pthread_mutex_lock(mutex) == EOWNERDEAD);
-        SHOW("consistent %d unlock %d lock %d\n", pthread_mutex_consistent(mutex), pthread_mutex_unlock(mutex), pthread_mutex_lock(mutex));
+        SHOW("consistent %d unlock %d lock %d\n", pthread_mutex_consistent(mutex), pthread_mutex_unlock(mutex),
+            pthread_mutex_lock(mutex));
         pthread_mutex_unlock(mutex);
     }
 }
@@ -125,7 +127,8 @@ static void robust_inheriting(void) {
 }
 
 static void *waits_for_two(void *argument) {
-    struct waiter w[2] = {{0, (uintptr_t)&word, 2 | FUTEX_PRIVATE_FLAG, 0}, {0, (uintptr_t)&other, 2 | FUTEX_PRIVATE_FLAG, 0}};
+    struct waiter w[2] = {{0, (uintptr_t)&word, 2 | FUTEX_PRIVATE_FLAG, 0},
+        {0, (uintptr_t)&other, 2 | FUTEX_PRIVATE_FLAG, 0}};
     (void)argument;
     result[0] = syscall(SYS_futex_waitv, w, 2, 0, 0, 0);
     return 0;
@@ -140,7 +143,8 @@ static void several(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t), t.tv_nsec += 10000000;
     if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
-    TRY("timeout", syscall(SYS_futex_waitv, w, 2, 0, &t, CLOCK_MONOTONIC)), TRY("clock", syscall(SYS_futex_waitv, w, 2, 0, &t, 99));
+    TRY("timeout", syscall(SYS_futex_waitv, w, 2, 0, &t, CLOCK_MONOTONIC)),
+        TRY("clock", syscall(SYS_futex_waitv, w, 2, 0, &t, 99));
     w[0].flags = 0x10, TRY("waiter flags", syscall(SYS_futex_waitv, w, 2, 0, 0, 0)), w[0].flags = 2;
     w[0].reserved = 1, TRY("reserved", syscall(SYS_futex_waitv, w, 2, 0, 0, 0));
     pthread_t thread;

@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 
 static struct sockaddr_in loopback(int port) {
-    return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
 static int port_of(int fd) {
@@ -41,7 +42,8 @@ static void streams(void) {
     int l = OPEN("socket", socket(AF_INET, SOCK_STREAM, IPPROTO_TCP));
     struct sockaddr_in a = loopback(0);
     TRY("protocol", socket(AF_INET, SOCK_STREAM, IPPROTO_UDP));
-    TRY("connect", connect(l, (void *)&(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, sizeof a));
+    TRY("connect", connect(l, (void *)&(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(1),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, sizeof a));
     close(l), l = socket(AF_INET, SOCK_STREAM, 0);
     events("fresh", l);
     TRY("recv", recv(l, b, 1, MSG_DONTWAIT));
@@ -175,24 +177,35 @@ static void option(const char *what, int level, int name) {
 
 static void options(void) {
     s = socket(AF_INET, SOCK_STREAM, 0);
-    option("type", SOL_SOCKET, SO_TYPE), option("domain", SOL_SOCKET, SO_DOMAIN), option("protocol", SOL_SOCKET, SO_PROTOCOL);
-    option("listening", SOL_SOCKET, SO_ACCEPTCONN), option("error", SOL_SOCKET, SO_ERROR), option("none", SOL_SOCKET, 9999);
+    option("type", SOL_SOCKET, SO_TYPE), option("domain", SOL_SOCKET, SO_DOMAIN),
+        option("protocol", SOL_SOCKET, SO_PROTOCOL);
+    option("listening", SOL_SOCKET, SO_ACCEPTCONN), option("error", SOL_SOCKET, SO_ERROR),
+        option("none", SOL_SOCKET, 9999);
     option("no tcp", IPPROTO_TCP, 999), option("no level", 99, 1);
-    SET(SOL_SOCKET, SO_REUSEADDR, 5), SET(SOL_SOCKET, SO_REUSEPORT, 1), SET(SOL_SOCKET, SO_KEEPALIVE, 1), SET(SOL_SOCKET, SO_BROADCAST, 1);
-    SET(SOL_SOCKET, SO_OOBINLINE, 1), SET(SOL_SOCKET, SO_RCVLOWAT, 3), SET(SOL_SOCKET, SO_SNDBUF, 20000), SET(SOL_SOCKET, SO_RCVBUF, 1);
+    SET(SOL_SOCKET, SO_REUSEADDR, 5), SET(SOL_SOCKET, SO_REUSEPORT, 1), SET(SOL_SOCKET, SO_KEEPALIVE, 1),
+        SET(SOL_SOCKET, SO_BROADCAST, 1);
+    SET(SOL_SOCKET, SO_OOBINLINE, 1), SET(SOL_SOCKET, SO_RCVLOWAT, 3), SET(SOL_SOCKET, SO_SNDBUF, 20000),
+        SET(SOL_SOCKET, SO_RCVBUF, 1);
     SET(SOL_SOCKET, SO_PRIORITY, 3), SET(SOL_SOCKET, SO_DONTROUTE, 1), SET(SOL_SOCKET, SO_TIMESTAMP, 1);
-    SET(IPPROTO_TCP, TCP_NODELAY, 7), SET(IPPROTO_TCP, TCP_CORK, 1), SET(IPPROTO_TCP, TCP_KEEPIDLE, 10), SET(IPPROTO_TCP, TCP_KEEPIDLE, 0);
-    SET(IPPROTO_TCP, TCP_KEEPINTVL, 5), SET(IPPROTO_TCP, TCP_KEEPCNT, 3), SET(IPPROTO_TCP, TCP_SYNCNT, 4), SET(IPPROTO_TCP, TCP_USER_TIMEOUT, 99);
+    SET(IPPROTO_TCP, TCP_NODELAY, 7), SET(IPPROTO_TCP, TCP_CORK, 1), SET(IPPROTO_TCP, TCP_KEEPIDLE, 10),
+        SET(IPPROTO_TCP, TCP_KEEPIDLE, 0);
+    SET(IPPROTO_TCP, TCP_KEEPINTVL, 5), SET(IPPROTO_TCP, TCP_KEEPCNT, 3), SET(IPPROTO_TCP, TCP_SYNCNT, 4),
+        SET(IPPROTO_TCP, TCP_USER_TIMEOUT, 99);
     SET(IPPROTO_TCP, TCP_DEFER_ACCEPT, 0), SET(IPPROTO_TCP, TCP_QUICKACK, 1), SET(IPPROTO_TCP, TCP_MAXSEG, 1000);
-    SET(IPPROTO_IP, IP_TTL, 33), SET(IPPROTO_IP, IP_TTL, 999), SET(IPPROTO_IP, IP_TOS, 16), SET(IPPROTO_IP, IP_MTU_DISCOVER, 1);
-    SET(IPPROTO_IP, IP_RECVERR, 1), SET(IPPROTO_IP, IP_PKTINFO, 1), SET(IPPROTO_IP, IP_FREEBIND, 1), SET(IPPROTO_IP, IP_TRANSPARENT, 0);
+    SET(IPPROTO_IP, IP_TTL, 33), SET(IPPROTO_IP, IP_TTL, 999), SET(IPPROTO_IP, IP_TOS, 16),
+        SET(IPPROTO_IP, IP_MTU_DISCOVER, 1);
+    SET(IPPROTO_IP, IP_RECVERR, 1), SET(IPPROTO_IP, IP_PKTINFO, 1), SET(IPPROTO_IP, IP_FREEBIND, 1),
+        SET(IPPROTO_IP, IP_TRANSPARENT, 0);
     TRY("byte", setsockopt(s, IPPROTO_IP, IP_TTL, &(char){44}, 1)), option("ttl", IPPROTO_IP, IP_TTL);
-    TRY("negative", setsockopt(s, IPPROTO_IP, IP_TTL, &(int){4}, -1)), TRY("pointer", setsockopt(s, SOL_SOCKET, SO_REUSEADDR, (void *)8, 4));
+    TRY("negative", setsockopt(s, IPPROTO_IP, IP_TTL, &(int){4}, -1)),
+        TRY("pointer", setsockopt(s, SOL_SOCKET, SO_REUSEADDR, (void *)8, 4));
     TRY("v6 of v4", setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, 4));
     char name[32] = {0};
-    TRY("congestion", getsockopt(s, IPPROTO_TCP, TCP_CONGESTION, name, &(socklen_t){sizeof name})), SHOW("%d\n", name[0] != 0);
+    TRY("congestion", getsockopt(s, IPPROTO_TCP, TCP_CONGESTION, name, &(socklen_t){sizeof name})),
+        SHOW("%d\n", name[0] != 0);
     s = socket(AF_INET, SOCK_DGRAM, 0);
-    option("type", SOL_SOCKET, SO_TYPE), option("protocol", SOL_SOCKET, SO_PROTOCOL), option("tcp of udp", IPPROTO_TCP, TCP_NODELAY);
+    option("type", SOL_SOCKET, SO_TYPE), option("protocol", SOL_SOCKET, SO_PROTOCOL),
+        option("tcp of udp", IPPROTO_TCP, TCP_NODELAY);
     struct sockaddr_in a = loopback(0);
     int one = 1, two[2];
     for (int i = 0; i < 2; i++) {
@@ -214,10 +227,12 @@ static void options(void) {
     int l = listener();
     a = loopback(port_of(l));
     TRY("no reuse", bind(two[0] = socket(AF_INET, SOCK_STREAM, 0), (void *)&a, sizeof a));
-    setsockopt(two[0], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), TRY("listening", bind(two[0], (void *)&a, sizeof a));
+    setsockopt(two[0], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one),
+        TRY("listening", bind(two[0], (void *)&a, sizeof a));
     if (!fork()) {
         setresuid(1000, 1000, 1000);
-        TRY("low port", bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)}, sizeof a));
+        TRY("low port", bind(socket(AF_INET, SOCK_STREAM, 0),
+            (void *)&(struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)}, sizeof a));
         TRY("raw", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
         TRY("packet", socket(AF_PACKET, SOCK_RAW, 0));
         _exit(0);

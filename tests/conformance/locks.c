@@ -62,7 +62,8 @@ static void asked(const char *what, int command, short type, off_t start, off_t 
     struct flock l = range(type, start, length);
     errno = 0;
     int result = fcntl(a, command, &l);
-    SHOW("%s %d/%d type %d start %ld length %ld pid %d\n", what, result, errno, l.l_type, (long)l.l_start, (long)l.l_len,
+    SHOW("%s %d/%d type %d start %ld length %ld pid %d\n", what, result, errno, l.l_type, (long)l.l_start,
+        (long)l.l_len,
          l.l_type == F_UNLCK ? 0 : l.l_pid > 0 ? 1 : l.l_pid);
 }
 

@@ -114,7 +114,8 @@ static void remaps(void) {
     printf("unknown: %s\n", mremap(twin, PAGE, PAGE, 8) == MAP_FAILED ? strerrorname_np(errno) : "ok");
     printf("to nothing: %s\n", mremap(twin, PAGE, 0, 0) == MAP_FAILED ? strerrorname_np(errno) : "ok");
     printf("odd: %s\n", mremap(twin + 1, PAGE, PAGE, 1) == MAP_FAILED ? strerrorname_np(errno) : "ok");
-    printf("overlap: %s\n", mremap(twin, 2 * PAGE, 2 * PAGE, 3, twin + PAGE) == MAP_FAILED ? strerrorname_np(errno) : "ok");
+    printf("overlap: %s\n", mremap(twin, 2 * PAGE, 2 * PAGE, 3,
+        twin + PAGE) == MAP_FAILED ? strerrorname_np(errno) : "ok");
     munmap(twin, PAGE);
     printf("unmapped: %s\n", mremap(twin, PAGE, PAGE, 1) == MAP_FAILED ? strerrorname_np(errno) : "ok");
     char *big = malloc(1 << 20);

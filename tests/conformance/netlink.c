@@ -22,10 +22,12 @@ static void dump(int fd, int type) {
             done |= h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR;
             if (h->nlmsg_type == RTM_NEWLINK) {
                 struct ifinfomsg *i = NLMSG_DATA(h);
-                if (i->ifi_flags & IFF_LOOPBACK) SHOW("link type %d up %d seq %d multi %d\n", i->ifi_type, !!(i->ifi_flags & IFF_UP), h->nlmsg_seq, !!(h->nlmsg_flags & NLM_F_MULTI));
+                if (i->ifi_flags & IFF_LOOPBACK) SHOW("link type %d up %d seq %d multi %d\n", i->ifi_type,
+                    !!(i->ifi_flags & IFF_UP), h->nlmsg_seq, !!(h->nlmsg_flags & NLM_F_MULTI));
             } else if (h->nlmsg_type == RTM_NEWADDR) {
                 struct ifaddrmsg *i = NLMSG_DATA(h);
-                if (i->ifa_index == 1) SHOW("address family %d prefix %d scope %d\n", i->ifa_family, i->ifa_prefixlen, i->ifa_scope);
+                if (i->ifa_index == 1) SHOW("address family %d prefix %d scope %d\n", i->ifa_family, i->ifa_prefixlen,
+                    i->ifa_scope);
             } else if (h->nlmsg_type == NLMSG_DONE) {
                 SHOW("done seq %d\n", h->nlmsg_seq);
             } else if (h->nlmsg_type == NLMSG_ERROR) {
@@ -47,7 +49,8 @@ static void links(void) {
     struct nlmsghdr bad = {NLMSG_LENGTH(0), 999, NLM_F_REQUEST | NLM_F_ACK, 8, 0};
     TRY("unknown", send(fd, &bad, sizeof bad, 0));
     char b[256] __attribute__((aligned(8)));
-    TRY("answer", recv(fd, b, sizeof b, 0) > 0), SHOW("%d %d\n", ((struct nlmsghdr *)b)->nlmsg_type, ((struct nlmsgerr *)NLMSG_DATA(b))->error);
+    TRY("answer", recv(fd, b, sizeof b, 0) > 0), SHOW("%d %d\n", ((struct nlmsghdr *)b)->nlmsg_type,
+        ((struct nlmsgerr *)NLMSG_DATA(b))->error);
     TRY("nothing", recv(fd, b, sizeof b, MSG_DONTWAIT));
 }
 
@@ -67,7 +70,8 @@ static void interfaces(void) {
     TRY("flags", ioctl(fd, SIOCGIFFLAGS, &r)), SHOW("%x\n", r.ifr_flags & (IFF_UP | IFF_LOOPBACK | IFF_RUNNING));
     TRY("mtu", ioctl(fd, SIOCGIFMTU, &r)), SHOW("%d\n", r.ifr_mtu);
     TRY("address", ioctl(fd, SIOCGIFADDR, &r)), SHOW("%s\n", inet_ntoa(((struct sockaddr_in *)&r.ifr_addr)->sin_addr));
-    TRY("netmask", ioctl(fd, SIOCGIFNETMASK, &r)), SHOW("%s\n", inet_ntoa(((struct sockaddr_in *)&r.ifr_addr)->sin_addr));
+    TRY("netmask", ioctl(fd, SIOCGIFNETMASK, &r)), SHOW("%s\n",
+        inet_ntoa(((struct sockaddr_in *)&r.ifr_addr)->sin_addr));
     strcpy(r.ifr_name, "none0"), TRY("none", ioctl(fd, SIOCGIFFLAGS, &r));
 }
 

@@ -50,35 +50,50 @@ static void there(const char *name) {
 }
 
 static void process(void) {
-    fields("/proc/self/stat"), fields("/proc/self/statm"), shape("/proc/self/io", 9), shape("/proc/self/comm", 1), shape("/proc/self/oom_score_adj", 1);
+    fields("/proc/self/stat"), fields("/proc/self/statm"), shape("/proc/self/io", 9), shape("/proc/self/comm", 1),
+        shape("/proc/self/oom_score_adj", 1);
     shape("/proc/self/loginuid", 0), shape("/proc/self/fdinfo/1", 3), shape("/proc/self/schedstat", 1);
-    char *names[] = {"attr", "auxv", "cgroup", "cmdline", "comm", "coredump_filter", "cwd", "environ", "exe", "fd", "fdinfo", "io", "limits", "maps", "mem", "mountinfo", "mounts", "mountstats", "net", "ns",
-                     "oom_adj", "oom_score", "oom_score_adj", "personality", "root", "smaps", "smaps_rollup", "stack", "stat", "statm", "status", "syscall", "task", "uid_map", "gid_map", "setgroups", "wchan"};
+    char *names[] = {"attr", "auxv", "cgroup", "cmdline", "comm", "coredump_filter", "cwd", "environ", "exe", "fd",
+        "fdinfo", "io", "limits", "maps", "mem", "mountinfo", "mounts", "mountstats", "net", "ns",
+                     "oom_adj", "oom_score", "oom_score_adj", "personality", "root", "smaps", "smaps_rollup", "stack",
+                         "stat", "statm", "status", "syscall", "task", "uid_map", "gid_map", "setgroups", "wchan"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         char path[64];
         snprintf(path, sizeof path, "/proc/self/%s", names[i]), SHOW("%s %d\n", names[i], access(path, F_OK));
     }
-    there("/proc/self"), there("/proc/thread-self"), there("/proc/1"), there("/proc/self/exe"), there("/proc/self/fd/0"), there("/proc/self/mem"), there("/proc/self/task"), there("/proc/999999");
+    there("/proc/self"), there("/proc/thread-self"), there("/proc/1"), there("/proc/self/exe"),
+        there("/proc/self/fd/0"), there("/proc/self/mem"), there("/proc/self/task"), there("/proc/999999");
     char b[64] = {0};
     int fd = open("/proc/self/comm", O_RDWR);
     TRY("name", write(fd, "changed-by-file", 15)), lseek(fd, 0, SEEK_SET), read(fd, b, 63), SHOW("%s", b);
-    TRY("score", write(open("/proc/self/oom_score_adj", O_WRONLY), "2000", 4)), TRY("score", write(open("/proc/self/oom_score_adj", O_WRONLY), "100", 3));
+    TRY("score", write(open("/proc/self/oom_score_adj", O_WRONLY), "2000", 4)),
+        TRY("score", write(open("/proc/self/oom_score_adj", O_WRONLY), "100", 3));
     TRY("unlink", unlink("/proc/self/stat"));
 }
 
 static void system_files(void) {
     shape("/proc/loadavg", 1), shape("/proc/uptime", 1), shape("/proc/self/uid_map", 0);
-    char *values[] = {"kernel/ostype", "kernel/pid_max", "kernel/shmmni", "kernel/ngroups_max", "kernel/cap_last_cap", "fs/pipe-max-size", "fs/nr_open", "fs/mqueue/msg_max", "kernel/random/poolsize", "kernel/msgmnb", "kernel/sem", "vm/overcommit_memory",
-                      "net/core/somaxconn", "net/ipv4/ip_local_port_range", "net/ipv4/tcp_rmem", "kernel/threads-max", "fs/file-max", "fs/inotify/max_user_watches", "vm/max_map_count", "kernel/hostname", "kernel/random/uuid"};
+    char *values[] = {"kernel/ostype", "kernel/pid_max", "kernel/shmmni", "kernel/ngroups_max", "kernel/cap_last_cap",
+        "fs/pipe-max-size", "fs/nr_open", "fs/mqueue/msg_max", "kernel/random/poolsize", "kernel/msgmnb", "kernel/sem",
+        "vm/overcommit_memory",
+                      "net/core/somaxconn", "net/ipv4/ip_local_port_range", "net/ipv4/tcp_rmem", "kernel/threads-max",
+                          "fs/file-max", "fs/inotify/max_user_watches", "vm/max_map_count", "kernel/hostname",
+                          "kernel/random/uuid"};
     for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
         char path[96];
         snprintf(path, sizeof path, "/proc/sys/%s", values[i]), there(path);
     }
-    there("/proc/cpuinfo"), there("/proc/stat"), there("/proc/version"), there("/proc/vmstat"), there("/proc/mounts"), there("/proc/swaps"), there("/proc/partitions"), there("/proc/diskstats"), there("/proc/cmdline"), there("/proc/net"), there("/proc/sysvipc/shm"), there("/proc/locks"), there("/proc/devices");
-    there("/sys/devices/system/cpu/online"), there("/sys/class/net/lo"), there("/sys/class/net/lo/mtu"), there("/sys/kernel/mm/transparent_hugepage/enabled");
-    there("/dev/null"), there("/dev/zero"), there("/dev/full"), there("/dev/random"), there("/dev/urandom"), there("/dev/tty"), there("/dev/ptmx"), there("/dev/pts"), there("/dev/shm"), there("/dev/fd"), there("/dev/stdin"), there("/dev/console"), there("/dev/mqueue");
+    there("/proc/cpuinfo"), there("/proc/stat"), there("/proc/version"), there("/proc/vmstat"), there("/proc/mounts"),
+        there("/proc/swaps"), there("/proc/partitions"), there("/proc/diskstats"), there("/proc/cmdline"),
+        there("/proc/net"), there("/proc/sysvipc/shm"), there("/proc/locks"), there("/proc/devices");
+    there("/sys/devices/system/cpu/online"), there("/sys/class/net/lo"), there("/sys/class/net/lo/mtu"),
+        there("/sys/kernel/mm/transparent_hugepage/enabled");
+    there("/dev/null"), there("/dev/zero"), there("/dev/full"), there("/dev/random"), there("/dev/urandom"),
+        there("/dev/tty"), there("/dev/ptmx"), there("/dev/pts"), there("/dev/shm"), there("/dev/fd"),
+        there("/dev/stdin"), there("/dev/console"), there("/dev/mqueue");
     char b[8];
-    TRY("full", write(open("/dev/full", O_WRONLY), "x", 1)), TRY("zero", read(open("/dev/zero", O_RDONLY), b, 8)), TRY("null", read(open("/dev/null", O_RDONLY), b, 8)), TRY("random", read(open("/dev/random", O_RDONLY), b, 8));
+    TRY("full", write(open("/dev/full", O_WRONLY), "x", 1)), TRY("zero", read(open("/dev/zero", O_RDONLY), b, 8)),
+        TRY("null", read(open("/dev/null", O_RDONLY), b, 8)), TRY("random", read(open("/dev/random", O_RDONLY), b, 8));
 }
 
 static void status(void) {

@@ -17,19 +17,23 @@ static void sealed(void) {
     fd = OPEN("create", memfd_create("m", MFD_ALLOW_SEALING | MFD_CLOEXEC));
     TRY("seals", fcntl(fd, F_GET_SEALS)), TRY("truncate", ftruncate(fd, 8192)), TRY("write", write(fd, "hello", 5));
     TRY("bits", fcntl(fd, F_ADD_SEALS, 0x1000));
-    TRY("shrink", fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)), TRY("smaller", ftruncate(fd, 100)), TRY("larger", ftruncate(fd, 10000));
-    TRY("grow", fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)), TRY("larger", ftruncate(fd, 20000)), TRY("at the end", pwrite(fd, "x", 1, 10000));
+    TRY("shrink", fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)), TRY("smaller", ftruncate(fd, 100)),
+        TRY("larger", ftruncate(fd, 10000));
+    TRY("grow", fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)), TRY("larger", ftruncate(fd, 20000)),
+        TRY("at the end", pwrite(fd, "x", 1, 10000));
     TRY("fallocate", fallocate(fd, 0, 0, 30000));
     char *m = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     TRY("busy", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)), munmap(m, 8192);
     TRY("write", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)), TRY("write", write(fd, "x", 1));
-    TRY("map", mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)), m = mmap(0, 8192, PROT_READ, MAP_SHARED, fd, 0);
+    TRY("map", mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)),
+        m = mmap(0, 8192, PROT_READ, MAP_SHARED, fd, 0);
     TRY("map read", m != MAP_FAILED), TRY("mprotect", mprotect(m, 8192, PROT_READ | PROT_WRITE));
     TRY("private", mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) != MAP_FAILED);
     TRY("punch", fallocate(fd, 3, 0, 4096)), TRY("read", pread(fd, b, 5, 0));
     TRY("seal", fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL)), TRY("more", fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
     TRY("seals", fcntl(fd, F_GET_SEALS));
-    fd = memfd_create("f", MFD_ALLOW_SEALING), ftruncate(fd, 4096), m = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    fd = memfd_create("f", MFD_ALLOW_SEALING), ftruncate(fd, 4096),
+        m = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     TRY("future", fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)), m[0] = 'x', TRY("write", write(fd, "x", 1));
     TRY("pipe", fcntl(0, F_GET_SEALS));
     struct stat st;
@@ -39,18 +43,22 @@ static void sealed(void) {
 static void segments(void) {
     TRY("size 0", shmget(IPC_PRIVATE, 0, IPC_CREAT | 0600)), TRY("none", shmget(0x77, 100, 0600));
     int id = shmget(0x1234, 5000, IPC_CREAT | IPC_EXCL | 0640);
-    TRY("made", id >= 0), TRY("again", shmget(0x1234, 5000, IPC_CREAT | IPC_EXCL | 0640)), TRY("same", shmget(0x1234, 100, 0) == id);
+    TRY("made", id >= 0), TRY("again", shmget(0x1234, 5000, IPC_CREAT | IPC_EXCL | 0640)),
+        TRY("same", shmget(0x1234, 100, 0) == id);
     TRY("larger", shmget(0x1234, 10000, 0));
     char *a = shmat(id, 0, 0), *b = shmat(id, 0, SHM_RDONLY);
     SHOW("attached %d %d\n", a != (void *)-1, b != (void *)-1 && a != b);
     strcpy(a, "shared"), SHOW("%s\n", b);
     struct shmid_ds d;
-    TRY("stat", shmctl(id, IPC_STAT, &d)), SHOW("%ld %d %o %d\n", (long)d.shm_segsz, (int)d.shm_nattch, d.shm_perm.mode, d.shm_cpid == getpid());
+    TRY("stat", shmctl(id, IPC_STAT, &d)), SHOW("%ld %d %o %d\n", (long)d.shm_segsz, (int)d.shm_nattch, d.shm_perm.mode,
+        d.shm_cpid == getpid());
     TRY("unaligned", (long)shmat(id, (void *)12345, 0)), TRY("flags", shmctl(id, 99, &d));
-    d.shm_perm.mode = 0600, TRY("set", shmctl(id, IPC_SET, &d)), shmctl(id, IPC_STAT, &d), SHOW("%o\n", d.shm_perm.mode);
+    d.shm_perm.mode = 0600, TRY("set", shmctl(id, IPC_SET, &d)), shmctl(id, IPC_STAT, &d),
+        SHOW("%o\n", d.shm_perm.mode);
     if (!fork()) {
         strcpy(a, "child"), setresuid(1000, 1000, 1000);
-        TRY("denied", shmget(0x1234, 100, 0600)), TRY("denied", (long)shmat(id, 0, 0)), TRY("denied", shmctl(id, IPC_RMID, 0)), TRY("denied", shmctl(id, IPC_STAT, &d));
+        TRY("denied", shmget(0x1234, 100, 0600)), TRY("denied", (long)shmat(id, 0, 0)),
+            TRY("denied", shmctl(id, IPC_RMID, 0)), TRY("denied", shmctl(id, IPC_STAT, &d));
         _exit(0);
     }
     wait(0), SHOW("%s\n", b);

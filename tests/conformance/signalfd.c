@@ -23,7 +23,8 @@ int main(void) {
     struct pollfd p = {fd, POLLIN};
     printf("poll %d\n", poll(&p, 1, 0));
     n = read(fd, i, sizeof i);
-    printf("read %ld: %u %d, %u %d\n", n / (long)sizeof *i, i[0].ssi_signo, i[0].ssi_pid == getpid(), i[1].ssi_signo, i[1].ssi_code);
+    printf("read %ld: %u %d, %u %d\n", n / (long)sizeof *i, i[0].ssi_signo, i[0].ssi_pid == getpid(), i[1].ssi_signo,
+        i[1].ssi_code);
     printf("value %d\n", i[n / sizeof *i - 1].ssi_int);
     if (!fork())
         _exit(3);

@@ -31,30 +31,39 @@ static void say(const char *text) {
 static void modes(void) {
     struct termios t;
     open_pair();
-    TRY("get", tcgetattr(slave, &t)), SHOW("%x %x %x %x speed %d\n", t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag, cfgetospeed(&t));
+    TRY("get", tcgetattr(slave, &t)), SHOW("%x %x %x %x speed %d\n", t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag,
+        cfgetospeed(&t));
     for (int i = 0; i < 17; i++) SHOW("%02x ", t.c_cc[i]);
     SHOW("\n"), say("line\n"), got("echo", master), got("line", slave);
     say("typo\177\177e\n"), got("erased echo", master), got("erased", slave);
     say("word two\027x\n"), got("word", slave), say("gone\025kept\n"), got("killed", slave);
-    say("a\026\004b\n"), got("literal", slave), say("part\004"), got("eof flushes", slave), say("\004"), got("eof", slave);
+    say("a\026\004b\n"), got("literal", slave), say("part\004"), got("eof flushes", slave), say("\004"),
+        got("eof", slave);
     got("echoes", master), write(slave, "out\n\ttab\n", 9), got("output", master);
     t.c_lflag &= ~(ICANON | ECHO), t.c_cc[VMIN] = 3, t.c_cc[VTIME] = 0, TRY("raw", tcsetattr(slave, TCSANOW, &t));
     say("ab"), usleep(20000), fcntl(slave, F_SETFL, O_NONBLOCK);
     char b[16];
     struct pollfd p = {slave, POLLIN, 0};
-    SHOW("two of three %d\n", poll(&p, 1, 0)), say("c"), usleep(20000), SHOW("three %d\n", poll(&p, 1, 0)), TRY("read", read(slave, b, 16));
-    fcntl(slave, F_SETFL, 0), t.c_cc[VMIN] = 0, t.c_cc[VTIME] = 1, tcsetattr(slave, TCSANOW, &t), TRY("times out", read(slave, b, 16));
-    t.c_iflag |= ICRNL | ISTRIP, t.c_oflag &= ~OPOST, tcsetattr(slave, TCSAFLUSH, &t), say("\r\341"), got("mapped", slave), write(slave, "\n", 1), got("not processed", master);
+    SHOW("two of three %d\n", poll(&p, 1, 0)), say("c"), usleep(20000), SHOW("three %d\n", poll(&p, 1, 0)),
+        TRY("read", read(slave, b, 16));
+    fcntl(slave, F_SETFL, 0), t.c_cc[VMIN] = 0, t.c_cc[VTIME] = 1, tcsetattr(slave, TCSANOW, &t),
+        TRY("times out", read(slave, b, 16));
+    t.c_iflag |= ICRNL | ISTRIP, t.c_oflag &= ~OPOST, tcsetattr(slave, TCSAFLUSH, &t), say("\r\341"),
+        got("mapped", slave), write(slave, "\n", 1), got("not processed", master);
     int n = 9;
-    say("xyz"), usleep(20000), ioctl(slave, FIONREAD, &n), SHOW("inq %d\n", n), TRY("flush", tcflush(slave, TCIFLUSH)), ioctl(slave, FIONREAD, &n), SHOW("inq %d\n", n);
+    say("xyz"), usleep(20000), ioctl(slave, FIONREAD, &n), SHOW("inq %d\n", n), TRY("flush", tcflush(slave, TCIFLUSH)),
+        ioctl(slave, FIONREAD, &n), SHOW("inq %d\n", n);
     struct winsize w = {0};
     TRY("size", ioctl(slave, TIOCGWINSZ, &w)), SHOW("%d %d\n", w.ws_row, w.ws_col);
-    w.ws_row = 40, w.ws_col = 132, TRY("set", ioctl(master, TIOCSWINSZ, &w)), w.ws_row = 0, ioctl(slave, TIOCGWINSZ, &w), SHOW("%d %d\n", w.ws_row, w.ws_col);
-    TRY("tty", isatty(slave)), TRY("no tty", tcgetattr(open("/dev/null", O_RDONLY), &t)), TRY("ioctl", ioctl(slave, 0x54ff, 0)), TRY("drain", tcdrain(slave)), TRY("seek", lseek(slave, 0, SEEK_SET));
+    w.ws_row = 40, w.ws_col = 132, TRY("set", ioctl(master, TIOCSWINSZ, &w)), w.ws_row = 0,
+        ioctl(slave, TIOCGWINSZ, &w), SHOW("%d %d\n", w.ws_row, w.ws_col);
+    TRY("tty", isatty(slave)), TRY("no tty", tcgetattr(open("/dev/null", O_RDONLY), &t)),
+        TRY("ioctl", ioctl(slave, 0x54ff, 0)), TRY("drain", tcdrain(slave)), TRY("seek", lseek(slave, 0, SEEK_SET));
     TRY("not mine", tcgetpgrp(slave)), TRY("set pgrp", tcsetpgrp(slave, getpid()));
     close(slave), got("hung up", master);
     SHOW("hup %d %x\n", (p.fd = master, poll(&p, 1, 0)), p.revents);
-    open_pair(), close(master), TRY("read", read(slave, b, 16)), TRY("write", write(slave, "x", 1)), TRY("get", tcgetattr(slave, &t));
+    open_pair(), close(master), TRY("read", read(slave, b, 16)), TRY("write", write(slave, "x", 1)),
+        TRY("get", tcgetattr(slave, &t));
     p.fd = slave, SHOW("poll %d %x\n", poll(&p, 1, 0), p.revents);
 }
 
@@ -66,12 +75,15 @@ static void caught(int signal) {
 
 static void sessions(void) {
     open_pair();
-    TRY("leader", setsid() == getpid() || errno == EPERM), TRY("own", ioctl(slave, TIOCSCTTY, 0)), TRY("again", ioctl(slave, TIOCSCTTY, 0));
-    TRY("sid", tcgetsid(slave) == getpid()), TRY("foreground", tcgetpgrp(slave) == getpid()), OPEN("tty", open("/dev/tty", O_RDWR));
+    TRY("leader", setsid() == getpid() || errno == EPERM), TRY("own", ioctl(slave, TIOCSCTTY, 0)),
+        TRY("again", ioctl(slave, TIOCSCTTY, 0));
+    TRY("sid", tcgetsid(slave) == getpid()), TRY("foreground", tcgetpgrp(slave) == getpid()),
+        OPEN("tty", open("/dev/tty", O_RDWR));
     struct sigaction a = {.sa_handler = caught};
     for (int i = 1; i < 32; i++)
         if (i != SIGKILL && i != SIGSTOP && i != SIGSEGV && i != SIGCHLD) sigaction(i, &a, 0);
-    say("\003"), usleep(20000), SHOW("intr %d\n", last), say("\034"), usleep(20000), SHOW("quit %d\n", last), say("\032"), usleep(20000), SHOW("susp %d\n", last);
+    say("\003"), usleep(20000), SHOW("intr %d\n", last), say("\034"), usleep(20000), SHOW("quit %d\n", last),
+        say("\032"), usleep(20000), SHOW("susp %d\n", last);
     got("echo", master);
     struct winsize w = {10, 20, 0, 0};
     ioctl(master, TIOCSWINSZ, &w), usleep(20000), SHOW("winch %d\n", last);
@@ -88,11 +100,15 @@ static void sessions(void) {
         _exit((int)n);
     }
     int status;
-    waitpid(child, &status, WUNTRACED), SHOW("background read %x\n", status), setpgid(child, child), signal(SIGTTOU, SIG_IGN);
-    TRY("give", tcsetpgrp(slave, child)), say("hi\n"), kill(-child, SIGCONT), usleep(50000), TRY("take", tcsetpgrp(slave, getpid()));
-    usleep(20000), waitpid(child, &status, WUNTRACED | WNOHANG), SHOW("then %x\n", WIFSTOPPED(status) || WIFEXITED(status));
+    waitpid(child, &status, WUNTRACED), SHOW("background read %x\n", status), setpgid(child, child),
+        signal(SIGTTOU, SIG_IGN);
+    TRY("give", tcsetpgrp(slave, child)), say("hi\n"), kill(-child, SIGCONT), usleep(50000),
+        TRY("take", tcsetpgrp(slave, getpid()));
+    usleep(20000), waitpid(child, &status, WUNTRACED | WNOHANG),
+        SHOW("then %x\n", WIFSTOPPED(status) || WIFEXITED(status));
     kill(-child, SIGCONT), kill(-child, SIGKILL), waitpid(child, &status, 0);
-    signal(SIGHUP, caught), last = 0, close(master), usleep(20000), SHOW("hangup %d\n", last), OPEN("tty gone", open("/dev/tty", O_RDWR)), TRY("give up", ioctl(slave, TIOCNOTTY, 0));
+    signal(SIGHUP, caught), last = 0, close(master), usleep(20000), SHOW("hangup %d\n", last),
+        OPEN("tty gone", open("/dev/tty", O_RDWR)), TRY("give up", ioctl(slave, TIOCNOTTY, 0));
 }
 
 int main(void) {

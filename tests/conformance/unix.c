@@ -154,7 +154,8 @@ static void packets(void) {
 static long pass(int to, const int *fds, int count, int flags) {
     char b[256] __attribute__((aligned(8))) = {0};
     struct iovec v = {"f", 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = b, .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = b,
+        .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     *c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int) * count), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
@@ -177,7 +178,8 @@ static int take(int from, int room, int *fds, int flags) {
             SHOW("credentials self %d uid %d gid %d\n", u->pid == getpid(), u->uid, u->gid);
         }
     }
-    SHOW("recvmsg %ld/%d flags %x control %d fds %d\n", n, n < 0 ? errno : 0, m.msg_flags, (int)m.msg_controllen, count);
+    SHOW("recvmsg %ld/%d flags %x control %d fds %d\n", n, n < 0 ? errno : 0, m.msg_flags, (int)m.msg_controllen,
+        count);
     return count;
 }
 
@@ -267,15 +269,21 @@ static void option(const char *what, int level, int name) {
 static void options(void) {
     int v = 1;
     socketpair(AF_UNIX, SOCK_STREAM, 0, s);
-    option("type", SOL_SOCKET, SO_TYPE), option("domain", SOL_SOCKET, SO_DOMAIN), option("protocol", SOL_SOCKET, SO_PROTOCOL);
-    option("error", SOL_SOCKET, SO_ERROR), option("listening", SOL_SOCKET, SO_ACCEPTCONN), option("linger", SOL_SOCKET, SO_KEEPALIVE);
-    option("reuse", SOL_SOCKET, SO_REUSEADDR), option("passcred", SOL_SOCKET, SO_PASSCRED), option("lowat", SOL_SOCKET, SO_RCVLOWAT);
+    option("type", SOL_SOCKET, SO_TYPE), option("domain", SOL_SOCKET, SO_DOMAIN),
+        option("protocol", SOL_SOCKET, SO_PROTOCOL);
+    option("error", SOL_SOCKET, SO_ERROR), option("listening", SOL_SOCKET, SO_ACCEPTCONN),
+        option("linger", SOL_SOCKET, SO_KEEPALIVE);
+    option("reuse", SOL_SOCKET, SO_REUSEADDR), option("passcred", SOL_SOCKET, SO_PASSCRED),
+        option("lowat", SOL_SOCKET, SO_RCVLOWAT);
     option("none", SOL_SOCKET, 9999), option("level", 99, 1);
-    TRY("sndbuf", setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &(int){10000}, sizeof v)), option("sndbuf", SOL_SOCKET, SO_SNDBUF);
+    TRY("sndbuf", setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &(int){10000}, sizeof v)),
+        option("sndbuf", SOL_SOCKET, SO_SNDBUF);
     TRY("small", setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof v)), option("sndbuf", SOL_SOCKET, SO_SNDBUF);
-    TRY("rcvbuf", setsockopt(s[0], SOL_SOCKET, SO_RCVBUF, &(int){1}, sizeof v)), option("rcvbuf", SOL_SOCKET, SO_RCVBUF);
+    TRY("rcvbuf", setsockopt(s[0], SOL_SOCKET, SO_RCVBUF, &(int){1}, sizeof v)),
+        option("rcvbuf", SOL_SOCKET, SO_RCVBUF);
     TRY("none", setsockopt(s[0], SOL_SOCKET, 9999, &v, sizeof v)), TRY("level", setsockopt(s[0], 99, 1, &v, sizeof v));
-    TRY("short", setsockopt(s[0], SOL_SOCKET, SO_REUSEADDR, &v, 1)), TRY("pointer", setsockopt(s[0], SOL_SOCKET, SO_REUSEADDR, (void *)8, 4));
+    TRY("short", setsockopt(s[0], SOL_SOCKET, SO_REUSEADDR, &v, 1)),
+        TRY("pointer", setsockopt(s[0], SOL_SOCKET, SO_REUSEADDR, (void *)8, 4));
     struct timeval t = {0, 20000};
     TRY("timeout", setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t));
     char b[8];
