@@ -4,17 +4,9 @@
 #include <pthread.h>
 #include <time.h>
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 #ifndef FUTEX_LOCK_PI2
 #define FUTEX_LOCK_PI2 13
 #endif
-struct waiter {
-    uint64_t value, address;
-    uint32_t flags, reserved;
-};
-
 static uint32_t word, other, *shared;
 static long result[4];
 
@@ -95,27 +87,18 @@ static void robust(int kind) {
     pthread_mutexattr_init(&a), pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
     pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED), pthread_mutexattr_setprotocol(&a, kind);
     mutex = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    for (int how = 0; how < 2; how++) {
-        pthread_mutex_init(mutex, &a);
-        pid_t holder = fork();
-        if (!holder) {
-            pthread_mutex_lock(mutex), usleep(60000);
-            if (how) pause();
-            _exit(0);
-        }
-        usleep(20000);
-        pid_t waiter = fork();
-        if (!waiter) _exit(pthread_mutex_lock(mutex));
-        usleep(80000);
-        if (how) kill(holder, SIGKILL);
-        int status;
-        waitpid(waiter, &status, 0), SHOW("waiter got %d\n", WEXITSTATUS(status) == EOWNERDEAD);
-        waitpid(holder, &status, 0);
-        SHOW("then %d\n", pthread_mutex_lock(mutex) == EOWNERDEAD);
-        SHOW("consistent %d unlock %d lock %d\n", pthread_mutex_consistent(mutex), pthread_mutex_unlock(mutex),
-            pthread_mutex_lock(mutex));
-        pthread_mutex_unlock(mutex);
-    }
+    pthread_mutex_init(mutex, &a);
+    pid_t holder = fork();
+    if (!holder) pthread_mutex_lock(mutex), usleep(60000), _exit(0);
+    usleep(20000);
+    pid_t waiter = fork();
+    if (!waiter) _exit(pthread_mutex_lock(mutex));
+    int status;
+    waitpid(waiter, &status, 0), SHOW("waiter got %d\n", WEXITSTATUS(status) == EOWNERDEAD);
+    waitpid(holder, &status, 0);
+    SHOW("then %d\n", pthread_mutex_lock(mutex) == EOWNERDEAD);
+    TRY("consistent", pthread_mutex_consistent(mutex)), TRY("unlock", pthread_mutex_unlock(mutex));
+    TRY("lock", pthread_mutex_lock(mutex));
 }
 
 static void robust_plain(void) {
@@ -124,32 +107,6 @@ static void robust_plain(void) {
 
 static void robust_inheriting(void) {
     robust(PTHREAD_PRIO_INHERIT);
-}
-
-static void *waits_for_two(void *argument) {
-    struct waiter w[2] = {{0, (uintptr_t)&word, 2 | FUTEX_PRIVATE_FLAG, 0},
-        {0, (uintptr_t)&other, 2 | FUTEX_PRIVATE_FLAG, 0}};
-    (void)argument;
-    result[0] = syscall(SYS_futex_waitv, w, 2, 0, 0, 0);
-    return 0;
-}
-
-static void several(void) {
-    word = other = 0;
-    struct waiter w[2] = {{0, (uintptr_t)&word, 2, 0}, {1, (uintptr_t)&other, 2, 0}};
-    TRY("flags", syscall(SYS_futex_waitv, w, 2, 1, 0, 0)), TRY("none", syscall(SYS_futex_waitv, w, 0, 0, 0, 0));
-    TRY("many", syscall(SYS_futex_waitv, w, 129, 0, 0, 0)), TRY("value", syscall(SYS_futex_waitv, w, 2, 0, 0, 0));
-    w[1].value = 0;
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t), t.tv_nsec += 10000000;
-    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
-    TRY("timeout", syscall(SYS_futex_waitv, w, 2, 0, &t, CLOCK_MONOTONIC)),
-        TRY("clock", syscall(SYS_futex_waitv, w, 2, 0, &t, 99));
-    w[0].flags = 0x10, TRY("waiter flags", syscall(SYS_futex_waitv, w, 2, 0, 0, 0)), w[0].flags = 2;
-    w[0].reserved = 1, TRY("reserved", syscall(SYS_futex_waitv, w, 2, 0, 0, 0));
-    pthread_t thread;
-    pthread_create(&thread, 0, waits_for_two, 0), usleep(50000);
-    TRY("wake", futex(&other, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0)), pthread_join(thread, 0), SHOW("index %ld\n", result[0]);
 }
 
 static void interrupted(int signal) {
@@ -189,7 +146,7 @@ static void conditions(void) {
 }
 
 int main(void) {
-    PART(plain), PART(between), PART(inheriting), PART(robust_plain), PART(robust_inheriting), PART(several);
+    PART(plain), PART(between), PART(inheriting), PART(robust_plain), PART(robust_inheriting);
     PART(signals), PART(conditions);
     return 0;
 }

@@ -85,7 +85,8 @@ impl ProtocolOptions {
     /// The value of an option.
     pub fn get(&self, family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {
         // Only IPv4 tells a level that is not its own from an option that it does not know.
-        let other_level = family == INET && !(level == IP || level == TCP && protocol == Protocol::Tcp);
+        let own_levels: &[u32] = if protocol == Protocol::Tcp { &[IP, TCP] } else { &[IP, UDP, UDP_LITE] };
+        let other_level = family == INET && !own_levels.contains(&level);
         let unknown = if other_level { Errno::EOPNOTSUPP } else { Errno::ENOPROTOOPT };
         let first = find(family, protocol, level, name).map_err(|_| unknown)?;
         Ok(self.0.get(&(level, name)).copied().unwrap_or(first))
