@@ -120,7 +120,7 @@ impl Task {
             let mut settings = self.settings.lock();
             settings.clear_child_tid = 0;
             settings.robust_list = RobustList::default();
-            settings.dumpable = u32::from(looked_into);
+            settings.dumpable = u8::from(looked_into);
         }
         *self.signals.stack.lock() = AlternateStack::default();
         let process = self.process();

@@ -347,8 +347,8 @@ impl Socket for InetSocket {
 
     fn structure(&self, level: u32, name: u32) -> Option<Vec<u8>> {
         match (level, name) {
-            (TCP_LEVEL, TCP_INFO) if self.kind == Kind::Stream => Some(self.tcp_info()),
-            (TCP_LEVEL, TCP_CONGESTION) if self.kind == Kind::Stream => {
+            (TCP_LEVEL, TCP_INFO) if self.protocol == Protocol::Tcp => Some(self.tcp_info()),
+            (TCP_LEVEL, TCP_CONGESTION) if self.protocol == Protocol::Tcp => {
                 let mut name = b"cubic".to_vec();
                 name.resize(CONGESTION_NAME_BYTES, 0);
                 Some(name)

@@ -89,7 +89,7 @@ impl InetSocket {
         let mut events = self.inbox.readable();
         if self.common.has_error() {
             events |= PollEvents::ERR;
-            events.set(PollEvents::READABLE, self.kind == Kind::Stream || events.contains(PollEvents::READABLE));
+            events.set(PollEvents::READABLE, self.protocol == Protocol::Tcp || events.contains(PollEvents::READABLE));
         }
         let (inbox, ended) = {
             let state = self.state.lock();
@@ -107,7 +107,7 @@ impl InetSocket {
                 Role::Connected(link) => (link.inbox.clone(), state.writing_ended || state.was_reset),
             }
         };
-        let reset = self.kind == Kind::Stream && events.contains(PollEvents::ERR);
+        let reset = self.protocol == Protocol::Tcp && events.contains(PollEvents::ERR);
         let ended = ended || reset;
         events.set(PollEvents::HUP, ended && events.contains(PollEvents::RDHUP));
         if ended || inbox.is_none_or(|inbox| inbox.writable(&self.common.queue)) {
