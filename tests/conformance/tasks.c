@@ -233,10 +233,14 @@ static void groups(void) {
     }
     waitpid(c, &st, 0);
     SHOW("tstp in a group of its session %d\n", WEXITSTATUS(st));
+    // The child lives until its parent has seen it go on.
+    int end[2];
+    pipe(end);
     c = fork();
     if (!c) {
         setpgid(0, 0);
         raise(SIGTTIN);
+        read(end[0], b, 1);
         _exit(3);
     }
     SHOW("ttin %d ", waitpid(c, &st, WUNTRACED) == c);
@@ -244,6 +248,7 @@ static void groups(void) {
     kill(c, SIGCONT);
     SHOW("%d ", waitpid(c, &st, WCONTINUED) == c);
     SHOW("%x ", st);
+    write(end[1], "", 1);
     waitpid(c, &st, 0);
     SHOW("%x\n", st);
 }

@@ -89,12 +89,15 @@ impl Futexes {
         let _gone = self.hand_over(memory, key, word, OWNER_DIED);
     }
 
+    /// Who joins the queue does so before it marks the word: looked at after the word, the queue has everybody that the
+    /// word tells of, and a later change of the word is seen by the exchange.
     fn hand_over(&self, memory: &Memory, key: Key, word: u64, mark: u32) -> Result<(), Errno> {
-        let next = self.grant_next(key);
-        let more = if self.has_waiters(key) { WAITERS } else { 0 };
-        let new = next.as_ref().map_or(0, |task| task.tid().raw() | more) | mark;
+        let mut next = None;
         loop {
             let value = memory.read_struct::<u32>(word)?;
+            next = next.or_else(|| self.grant_next(key));
+            let more = if self.has_waiters(key) { WAITERS } else { 0 };
+            let new = next.as_ref().map_or(0, |task| task.tid().raw() | more) | mark;
             if memory.space().compare_exchange_u32(word, value, new)? == value {
                 break;
             }

@@ -135,12 +135,11 @@ fn submit(task: &Arc<Task>, call: &mut Call, memory: &Memory, context: &AioConte
     let told = told(task, &request)?;
     // aio_key, by which io_cancel(2) knows a request that was submitted.
     memory.write_struct(at.wrapping_add(8), &0_u32)?;
-    let result = match carry_out(task, memory, &file, &request) {
+    let result = match carry_out(task, memory, &file, &request)? {
         Ok(count) => i64::try_from(count).unwrap_or(i64::MAX),
         Err(Stop::Error(Errno::EAGAIN)) if !file.is_nonblocking() => {
             return Err(wait_for(task, call, &file, interest(request.operation)));
         }
-        Err(Stop::Error(errno)) if is_refusal(&request, errno) => return Err(errno.into()),
         Err(Stop::Error(errno)) => -i64::from(errno.raw()),
         Err(stop) => return Err(stop),
     };
@@ -160,35 +159,34 @@ fn told(task: &Task, request: &Request) -> Result<Option<Arc<File>>, Errno> {
     if file.downcast::<EventFd>().is_some() { Ok(Some(file)) } else { Err(Errno::EINVAL) }
 }
 
-/// Whether the request is refused as a whole, where others complete with an error.
-fn is_refusal(request: &Request, errno: Errno) -> bool {
-    let unknown = !matches!(request.operation, operation::PREAD..=operation::FDSYNC)
-        && !matches!(request.operation, operation::PREADV | operation::PWRITEV);
-    unknown || matches!(errno, Errno::EBADF | Errno::EFAULT | Errno::EOPNOTSUPP)
-}
-
 fn interest(operation: u16) -> PollEvents {
     let writes = matches!(operation, operation::PWRITE | operation::PWRITEV);
     if writes { PollEvents::WRITABLE } else { PollEvents::READABLE }
 }
 
-fn carry_out(task: &Arc<Task>, memory: &Memory, file: &Arc<File>, request: &Request) -> Result<usize, Stop> {
+/// Does what a request asks for. The outer error refuses the request, the inner one is how it completes.
+fn carry_out(
+    task: &Arc<Task>,
+    memory: &Memory,
+    file: &Arc<File>,
+    request: &Request,
+) -> Result<Result<usize, Stop>, Errno> {
     match request.operation {
         operation::PREAD | operation::PREADV => {
             file.check_readable()?;
-            let (flags, place) = (flags(request)?, place(file, request)?);
-            read_file(task, &mut nested(), file, buffer(memory, request)?, place, flags)
+            let (flags, place, buffer) = (flags(request)?, place(file, request)?, buffer(memory, request)?);
+            Ok(read_file(task, &mut nested(), file, buffer, place, flags))
         }
         operation::PWRITE | operation::PWRITEV => {
             file.check_writable()?;
-            let (flags, place) = (flags(request)?, place(file, request)?);
-            write_file(task, &mut nested(), file, buffer(memory, request)?, place, flags)
+            let (flags, place, buffer) = (flags(request)?, place(file, request)?, buffer(memory, request)?);
+            Ok(write_file(task, &mut nested(), file, buffer, place, flags))
         }
         operation::FSYNC | operation::FDSYNC => match file.inode().kind() {
-            FileKind::Regular | FileKind::Directory => Ok(file.inode().sync().map(|()| 0)?),
-            _ => Err(Errno::EINVAL.into()),
+            FileKind::Regular | FileKind::Directory => Ok(file.inode().sync().map(|()| 0).map_err(Stop::from)),
+            _ => Err(Errno::EINVAL),
         },
-        _ => Err(Errno::EINVAL.into()),
+        _ => Err(Errno::EINVAL),
     }
 }
 
