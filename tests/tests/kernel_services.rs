@@ -7,11 +7,6 @@ use std::time::Duration;
 use kernel::{Kernel, WORKLOADS};
 
 #[test]
-fn redis() {
-    check(include_str!("kernel/services/redis.sh"));
-}
-
-#[test]
 fn nginx() {
     check(include_str!("kernel/services/nginx.sh"));
 }

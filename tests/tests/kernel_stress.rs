@@ -12,6 +12,8 @@ const CLASSES: &[&str] = &["cpu", "memory", "vm", "pipe", "filesystem", "schedul
 const MINUTE: Duration = Duration::from_secs(60);
 /// In one container.
 const TOGETHER: usize = 12;
+/// Some stressors take all the room that they find.
+const ROOM: &str = "/tmp:size=2g,mode=1777";
 /// Runs each stressor by itself for a second, so that one that hangs ends alone.
 const RUN: &str = r#"mkdir /tmp/stress; cd /tmp/stress; for name; do
     timeout -s KILL 60 stress-ng --$name 2 -t 1 --verify >/tmp/said 2>&1 </dev/null
@@ -52,7 +54,7 @@ fn run(kernel: &Kernel, class: &str, stressors: &BTreeSet<String>) -> Report {
     let mut report = Report::default();
     for names in names.chunks(TOGETHER) {
         let command = [&["sh", "-c", RUN, "sh"], names].concat();
-        let output = kernel.run_in(class, &["--rm"], &command).timeout(20 * MINUTE).run();
+        let output = kernel.run_in(class, &["--rm", "--tmpfs", ROOM], &command).timeout(20 * MINUTE).run();
         let ended: BTreeMap<&str, &str> = output.stdout.lines().filter_map(|line| line.split_once(' ')).collect();
         assert_eq!(ended.len(), names.len(), "class {class} ran {ended:?} only\n{}", output.stderr);
         report.succeeded.extend(ended.iter().filter(|(_, code)| **code == "0").map(|(name, _)| (*name).to_owned()));

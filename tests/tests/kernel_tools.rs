@@ -22,11 +22,6 @@ fn text() {
 }
 
 #[test]
-fn job_control() {
-    check(include_str!("kernel/tools/jobs.sh"));
-}
-
-#[test]
 fn archives() {
     check(include_str!("kernel/tools/archives.sh"));
 }
@@ -49,11 +44,6 @@ fn compilers() {
 #[test]
 fn a_c_program_is_built_and_tested() {
     check(include_str!("kernel/tools/build_source.sh"));
-}
-
-#[test]
-fn sqlite() {
-    check(include_str!("kernel/tools/sqlite.sh"));
 }
 
 #[track_caller]

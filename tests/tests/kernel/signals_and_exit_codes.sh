@@ -20,7 +20,7 @@ timeout 0.2 sleep 5; echo $?; timeout -s KILL 0.2 sleep 5; echo $?; timeout 5 tr
 
 timeout 0.2 bash -c 'while :; do :; done'; echo $?
 
-set -m; sleep 0.1 & jobs; wait; echo done; (kill -STOP $BASHPID; echo resumed) & wait -n; jobs; fg; echo $?
+set -m; sleep 0.1 & jobs; wait; echo done; (kill -STOP $BASHPID; echo resumed) & sleep 0.3; jobs; fg; echo $?
 
 yes | head -2; echo ${PIPESTATUS[@]}; (trap '' PIPE; yes 2>&1) | head -1
 
