@@ -29,3 +29,8 @@ extern const char *self;
 extern int on_one_cpu;
 
 void pin_to(int cpu);
+
+/* Prints one line. */
+void measure(const struct benchmark *what);
+/* The cost of a bare notification, by two processes. */
+void measure_notification(void);

@@ -1,6 +1,7 @@
 /* What system calls cost: prints NAME, MEDIAN and LEAST of microseconds for each operation, tab-separated.
  *
  * bench [--one-cpu] [--blocked THREADS] [--rounds ROUNDS] [NAME...]
+ * bench [--rounds ROUNDS] --notification
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -59,7 +60,7 @@ static int by_value(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-static void measure(const struct benchmark *what) {
+void measure(const struct benchmark *what) {
     double values[ROUNDS_MAX];
     if (what->begin)
         what->begin();
@@ -112,6 +113,8 @@ int main(int count, char **arguments) {
             return 0;
         if (strcmp(arguments[at], "--one-cpu") == 0)
             on_one_cpu = 1;
+        else if (strcmp(arguments[at], "--notification") == 0)
+            return measure_notification(), 0;
         else if (strcmp(arguments[at], "--blocked") == 0 && at + 1 < count)
             start_blocked(atoi(arguments[++at]));
         else if (strcmp(arguments[at], "--rounds") == 0 && at + 1 < count)

@@ -27,6 +27,13 @@ impl Oci {
         [new("stockade-oci", bin("stockade-oci")), new("crun", "crun".into()), new("runc", "runc".into())]
     }
 
+    /// Ours, in class `kernel`.
+    pub fn kernel(scratch: &Scratch) -> Self {
+        let options = &["--isolation", "kernel"];
+        let name = "stockade-oci --isolation kernel";
+        Self { name, root: scratch.path("kernel"), program: bin("stockade-oci"), options }
+    }
+
     /// Debian's gVisor. Its sandboxes have loopback alone, as ours.
     pub fn runsc(scratch: &Scratch) -> Self {
         let options = &["--platform=ptrace", "--network=none"];

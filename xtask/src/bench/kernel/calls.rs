@@ -16,6 +16,10 @@ const WHO: [&str; 3] = [NATIVE, KERNEL, RUNSC];
 const BLOCKED_THREADS: &str = "1000";
 /// Of whole runs of the program, each with its own medians.
 const PASSES: usize = 2;
+/// What the trap path itself costs here, by a process of the host that does nothing else.
+const BARE: &str = "native: bare notification";
+/// The same where the goals in microseconds come from (the prototypes' machine), to read them on a slower one.
+const BARE_OF_GOALS_US: f64 = 2.1;
 
 /// The most that something may cost.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +78,13 @@ fn measure(title: &str, effort: &Effort, options: &[&str]) -> Result<Report> {
     let stand = Stand::new()?;
     let rounds = effort.repeat(9).to_string();
     let options = [&["--rounds", &rounds], options].concat();
+    let mut bare = Vec::new();
     let mut values: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     let mut names = Vec::new();
     for pass in 0..PASSES {
+        bare.extend(
+            stand.run(NATIVE, &["--rounds", &rounds, "--notification"])?.into_iter().map(|line| line.median_us),
+        );
         for turn in 0..WHO.len() {
             let who = (pass + turn) % WHO.len();
             for (index, line) in stand.run(WHO[who], &options)?.into_iter().enumerate() {
@@ -92,14 +100,16 @@ fn measure(title: &str, effort: &Effort, options: &[&str]) -> Result<Report> {
     }
     let name = |index: usize, who: usize| format!("{}: {}", WHO[who], names[index]);
     let row = |((index, who), values)| Row { name: name(index, who), summary: Summary::of(values) };
-    Ok(Report::of_rows(title, "µs", values.into_iter().map(row).collect()).side_by_side())
+    let bare = Row { name: BARE.to_owned(), summary: Summary::of(bare) };
+    let rows = std::iter::once(bare).chain(values.into_iter().map(row));
+    Ok(Report::of_rows(title, "µs", rows.collect()).side_by_side())
 }
 
 fn with_goals(report: Report, goals: &[(&str, Goal)]) -> Report {
     goals.iter().fold(report, |report, (what, goal)| {
         let (ours, native) = (format!("{KERNEL}: {what}"), format!("{NATIVE}: {what}"));
         match goal {
-            Goal::Microseconds(most) => report.limit(&ours, *most),
+            Goal::Microseconds(most) => report.limit(&ours, *most).compare(&ours, BARE, Some(most / BARE_OF_GOALS_US)),
             Goal::OfNative(most) => report.compare(&ours, &native, Some(*most)),
         }
     })

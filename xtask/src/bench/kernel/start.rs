@@ -11,13 +11,13 @@ use super::super::report::Report;
 const OURS: &str = "stockade run --isolation kernel";
 const IMAGE: &str = "localhost/true:latest";
 
-/// `stockade run --rm --isolation kernel` beside crun and runsc, which get a bundle.
+/// `stockade run --rm --isolation kernel`, and `stockade-oci`, crun and runsc, which get a bundle.
 pub fn run(effort: &Effort) -> Result<Report> {
     let scratch = Scratch::new();
     scratch.stockade(&["image", "import", &rootfs("busybox").display().to_string(), IMAGE]).ok();
     let bundle = shared_bundle(&scratch, &["/bin/true"]);
     let [_, crun, _] = Oci::all(&scratch);
-    let runsc = Oci::runsc(&scratch);
+    let (oci, runsc) = (Oci::kernel(&scratch), Oci::runsc(&scratch));
     let id = scratch.id("start");
     let ours = || {
         milliseconds(|| {
@@ -27,12 +27,15 @@ pub fn run(effort: &Effort) -> Result<Report> {
     };
     let mut contenders = [
         Contender { name: OURS, once: Box::new(ours) },
+        contender(&oci, &bundle, &id),
         contender(&crun, &bundle, &id),
         contender(&runsc, &bundle, &id),
     ];
     let summaries = interleave(3, effort.repeat(40), &mut contenders)?;
     let report = Report::new("run of /bin/true", "ms", &contenders, summaries);
-    Ok(report.compare(OURS, crun.name, Some(1.5)).compare(OURS, runsc.name, Some(0.1)))
+    let against =
+        |report: Report, ours| report.compare(ours, crun.name, Some(1.5)).compare(ours, runsc.name, Some(0.1));
+    Ok([OURS, oci.name].into_iter().fold(report, against))
 }
 
 fn contender<'a>(runtime: &'a Oci, bundle: &'a Bundle, id: &'a str) -> Contender<'a> {
