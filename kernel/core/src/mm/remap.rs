@@ -57,7 +57,14 @@ impl RemapRequest {
 impl Memory {
     /// Grows, shrinks or moves one mapping.
     pub fn remap(&self, tid: Pid, request: &RemapRequest, limits: &MemoryLimits) -> Result<Change, Errno> {
-        let vma = self.state.lock().to_be_remapped(request)?;
+        let vma = {
+            let state = self.state.lock();
+            // Nothing that long fits anywhere; sums of what remains stay far from 64 bits.
+            if request.new_len > state.bounds.end - state.bounds.start {
+                return Err(Errno::ENOMEM);
+            }
+            state.to_be_remapped(request)?
+        };
         if request.old_len == 0 {
             return self.duplicate(tid, &vma, request, limits);
         }

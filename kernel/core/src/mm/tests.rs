@@ -144,6 +144,11 @@ fn mremap_moves_content() {
     assert_eq!(world.thread.trap(MREMAP, &[to, PAGE, 2 * PAGE, 0]), Ok(to));
     assert_eq!(memory.read_vec(to + PAGE, 5).unwrap(), [0; 5]);
     assert_eq!(world.thread.trap(MREMAP, &[to, PAGE, 0, 0]), Err(Errno::EINVAL));
+    // The end of the new range would lie behind 64 bits, below the old one.
+    for flags in [0, 1, 5] {
+        assert!(world.thread.trap(MREMAP, &[to, PAGE, u64::MAX - to - 7 * PAGE, flags]).is_err());
+    }
+    assert_eq!(world.thread.trap(MREMAP, &[to, PAGE, 0_u64.wrapping_sub(PAGE), 0]), Err(Errno::ENOMEM));
     assert_eq!(world.thread.trap(MREMAP, &[0x50_0000, PAGE, PAGE, 1]), Err(Errno::EFAULT));
 }
 
