@@ -53,7 +53,14 @@ impl Discipline {
 
     /// Bytes came from the far end: which signals they make.
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Signal> {
-        bytes.iter().filter_map(|byte| self.receive_byte(*byte)).collect()
+        let signals = bytes.iter().filter_map(|byte| {
+            let kept = self.output.len().max(OUTPUT_BYTES_MAX);
+            let signal = self.receive_byte(*byte);
+            // An echo that nobody has room for is lost, as on Linux.
+            self.output.truncate(kept);
+            signal
+        });
+        signals.collect()
     }
 
     fn receive_byte(&mut self, byte: u8) -> Option<Signal> {
@@ -141,9 +148,8 @@ impl Discipline {
     }
 
     fn add(&mut self, byte: u8) {
-        let held = self.ready.len() + self.line.len();
         // The last place is for the end of the line.
-        if held + 1 >= INPUT_BYTES_MAX {
+        if self.held() + 1 >= INPUT_BYTES_MAX {
             if self.termios.input.contains(Input::BELL) {
                 self.output.push_back(7);
             }
@@ -151,6 +157,11 @@ impl Discipline {
         }
         self.echo(byte);
         if self.termios.is_canonical() { self.line.push(byte) } else { self.ready.push_back(byte) }
+    }
+
+    /// Places that are taken: by bytes, and by ends of lines without any.
+    fn held(&self) -> usize {
+        self.ready.len().max(self.ends.len()) + self.line.len()
     }
 
     fn end_line(&mut self) {
@@ -357,7 +368,7 @@ impl Discipline {
 
     /// Whether the far end may send more without loss.
     pub fn has_input_room(&self) -> bool {
-        self.ready.len() + self.line.len() < INPUT_BYTES_MAX / 2 || self.termios.is_canonical() && self.ends.is_empty()
+        self.held() < INPUT_BYTES_MAX / 2 || self.termios.is_canonical() && self.ends.is_empty()
     }
 
     /// Whether the near end may write.
@@ -417,6 +428,21 @@ mod tests {
         assert_eq!(read(&mut discipline), Err(Errno::EAGAIN));
         let output: Vec<u8> = discipline.output().drain(..).collect();
         assert_eq!(output, echoed);
+    }
+
+    #[test]
+    fn what_nobody_reads_does_not_grow() {
+        let mut discipline = Discipline::default();
+        for _ in 0..INPUT_BYTES_MAX {
+            // An interrupt is echoed and leaves nothing; a bell is what a full line is answered with.
+            assert_eq!(discipline.receive(b"\x03x"), [Signal::INT]);
+            if discipline.has_input_room() {
+                discipline.receive(&[4; 64]);
+            }
+        }
+        assert!(discipline.output().len() <= OUTPUT_BYTES_MAX);
+        assert!(discipline.ends.len() <= INPUT_BYTES_MAX);
+        assert!(discipline.held() <= INPUT_BYTES_MAX);
     }
 
     #[test]
