@@ -128,6 +128,16 @@ impl Mount {
     }
 }
 
+impl Drop for Mount {
+    /// Lets go of the mounts below one after the other: a high stack must not recurse.
+    fn drop(&mut self) {
+        let mut below = self.point.get_mut().take();
+        while let Some(Path { mount, .. }) = below {
+            below = Arc::into_inner(mount).and_then(|mut mount| mount.point.get_mut().take());
+        }
+    }
+}
+
 /// All mounts that a set of tasks sees.
 #[derive(Debug)]
 pub struct MountNamespace {
@@ -142,6 +152,9 @@ struct Table {
 }
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+/// /proc/sys/fs/mount-max: copying a tree into itself doubles it each time.
+const MOUNTS_MAX: usize = 100_000;
 
 fn new_mount(superblock: &Arc<Superblock>, root: &Arc<Dentry>, flags: MountFlags, source: &[u8]) -> Arc<Mount> {
     Arc::new(Mount {
@@ -208,6 +221,7 @@ impl MountNamespace {
     /// The same with all mounts below (MS_BIND | MS_REC).
     pub fn bind_all(&self, from: &Path, at: &Path) -> Result<Arc<Mount>, Errno> {
         let below = self.below(&from.mount);
+        self.table.lock().check_room(below.len() + 1)?;
         let top = self.bind(from, at)?;
         let mut copies = BTreeMap::from([(from.mount.id(), top.clone())]);
         for mount in below {
@@ -226,6 +240,7 @@ impl MountNamespace {
             return Err(Errno::ENOENT);
         }
         let mut table = self.table.lock();
+        table.check_room(1)?;
         table.attach(at, &mount);
         Ok(mount)
     }
@@ -258,10 +273,11 @@ impl MountNamespace {
 
     /// Moves a mount to another point (MS_MOVE).
     pub fn relocate(&self, mount: &Arc<Mount>, to: &Path) -> Result<(), Errno> {
+        let mut table = self.table.lock();
+        // With the table locked: two that move below each other would be a circle.
         if to.is_below(&Path::root_of(mount)) {
             return Err(Errno::ELOOP);
         }
-        let mut table = self.table.lock();
         table.detach(mount).ok_or(Errno::EINVAL)?;
         table.attach(to, mount);
         Ok(())
@@ -311,6 +327,11 @@ impl Table {
 
     fn children<'a>(&'a self, mount: &Arc<Mount>) -> impl Iterator<Item = &'a Arc<Mount>> + use<'a> {
         self.by_point.range((mount.id, 0)..=(mount.id, usize::MAX)).map(|(_, child)| child)
+    }
+
+    /// `ENOSPC` unless so many more fit.
+    fn check_room(&self, more: usize) -> Result<(), Errno> {
+        if self.by_point.len().saturating_add(more) > MOUNTS_MAX { Err(Errno::ENOSPC) } else { Ok(()) }
     }
 
     fn attach(&mut self, at: &Path, mount: &Arc<Mount>) {

@@ -4,6 +4,7 @@ use super::program;
 use crate::Errno;
 use crate::args;
 use crate::testing::Program;
+use crate::vfs::Path;
 
 const BIND: u32 = 0x1000;
 const RECURSIVE: u32 = 0x4000;
@@ -42,6 +43,30 @@ fn mounts_cover_and_uncover() {
     assert_eq!(program.call("umount2", args!["/m", 0]), Err(Errno::EINVAL));
     assert_eq!(program.call("umount2", args!["/other", 2]), Ok(0));
     assert_eq!(mount(&program, "none", "/m", "nofs", 0), Err(Errno::ENODEV));
+}
+
+#[test]
+fn a_tree_that_is_shown_in_itself_does_not_grow_without_end() {
+    let program = program();
+    directories(&program, &["/a"]);
+    mount(&program, "none", "/a", "tmpfs", 0).unwrap();
+    directories(&program, &["/a/b"]);
+    let results: alloc::vec::Vec<_> = (0..20).map(|_| mount(&program, "/a", "/a/b", "", BIND | RECURSIVE)).collect();
+    assert_eq!(results[..10], [Ok(0); 10]);
+    assert_eq!(results[19], Err(Errno::ENOSPC));
+}
+
+#[test]
+fn a_stack_of_mounts_is_as_high_as_the_limit_and_falls_as_one() {
+    let program = program();
+    directories(&program, &["/a"]);
+    let namespace = program.task.fs().namespace().clone();
+    let mut top = namespace.root();
+    while let Ok(mount) = namespace.bind(&top, &top) {
+        top = Path::root_of(&mount);
+    }
+    assert_eq!(namespace.bind(&top, &top).err(), Some(Errno::ENOSPC));
+    assert_eq!(mount(&program, "none", "/a", "tmpfs", 0), Err(Errno::ENOSPC));
 }
 
 #[test]
