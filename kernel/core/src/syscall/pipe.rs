@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use linux_raw_sys::general as abi;
 
 use super::Call;
-use super::new_file::install;
+use super::new_file::install_both;
 use crate::Errno;
 use crate::pipe::open_pipe;
 use crate::task::Task;
@@ -28,16 +28,5 @@ pub fn pipe2(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 
 fn make(task: &Arc<Task>, address: u64, flags: OpenFlags) -> Result<(), Stop> {
     let ends = open_pipe(task.kernel().vfs(), &task.credentials(), flags);
-    let mut numbers = [0_i32; 2];
-    for (end, number) in ends.into_iter().zip(&mut numbers) {
-        let fd = install(task, end, flags)?;
-        *number = i32::try_from(fd).unwrap_or(i32::MAX);
-    }
-    if let Err(errno) = task.memory().write_struct(address, &numbers) {
-        for number in numbers {
-            task.files().remove(number)?;
-        }
-        return Err(errno.into());
-    }
-    Ok(())
+    Ok(install_both(task, ends, flags, address)?)
 }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use linux_raw_sys::general::{O_CLOEXEC, O_NONBLOCK};
 
 use super::Call;
-use super::new_file::install;
+use super::new_file::{install, install_both};
 use crate::Errno;
 use crate::net::inet::InetSocket;
 use crate::net::netlink::NetlinkSocket;
@@ -119,20 +119,8 @@ pub fn socketpair(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     }
     check_unix(call.int(2))?;
     let [first, second] = UnixSocket::pair(task, kind);
-    let first = install(task, SocketFile::open(task, first, flags), flags)?;
-    let given = install(task, SocketFile::open(task, second, flags), flags);
-    let numbers = given.as_ref().map_or([number(first), -1], |second| [number(first), number(*second)]);
-    let result = given.and_then(|_| task.memory().write_struct(call.arg(3), &numbers));
-    if result.is_err() {
-        let files = task.files();
-        let closed = numbers.map(|number| files.remove(number));
-        drop(closed);
-    }
-    Ok(result?)
-}
-
-fn number(fd: u64) -> i32 {
-    i32::try_from(fd).unwrap_or(-1)
+    let files = [first, second].map(|end| SocketFile::open(task, end, flags));
+    Ok(install_both(task, files, flags, call.arg(3))?)
 }
 
 /// An address that a program gives.

@@ -338,3 +338,14 @@ fn restrictions_of_openat2_hold() {
     assert_eq!(program.read(fd, 10).unwrap(), "inside");
     assert_eq!(open("a", 0x40), Err(Errno::EINVAL));
 }
+
+#[test]
+fn a_pair_of_descriptors_is_given_or_none() {
+    let program = program();
+    let limit = program.put(&[1_u64.to_le_bytes(); 2].concat());
+    assert_eq!(program.call("prlimit64", args![0, 7, limit, 0]), Ok(0));
+    let pair = program.room(8);
+    assert_eq!(program.call("pipe2", args![pair, 0]), Err(Errno::EMFILE));
+    assert_eq!(program.call("socketpair", args![1, 1, 0, pair]), Err(Errno::EMFILE));
+    assert!(program.task.files().all().is_empty());
+}
