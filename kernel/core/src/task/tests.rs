@@ -325,3 +325,20 @@ fn groups_and_sessions_follow_their_rules() {
     assert_eq!(thread.call(SETSID, &[]), Ok(pid));
     assert_eq!(world.thread.call(SETPGID, &[pid, 1]), Err(Errno::EPERM));
 }
+
+#[test]
+fn a_timer_whose_signal_is_ignored_does_not_keep_the_machine_busy() {
+    const TIMER_CREATE: u32 = 222;
+    const TIMER_SETTIME: u32 = 223;
+    let world = world();
+    let memory = world.task.memory();
+    // `struct sigevent`: SIGCHLD, which nobody wants to know of. Then an interval of a nanosecond.
+    memory.write_struct(PAGE + 8, &17_i32).expect("an event");
+    memory.write_struct(PAGE + 256, &[0_u64, 1, 0, 1]).expect("a setting");
+    assert_eq!(world.thread.call(TIMER_CREATE, &[1, PAGE, PAGE + 128]), Ok(0));
+    assert_eq!(world.thread.call(TIMER_SETTIME, &[0, 0, PAGE + 256, 0]), Ok(0));
+    let step = core::time::Duration::from_micros(100);
+    world.machine.advance(step);
+    world.kernel.timer_expired();
+    assert!(world.machine.timer() >= Some(2 * step), "{:?}", world.machine.timer());
+}

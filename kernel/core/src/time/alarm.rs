@@ -152,6 +152,20 @@ impl Alarm {
         self.overrun()
     }
 
+    /// Nobody takes its signal, which is ignored: goes on with the first expiry that is a while away, since no signal
+    /// paces it.
+    fn passed_over(self: &Arc<Self>, kernel: &Kernel) {
+        let after = self.clock.now(kernel).saturating_add(INTERVAL_MIN);
+        {
+            let mut state = self.state.lock();
+            if !core::mem::take(&mut state.rests) {
+                return;
+            }
+            state.expires = Some(state.forwarded(after).1);
+        }
+        self.arm(kernel);
+    }
+
     fn send(self: &Arc<Self>, process: &Arc<Process>) {
         match &self.target {
             Target::Nothing => {}
@@ -189,7 +203,7 @@ enum Expiry {
     Rests,
 }
 
-/// Interval timers do not fire more often: their signals do not queue anyway.
+/// Interval timers do not fire more often: their signals do not queue anyway. Nor do those whose signal is ignored.
 const INTERVAL_MIN: Duration = Duration::from_micros(100);
 
 impl State {
@@ -218,7 +232,7 @@ impl Waiter for Alarm {
             Some(expiry) => {
                 self.send(&process);
                 if expiry == Expiry::Rests && !self.is_waiting(&process) {
-                    self.taken(&kernel);
+                    self.passed_over(&kernel);
                 } else if expiry == Expiry::Again {
                     self.arm(&kernel);
                 }
