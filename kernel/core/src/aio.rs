@@ -49,6 +49,11 @@ impl AioContext {
         Self { events_max, events: Mutex::default(), queue: SharedQueue::default() }
     }
 
+    /// How many events there is room for.
+    pub fn events_max(&self) -> usize {
+        self.events_max
+    }
+
     /// `EAGAIN` when no further request can be taken.
     pub fn check_room(&self) -> Result<(), Errno> {
         if self.events.lock().len() < self.events_max { Ok(()) } else { Err(Errno::EAGAIN) }

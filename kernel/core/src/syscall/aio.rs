@@ -19,7 +19,7 @@ use crate::task::Task;
 use crate::vfs::{File, FileKind, PollEvents, Seeking};
 use crate::wait::Stop;
 
-/// /proc/sys/fs/aio-max-nr
+/// /proc/sys/fs/aio-max-nr, for each address space
 const EVENTS_MAX: usize = 65_536;
 /// What a request does (IOCB_CMD_*).
 mod operation {
@@ -86,12 +86,23 @@ pub fn io_setup(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
     if known != 0 || count == 0 {
         return Err(Errno::EINVAL.into());
     }
-    let count = usize::try_from(count).ok().filter(|count| *count <= EVENTS_MAX).ok_or(Errno::EAGAIN)?;
+    // The word is known to be 0: whether it can be written is asked before anything is made.
+    memory.write_struct(call.arg(1), &known)?;
+    let count = usize::try_from(count).map_err(|_| Errno::EAGAIN)?;
     let request = MapRequest::anonymous(PAGE, Protection::READ | Protection::WRITE);
-    let mut change = memory.map(task.tid(), &request, &task.memory_limits())?;
+    let mut change = {
+        let mut contexts = memory.contexts.lock();
+        let taken: usize = contexts.values().map(|context| context.events_max()).sum();
+        if taken.saturating_add(count) > EVENTS_MAX {
+            return Err(Errno::EAGAIN.into());
+        }
+        let change = memory.map(task.tid(), &request, &task.memory_limits())?;
+        contexts.insert(change.value, Arc::new(AioContext::new(count)));
+        change
+    };
     let id = core::mem::take(&mut change.value);
-    memory.contexts.lock().insert(id, Arc::new(AioContext::new(count)));
-    memory.write_struct(call.arg(1), &id)?;
+    // Another thread may have taken the word away since: its process is left with a context that it cannot name.
+    let _unreadable = memory.write_struct(call.arg(1), &id);
     Ok(task.answer(call, change))
 }
 

@@ -31,7 +31,10 @@ fn requests_are_carried_out_and_reported() {
     let told = program.call("eventfd2", args![0, 0]).unwrap();
     let (id, events) = (program.put(&[0; 8]), program.room(64));
     assert_eq!(program.call("io_setup", args![0, id]), Err(Errno::EINVAL));
+    assert_eq!(program.call("io_setup", args![65_537, id]), Err(Errno::EAGAIN));
     assert_eq!(program.call("io_setup", args![2, id]), Ok(0));
+    let more = program.put(&[0; 8]);
+    assert_eq!(program.call("io_setup", args![65_535, more]), Err(Errno::EAGAIN), "it has 2 events already");
     let context = u64::from_le_bytes(program.bytes(id, 8).try_into().unwrap());
     let text = program.put(b"text");
     let submit = |requests: &[alloc::vec::Vec<u8>]| {
