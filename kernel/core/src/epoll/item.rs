@@ -87,6 +87,11 @@ impl Item {
         self.file.upgrade()
     }
 
+    /// Whether its file is gone. No reference to the file is taken: the last one must not go under a lock.
+    pub fn is_closed(&self) -> bool {
+        self.file.strong_count() == 0
+    }
+
     pub fn epoll(&self) -> Option<Arc<Epoll>> {
         self.epoll.upgrade()
     }

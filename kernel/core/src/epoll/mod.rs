@@ -231,8 +231,7 @@ impl State {
         if self.items.len() < self.prune_at {
             return Vec::new();
         }
-        let closed: Vec<Key> =
-            self.items.iter().filter(|(_, item)| item.file().is_none()).map(|(key, _)| *key).collect();
+        let closed: Vec<Key> = self.items.iter().filter(|(_, item)| item.is_closed()).map(|(key, _)| *key).collect();
         let closed = closed.into_iter().filter_map(|key| self.take(key)).collect();
         self.prune_at = (self.items.len() * 2).max(32);
         closed
