@@ -47,7 +47,7 @@ impl Arrangement {
         context.encode(&mut to);
         to.bytes(&info.to_abi());
         if !fp_state.is_empty() {
-            let gap = usize::try_from(self.fp_state - self.frame).unwrap_or(0).saturating_sub(to.len());
+            let gap = usize::try_from(self.fp_state.wrapping_sub(self.frame)).unwrap_or(0).saturating_sub(to.len());
             to.zeros(gap).bytes(fp_state);
         }
         to.finish()
@@ -140,6 +140,24 @@ mod tests {
         assert_eq!(place.fp_state, 0x7000 - 128 - 512);
         assert_eq!(place.frame % 16, 8);
         assert!(place.frame + FRAME_BYTES <= place.fp_state);
+    }
+
+    #[test]
+    fn a_frame_that_does_not_fit_below_the_stack_pointer_lies_at_the_top_of_the_addresses() {
+        let action = action(ActionFlags::empty());
+        let place = Arrangement::new(128 + 512 + 64, 512, AlternateStack::default(), &action).expect("a place");
+        assert!(place.frame > place.fp_state);
+        let context = Context {
+            flags: UcFlags::for_frame(true),
+            stack: AlternateStack::default().to_abi(0),
+            registers: Default::default(),
+            fault: None,
+            fp_state: place.fp_state,
+            mask: SignalSet::EMPTY,
+        };
+        let info = SignalInfo::kernel(crate::signal::Signal::USR1);
+        let bytes = place.bytes(&context, &info, &action, &[0; 512]);
+        assert_eq!(bytes.len() as u64, place.fp_state.wrapping_sub(place.frame) + 512);
     }
 
     #[test]

@@ -103,8 +103,9 @@ fn take(task: &Arc<Task>, input: &Arc<File>, address: u64, chunk: &mut Collect) 
 /// Undoes what was read but not written.
 fn put_back(task: &Arc<Task>, input: &Arc<File>, address: u64, bytes: &[u8], count: usize) -> Result<(), Errno> {
     if address != 0 {
+        // Read anew, so that another thread may have put anything there.
         let at: u64 = task.memory().read_struct(address)?;
-        return task.memory().write_struct(address, &(at + count as u64));
+        return task.memory().write_struct(address, &at.wrapping_add(count as u64));
     }
     let rest = &bytes[count..];
     if rest.is_empty() {
@@ -114,7 +115,8 @@ fn put_back(task: &Arc<Task>, input: &Arc<File>, address: u64, bytes: &[u8], cou
         pipe.unread(rest);
     } else if input.object().seeking() == Seeking::Yes {
         input.with_position(|position| {
-            *position -= rest.len() as u64;
+            // Another thread may have moved it meanwhile.
+            *position = position.saturating_sub(rest.len() as u64);
             Ok(())
         })?;
     }
