@@ -179,7 +179,11 @@ pub fn sched_setattr(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
         memory.write_struct(call.arg(1), &ATTR_BYTES)?;
         return Err(Errno::E2BIG.into());
     }
-    let bytes = memory.read_vec(call.arg(1), ATTR_BYTES_MIN as usize)?;
+    let bytes = memory.read_vec(call.arg(1), size as usize)?;
+    if bytes.iter().skip(ATTR_BYTES as usize).any(|byte| *byte != 0) {
+        memory.write_struct(call.arg(1), &ATTR_BYTES)?;
+        return Err(Errno::E2BIG.into());
+    }
     let (policy, flags) = (u32::from_bytes(&bytes[4..]), u64::from_bytes(&bytes[8..]));
     let (nice, priority) = (i32::from_bytes(&bytes[16..]), i32::from_bytes(&bytes[20..]));
     if flags & !FLAG_RESET_ON_FORK != 0 || policy.cast_signed() < 0 {
