@@ -259,3 +259,11 @@ pub trait Inode: Any + Debug + Send + Sync {
         Ok(())
     }
 }
+
+impl dyn Inode {
+    /// The node of a file system behind one of its inodes: `EXDEV` when it is of another.
+    pub fn downcast<T: Inode>(self: &Arc<Self>) -> Result<Arc<T>, Errno> {
+        let any: Arc<dyn Any + Send + Sync> = self.clone();
+        any.downcast().map_err(|_| Errno::EXDEV)
+    }
+}

@@ -41,29 +41,39 @@ impl HostFileObject {
     }
 }
 
+/// What one step moved.
+struct Step {
+    count: usize,
+    is_last: bool,
+}
+
+/// Moves data step by step; `step` is told how much was moved before. That counts more than an error that comes then.
+fn in_steps(mut step: impl FnMut(usize) -> Result<Step, Errno>) -> Result<usize, Errno> {
+    let mut done = 0;
+    loop {
+        match step(done) {
+            Ok(Step { count, is_last }) => {
+                done += count;
+                if is_last {
+                    return Ok(done);
+                }
+            }
+            Err(_) if done > 0 => return Ok(done),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 impl FileObject for HostFileObject {
     fn read(&self, sink: &mut dyn Sink, at: u64) -> Result<usize, Errno> {
         let file = self.node.file(FileAccess::Read)?;
         let mut buffer = alloc::vec![0; sink.remaining().min(CHUNK_BYTES)];
-        let mut done = 0;
-        while sink.remaining() > 0 {
+        in_steps(|done| {
             let wanted = sink.remaining().min(buffer.len());
-            let step = file.read(at.saturating_add(done as u64), &mut buffer[..wanted]).and_then(|count| {
-                let taken = if count == 0 { 0 } else { sink.put(&buffer[..count])? };
-                Ok((taken, taken < wanted))
-            });
-            match step {
-                Ok((count, is_last)) => {
-                    done += count;
-                    if is_last {
-                        break;
-                    }
-                }
-                Err(errno) if done == 0 => return Err(errno),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
+            let count = file.read(at.saturating_add(done as u64), &mut buffer[..wanted])?;
+            let taken = if count == 0 { 0 } else { sink.put(&buffer[..count])? };
+            Ok(Step { count: taken, is_last: taken < wanted || sink.remaining() == 0 })
+        })
     }
 
     fn write(&self, source: &mut dyn Source, at: WriteAt) -> Result<Written, Errno> {
@@ -74,24 +84,12 @@ impl FileObject for HostFileObject {
             WriteAt::Offset(offset) => offset,
             WriteAt::End => file.stat()?.size,
         };
-        let mut done = 0;
-        while source.remaining() > 0 {
+        let done = in_steps(|done| {
             let wanted = source.remaining().min(buffer.len());
-            let step = source.take(&mut buffer[..wanted]).and_then(|count| {
-                let written = file.write(start.saturating_add(done as u64), &buffer[..count])?;
-                Ok((written, written < wanted))
-            });
-            match step {
-                Ok((count, is_last)) => {
-                    done += count;
-                    if is_last {
-                        break;
-                    }
-                }
-                Err(errno) if done == 0 => return Err(errno),
-                Err(_) => break,
-            }
-        }
+            let count = source.take(&mut buffer[..wanted])?;
+            let written = file.write(start.saturating_add(done as u64), &buffer[..count])?;
+            Ok(Step { count: written, is_last: written < wanted || source.remaining() == 0 })
+        })?;
         Ok(Written { count: done, end: start.saturating_add(done as u64) })
     }
 

@@ -2,7 +2,6 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::any::Any;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
@@ -203,12 +202,6 @@ impl Node {
     }
 }
 
-/// The node behind an inode of a host directory.
-fn node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
-    let any: Arc<dyn Any + Send + Sync> = inode.clone();
-    any.downcast().map_err(|_| Errno::EXDEV)
-}
-
 impl Inode for Node {
     fn number(&self) -> u64 {
         self.number
@@ -278,7 +271,7 @@ impl Inode for Node {
     }
 
     fn link(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        let node = node(inode)?;
+        let node: Arc<Node> = inode.downcast()?;
         self.shared.directory.link(node.id, self.id, name)?;
         self.changed();
         node.changed();
@@ -286,7 +279,7 @@ impl Inode for Node {
     }
 
     fn unlink(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        let node = node(inode)?;
+        let node: Arc<Node> = inode.downcast()?;
         self.shared.directory.unlink(self.id, name)?;
         self.changed();
         node.changed();
@@ -299,12 +292,12 @@ impl Inode for Node {
     fn rmdir(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
         self.shared.directory.rmdir(self.id, name)?;
         self.changed();
-        node(inode)?.changed();
+        inode.downcast::<Self>()?.changed();
         Ok(())
     }
 
     fn rename(&self, name: &[u8], to: &Arc<dyn Inode>, to_name: &[u8], how: Rename) -> Result<(), Errno> {
-        let to = node(to)?;
+        let to: Arc<Node> = to.downcast()?;
         self.shared.directory.rename(self.id, name, to.id, to_name, how)?;
         self.shared.renames.fetch_add(1, Ordering::AcqRel);
         Ok(())

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
 
 use stockade_kernel_sync::Mutex;
 
@@ -90,12 +89,6 @@ impl Node {
         self.parts.lock().upper.clone()
     }
 
-    /// The node behind an inode of the same overlay.
-    pub(super) fn of(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
-        let any: Arc<dyn Any + Send + Sync> = inode.clone();
-        any.downcast().map_err(|_| Errno::EXDEV)
-    }
-
     fn me(&self) -> Result<Arc<Node>, Errno> {
         self.shared.live.lock().get(&self.number).and_then(alloc::sync::Weak::upgrade).ok_or(Errno::EIO)
     }
@@ -176,19 +169,19 @@ impl Inode for Node {
     }
 
     fn link(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        self.me()?.add_name(name, &Node::of(inode)?)
+        self.me()?.add_name(name, &inode.downcast()?)
     }
 
     fn unlink(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        self.me()?.remove_name(name, &Node::of(inode)?)
+        self.me()?.remove_name(name, &inode.downcast()?)
     }
 
     fn rmdir(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        self.me()?.remove_directory(name, &Node::of(inode)?)
+        self.me()?.remove_directory(name, &inode.downcast()?)
     }
 
     fn rename(&self, name: &[u8], to: &Arc<dyn Inode>, to_name: &[u8], how: Rename) -> Result<(), Errno> {
-        self.me()?.move_name(name, &Node::of(to)?, to_name, how)
+        self.me()?.move_name(name, &to.downcast()?, to_name, how)
     }
 
     fn link_target(&self, caller: &Caller) -> Result<LinkTarget, Errno> {

@@ -69,23 +69,25 @@ fn write_common(text: &mut Text, file: &File, socket: &dyn Socket, state: u8) {
     write!(text, " {uid:>5} {:>8} {}", 0, file.inode().number());
 }
 
-/// Sockets that are neither connected nor listening are not shown, as on Linux.
-fn tcp_table(system: &ProcSystem, family: u16, head: &str) -> Result<Vec<u8>, Errno> {
+/// One line per socket that `line` writes one for: it is given the number and says whether it did.
+fn table(
+    system: &ProcSystem,
+    family: u16,
+    kind: Kind,
+    head: &str,
+    columns: usize,
+    mut line: impl FnMut(&mut Text, usize, &File, &dyn Socket) -> bool,
+) -> Result<Vec<u8>, Errno> {
     let mut text = Text::new();
     text.bytes(head.as_bytes());
     let mut number = 0;
-    each(system, family, Some(Kind::Stream), |file, socket| {
-        let state = match (socket.is_listening(), socket.peer_name()) {
-            (true, _) => LISTENING,
-            (false, Ok(_)) => ESTABLISHED,
-            (false, Err(_)) => return,
-        };
+    each(system, family, Some(kind), |file, socket| {
         let start = text.len();
-        write!(text, "{number:>4}: ");
-        write_common(&mut text, file, socket, state);
-        write!(text, " 1 0000000000000000 100 0 0 10 0");
+        if !line(&mut text, number, file, socket) {
+            return;
+        }
         if family == net::INET {
-            text.pad(start, TCP_COLUMNS);
+            text.pad(start, columns);
         }
         text.bytes(b"\n");
         number += 1;
@@ -93,26 +95,32 @@ fn tcp_table(system: &ProcSystem, family: u16, head: &str) -> Result<Vec<u8>, Er
     text.finish()
 }
 
+/// Sockets that are neither connected nor listening are not shown, as on Linux.
+fn tcp_table(system: &ProcSystem, family: u16, head: &str) -> Result<Vec<u8>, Errno> {
+    table(system, family, Kind::Stream, head, TCP_COLUMNS, |text, number, file, socket| {
+        let state = match (socket.is_listening(), socket.peer_name()) {
+            (true, _) => LISTENING,
+            (false, Ok(_)) => ESTABLISHED,
+            (false, Err(_)) => return false,
+        };
+        write!(text, "{number:>4}: ");
+        write_common(text, file, socket, state);
+        write!(text, " 1 0000000000000000 100 0 0 10 0");
+        true
+    })
+}
+
 fn udp_table(system: &ProcSystem, family: u16, head: &str) -> Result<Vec<u8>, Errno> {
-    let mut text = Text::new();
-    text.bytes(head.as_bytes());
-    let mut number = 0;
-    each(system, family, Some(Kind::Datagram), |file, socket| {
+    table(system, family, Kind::Datagram, head, UDP_COLUMNS, |text, number, file, socket| {
         if endpoint(Ok(socket.name()), family).port == 0 {
-            return;
+            return false;
         }
-        let start = text.len();
         write!(text, "{number:>5}: ");
         let state = if socket.peer_name().is_ok() { ESTABLISHED } else { CLOSED };
-        write_common(&mut text, file, socket, state);
+        write_common(text, file, socket, state);
         write!(text, " 2 0000000000000000 0");
-        if family == net::INET {
-            text.pad(start, UDP_COLUMNS);
-        }
-        text.bytes(b"\n");
-        number += 1;
-    });
-    text.finish()
+        true
+    })
 }
 
 /// /proc/net/tcp

@@ -75,7 +75,7 @@ impl Tmpfs {
 
 /// The file behind an inode, if it can have seals: `EINVAL` otherwise.
 pub fn sealed_node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
-    node::node(inode).map_err(|_| Errno::EINVAL)
+    inode.downcast().map_err(|_| Errno::EINVAL)
 }
 
 impl Filesystem for Tmpfs {

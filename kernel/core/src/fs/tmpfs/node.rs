@@ -3,7 +3,6 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
 
 use stockade_kernel_sync::Mutex;
 
@@ -140,12 +139,6 @@ impl Node {
     }
 }
 
-/// The node behind an inode of the same file system.
-pub(super) fn node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
-    let any: Arc<dyn Any + Send + Sync> = inode.clone();
-    any.downcast().map_err(|_| Errno::EXDEV)
-}
-
 impl Inode for Node {
     fn number(&self) -> u64 {
         self.number
@@ -223,7 +216,7 @@ impl Inode for Node {
     }
 
     fn link(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        let node = node(inode)?;
+        let node: Arc<Node> = inode.downcast()?;
         self.names()?.lock().put(name, node.clone())?;
         node.gain_name()?;
         self.modified();
@@ -247,7 +240,7 @@ impl Inode for Node {
     }
 
     fn rename(&self, name: &[u8], to: &Arc<dyn Inode>, to_name: &[u8], how: Rename) -> Result<(), Errno> {
-        let to = node(to)?;
+        let to: Arc<Node> = to.downcast()?;
         let moved = self.names()?.lock().get(name)?;
         let there = to.names()?.lock().get(to_name).ok();
         match (how, &there) {
