@@ -88,10 +88,11 @@ impl Session {
 }
 
 impl Task {
-    /// Its session.
+    /// Its session; once its process was waited for, while a last call is under way, one that is nobody's.
     pub fn session(&self) -> Arc<Session> {
-        let tree = self.process().pids().tree();
-        tree.node(self.process().pid()).expect("a live process is in the tree").session.clone()
+        let pid = self.process().pid();
+        let known = self.process().pids().tree().node(pid).map(|node| node.session.clone());
+        known.unwrap_or_else(|| Session::new(pid))
     }
 
     /// Its process group.

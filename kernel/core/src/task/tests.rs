@@ -123,6 +123,8 @@ fn a_child_that_computes_is_killed_at_once() {
     assert!(task.thread().is_none());
     assert_eq!(world.thread.call(WAIT4, &[pid, PAGE, 0, 0]), Ok(pid));
     assert_eq!(status(&world), 9);
+    // A call of its may be under way still.
+    assert!(task.session().terminal().is_none());
 }
 
 #[test]
