@@ -10,7 +10,7 @@ pub struct Errno(u16);
 
 macro_rules! errnos {
     ($($name:ident)*) => {
-        #[allow(missing_docs, clippy::cast_possible_truncation)]
+        #[allow(missing_docs, clippy::cast_possible_truncation, reason = "the names of errno(3), all below 4096")]
         impl Errno {
             $(pub const $name: Errno = Errno(errno::$name as u16);)*
 

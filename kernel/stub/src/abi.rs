@@ -139,7 +139,7 @@ pub const fn slot_address(slot: u32) -> u64 {
 /// `struct ucontext` of the x86-64 kernel ABI (arch/x86/include/uapi/asm/ucontext.h, sigcontext.h).
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names of registers")]
 pub struct Context {
     pub flags: u64,
     pub link: u64,

@@ -50,7 +50,6 @@ pub struct RawMutex(AtomicU32);
 // SAFETY: `lock` and `try_lock` return only to the one thread that moved the word from FREE to HELD or AWAITED with
 // acquire ordering, and `unlock` moves it back with release ordering.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[allow(clippy::declare_interior_mutable_const)]
     const INIT: Self = Self(AtomicU32::new(FREE));
     type GuardMarker = lock_api::GuardSend;
 

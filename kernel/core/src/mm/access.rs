@@ -16,15 +16,17 @@ pub enum Invalidate {
     No,
 }
 
+/// A mapped file, and which part of it: offset and bytes.
+pub type FilePart = (Arc<dyn Source>, u64, u64);
+
 impl Memory {
     /// The files whose shared mappings lie in the range, each with its part; the error says what else is wrong.
-    #[allow(clippy::type_complexity)]
     pub fn shared_files(
         &self,
         address: u64,
         bytes: u64,
         invalidate: Invalidate,
-    ) -> Result<(Vec<(Arc<dyn Source>, u64, u64)>, Result<(), Errno>), Errno> {
+    ) -> Result<(Vec<FilePart>, Result<(), Errno>), Errno> {
         let state = self.state.lock();
         if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::single_range_in_vec_init)]
+    #[expect(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
     fn the_highest_gap_is_found() {
         let map = map(&[(0x3000, 0x4000), (0x6000, 0x7000)]);
         let gap = |len, align, avoid: &[Range<u64>]| map.highest_gap(len, align, &(0x1000..0x8000), avoid);

@@ -2,7 +2,7 @@
 
 /// Counts of one range, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of proc_pid_smaps(5)")]
 pub struct RangeUsage {
     pub start: u64,
     pub end: u64,

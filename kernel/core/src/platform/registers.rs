@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 /// General registers, as in `struct sigcontext` of the x86-64 ABI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names of registers")]
 pub struct Registers {
     pub r8: u64,
     pub r9: u64,

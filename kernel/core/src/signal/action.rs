@@ -1,5 +1,5 @@
 //! What a process does about each signal (sigaction(2), signal(7)).
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the words of sigaction(2)")]
 
 use super::{Signal, SignalSet};
 use crate::abi::{Abi, Decoder, Encoder};

@@ -7,7 +7,7 @@ use crate::task::Pid;
 
 /// Who sent a signal, as `si_code` says.
 pub mod code {
-    #![allow(missing_docs)]
+    #![allow(missing_docs, reason = "the names of sigaction(2)")]
     pub const SI_USER: i32 = 0;
     pub const SI_KERNEL: i32 = 0x80;
     pub const SI_QUEUE: i32 = -1;

@@ -10,7 +10,7 @@ pub struct Signal(u8);
 
 macro_rules! signals {
     ($($name:ident $number:literal)*) => {
-        #[allow(missing_docs)]
+        #[allow(missing_docs, reason = "the names of signal(7)")]
         impl Signal {
             $(pub const $name: Signal = Signal($number);)*
 

@@ -1,5 +1,5 @@
 //! Alternate signal stacks (sigaltstack(2)).
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the words of sigaltstack(2)")]
 
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder};

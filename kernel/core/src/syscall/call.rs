@@ -97,13 +97,13 @@ impl Call {
     }
 
     /// Argument `index` as an `int`: the upper half is ignored, as on Linux.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(clippy::cast_possible_truncation, reason = "Linux looks at the lower half only")]
     pub fn int(&self, index: usize) -> i32 {
         self.arguments[index] as u32 as i32
     }
 
     /// Argument `index` as an `unsigned int`: the upper half is ignored, as on Linux.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(clippy::cast_possible_truncation, reason = "Linux looks at the lower half only")]
     pub fn uint(&self, index: usize) -> u32 {
         self.arguments[index] as u32
     }

@@ -356,7 +356,7 @@ const BY_NUMBER: [u16; COUNT] = {
     let mut index = [0; COUNT];
     let mut at = 0;
     while at < TABLE.len() {
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(clippy::cast_possible_truncation, reason = "the table is shorter than 65536")]
         {
             index[TABLE[at].number as usize] = at as u16 + 1;
         }

@@ -1,5 +1,5 @@
 //! The names of capabilities(7).
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the names of capabilities(7)")]
 
 bitflags::bitflags! {
     /// A set of capabilities, with the ABI's bit numbers.

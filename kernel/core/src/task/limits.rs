@@ -5,7 +5,7 @@ use crate::abi::{Abi, Decoder, Encoder};
 
 /// What can be limited; the numbers are the ABI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of getrlimit(2)")]
 pub enum Resource {
     Cpu,
     FileSize,

@@ -185,7 +185,7 @@ impl Task {
 bitflags::bitflags! {
     /// Flags of clone(2) without the exit signal.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the words of clone(2)")]
     pub(crate) struct CloneFlags: u64 {
         const NEWTIME = 0x80;
         const VM = 0x100;

@@ -38,7 +38,7 @@ pub enum Arg<'a> {
 macro_rules! numbers {
     ($($number:ty)*) => {$(
         impl From<$number> for Arg<'_> {
-            #[allow(clippy::cast_sign_loss, clippy::cast_lossless)]
+            #[allow(clippy::cast_sign_loss, clippy::cast_lossless, reason = "as C extends an argument")]
             fn from(number: $number) -> Self {
                 Arg::Number(number as i64 as u64)
             }

@@ -125,7 +125,7 @@ impl Writer<'_> {
     }
 
     /// The lower half, as Linux reads an `int`.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(clippy::cast_possible_truncation, reason = "Linux looks at the lower half only")]
     fn int(&self) -> i32 {
         self.value() as u32 as i32
     }

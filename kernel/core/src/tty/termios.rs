@@ -51,7 +51,7 @@ bitflags::bitflags! {
 
 /// Index into `c_cc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of termios(3)")]
 pub enum Special {
     Interrupt = 0,
     Quit = 1,

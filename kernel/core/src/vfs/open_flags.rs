@@ -1,5 +1,5 @@
 //! The flags of open(2).
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the words of open(2)")]
 
 use linux_raw_sys::general as abi;
 

@@ -1,5 +1,5 @@
 //! The events of poll(2).
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the words of poll(2)")]
 
 bitflags::bitflags! {
     /// Events of poll(2) and epoll(7), with the ABI's bits.

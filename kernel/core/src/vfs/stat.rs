@@ -6,7 +6,7 @@ use linux_raw_sys::general as abi;
 
 /// The type of a file (inode(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of inode(7)")]
 pub enum FileKind {
     Regular,
     Directory,

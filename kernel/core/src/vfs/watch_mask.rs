@@ -1,5 +1,5 @@
 //! What can be watched for.
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the words of inotify(7)")]
 
 use linux_raw_sys::general as abi;
 

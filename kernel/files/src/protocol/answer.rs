@@ -10,7 +10,7 @@ use super::request::{Time, decode_time, encode_time};
 
 /// Facts about a file (statx(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of statx(2) and statfs(2)")]
 pub struct Attributes {
     /// As `st_dev`.
     pub device: u64,
@@ -111,7 +111,7 @@ impl Entry {
 
 /// Facts about the file system (statfs(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the words of statx(2) and statfs(2)")]
 pub struct FileSystem {
     pub block_bytes: u64,
     pub blocks: u64,

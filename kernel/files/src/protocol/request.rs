@@ -87,7 +87,7 @@ pub struct Times {
 
 /// A request. Names are one part of a path; nodes are numbers from answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each request says what its fields are for")]
 pub enum Request<'a> {
     /// Lets nodes and listings go. There is no answer.
     Forget(Vec<u32>),

@@ -1,5 +1,5 @@
 //! What sealed files refuse.
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "the words of fcntl(2)")]
 
 bitflags::bitflags! {
     /// The seals of fcntl(2) F_ADD_SEALS.
