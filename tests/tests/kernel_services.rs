@@ -11,6 +11,11 @@ fn nginx() {
     check(include_str!("kernel/services/nginx.sh"));
 }
 
+#[test]
+fn redis() {
+    check(include_str!("kernel/services/redis.sh"));
+}
+
 #[track_caller]
 fn check(scripts: &str) {
     Kernel::shared(WORKLOADS).same_scripts_within(Duration::from_secs(300), "bash", scripts);

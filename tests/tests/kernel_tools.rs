@@ -46,6 +46,16 @@ fn a_c_program_is_built_and_tested() {
     check(include_str!("kernel/tools/build_source.sh"));
 }
 
+#[test]
+fn job_control() {
+    check(include_str!("kernel/tools/jobs.sh"));
+}
+
+#[test]
+fn sqlite() {
+    check(include_str!("kernel/tools/sqlite.sh"));
+}
+
 #[track_caller]
 fn check(scripts: &str) {
     Kernel::shared(WORKLOADS).same_scripts_within(Duration::from_secs(300), "bash", scripts);

@@ -7,16 +7,6 @@ use std::time::Duration;
 use kernel::{Kernel, WORKLOADS};
 
 #[test]
-fn job_control() {
-    check(include_str!("kernel/tools/jobs.sh"));
-}
-
-#[test]
-fn sqlite() {
-    check(include_str!("kernel/tools/sqlite.sh"));
-}
-
-#[test]
 fn git_with_20000_files() {
     check(include_str!("kernel/tools/git_large.sh"));
 }

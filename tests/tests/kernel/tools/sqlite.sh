@@ -26,6 +26,6 @@ P
 sqlite3 k.db 'pragma journal_mode = wal; create table t(a)'
 sqlite3 k.db 'pragma wal_autocheckpoint = 0; begin; insert into t values (1), (2); commit; select count(*) from t' '.shell kill -9 $PPID' 2>/dev/null
 ls k.db*; sqlite3 k.db 'select count(*) from t; pragma integrity_check'
-(sqlite3 k.db 'begin exclusive' '.shell sleep 1' commit) & sleep 0.4
-sqlite3 k.db 'pragma journal_mode' 'insert into t values(3)'; echo $?
-sqlite3 -cmd '.timeout 5000' k.db 'insert into t values(4); select count(*) from t'; wait
+mkfifo locked answered; sqlite3 k.db 'begin exclusive' '.shell echo >locked; read x <answered' commit & read x <locked
+sqlite3 k.db 'pragma journal_mode' 'insert into t values(3)'; echo $?; (sleep 0.3; echo >answered) &
+sqlite3 -cmd '.timeout 60000' k.db 'insert into t values(4); select count(*) from t'; wait
