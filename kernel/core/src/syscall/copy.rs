@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::Call;
-use super::at::{broken_pipe, offset};
+use super::at::{broken_pipe, check_file_size, offset};
 use super::read_write::wait_for;
 use crate::Errno;
 use crate::io::Collect;
@@ -63,7 +63,11 @@ pub fn sendfile(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     let (cursor, total) = (Cursor::new(call.arg(2)), call.size(3).min(BYTES_MAX));
     while call.resume.done < total {
         let at = cursor.get(task, &input)?;
-        let mut chunk = Collect::new((total - call.resume.done).min(STEP_BYTES));
+        let allowed = match check_file_size(task, &output, || Ok(output.position())) {
+            Ok(allowed) => allowed,
+            Err(errno) => return stopped(task, call, &output, errno),
+        };
+        let mut chunk = Collect::new((total - call.resume.done).min(STEP_BYTES).min(allowed));
         input.object().read(&mut chunk, at)?;
         if chunk.bytes.is_empty() {
             break;
@@ -143,7 +147,8 @@ fn copy_step(
     len: usize,
 ) -> Result<usize, Errno> {
     let (from_at, to_at) = (from.get(task, input)?, to.get(task, output)?);
-    let mut chunk = Collect::new(len.min(STEP_BYTES));
+    let allowed = check_file_size(task, output, || Ok(to_at))?;
+    let mut chunk = Collect::new(len.min(STEP_BYTES).min(allowed));
     input.object().read(&mut chunk, from_at)?;
     let count = output.write_at(&mut chunk.bytes.as_slice(), to_at)?;
     from.set(task, input, from_at + count as u64)?;

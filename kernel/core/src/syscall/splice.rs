@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::Call;
-use super::at::{broken_pipe, offset};
+use super::at::{broken_pipe, check_file_size, offset};
 use super::copy::stopped;
 use crate::Errno;
 use crate::io::Collect;
@@ -56,6 +56,7 @@ pub fn splice(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     if len == 0 {
         return Ok(0);
     }
+    len = len.min(check_file_size(task, &output, || target(task, &output, call.arg(3)))?);
     if let Some(to) = to {
         len = len.min(to.room());
         if len == 0 {
@@ -127,13 +128,18 @@ fn give(task: &Arc<Task>, output: &Arc<File>, address: u64, bytes: &mut &[u8]) -
     let count = if address == 0 {
         output.write(bytes)?
     } else {
-        let at = offset(task.memory().read_struct(address)?)?;
+        let at = target(task, output, address)?;
         let count = output.write_at(bytes, at)?;
         task.memory().write_struct(address, &(at + count as u64))?;
         count
     };
     task.kernel().vfs().notify_written(output, count, &task.credentials());
     Ok(count)
+}
+
+/// Where the output's bytes go: its position, or the offset in memory.
+fn target(task: &Arc<Task>, output: &File, address: u64) -> Result<u64, Errno> {
+    if address == 0 { Ok(output.position()) } else { offset(task.memory().read_struct(address)?) }
 }
 
 /// tee(2)

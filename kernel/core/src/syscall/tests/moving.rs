@@ -53,6 +53,28 @@ fn bytes_go_through_pipes() {
 }
 
 #[test]
+fn no_way_of_moving_bytes_passes_the_limit_of_a_files_size() {
+    let program = program();
+    // SIGXFSZ is not to end the test.
+    let set = program.put(&u64::MAX.to_le_bytes());
+    assert_eq!(program.call("rt_sigprocmask", args![0, set, 0, 8]), Ok(0));
+    program.make_file("/from", "0123456789");
+    let limit = program.put(&[4_u64.to_le_bytes(), u64::MAX.to_le_bytes()].concat());
+    assert_eq!(program.call("prlimit64", args![0, 1, limit, 0]), Ok(0));
+    let (out, into) = pipe(&program);
+    assert_eq!(program.write(into, "0123456789"), Ok(10));
+    for (name, from) in [("sendfile", 0), ("copy_file_range", 1), ("splice", 2)] {
+        let from = if from == 2 { out } else { program.open("/from", 0, 0).unwrap() };
+        let to = program.open(&alloc::format!("/{name}"), CREATE | READ_WRITE, 0o600).unwrap();
+        let again = || match name {
+            "sendfile" => program.call(name, args![to, from, 0, 10]),
+            _ => program.call(name, args![from, 0, to, 0, 10, 0]),
+        };
+        assert_eq!((again(), again()), (Ok(4), Err(Errno::EFBIG)), "{name}");
+    }
+}
+
+#[test]
 fn pipes_break_and_grow() {
     let program = program();
     let (out, into) = pipe(&program);
