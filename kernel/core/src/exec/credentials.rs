@@ -98,6 +98,12 @@ fn file_capabilities(path: &Path) -> Result<Option<FileCapabilities>, Errno> {
     }
 }
 
+/// `EINVAL` unless a program can be given these capabilities (`cap_convert_nscap` of Linux).
+pub fn check_file_capabilities(value: &[u8]) -> Result<(), Errno> {
+    // The first version is read, but nobody writes it any more.
+    if value.len() == 12 { Err(Errno::EINVAL) } else { parse(value).map(drop) }
+}
+
 /// `struct vfs_cap_data`, or `vfs_ns_cap_data`: `EINVAL` when it is neither.
 fn parse(value: &[u8]) -> Result<FileCapabilities, Errno> {
     let magic = value.get(..4).map(|bytes| Decoder::new(bytes).take::<u32>()).ok_or(Errno::EINVAL)?;

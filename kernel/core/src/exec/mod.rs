@@ -26,6 +26,7 @@ use crate::vfs::permission::{Access, check_mode};
 use crate::vfs::{Caller, File, FileKind, Follow, FsContext, MountFlags, Name, OpenFlags, Opening, Path};
 use crate::{Errno, Kernel};
 
+pub use credentials::check_file_capabilities;
 pub use info::ProgramInfo;
 use random::Random;
 use script::Script;

@@ -8,6 +8,7 @@ use linux_raw_sys::general as abi;
 use super::Call;
 use super::at::{At, AtFlags};
 use crate::Errno;
+use crate::exec::check_file_capabilities;
 use crate::task::{Capabilities, Credentials, Task};
 use crate::vfs::permission::{Access, check_inode, is_owner};
 use crate::vfs::{FileKind, Follow, Path, XattrSet};
@@ -68,6 +69,9 @@ fn set(task: &Arc<Task>, call: &Call, path: &Path) -> Result<(), Errno> {
     }
     let value = task.memory().read_vec(call.arg(2), len)?;
     check(path, &name, &task.credentials(), Access::WRITE)?;
+    if name == b"security.capability" {
+        check_file_capabilities(&value)?;
+    }
     path.inode().set_xattr(&name, &value, how)
 }
 

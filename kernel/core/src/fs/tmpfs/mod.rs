@@ -25,6 +25,15 @@ pub use seals::Seals;
 /// `TMPFS_MAGIC`
 const MAGIC: u32 = 0x0102_1994;
 
+/// What all extended attributes of a tmpfs may take.
+const XATTR_BYTES_MAX: u64 = 16 << 20;
+/// What one of them takes beside its text.
+const XATTR_OVERHEAD_BYTES: u64 = 64;
+
+fn xattr_bytes(name: &[u8], value: &[u8]) -> u64 {
+    (name.len() + value.len()) as u64 + XATTR_OVERHEAD_BYTES
+}
+
 /// A tmpfs.
 #[derive(Debug)]
 pub struct Tmpfs {
@@ -41,6 +50,7 @@ struct Shared {
     inodes_max: u64,
     bytes: AtomicU64,
     inodes: AtomicU64,
+    xattr_bytes: AtomicU64,
     last_number: AtomicU64,
 }
 
@@ -53,6 +63,7 @@ impl Tmpfs {
             inodes_max: options.inodes.unwrap_or(u64::MAX),
             bytes: AtomicU64::new(0),
             inodes: AtomicU64::new(0),
+            xattr_bytes: AtomicU64::new(0),
             last_number: AtomicU64::new(0),
         });
         let TmpfsOptions { permissions, uid, gid, .. } = options;
@@ -124,6 +135,15 @@ impl Shared {
 
     fn release_number(&self) {
         self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Extended attributes lie in the kernel's own memory.
+    fn charge_xattr(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        charge(&self.xattr_bytes, xattr_bytes(name, value), XATTR_BYTES_MAX)
+    }
+
+    fn release_xattr(&self, name: &[u8], value: &[u8]) {
+        self.xattr_bytes.fetch_sub(xattr_bytes(name, value), Ordering::Relaxed);
     }
 
     fn charge_bytes(&self, bytes: u64) -> Result<(), Errno> {

@@ -18,6 +18,9 @@ use crate::vfs::{
     NewKind, Opening, Rename, Seeking, Stat, Timestamp, WriteAt, Written, XattrSet,
 };
 
+/// Capabilities of a program: data and owner are not changed under them (capabilities(7)).
+const CAPABILITIES: &[u8] = b"security.capability";
+
 /// A file, directory, link, ...
 #[derive(Debug)]
 pub struct Node {
@@ -107,12 +110,19 @@ impl Node {
         }
     }
 
-    /// Its data or names changed now.
+    /// Its data or names changed now. A program that was written to loses its capabilities.
     fn modified(&self) {
         let now = self.shared.now();
         let mut facts = self.facts.lock();
         facts.mtime = now;
         facts.ctime = now;
+        self.forget_xattr(&mut facts, CAPABILITIES);
+    }
+
+    fn forget_xattr(&self, facts: &mut Facts, name: &[u8]) -> bool {
+        let Some((name, value)) = facts.xattrs.remove_entry(name) else { return false };
+        self.shared.release_xattr(&name, &value);
+        true
     }
 
     fn changed(&self) {
@@ -190,6 +200,9 @@ impl Inode for Node {
         let mut facts = self.facts.lock();
         let facts = &mut *facts;
         facts.permissions = changes.permissions.unwrap_or(facts.permissions);
+        if changes.uid.is_some() || changes.gid.is_some() {
+            self.forget_xattr(facts, CAPABILITIES);
+        }
         facts.uid = changes.uid.unwrap_or(facts.uid);
         facts.gid = changes.gid.unwrap_or(facts.gid);
         facts.atime = changes.atime.unwrap_or(facts.atime);
@@ -313,7 +326,10 @@ impl Inode for Node {
             (XattrSet::Replace, false) => return Err(Errno::ENODATA),
             _ => {}
         }
-        facts.xattrs.insert(name.to_vec(), value.to_vec());
+        self.shared.charge_xattr(name, value)?;
+        if let Some(old) = facts.xattrs.insert(name.to_vec(), value.to_vec()) {
+            self.shared.release_xattr(name, &old);
+        }
         facts.ctime = now;
         Ok(())
     }
@@ -321,7 +337,9 @@ impl Inode for Node {
     fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
         let now = self.shared.now();
         let mut facts = self.facts.lock();
-        facts.xattrs.remove(name).ok_or(Errno::ENODATA)?;
+        if !self.forget_xattr(&mut facts, name) {
+            return Err(Errno::ENODATA);
+        }
         facts.ctime = now;
         Ok(())
     }
@@ -371,6 +389,9 @@ impl Drop for Node {
     /// Lets go of what is below one after the other: a deep tree must not recurse.
     fn drop(&mut self) {
         self.shared.release_number();
+        for (name, value) in &self.facts.get_mut().xattrs {
+            self.shared.release_xattr(name, value);
+        }
         let Content::Directory(names) = &mut self.content else { return };
         let mut below: Vec<Arc<Node>> = names.get_mut().drain().collect();
         while let Some(node) = below.pop() {

@@ -349,3 +349,36 @@ fn a_pair_of_descriptors_is_given_or_none() {
     assert_eq!(program.call("socketpair", args![1, 1, 0, pair]), Err(Errno::EMFILE));
     assert!(program.task.files().all().is_empty());
 }
+
+#[test]
+fn a_program_loses_its_capabilities_when_it_changes() {
+    let program = program();
+    program.make_file("/p", "text");
+    // Version 2, effective: CAP_KILL.
+    let value = program.put(&[1, 0, 0, 2, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let give = |len: u64| program.call("setxattr", args!["/p", "security.capability", value, len, 0]);
+    let has = || program.call("getxattr", args!["/p", "security.capability", 0, 0]);
+    assert_eq!((give(19), give(4), give(0)), (Err(Errno::EINVAL), Err(Errno::EINVAL), Err(Errno::EINVAL)));
+    assert_eq!((give(20), has()), (Ok(0), Ok(20)));
+    assert_eq!((program.call("chmod", args!["/p", 0o755]), has()), (Ok(0), Ok(20)));
+    let fd = program.open("/p", WRITE, 0).unwrap();
+    assert_eq!((program.write(fd, "other"), has()), (Ok(5), Err(Errno::ENODATA)));
+    assert_eq!((give(20), program.call("ftruncate", args![fd, 2]), has()), (Ok(0), Ok(0), Err(Errno::ENODATA)));
+    assert_eq!((give(20), program.call("chown", args!["/p", 5, 6]), has()), (Ok(0), Ok(0), Err(Errno::ENODATA)));
+}
+
+#[test]
+fn attributes_have_a_limit_in_all() {
+    let program = program();
+    program.make_file("/f", "");
+    let value = program.room(60_000);
+    let set = |index: u32| program.call("setxattr", args!["/f", &*alloc::format!("user.{index}"), value, 60_000, 0]);
+    let full = (0..1000).find(|index| set(*index).is_err()).expect("there is a limit");
+    assert_eq!(set(full), Err(Errno::ENOSPC));
+    assert_eq!(set(0), Err(Errno::ENOSPC), "the old value is there until the new one is");
+    assert_eq!(program.call("removexattr", args!["/f", "user.1"]), Ok(0));
+    assert_eq!(set(full), Ok(0));
+    assert_eq!(program.call("unlink", args!["/f"]), Ok(0));
+    program.make_file("/f", "");
+    assert_eq!(set(0), Ok(0));
+}
