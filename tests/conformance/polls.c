@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 
 static int p[2];
@@ -55,6 +56,25 @@ static void selects(void) {
     TRY("pselect", pselect(0, 0, 0, 0, &ts, 0));
     close(p[1]); FD_ZERO(&r); FD_SET(p[0], &r);
     TRY("end", select(p[0] + 1, &r, 0, 0, 0));
+}
+
+static void noted(int signal) {
+    (void)signal;
+}
+
+/* A handler ends each; what is left of ten seconds is told. */
+static void interrupted(void) {
+    struct sigaction action = {.sa_handler = noted};
+    struct itimerval soon = {{0, 0}, {0, 20000}};
+    struct timespec t = {10, 0};
+    struct timeval v = {10, 0};
+    sigaction(SIGALRM, &action, 0);
+    setitimer(ITIMER_REAL, &soon, 0), TRY("ppoll", syscall(SYS_ppoll, 0, 0, &t, 0, 8));
+    SHOW("left %d\n", t.tv_sec < 10 && t.tv_sec > 5), t = (struct timespec){10, 0};
+    setitimer(ITIMER_REAL, &soon, 0), TRY("pselect", syscall(SYS_pselect6, 0, 0, 0, 0, &t, 0));
+    SHOW("left %d\n", t.tv_sec < 10 && t.tv_sec > 5);
+    setitimer(ITIMER_REAL, &soon, 0), TRY("select", syscall(SYS_select, 0, 0, 0, 0, &v));
+    SHOW("left %d %d\n", v.tv_sec < 10 && v.tv_sec > 5, v.tv_usec < 1000000);
 }
 
 static int e;
@@ -172,6 +192,6 @@ static void waiting(void) {
 }
 
 int main(void) {
-    PART(polls), PART(selects), PART(epolls), PART(nested), PART(waiting);
+    PART(polls), PART(selects), PART(interrupted), PART(epolls), PART(nested), PART(waiting);
     return 0;
 }

@@ -7,7 +7,7 @@ use core::any::Any;
 use core::fmt;
 use core::time::Duration;
 
-use crate::abi::Timespec;
+use crate::abi::{Timespec, Timeval};
 use crate::platform::{Form, HostClock, Reply};
 use crate::task::Task;
 use crate::time::TimerKey;
@@ -54,6 +54,15 @@ pub struct Resume {
     pub state: u64,
 }
 
+/// How a time is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeForm {
+    /// `struct timespec`
+    Timespec,
+    /// `struct timeval`
+    Timeval,
+}
+
 /// One system call under way.
 pub struct Call {
     /// Its number.
@@ -67,7 +76,7 @@ pub struct Call {
     queues: Vec<SharedQueue>,
     timer: Option<TimerKey>,
     kept: Option<Box<dyn Any + Send>>,
-    remainder: Option<u64>,
+    remainder: Option<(u64, TimeForm)>,
 }
 
 impl fmt::Debug for Call {
@@ -171,16 +180,19 @@ impl Call {
         }
     }
 
-    /// When a handler interrupts the call, the time left until the deadline is stored here (nanosleep(2)).
-    pub fn report_remainder(&mut self, address: u64) {
-        self.remainder = Some(address).filter(|address| *address != 0);
+    /// When a handler interrupts the call, the time left until the deadline is stored here (nanosleep(2), select(2)).
+    pub fn report_remainder(&mut self, address: u64, form: TimeForm) {
+        self.remainder = Some((address, form)).filter(|(address, _)| *address != 0);
     }
 
     pub(crate) fn store_remainder(&self, task: &Task) {
-        if let (Some(address), Some(deadline)) = (self.remainder, self.resume.deadline) {
+        if let (Some((address, form)), Some(deadline)) = (self.remainder, self.resume.deadline) {
             let left = deadline.saturating_sub(task.kernel().machine().now(HostClock::Monotonic));
             // A bad address was the application's; Linux answers EFAULT then, in place of EINTR.
-            let _ = task.memory().write_struct(address, &Timespec::from(left));
+            let _ = match form {
+                TimeForm::Timespec => task.memory().write_struct(address, &Timespec::from(left)),
+                TimeForm::Timeval => task.memory().write_struct(address, &Timeval::from(left)),
+            };
         }
     }
 

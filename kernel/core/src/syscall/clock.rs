@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::Call;
+use super::{Call, TimeForm};
 use crate::Errno;
 use crate::abi::{Encoder, Timespec, Timeval};
 use crate::platform::HostClock;
@@ -90,7 +90,7 @@ fn sleep_for(task: &Task, call: &mut Call, time: Duration, remainder: u64) -> Re
     if call.times_out(task, time) {
         return Ok(());
     }
-    call.report_remainder(remainder);
+    call.report_remainder(remainder, TimeForm::Timespec);
     Err(Stop::WaitNoRestart)
 }
 

@@ -65,7 +65,7 @@ mod usage;
 mod wait4;
 mod xattr;
 
-pub use call::{Call, Outcome, Resume};
+pub use call::{Call, Outcome, Resume, TimeForm};
 pub use pidfd::PidFd;
 pub use table::{Entry, Support, TABLE, entry, trapped_calls};
 pub(crate) use terminal::open_terminal;

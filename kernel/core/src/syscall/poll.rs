@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::Call;
+use super::{Call, TimeForm};
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder, Timespec};
 use crate::poll::{Look, look, polled};
@@ -44,6 +44,7 @@ pub fn ppoll(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let timeout = timeout.map(Timespec::duration).transpose()?;
     let mask = call.arg(3);
     replace_mask(task, mask, call.arg(4))?;
+    call.report_remainder(call.arg(2), TimeForm::Timespec);
     let result = wait_for_any(task, call, timeout);
     if let (Ok(_), Some(_)) = (&result, timeout) {
         let left = time_left(task, call);

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Call;
 use super::poll::{patience, replace_mask, time_left};
+use super::{Call, TimeForm};
 use crate::Errno;
 use crate::abi::{Timespec, Timeval};
 use crate::poll::{Look, look, polled};
@@ -77,6 +77,7 @@ impl Sets {
 pub fn select(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let timeout = task.memory().read_optional::<Timeval>(call.arg(4))?;
     let timeout = timeout.map(lenient).transpose()?;
+    call.report_remainder(call.arg(4), TimeForm::Timeval);
     let found = wait_for_any(task, call, timeout)?;
     if timeout.is_some() {
         let _ = task.memory().write_struct(call.arg(4), &Timeval::from(time_left(task, call)));
@@ -97,6 +98,7 @@ pub fn pselect6(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let timeout = timeout.map(Timespec::duration).transpose()?;
     let [mask, len] = memory.read_optional::<[u64; 2]>(call.arg(5))?.unwrap_or_default();
     replace_mask(task, mask, len)?;
+    call.report_remainder(call.arg(4), TimeForm::Timespec);
     let found = wait_for_any(task, call, timeout)?;
     if timeout.is_some() {
         let _ = memory.write_struct(call.arg(4), &Timespec::from(time_left(task, call)));
