@@ -5,7 +5,8 @@ mod kernel;
 use kernel::{BUSYBOX, Kernel, PATIENCE};
 use stockade_tests::{Cmd, wait_until};
 
-const SERVE: &str = "echo up; while :; do echo hello | nc -l -p 7000; done";
+/// From a file: busybox's nc ends when its peer has no more to say, even before it has read what it is to send.
+const SERVE: &str = "echo hello >/hello; echo up; while :; do nc -l -p 7000 </hello; done";
 const WAIT: &str = "echo up; while :; do sleep 1000; done";
 
 /// The first container of a sandbox, which answers on port 7000.

@@ -81,7 +81,7 @@ impl Proxy {
             if start {
                 self.start()?;
             }
-            if answer && let Some(status) = self.answer()? {
+            if answer && let Some(status) = self.answers()? {
                 return Ok(status);
             }
         }
@@ -134,6 +134,16 @@ impl Proxy {
         self.ask(Method::Resize, &Resize { id: self.id.clone(), process: self.process.clone(), rows, columns })
     }
 
+    /// The process's status, if it is among what has arrived: it may come along with the answer to `start`.
+    fn answers(&mut self) -> Result<Option<i32>, Lost> {
+        loop {
+            let status = self.answer()?;
+            if status.is_some() || !self.connection.has_more() {
+                return Ok(status);
+            }
+        }
+    }
+
     /// The process's status, if that is what was answered.
     fn answer(&mut self) -> Result<Option<i32>, Lost> {
         let Some(Answer { stream, result }) = self.connection.answer()? else { return Ok(None) };
@@ -156,7 +166,28 @@ fn exit_code(status: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
     use super::*;
+
+    #[test]
+    fn a_status_that_arrives_with_another_answer_is_seen() {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let theirs = Connection::new(theirs);
+        theirs.respond(WAIT + 2, Ok(Vec::new())).unwrap();
+        theirs.respond(WAIT, Ok(ExitStatus { wait_status: 0x700 }.encode_to_vec())).unwrap();
+        let (told, seen) = channel();
+        thread::spawn(move || {
+            let (id, connection, signals) = ("web".to_owned(), Connection::new(ours), Signals::block().unwrap());
+            let proxy = Proxy { id, process: String::new(), connection, signals, fifo: None, stream: WAIT };
+            told.send(proxy.run().ok()).unwrap();
+        });
+        assert_eq!(seen.recv_timeout(Duration::from_secs(30)), Ok(Some(0x700)));
+    }
 
     #[test]
     fn statuses_become_what_a_shell_says() {

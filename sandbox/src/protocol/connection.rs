@@ -125,6 +125,12 @@ impl Connection {
         Ok(Some(Answer { stream: header.stream, result }))
     }
 
+    /// Whether the next message came along with the last one: poll(2) does not tell of it any more.
+    pub fn has_more(&self) -> bool {
+        let Some(bytes) = self.buffer.first_chunk::<HEADER_BYTES>() else { return false };
+        Header::parse(*bytes).is_none_or(|header| self.buffer.len() >= HEADER_BYTES + header.len_bytes)
+    }
+
     fn frame(&mut self) -> Result<Option<(Header, Vec<u8>)>, ProtocolError> {
         loop {
             if let Some(frame) = self.buffered()? {
@@ -236,6 +242,19 @@ mod tests {
         let error = client.call::<Empty>(Method::Start, &request, &[rustix::stdio::stdin()]).unwrap_err();
         assert!(matches!(error, Error::NotRunning), "{error}");
         server.join().unwrap();
+    }
+
+    #[test]
+    fn messages_that_arrive_together_are_taken_one_by_one() {
+        let (mut ours, theirs) = pair();
+        for stream in [3, 1] {
+            theirs.respond(stream, Ok(Vec::new())).unwrap();
+        }
+        assert!(!ours.has_more(), "nothing was taken from the socket");
+        assert_eq!(ours.answer().unwrap().unwrap().stream, 3);
+        assert!(ours.has_more());
+        assert_eq!(ours.answer().unwrap().unwrap().stream, 1);
+        assert!(!ours.has_more());
     }
 
     #[test]
