@@ -41,7 +41,7 @@ impl Input<'_> {
     /// What programs pass, and what they should not.
     fn argument(&mut self) -> u64 {
         let small = |input: &mut Self| u64::from(input.byte());
-        match self.byte() % 12 {
+        match self.byte() % 13 {
             0 => 0,
             1 => small(self) % 8,
             2 => small(self),
@@ -52,6 +52,7 @@ impl Input<'_> {
             7 => PAGE * small(self),
             8 => (1 << 63) - small(self),
             9 => ARENA + 64 * (small(self) % 12),
+            10 => (PAGE * small(self)).wrapping_neg(),
             _ => ARENA + PAGE + 8 * (small(self) * 32 + small(self) / 8),
         }
     }
@@ -157,9 +158,18 @@ impl Run<'_, '_> {
         }
         let number = entry.number;
         self.calls += 1;
-        let arguments = core::array::from_fn(|_| self.input.argument());
+        let mut arguments: [u64; 6] = core::array::from_fn(|_| self.input.argument());
+        if self.input.byte().is_multiple_of(4) {
+            arguments[0] = self.mapped().unwrap_or(arguments[0]);
+        }
         let form = if self.trapped.contains(&number) { Form::Trapped } else { Form::Direct };
         thread.raise(Event::Call { number, arguments, form });
+    }
+
+    /// Where something that a program mapped begins.
+    fn mapped(&mut self) -> Option<u64> {
+        let lines = self.world.task.memory().map_lines();
+        lines.get(self.input.below(lines.len().max(1))).map(|line| line.range.start)
     }
 
     /// Does what the replies say, until every thread runs or waits.
