@@ -1,6 +1,7 @@
 //! sendfile(2), copy_file_range(2).
 
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use super::Call;
 use super::at::{broken_pipe, check_file_size, offset};
@@ -15,6 +16,8 @@ use crate::wait::Stop;
 const STEP_BYTES: usize = 64 << 10;
 /// MAX_RW_COUNT
 const BYTES_MAX: usize = 0x7fff_f000;
+/// How often one call moves something: whoever has it move single bytes, as from a file onto its own end, gets part.
+const STEPS_MAX: usize = 2 * BYTES_MAX / STEP_BYTES;
 
 /// Where one side of a copy is.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +64,9 @@ pub fn sendfile(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
         return Err(Errno::EINVAL.into());
     }
     let (cursor, total) = (Cursor::new(call.arg(2)), call.size(3).min(BYTES_MAX));
-    while call.resume.done < total {
-        let at = cursor.get(task, &input)?;
+    let mut at = cursor.get(task, &input)?;
+    let mut steps = 0..STEPS_MAX;
+    while call.resume.done < total && goes_on(task, &mut steps) {
         let allowed = match check_file_size(task, &output, || Ok(output.position())) {
             Ok(allowed) => allowed,
             Err(errno) => return stopped(task, call, &output, errno),
@@ -76,13 +80,19 @@ pub fn sendfile(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
             Ok(0) => break,
             Ok(count) => {
                 call.resume.done += count;
-                cursor.set(task, &input, at + count as u64)?;
+                at += count as u64;
+                cursor.set(task, &input, at)?;
                 task.kernel().vfs().notify_written(&output, count, &task.credentials());
             }
             Err(errno) => return stopped(task, call, &output, errno),
         }
     }
     Ok(call.resume.done)
+}
+
+/// Whether a call may take a further step: the first in any case, others until a signal waits.
+fn goes_on(task: &Task, steps: &mut Range<usize>) -> bool {
+    steps.next().is_some_and(|step| step == 0 || !task.has_signal())
 }
 
 /// Waits for room, or ends with what was moved.
@@ -113,12 +123,18 @@ pub fn copy_file_range(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop>
     }
     let (from, to) = (Cursor::new(call.arg(1)), Cursor::new(call.arg(3)));
     let total = call.size(4).min(BYTES_MAX);
-    check_apart(&input, &output, from.get(task, &input)?, to.get(task, &output)?, total)?;
-    let mut done = 0;
-    while done < total {
-        match copy_step(task, (&input, from), (&output, to), total - done) {
+    let (from_at, to_at) = (from.get(task, &input)?, to.get(task, &output)?);
+    check_apart(&input, &output, from_at, to_at, total)?;
+    let (mut done, mut steps) = (0, 0..STEPS_MAX);
+    while done < total && goes_on(task, &mut steps) {
+        let (from_at, to_at) = (from_at + done as u64, to_at + done as u64);
+        match copy_step(task, (&input, from_at), (&output, to_at), total - done) {
             Ok(0) => break,
-            Ok(count) => done += count,
+            Ok(count) => {
+                done += count;
+                from.set(task, &input, from_at + count as u64)?;
+                to.set(task, &output, to_at + count as u64)?;
+            }
             Err(_) if done > 0 => break,
             Err(errno) => return Err(errno.into()),
         }
@@ -142,17 +158,14 @@ fn check_apart(input: &File, output: &File, from: u64, to: u64, len: usize) -> R
 
 fn copy_step(
     task: &Arc<Task>,
-    (input, from): (&Arc<File>, Cursor),
-    (output, to): (&Arc<File>, Cursor),
+    (input, from_at): (&Arc<File>, u64),
+    (output, to_at): (&Arc<File>, u64),
     len: usize,
 ) -> Result<usize, Errno> {
-    let (from_at, to_at) = (from.get(task, input)?, to.get(task, output)?);
     let allowed = check_file_size(task, output, || Ok(to_at))?;
     let mut chunk = Collect::new(len.min(STEP_BYTES).min(allowed));
     input.object().read(&mut chunk, from_at)?;
     let count = output.write_at(&mut chunk.bytes.as_slice(), to_at)?;
-    from.set(task, input, from_at + count as u64)?;
-    to.set(task, output, to_at + count as u64)?;
     task.kernel().vfs().notify_written(output, count, &task.credentials());
     Ok(count)
 }

@@ -32,6 +32,17 @@ fn files_are_sent() {
 }
 
 #[test]
+fn a_file_that_is_sent_onto_its_own_end_does_not_keep_the_kernel() {
+    let program = program();
+    program.make_file("/f", "x");
+    let (from, to) = (program.open("/f", 0, 0).unwrap(), program.open("/f", READ_WRITE, 0).unwrap());
+    assert_eq!(program.call("lseek", args![to, 1, 0]), Ok(1));
+    let sent = program.call("sendfile", args![to, from, 0, 0x7fff_0000]).unwrap();
+    assert!(sent < 100_000, "{sent}");
+    assert_eq!(program.stat("/f").unwrap().2, sent + 1);
+}
+
+#[test]
 fn bytes_go_through_pipes() {
     let program = program();
     program.make_file("/from", "0123456789");
