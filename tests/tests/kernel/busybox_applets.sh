@@ -23,7 +23,7 @@ sleep 0.1; usleep 1000; date -u -d @0; expr 6 \* 7; factor 12; test -f /etc/pass
 basename /a/b.c .c; dirname /a/b
 
 sh -c 'kill -9 $$'; echo $?; (sleep 10 & kill $!; wait $!; echo $?) 2>&1 | tail -1
-timeout 1 sleep 5; echo $?; trap 'echo t' TERM; kill $$; echo e
+timeout 1 sleep 60; echo $?; trap 'echo t' TERM; kill $$; echo e
 
 echo a | tee b c; cat b c; head -c 3 /dev/zero | xxd; env -i A=1 env; xargs -n1 echo <b
 yes | head -3; nice -n 5 nice; mktemp -u | wc -c
@@ -69,9 +69,9 @@ install 2>&1 | head -1; rm -r .; sync; fsync r 2>&1 | head -1; nuke none; fatatt
 
 ps -o pid,args | awk '$1 == 1' | wc -l; pidof nothing; echo $?; sleep 20 & kill -0 $!; echo $?; renice -n 3 -p $! 
 nice; exec 3>&2 2>/dev/null; kill $!; wait $!; echo $?; exec 2>&3; nohup echo up 2>&1; setsid echo sid
-timeout 0.2 sleep 3; echo $?
-killall nothing 2>&1; start-stop-daemon -S -b -m -p d.pid -x /bin/sleep -- 30; sleep 0.3
-start-stop-daemon -K -p d.pid; echo $?; watch -h 2>&1 | head -1; top -bn1 | head -1 | cut -c 1-4; uptime |
+timeout 0.2 sleep 60; echo $?
+killall nothing 2>&1; start-stop-daemon -S -b -m -p d.pid -x /bin/sleep -- 300
+until [ -s d.pid ]; do :; done; start-stop-daemon -K -p d.pid; echo $?; watch -h 2>&1 | head -1; top -bn1 | head -1 | cut -c 1-4; uptime |
 grep -c load; free | wc -l; time true 2>&1 | wc -l
 
 taskset 1 true; echo $?; ionice -c 3 true; echo $?; chrt -h 2>&1 | head -1; nproc | grep -c .; uname -snm; arch
@@ -81,19 +81,20 @@ linux32 uname -m; setarch 2>&1 | head -1; ttysize 2>&1 | head -1; date -u -d @86
 yes y | head -1; seq -w 3 2 11; seq -s, 3
 
 echo '<h1>served</h1>' >index.html; httpd -p 127.0.0.1:8101 -h $PWD; for i in 1 2 3
-do wget -qO- http://127.0.0.1:8101/index.html; done; wget -q http://127.0.0.1:8101/none; echo $?; (echo line |
-nc -l -p 8102 >in) & sleep 0.3; echo sent | nc -w 1 127.0.0.1 8102; wait $!; cat in; netstat -tln | grep -c 8101
-killall httpd; echo $?; nc -w 1 127.0.0.1 8103; echo $?; (nc -l -p 8104 -e cat) & sleep 0.3; echo echoed |
-nc -w 1 127.0.0.1 8104
+do wget -qO- http://127.0.0.1:8101/index.html; done; wget -q http://127.0.0.1:8101/none; echo $?
+listening() { until netstat -tln | grep -q :$1; do sleep 0.05; done; }; echo line >line; echo sent >sent
+nc -l -p 8102 <line >in & listening 8102; nc -w 9 127.0.0.1 8102 <sent; wait $!; cat in; netstat -tln | grep -c 8101
+killall httpd; echo $?; nc -w 1 127.0.0.1 8103; echo $?; nc -l -p 8104 -e cat & listening 8104; echo echoed |
+nc -w 9 127.0.0.1 8104
 
 ifconfig lo | grep -c 127.0.0.1; ip addr show lo | grep -c 'inet '; ip link show lo | wc -l; ip route | grep -c lo
 route -n | head -1; arp 2>&1 | wc -l; ping -c 1 -W 1 127.0.0.1 >/dev/null 2>&1; ipcalc -n 10.1.2.3/16
 nslookup localhost 127.0.0.1 2>&1 | tail -1; ifconfig lo mtu 1000 2>&1; ip link add x type dummy 2>&1
 brctl addbr x 2>&1; route add default gw 1.1.1.1 2>&1; hostname other 2>&1; hostname
 
-syslogd -O $PWD/log; for i in 1 2 3 4 5 6 7 8 9; do logger -t tag -p user.info message; sleep 0.1
-grep -q message log && break; done; sed -n 's/.*tag: //p' log | sort -u; killall syslogd; while pidof syslogd
-do sleep 0.1; done; syslogd -C16; for i in 1 2 3 4 5 6 7 8 9; do logger hidden; sleep 0.1; logread 2>/dev/null |
+syslogd -O $PWD/log; for i in $(seq 99); do logger -t tag -p user.info message; sleep 0.1
+grep -q message log && break; done; sed -n 's/.*tag: //p' log | sort -u; killall syslogd; while pidof syslogd >n
+do sleep 0.1; done; syslogd -C16; for i in $(seq 99); do logger hidden; sleep 0.1; logread 2>/dev/null |
 grep -q hidden && break; done; logread | grep hidden | sed 's/.*: //' | sort -u; killall syslogd
 mkdir -p /var/spool/cron/crontabs; echo '* * * * * true' | crontab -; crontab -l; crond; sleep 0.2; killall crond
 echo $?; mkfifo e; (ls /proc/self >e) & wc -l <e | grep -c .; logger -s direct 2>&1 | sed 's/.*: //'

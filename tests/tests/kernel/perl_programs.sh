@@ -12,7 +12,7 @@ perl -e 'open F, ">", "f"; print F "x" x 100000; close F; print -s "f", "\n"; re
 print -e "f" ? 1 : 0, "\n"; truncate "g", 10; print -s "g", "\n"'
 
 perl -e '$SIG{INT} = sub { print "int\n" }; kill INT => $$; $SIG{CHLD} = sub { wait;
-print "chld\n" }; exit 0 if !fork; sleep 2; print "end\n"'
+print "chld\n"; $gone = 1 }; exit 0 if !fork; sleep 1 until $gone; print "end\n"'
 
 perl -e '$| = 1; my $r = select undef, undef, undef, 0.05; print "$r\n"; my @t = times;
 print scalar @t, "\n"; print getppid > 0, "\n"'
@@ -25,7 +25,7 @@ POSIX::write($w, "abc", 3); POSIX::read($r, my $b, 3); print "$b\n";
 printf "%d\n", POSIX::sysconf(_SC_PAGESIZE)'
 
 perl -MTime::HiRes=usleep,time -e 'my $t = time; usleep 50000; my $d = time - $t;
-print $d >= 0.05 && $d < 5 ? "ok\n" : "$d\n"'
+print $d >= 0.05 && $d < 60 ? "ok\n" : "$d\n"'
 
 perl -MFcntl=:flock -e 'open F, ">", "l"; flock F, LOCK_EX; if (!fork) { open G, ">", "l";
 print flock(G, LOCK_EX | LOCK_NB) ? "got\n" : "busy $!\n"; exit } wait'

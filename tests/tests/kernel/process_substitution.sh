@@ -1,6 +1,6 @@
 cat <(echo a) <(echo b); diff <(seq 3) <(seq 4); tee >(cat) <<<x | cat
 
-read -t 0.1 x < <(sleep 1); echo $?; read -t 0.1 -n 3 x </dev/zero; echo $?
+read -t 0.1 x < <(exec sleep 300); echo $?; kill $!; read -t 0.1 -n 3 x </dev/zero; echo $?
 
 paste <(seq 3) <(seq 4 6); join <(seq 3) <(seq 2 5); comm <(seq 3) <(seq 2 4); nl /etc/hostname | wc -l
 

@@ -6,7 +6,7 @@ state() { (cd $1; find . ! -type d -printf '%P %y %m %U:%G %n %s %T@ %l\n' | sor
 find . -mindepth 1 -type d -printf '%P %m %U:%G %n %T@\n' | sort; find . -type f -exec md5sum {} + | sort -k2
 python3 -c 'import os; print([(p, os.getxattr(p, "user." + k)) for p, k in (("f", "key"), ("d", "dir"))]); print(os.stat("sparse").st_blocks < 1000, os.path.samefile("n", "d/hard"))')
 }
-state t >before; sed 's/ 179[0-9.]*//' before; for z in '' --gzip --bzip2 --xz --zstd --lzma
+state t >before; sed 's/ 1[0-9]\{9\}[.][0-9]*//' before; for z in '' --gzip --bzip2 --xz --zstd --lzma
 do tar --create $z --sparse --xattrs --file a.tar t || echo failed; mkdir x
 tar --extract --xattrs --xattrs-include='*' --same-owner --sparse --file a.tar --directory x; state x/t >after
 cmp before after && echo same $z; rm -r x; done; cp -a t x; state x >after; cmp before after && echo same cp

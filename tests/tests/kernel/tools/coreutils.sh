@@ -1,7 +1,7 @@
 seq 40 >n; cat -A n | head -2; cat -n n | tail -1; printf 'a\tb\n\n\nc\n' | cat -sT; tac n | head -2; nl -b a -w 3 n |
 head -2; rev n | tail -1
 od -A x -t x1z n | head -2; od -c -N 8 n; head -n -38 n; head -qn 1 n n; tail -n +39 n; tail -c 3 n
-tail -f n --pid=1 & sleep 0.2; kill $!; wait
+mkfifo p; tail -f n --pid=1 >p & exec 3<p; head -n 10 <&3; kill $!; wait; exec 3<&-
 
 seq 100 | fmt -w 30 | head -2; seq 10 | pr -2 -t -l 5; seq 30 | tr '\n' ' ' | fold -sw 20; seq 9 | paste -sd+; seq 4 |
 paste - -
@@ -69,13 +69,14 @@ du -sb --apparent-size /etc/default | cut -f1 | grep -c .; mkdir -p u/v; head -c
 du -a --apparent-size u/v/f; du -s --exclude=v -b u | cut -f2; df -P / | wc -l; df --output=target / | tail -1
 df -i / | wc -l; df -h /dev/shm | wc -l; sync; sync f 2>&1; sync -d u/v/f; echo $?
 env -u HOME A=1 sh -c 'echo $A $HOME'; env -i -S 'B=2 printenv B'; printenv NONE; echo $?; env -C / pwd
-nice -n 3 nice; nohup echo hup 2>&1 | tail -1; timeout -s KILL 0.2 sleep 5; echo $?
-timeout --preserve-status 0.2 sleep 5; echo $?; timeout -k 0.2 0.1 sh -c 'trap "" TERM; sleep 2'; echo $?
+nice -n 3 nice; nohup echo hup 2>&1 | tail -1; timeout -s KILL 0.2 sleep 60; echo $?
+timeout --preserve-status 0.2 sleep 60; echo $?; mkfifo q
+timeout -k 0.2 60 sh -c 'trap "" TERM; echo >q; sleep 60' & read x <q; kill $!; wait $!; echo $?
 stdbuf -oL echo line; sleep 0.01s; true; false; echo $?
 
 id; id -nG root; groups daemon; whoami; logname; users; who; pinky -s | head -1; uname -snmo; arch; nproc --all |
 grep -c .; hostid | wc -c; tty; stty -a 2>&1 | head -1; date -ud @1000000000; date -ud '2024-02-29 +1 year' +%F_%j_%u
 date -d 'TZ="Asia/Tokyo" 2020-01-01 00:00' -u -Is; date -R -ud @0; touch -t 202001020304 r; date -ur r +%s
 tee a b <<<t; cat a b; yes x | head -3; seq 9999 | tee /dev/full 2>e | head -1; cat e; echo x >/dev/full; echo $?
-printf abc | tee >(cat >&2) >/dev/null 2>e; sleep 0.1; cat e; dircolors -b | head -c 10; echo; runcon 2>&1 | head -1
+mkfifo q; printf abc | tee >(cat >&2; : >q) >/dev/null 2>e; read x <q; cat e; dircolors -b | head -c 10; echo; runcon 2>&1 | head -1
 chcon x y 2>&1 | head -1; pwd -P | grep -c case; vdir none; ls --zero a b | od -c | head -1

@@ -1,5 +1,5 @@
 export HOME=$PWD GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z'
-git config --global user.name n; git config --global user.email e; git init -q -b main r; cd r; python3 -c '
+git config --global user.name n; git config --global user.email e; git config --global gc.autoDetach false; git init -q -b main r; cd r; python3 -c '
 import os
 for d in range(200):
     os.makedirs(f"d{d % 20}/e{d}")
