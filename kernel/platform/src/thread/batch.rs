@@ -81,7 +81,7 @@ impl State {
 
 /// What of a host call is left for the thread to do once it was noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Noted {
+enum Noted {
     /// Nothing.
     Wholly,
     /// All of it.
@@ -89,8 +89,13 @@ pub(super) enum Noted {
 }
 
 impl State {
+    /// Notes what the platform does itself; false when the thread has something to do.
+    pub(super) fn notes_all(&mut self, calls: &[HostCall]) -> bool {
+        calls.iter().all(|call| self.note(call) == Noted::Wholly)
+    }
+
     /// Notes what the platform does itself.
-    pub(super) fn note(&mut self, call: &HostCall) -> Noted {
+    fn note(&mut self, call: &HostCall) -> Noted {
         let HostCall::SetTidAddress { address } = call else { return Noted::NotAtAll };
         self.clear_tid = (*address != 0).then_some(*address);
         Noted::Wholly

@@ -1,7 +1,7 @@
 //! Host calls as numbers, and which of them are let through.
 
 use stockade_kernel::platform::{Backing, BlobId, FileId, HostCall, Keep, Protection, Sharing};
-use stockade_kernel_stub::abi::{FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall};
+use stockade_kernel_stub::abi::{FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall, slot_address};
 
 use crate::range::is_applications;
 
@@ -11,7 +11,6 @@ const MUNMAP: u64 = 11;
 const MREMAP: u64 = 25;
 const MADVISE: u64 = 28;
 const FUTEX: u64 = 202;
-const SCHED_YIELD: u64 = 24;
 
 const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
@@ -22,6 +21,7 @@ const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 const FUTEX_WAKE: u64 = 1;
+const FUTEX_WAKE_PRIVATE: u64 = 129;
 const NO_FILE: u64 = u64::MAX;
 
 /// A file that mappings show.
@@ -66,8 +66,9 @@ pub(super) fn encode(call: &HostCall, slot: u32) -> RawCall {
             (MADVISE, [address, len, u64::from(advice.0.cast_unsigned()), 0, 0, 0])
         }
         HostCall::FutexWake { address, count } => (FUTEX, [address, FUTEX_WAKE, count.into(), 0, 0, 0]),
-        // The platform clears the word itself: the host's thread may outlive the application's.
-        HostCall::SetTidAddress { .. } => (SCHED_YIELD, [0; 6]),
+        // The platform clears the word itself: the host's thread may outlive the application's. Here the thread wakes
+        // nobody, in place of a call that does less and gives its processor away.
+        HostCall::SetTidAddress { .. } => (FUTEX, [slot_address(slot), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0]),
     };
     RawCall { number, arguments }
 }

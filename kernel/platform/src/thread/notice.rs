@@ -8,7 +8,6 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
 use stockade_kernel_stub::abi::{self, Context};
 
-use super::batch::Noted;
 use super::{Doom, Inner, Lost, Resumed, Spare, State};
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
@@ -174,7 +173,7 @@ impl Inner {
         if setup.is_empty() {
             return Notice::Answer(Answer::Value(state.leave()));
         }
-        if setup.iter().all(|call| state.note(call) == Noted::Wholly) {
+        if state.notes_all(&setup) {
             return Notice::Event(Kind::Signal, Event::LayoutDone(Ok(())));
         }
         Notice::Answer(Answer::Value(self.begin_batch(state, &setup, abi::REPORT, Kind::Signal)))

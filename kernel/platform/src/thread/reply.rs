@@ -102,6 +102,7 @@ impl Inner {
     fn framed_answer(&self, state: &mut State, kind: Kind, reply: Reply) -> i64 {
         match reply {
             Reply::Value(value) => plain(value),
+            Reply::Layout { calls, value } if state.notes_all(&calls) => plain(value),
             Reply::Layout { calls, value } => self.begin_batch(state, &calls, plain(value), kind),
             Reply::LayoutThenEvent { calls } => self.begin_batch(state, &calls, abi::REPORT, kind),
             Reply::Restart if kind == Kind::Trapped => abi::RESTART,
