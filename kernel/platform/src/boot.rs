@@ -12,7 +12,7 @@ use rustix::net::{
     send, socketpair, sockopt,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use stockade_kernel_stub::abi::{Command, Hello, Message, Welcome};
+use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_BORN, SAID_STILLBORN, Welcome};
 
 use crate::sys::{memory, process};
 
@@ -21,7 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The monitor's end.
 #[derive(Debug)]
-pub(crate) struct BootSocket(OwnedFd);
+pub(crate) struct BootSocket {
+    socket: OwnedFd,
+    ahead: Ahead,
+}
+
+/// A copy that was ordered before anybody needs it. Its maker can be asked for nothing else until the copy speaks.
+#[derive(Debug, Default)]
+enum Ahead {
+    #[default]
+    Nothing,
+    /// With this token, from this process.
+    Ordered(u64, Pid),
+    /// It spoke.
+    Born(Said),
+}
 
 /// A message, who sent it, and the descriptor that came along.
 #[derive(Debug)]
@@ -36,7 +50,7 @@ impl BootSocket {
     pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         sockopt::set_socket_passcred(&ours, true)?;
-        Ok((Self(ours), theirs))
+        Ok((Self { socket: ours, ahead: Ahead::Nothing }, theirs))
     }
 
     /// The zygote's first words.
@@ -51,7 +65,7 @@ impl BootSocket {
     pub(crate) fn welcome(&self, welcome: &Welcome, filter: &[u64]) -> io::Result<()> {
         let mut packet = memory::bytes_of(welcome).to_vec();
         packet.extend(filter.iter().flat_map(|instruction| instruction.to_le_bytes()));
-        send(&self.0, &packet, SendFlags::NOSIGNAL)?;
+        send(&self.socket, &packet, SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
@@ -68,15 +82,49 @@ impl BootSocket {
         loop {
             self.wait_for(spawner, deadline)?;
             let Some(said) = self.next()? else { continue };
+            let Some(said) = self.keep_ahead(said) else { continue };
             let sender = said.sender;
             match done(said) {
                 Progress::Done => return Ok(()),
-                Progress::Refused => {
-                    tracing::warn!(pid = sender.as_raw_nonzero(), "a stub spoke unasked and is killed");
-                    let _already_dead = kill_process(sender, Signal::KILL);
-                }
+                Progress::Refused => refuse(sender),
             }
         }
+    }
+
+    /// Has a spawner make a copy, which nobody waits for. The token is in its slot.
+    pub(crate) fn order_ahead(&mut self, spawner: Pid, command: Command, token: u64) -> io::Result<()> {
+        process::command(spawner, command)?;
+        self.ahead = Ahead::Ordered(token, spawner);
+        Ok(())
+    }
+
+    /// The copy that was ordered ahead, if one was and it could be made.
+    pub(crate) fn take_ahead(&mut self, spawner: Spawner<'_>) -> io::Result<Option<Said>> {
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.ahead, Ahead::Ordered(..)) {
+            self.wait_for(spawner, deadline)?;
+            if let Some(said) = self.next()?
+                && let Some(Said { sender, .. }) = self.keep_ahead(said)
+            {
+                refuse(sender);
+            }
+        }
+        match std::mem::take(&mut self.ahead) {
+            Ahead::Born(said) => Ok(Some(said)),
+            Ahead::Nothing | Ahead::Ordered(..) => Ok(None),
+        }
+    }
+
+    /// Gives back what is not about the copy that was ordered ahead.
+    fn keep_ahead(&mut self, said: Said) -> Option<Said> {
+        let Ahead::Ordered(token, maker) = self.ahead else { return Some(said) };
+        let Message { kind, value, .. } = said.message;
+        match kind {
+            SAID_BORN if value == token.cast_signed() => self.ahead = Ahead::Born(said),
+            SAID_STILLBORN if said.sender == maker => self.ahead = Ahead::Nothing,
+            _ => return Some(said),
+        }
+        None
     }
 
     /// The next message, if it is one.
@@ -94,7 +142,7 @@ impl BootSocket {
     fn wait_for(&self, spawner: Spawner<'_>, deadline: Instant) -> io::Result<()> {
         let timeout = timeout(deadline)?;
         let mut fds = [
-            PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(spawner.pidfd, PollFlags::IN),
         ];
         match poll(&mut fds, Some(&timeout)) {
@@ -109,7 +157,7 @@ impl BootSocket {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(bytes)];
-        let received = recvmsg(&self.0, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)?;
+        let received = recvmsg(&self.socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)?;
         let (mut sender, mut descriptor) = (None, None);
         for message in control.drain() {
             match message {
@@ -126,13 +174,19 @@ impl BootSocket {
 
     fn wait(&self, deadline: Instant) -> io::Result<()> {
         let timeout = timeout(deadline)?;
-        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) => Err(io::ErrorKind::TimedOut.into()),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Ends who was not asked.
+fn refuse(sender: Pid) {
+    tracing::warn!(pid = sender.as_raw_nonzero(), "a stub spoke unasked and is killed");
+    let _already_dead = kill_process(sender, Signal::KILL);
 }
 
 fn timeout(deadline: Instant) -> io::Result<Timespec> {

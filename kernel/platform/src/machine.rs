@@ -1,7 +1,9 @@
 //! The machine: what all spaces of a sandbox share.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,10 +22,14 @@ use crate::receivers::Receivers;
 use crate::space::HostSpace;
 use crate::stub::{Slots, Stub};
 use crate::sys::memory;
+use crate::sys::seccomp::Listener;
 use crate::timer::Timer;
 use crate::watch::Watch;
 use crate::watchdog::Watchdog;
 use crate::zygote::{self, Zygote};
+
+/// Where the first thread of an empty stub waits.
+const FIRST_SLOT: u32 = 1;
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
@@ -69,6 +75,8 @@ pub struct HostMachine {
     shared: Arc<Shared>,
     timer: Timer,
     zygote: Zygote,
+    /// Whether a space was asked for.
+    has_spaces: AtomicBool,
 }
 
 /// What threads and spaces need of their machine.
@@ -114,7 +122,9 @@ impl HostMachine {
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
         });
         let timer = Timer::start().map_err(StartError::at("make a timer"))?;
-        Ok(Arc::new(Self { shared, timer, zygote }))
+        // The sandbox's first program will want it soon.
+        shared.order_ahead(zygote.spawner());
+        Ok(Arc::new(Self { shared, timer, zygote, has_spaces: AtomicBool::new(false) }))
     }
 
     /// The trap path in use.
@@ -143,6 +153,16 @@ impl HostMachine {
     }
 }
 
+impl Drop for HostMachine {
+    /// The copy that nobody needed ends as others do.
+    fn drop(&mut self) {
+        let ahead = self.shared.boot().take_ahead(self.zygote.spawner());
+        if let Ok(Some(said)) = ahead {
+            drop(self.shared.adopt(said, FIRST_SLOT, BTreeSet::new()));
+        }
+    }
+}
+
 fn demand(asked: TrapPath) -> Result<(), StartError> {
     let best = TrapPath::of_host().map_err(StartError::at("see what seccomp can do"))?;
     if asked <= best { Ok(()) } else { Err(StartError::Path { asked, best }) }
@@ -166,8 +186,14 @@ impl Machine for HostMachine {
     }
 
     fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
-        let stub = self.shared.fork_stub(self.zygote.spawner(), 0, None)?;
-        Ok(Arc::new(HostSpace::new(self.shared.clone(), Arc::new(stub.stub))))
+        let zygote = self.zygote.spawner();
+        let NewStub { stub, listener } = self.shared.empty_stub(zygote)?;
+        let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.shared.path);
+        // Where programs begin in new spaces again and again, there is always one ahead.
+        if self.has_spaces.swap(true, Ordering::Relaxed) {
+            self.shared.order_ahead(zygote);
+        }
+        Ok(Arc::new(HostSpace::with_thread(self.shared.clone(), Arc::new(stub), (FIRST_SLOT, listener))))
     }
 
     fn pool(&self) -> &dyn Pool {
@@ -193,19 +219,42 @@ impl Shared {
         let token = token();
         let mut born = Err(Errno::EAGAIN);
         self.order(spawner, Command::Fork(slot), [token, 0, 0], |said| {
-            let Said { sender, message, descriptor } = said;
-            match message.kind {
+            match said.message.kind {
                 // Whoever knows the token is the copy, or has its parent's memory, and cheats itself.
-                SAID_BORN if message.value == token.cast_signed() => born = Ok((sender, descriptor)),
-                SAID_STILLBORN if sender == spawner.pid => born = Err(errno(message)),
+                SAID_BORN if said.message.value == token.cast_signed() => born = Ok(said),
+                SAID_STILLBORN if said.sender == spawner.pid => born = Err(errno(said.message)),
                 _ => return Progress::Refused,
             }
             Progress::Done
         })?;
-        let (child, listener) = born?;
-        let stub = Stub::new(child, Slots::after(slot), descriptors).map_err(|_| Errno::EAGAIN)?;
+        self.adopt(born?, slot, descriptors)
+    }
+
+    /// A copy of the zygote with one thread: the one that was ordered ahead, if there is one.
+    fn empty_stub(&self, zygote: Spawner<'_>) -> Result<NewStub, Errno> {
+        let ahead = self.boot().take_ahead(zygote).map_err(|error| given_up(&error, zygote))?;
+        match ahead {
+            Some(said) => self.adopt(said, FIRST_SLOT, BTreeSet::new()),
+            None => self.fork_stub(zygote, FIRST_SLOT, None),
+        }
+    }
+
+    /// Has the zygote make such a copy for whoever needs one next. If it cannot, nothing is lost.
+    fn order_ahead(&self, zygote: Spawner<'_>) {
+        let token = token();
+        let mut boot = self.boot();
+        if put_order(zygote, [token, 0, 0])
+            && let Err(error) = boot.order_ahead(zygote.pid, Command::Fork(FIRST_SLOT), token)
+        {
+            tracing::debug!(%error, "no stub is made ahead");
+        }
+    }
+
+    /// Takes over a copy that spoke.
+    fn adopt(&self, said: Said, slot: u32, descriptors: BTreeSet<u32>) -> Result<NewStub, Errno> {
+        let stub = Stub::new(said.sender, Slots::after(slot), descriptors).map_err(|_| Errno::EAGAIN)?;
         self.watch.add(stub.pidfd()).map_err(|_| Errno::ENOMEM)?;
-        Ok(NewStub { stub, listener })
+        Ok(NewStub { stub, listener: said.descriptor })
     }
 
     /// Has a thread made in a slot; gives its listener.
@@ -235,22 +284,30 @@ impl Shared {
         &self,
         spawner: Spawner<'_>,
         command: Command,
-        [a, b, c]: [u64; 3],
+        arguments: [u64; 3],
         done: impl FnMut(Said) -> Progress,
     ) -> Result<(), Errno> {
-        let call = RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] };
         let mut boot = self.boot();
-        if !memory::write_value(spawner.pid, abi::slot_address(0) + abi::CALLS_OFFSET, &call) {
+        if !put_order(spawner, arguments) {
             return Err(Errno::EAGAIN);
         }
-        boot.request(spawner, command, done).map_err(|error| {
-            tracing::warn!(%error, pid = spawner.pid.as_raw_nonzero(), ?command, "a spawner did not answer");
-            if error.kind() == io::ErrorKind::TimedOut {
-                let _already_dead = kill_process(spawner.pid, Signal::KILL);
-            }
-            Errno::EAGAIN
-        })
+        boot.request(spawner, command, done).map_err(|error| given_up(&error, spawner))
     }
+}
+
+/// Leaves a spawner the arguments of what it will be told to do; false when it is dead.
+fn put_order(spawner: Spawner<'_>, [a, b, c]: [u64; 3]) -> bool {
+    let call = RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] };
+    memory::write_value(spawner.pid, abi::slot_address(0) + abi::CALLS_OFFSET, &call)
+}
+
+/// A spawner did not answer. One that takes too long is killed.
+fn given_up(error: &io::Error, spawner: Spawner<'_>) -> Errno {
+    tracing::warn!(%error, pid = spawner.pid.as_raw_nonzero(), "a spawner did not answer");
+    if error.kind() == io::ErrorKind::TimedOut {
+        let _already_dead = kill_process(spawner.pid, Signal::KILL);
+    }
+    Errno::EAGAIN
 }
 
 /// A number that nobody guesses.

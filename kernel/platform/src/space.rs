@@ -1,6 +1,6 @@
 //! One address space: a stub and its threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stockade_kernel::Errno;
@@ -21,11 +21,18 @@ pub(crate) struct HostSpace {
     stub: Arc<Stub>,
     /// Which of the process's programs this is.
     program: u32,
+    /// The slot and listener of a thread that came with the process and waits.
+    first: Mutex<Option<(u32, Listener)>>,
 }
 
 impl HostSpace {
     pub(crate) fn new(machine: Arc<Shared>, stub: Arc<Stub>) -> Self {
-        Self { machine, stub, program: 0 }
+        Self { machine, stub, program: 0, first: Mutex::default() }
+    }
+
+    /// One whose first thread is there already.
+    pub(crate) fn with_thread(machine: Arc<Shared>, stub: Arc<Stub>, first: (u32, Listener)) -> Self {
+        Self { machine, stub, program: 0, first: Mutex::new(Some(first)) }
     }
 
     /// Whether the process is this space's.
@@ -44,6 +51,19 @@ impl HostSpace {
         // If it cannot be written, the process is dead.
         write_entry(self.stub.pid(), spare.slot, frame, &self.machine.hello).inspect_err(|_| self.stub.kill())?;
         Ok(Arc::new(HostThread::reuse(self.machine.clone(), self.stub.clone(), spare, setup, events)))
+    }
+
+    /// A host thread without an application's: its slot, in which it will find its frame, and its listener.
+    fn make_thread(&self, frame: &Frame) -> Result<(u32, Listener), Errno> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((slot, listener)) = first {
+            write_entry(self.stub.pid(), slot, frame, &self.machine.hello)?;
+            return Ok((slot, listener));
+        }
+        let slot = self.prepare(frame)?;
+        let listener =
+            self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
+        Ok((slot, Listener::new(listener, self.machine.path)))
     }
 
     /// A slot in which a thread or a copy's thread will find its frame.
@@ -105,11 +125,8 @@ impl Space for HostSpace {
         if let Some(spare) = self.stub.take_spare() {
             return self.reuse(spare, frame, setup, events);
         }
-        let slot = self.prepare(frame)?;
-        let listener =
-            self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
-        let listener = Listener::new(listener, self.machine.path);
-        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), (slot, listener), setup, events)))
+        let made = self.make_thread(frame)?;
+        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), made, setup, events)))
     }
 
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
@@ -128,7 +145,7 @@ impl Space for HostSpace {
             return None;
         }
         let (machine, stub, program) = (self.machine.clone(), self.stub.clone(), self.program.wrapping_add(1));
-        Some(Arc::new(Self { machine, stub, program }))
+        Some(Arc::new(Self { machine, stub, program, first: Mutex::default() }))
     }
 
     fn begin(&self) {
