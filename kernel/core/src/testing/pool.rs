@@ -53,7 +53,7 @@ impl Pool for FakePool {
     fn allocate(&self, len: u64) -> Result<u64, Errno> {
         assert!(len > 0 && len.is_multiple_of(PAGE), "a range of {len} bytes");
         let mut state = self.0.lock();
-        if state.limit.is_some_and(|limit| state.taken.values().sum::<u64>() + len > limit) {
+        if state.limit.is_some_and(|limit| state.taken.values().sum::<u64>().saturating_add(len) > limit) {
             return Err(Errno::ENOMEM);
         }
         let at = state.first_fit(len);
