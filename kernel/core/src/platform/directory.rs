@@ -4,6 +4,7 @@
 //! Files are reached by one name in a directory at a time and never through a link, so the kernel's own look-up
 //! decides what a path means.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
@@ -26,15 +27,22 @@ pub enum FileAccess {
     ReadWrite,
 }
 
+/// What the host says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The host's device: its inode numbers are unique only together with it.
+    pub device: u64,
+    /// Facts; `ino` is the host's.
+    pub stat: Stat,
+}
+
 /// A file that was found or made.
 #[derive(Clone, Debug)]
 pub struct HostEntry {
     /// Held until [`HostDirectory::forget`].
     pub node: NodeId,
-    /// The host's device: its inode numbers are unique only together with it.
-    pub device: u64,
-    /// Facts; `ino` is the host's.
-    pub stat: Stat,
+    /// About it.
+    pub facts: HostFacts,
 }
 
 /// One name of a listing.
@@ -48,6 +56,17 @@ pub struct HostName {
     pub kind: FileKind,
     /// The position behind it, above 0 and at most `i64::MAX - 8`.
     pub next: u64,
+    /// What was known of it then.
+    pub facts: Option<Box<HostFacts>>,
+}
+
+/// The beginning of a listing.
+#[derive(Debug)]
+pub struct FirstNames {
+    /// Says more, from the last position on; to be forgotten like a node. `None` when this is all.
+    pub rest: Option<NodeId>,
+    /// Names, without `.` and `..`.
+    pub names: Vec<HostName>,
 }
 
 /// The data of a regular file of the host.
@@ -133,10 +152,10 @@ pub trait HostDirectory: Debug + Send + Sync {
     /// Changes times.
     fn set_times(&self, node: NodeId, atime: Option<Timestamp>, mtime: Option<Timestamp>) -> Result<(), Errno>;
 
-    /// Begins to list a directory; to be forgotten like a node.
-    fn list(&self, node: NodeId) -> Result<NodeId, Errno>;
+    /// Begins to list a directory.
+    fn list(&self, node: NodeId) -> Result<FirstNames, Errno>;
 
-    /// Names from a position on, without `.` and `..`: a few at a time, none at the end.
+    /// More names, from a position on: a few at a time, none at the end.
     fn read_listing(&self, listing: NodeId, at: u64) -> Result<Vec<HostName>, Errno>;
 
     /// The value of an extended attribute.

@@ -19,7 +19,7 @@ use core::time::Duration;
 
 use crate::Errno;
 
-pub use directory::{FileAccess, HostDirectory, HostEntry, HostFile, HostName, NodeId};
+pub use directory::{FileAccess, FirstNames, HostDirectory, HostEntry, HostFacts, HostFile, HostName, NodeId};
 pub use event::{Event, Fault, Form, Interruption, LayoutError, Reply, ThreadEvents, WaitLimit};
 pub use host_call::{Advice, Backing, BlobId, FileId, HostCall, Keep, Protection, Sharing};
 pub use range_usage::RangeUsage;

@@ -1,8 +1,9 @@
 //! What the server answers: 0 and what was asked for, or an errno.
 
+use std::ffi::CStr;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, StatxFlags, StatxTimestamp, statx};
+use rustix::fs::{AtFlags, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 
 use super::codec::{Reader, Writer};
@@ -34,25 +35,16 @@ pub struct Attributes {
 impl Attributes {
     /// Those of an open file.
     pub fn of(file: impl AsFd) -> rustix::io::Result<Self> {
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        let found = statx(file, c"", AtFlags::EMPTY_PATH, wanted)?;
-        let has_btime = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-        Ok(Self {
-            device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
-            ino: found.stx_ino,
-            mode: found.stx_mode.into(),
-            nlink: found.stx_nlink,
-            uid: found.stx_uid,
-            gid: found.stx_gid,
-            rdev: (found.stx_rdev_major, found.stx_rdev_minor),
-            size: found.stx_size,
-            blocks: found.stx_blocks,
-            atime: time(&found.stx_atime),
-            mtime: time(&found.stx_mtime),
-            ctime: time(&found.stx_ctime),
-            btime: has_btime.then(|| time(&found.stx_btime)),
-        })
+        statx(file, c"", AtFlags::EMPTY_PATH, Self::WANTED).map(|found| Self::from(&found))
     }
+
+    /// Those of what has a name in a directory, itself: a link is not followed.
+    pub fn at(directory: impl AsFd, name: &CStr) -> rustix::io::Result<Self> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        statx(directory, name, flags, Self::WANTED).map(|found| Self::from(&found))
+    }
+
+    const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
     /// Adds them to an answer.
     pub fn encode(&self, out: &mut Writer) {
@@ -80,6 +72,27 @@ impl Attributes {
             ctime: decode_time(reader)?,
             btime: reader.optional(decode_time)?,
         })
+    }
+}
+
+impl From<&Statx> for Attributes {
+    fn from(found: &Statx) -> Self {
+        let has_btime = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Self {
+            device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+            ino: found.stx_ino,
+            mode: found.stx_mode.into(),
+            nlink: found.stx_nlink,
+            uid: found.stx_uid,
+            gid: found.stx_gid,
+            rdev: (found.stx_rdev_major, found.stx_rdev_minor),
+            size: found.stx_size,
+            blocks: found.stx_blocks,
+            atime: time(&found.stx_atime),
+            mtime: time(&found.stx_mtime),
+            ctime: time(&found.stx_ctime),
+            btime: has_btime.then(|| time(&found.stx_btime)),
+        }
     }
 }
 
@@ -153,6 +166,8 @@ pub struct Listed<'a> {
     pub kind: u32,
     /// The position behind it.
     pub next: u64,
+    /// Facts, unless it is gone since.
+    pub attributes: Option<Attributes>,
 }
 
 /// Adds one to an answer.
@@ -161,13 +176,14 @@ pub fn push_listed(out: &mut Writer, entry: &Listed<'_>) {
     out.u64(entry.next);
     out.u32(entry.kind);
     out.bytes(entry.name);
+    out.optional(entry.attributes, |out, attributes| attributes.encode(out));
 }
 
 /// The next one of an answer; `None` at its end.
 pub fn listed<'a>(reader: &mut Reader<'a>) -> Option<Listed<'a>> {
     let (ino, next, kind) = (reader.u64()?, reader.u64()?, reader.u32()?);
     let name = reader.bytes().filter(|name| is_name(name))?;
-    Some(Listed { name, ino, kind, next })
+    Some(Listed { name, ino, kind, next, attributes: reader.optional(Attributes::decode)? })
 }
 
 fn is_name(name: &[u8]) -> bool {

@@ -15,8 +15,9 @@ pub use request::{Access, Make, MakeKind, Removal, RenameHow, Request, SetXattr,
 
 /// The node of the served directory itself.
 pub const ROOT: u32 = 0;
-/// Most bytes of a packet; the value of an extended attribute is the longest thing in one.
-pub const PACKET_BYTES_MAX: usize = 80 << 10;
+/// Most bytes of a packet. The value of an extended attribute is the longest thing in a request, a part of a listing
+/// that in an answer.
+pub const PACKET_BYTES_MAX: usize = 128 << 10;
 /// NAME_MAX
 pub const NAME_BYTES_MAX: usize = 255;
 /// PATH_MAX without its NUL: the longest target of a symbolic link.

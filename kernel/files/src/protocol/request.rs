@@ -152,11 +152,11 @@ pub enum Request<'a> {
         node: u32,
         times: Times,
     },
-    /// The number of a new listing of a directory.
+    /// The number of a new listing of a directory, none if what follows is all; then [`super::Listed`] entries.
     List {
         node: u32,
     },
-    /// [`super::Listed`] entries from a position on; none at the end.
+    /// More of them from a position on; none at the end.
     ReadListing {
         listing: u32,
         at: u64,

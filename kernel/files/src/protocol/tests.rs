@@ -63,11 +63,12 @@ fn answers_survive_the_way() {
     let mut out = Writer::default();
     out.u32(0);
     Entry { node: 9, attributes }.encode(&mut out);
-    push_listed(&mut out, &Listed { name: b"x", ino: 1, kind: 0o40_000, next: 3 });
-    push_listed(&mut out, &Listed { name: b"..", ino: 1, kind: 0o40_000, next: 4 });
+    let x = Listed { name: b"x", ino: 1, kind: 0o40_000, next: 3, attributes: Some(attributes) };
+    push_listed(&mut out, &x);
+    push_listed(&mut out, &Listed { name: b"..", next: 4, ..x });
     let mut reader = decode_answer(&out.0).expect("an answer").expect("no errno");
     assert_eq!(Entry::decode(&mut reader), Some(Entry { node: 9, attributes }));
-    assert_eq!(listed(&mut reader).map(|entry| entry.next), Some(3));
+    assert_eq!(listed(&mut reader), Some(x));
     assert_eq!(listed(&mut reader), None, "no server lists that");
     let failure = encode_failure(rustix::io::Errno::NOENT);
     assert_eq!(decode_answer(&failure).expect("an answer").err(), Some(rustix::io::Errno::NOENT));

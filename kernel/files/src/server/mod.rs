@@ -121,7 +121,7 @@ impl Server {
                 None
             }
             Request::List { node } => {
-                out.u32(self.open_listing(node)?);
+                self.begin_listing(node, &mut out)?;
                 None
             }
             Request::ReadListing { listing, at } => {

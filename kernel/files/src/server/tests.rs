@@ -85,24 +85,38 @@ impl Drop for Subject {
     }
 }
 
+/// What a part of a listing names, and the position behind each.
+type Part = Vec<(Vec<u8>, u64)>;
+
+fn part(reader: &mut Reader<'_>) -> Part {
+    std::iter::from_fn(|| listed(reader).map(|entry| (entry.name.to_vec(), entry.next))).collect()
+}
+
+/// The number of a new listing, if that has more to say, and its first part.
+fn begin(subject: &Subject, node: u32) -> Result<(Option<u32>, Part), Errno> {
+    subject.ask(&Request::List { node }, |reader| Some((reader.optional(Reader::u32)?, part(reader))))
+}
+
+fn go_on(subject: &Subject, listing: u32, at: u64) -> Part {
+    subject.ask(&Request::ReadListing { listing, at }, |reader| Some(part(reader))).expect("a part")
+}
+
 fn names_of(subject: &Subject, node: u32) -> Vec<String> {
-    let listing = subject.ask(&Request::List { node }, |reader| reader.u32()).expect("a listing");
-    let (mut names, mut at) = (Vec::new(), 0);
-    loop {
-        let mut last = None;
-        let part = subject.ask(&Request::ReadListing { listing, at }, |reader| {
-            let mut part = Vec::new();
-            while let Some(entry) = listed(reader) {
-                part.push(String::from_utf8_lossy(entry.name).into_owned());
-                last = Some(entry.next);
-            }
-            Some(part)
-        });
-        names.extend(part.expect("a part"));
-        match last {
-            Some(next) => at = next,
-            None => return names,
+    let (listing, mut all) = begin(subject, node).expect("a listing");
+    while let (Some(listing), Some((_, at))) = (listing, all.last()) {
+        let more = go_on(subject, listing, *at);
+        if more.is_empty() {
+            break;
         }
+        all.extend(more);
+    }
+    all.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect()
+}
+
+/// More files than one part of a listing names.
+fn fill(subject: &Subject) {
+    for number in 0..3000 {
+        fs::write(subject.root().join(format!("file-with-a-longer-name-{number}")), "").expect("write a file");
     }
 }
 
@@ -137,7 +151,7 @@ fn links_are_not_followed() {
         assert_eq!(link.attributes.mode & 0o170_000, 0o120_000, "{name}");
         assert_eq!(subject.open(link.node), Err(Errno::INVAL), "open {name}");
         assert!(subject.lookup(link.node, "etc").is_err(), "look through {name}");
-        assert!(subject.ask(&Request::List { node: link.node }, |reader| reader.u32()).is_err(), "list {name}");
+        assert_eq!(begin(&subject, link.node).err(), Some(Errno::NOTDIR), "list {name}");
     }
     let mode = || fs::metadata(subject.dir.path().join("outside/file")).expect("the secret").mode();
     let (before, node) = (mode(), subject.lookup(ROOT, "up").expect("the link").node);
@@ -283,32 +297,46 @@ fn sealed_it_changes_nothing() {
 #[test]
 fn a_large_directory_is_listed_whole_while_it_shrinks() {
     let subject = Subject::new();
-    for number in 0..3000 {
-        fs::write(subject.root().join(format!("file-with-a-longer-name-{number}")), "").expect("write a file");
-    }
-    let all = names_of(&subject, ROOT);
-    assert_eq!(all.len(), 3000);
-    let listing = subject.ask(&Request::List { node: ROOT }, |reader| reader.u32()).expect("a listing");
-    let mut at = 0;
-    loop {
-        let part = subject.ask(&Request::ReadListing { listing, at }, |reader| {
-            Some(std::iter::from_fn(|| listed(reader).map(|entry| (entry.name.to_vec(), entry.next))).collect())
-        });
-        let part: Vec<(Vec<u8>, u64)> = part.expect("a part");
-        let Some(last) = part.last() else { break };
-        at = last.1;
+    fill(&subject);
+    assert_eq!(names_of(&subject, ROOT).len(), 3000);
+    let (listing, mut part) = begin(&subject, ROOT).expect("a listing");
+    let listing = listing.expect("it has more to say");
+    while let Some((_, at)) = part.last() {
         for (name, _) in &part {
             let remove = Request::Remove { directory: ROOT, name, what: Removal::Name };
             subject.tell(&remove).expect("remove it");
         }
+        part = go_on(&subject, listing, *at);
     }
     assert_eq!(names_of(&subject, ROOT), [""; 0]);
 }
 
 #[test]
+fn a_listing_tells_the_same_as_a_look_at_each_name() {
+    let subject = Subject::new();
+    let root = subject.root();
+    fs::write(root.join("file"), "12345").expect("write a file");
+    fs::create_dir(root.join("dir")).expect("make a directory");
+    symlink("../outside/file", root.join("link")).expect("a link");
+    mkfifoat(CWD, root.join("pipe"), Mode::RWXU).expect("a pipe");
+    let told = subject.ask(&Request::List { node: ROOT }, |reader| {
+        assert_eq!(reader.optional(Reader::u32), Some(None), "four names are all at once");
+        let own = |entry: Listed<'_>| (entry.name.to_vec(), entry.attributes);
+        Some(std::iter::from_fn(|| listed(reader).map(own)).collect::<Vec<_>>())
+    });
+    let told = told.expect("a listing");
+    assert_eq!(told.len(), 4);
+    for (name, attributes) in told {
+        let name = String::from_utf8(name).expect("names of ours");
+        assert_eq!(attributes, Some(subject.lookup(ROOT, &name).expect("it is there").attributes), "{name}");
+    }
+}
+
+#[test]
 fn numbers_that_were_not_given_out_are_nothing() {
     let subject = Subject::new();
-    let listing = subject.ask(&Request::List { node: ROOT }, |reader| reader.u32()).expect("a listing");
+    fill(&subject);
+    let listing = begin(&subject, ROOT).expect("a listing").0.expect("it has more to say");
     for node in [listing, 77, u32::MAX] {
         assert_eq!(subject.lookup(node, "x").err(), Some(Errno::STALE));
         assert_eq!(subject.open(node), Err(Errno::STALE));

@@ -6,11 +6,14 @@
 //!
 //! What the host changes behind the kernel's back is seen within [`TRUST`]; what an application does, at once.
 //!
-//! Lock order: a node's writes, its data, its facts; live nodes; idle files. No lock is held while the file server is
-//! asked, but the first.
+//! Lock order: a node's writes; how it is held, its directory's likewise; a directory's names; live nodes; a node's data,
+//! its facts; idle files, listed directories. None but the first two is held while the file server is asked, and no node
+//! is let go of while a directory's names or the live nodes are locked.
 
 mod file;
+mod held;
 mod listing;
+mod names;
 mod node;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -22,9 +25,11 @@ use core::time::Duration;
 use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
-use crate::platform::{HostClock, HostDirectory, HostEntry, HostFile, Machine};
+use crate::platform::{HostClock, HostDirectory, HostEntry, HostFacts, HostFile, Machine};
 use crate::vfs::{FileKind, Filesystem, Inode, StatFs};
 
+use held::{Held, Named};
+use names::Listed;
 use node::Node;
 
 /// How long names and facts are believed, as FUSE's servers mostly ask for.
@@ -52,6 +57,10 @@ struct Shared {
     idle: Mutex<VecDeque<Weak<Node>>>,
     /// Counts renames, which change facts of files that nobody names.
     renames: AtomicU64,
+    /// Counts changes of files.
+    changes: AtomicU64,
+    /// What is remembered of listings.
+    listed: Mutex<Listed>,
 }
 
 impl HostDir {
@@ -65,6 +74,8 @@ impl HostDir {
             devices: Mutex::new(Vec::new()),
             idle: Mutex::new(VecDeque::new()),
             renames: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            listed: Mutex::default(),
         });
         let root = shared.node(entry, None)?;
         Ok(Arc::new(Self { shared, root }))
@@ -100,9 +111,17 @@ impl Shared {
         self.renames.load(Ordering::Acquire)
     }
 
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn count_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// The node of a file: the one that it has already, or a new one.
     fn node(self: &Arc<Self>, entry: HostEntry, data: Option<Arc<dyn HostFile>>) -> Result<Arc<Node>, Errno> {
-        let HostEntry { node: id, device, stat } = entry;
+        let HostEntry { node: id, facts: HostFacts { device, stat } } = entry;
         let Some(kind) = FileKind::from_mode(stat.mode) else {
             self.directory.forget(id);
             return Err(Errno::EIO);
@@ -111,13 +130,13 @@ impl Shared {
         let mut live = self.live.lock();
         let found = live.get(&key).and_then(Weak::upgrade);
         let node = match &found {
-            Some(known) if known.is(kind) => {
+            Some(known) if known.file_kind() == kind => {
                 drop(live);
-                self.directory.forget(id);
+                known.take_id(id);
                 known.clone()
             }
             _ => {
-                let node = Node::new(self, id, key, self.number(device, stat.ino), kind);
+                let node = Node::new(self, Held::Node(id), key, self.number(device, stat.ino), kind);
                 live.insert(key, Arc::downgrade(&node));
                 drop(live);
                 node
@@ -128,6 +147,33 @@ impl Shared {
             node.adopt(data);
         }
         Ok(node)
+    }
+
+    /// A node for a file of which a listing told; `None` when it has one already.
+    fn node_by_name(self: &Arc<Self>, named: Named, facts: &HostFacts, asked: (Duration, u64)) -> Option<Arc<Node>> {
+        let HostFacts { device, stat } = *facts;
+        let (kind, key) = (FileKind::from_mode(stat.mode)?, (device, stat.ino));
+        let mut live = self.live.lock();
+        if live.get(&key).is_some_and(|node| node.strong_count() > 0) {
+            return None;
+        }
+        let node = Node::new(self, Held::Named(named), key, self.number(device, stat.ino), kind);
+        live.insert(key, Arc::downgrade(&node));
+        drop(live);
+        node.learn_at(asked.0, asked.1, stat);
+        Some(node)
+    }
+
+    fn live_node(&self, key: (u64, u64)) -> Option<Arc<Node>> {
+        self.live.lock().get(&key).and_then(Weak::upgrade)
+    }
+
+    /// A node turned out to be another file than the one with this key.
+    fn disown(&self, key: (u64, u64), node: &Node) {
+        let mut live = self.live.lock();
+        if live.get(&key).is_some_and(|known| core::ptr::eq(known.as_ptr(), node)) {
+            live.remove(&key);
+        }
     }
 
     /// The number of an inode: the host's, marked when it is on another device than the root.

@@ -8,10 +8,12 @@ use core::time::Duration;
 use stockade_kernel_sync::{Mutex, MutexGuard};
 
 use super::file::HostFileObject;
+use super::held::Held;
 use super::listing::HostListing;
+use super::names::Names;
 use super::{Shared, TRUST};
 use crate::Errno;
-use crate::platform::{FileAccess, HostFile, NodeId};
+use crate::platform::{FileAccess, HostFacts, HostFile};
 use crate::vfs::{
     Allocation, Caller, Changes, FileKind, FileObject, Inode, LinkTarget, NewInode, Opening, Rename, Stat, XattrSet,
 };
@@ -21,11 +23,14 @@ use crate::vfs::{
 pub(super) struct Node {
     me: Weak<Node>,
     pub(super) shared: Arc<Shared>,
-    pub(super) id: NodeId,
+    /// Locked while the host is asked what it is.
+    pub(super) held: Mutex<Held>,
     key: (u64, u64),
     number: u64,
     kind: FileKind,
     facts: Mutex<Facts>,
+    /// A directory's.
+    pub(super) names: Mutex<Names>,
     data: Mutex<Data>,
     /// Held by a write, so that others see all of it or nothing.
     writing: Mutex<()>,
@@ -62,22 +67,27 @@ impl Data {
 }
 
 impl Node {
-    pub(super) fn new(shared: &Arc<Shared>, id: NodeId, key: (u64, u64), number: u64, kind: FileKind) -> Arc<Self> {
+    pub(super) fn new(shared: &Arc<Shared>, held: Held, key: (u64, u64), number: u64, kind: FileKind) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             shared: shared.clone(),
-            id,
+            held: Mutex::new(held),
             key,
             number,
             kind,
             facts: Mutex::default(),
+            names: Mutex::default(),
             data: Mutex::default(),
             writing: Mutex::default(),
         })
     }
 
-    pub(super) fn is(&self, kind: FileKind) -> bool {
-        self.kind == kind
+    pub(super) fn file_kind(&self) -> FileKind {
+        self.kind
+    }
+
+    pub(super) fn weak(&self) -> Weak<Self> {
+        self.me.clone()
     }
 
     /// The number of a file of the same device.
@@ -87,15 +97,50 @@ impl Node {
 
     /// A name led here, and the host said this about it.
     pub(super) fn learn(&self, stat: Stat) {
-        let now = self.shared.now();
+        self.learn_at(self.shared.now(), self.shared.renames(), stat);
+    }
+
+    /// The same, as it was then.
+    pub(super) fn learn_at(&self, at: Duration, renames: u64, stat: Stat) {
         let mut facts = self.facts.lock();
-        facts.named = now;
-        facts.stat = Some((now, self.shared.renames(), stat));
+        facts.named = at;
+        facts.stat = Some((at, renames, stat));
+    }
+
+    /// A listing said this about it, unless anything changed since.
+    pub(super) fn hear(&self, at: Duration, renames: u64, changes: u64, stat: Stat) {
+        let mut facts = self.facts.lock();
+        if self.shared.changes() == changes {
+            facts.stat = Some((at, renames, stat));
+        }
+    }
+
+    /// A name led here then.
+    pub(super) fn found_at(&self, at: Duration) {
+        let mut facts = self.facts.lock();
+        facts.named = facts.named.max(at);
+    }
+
+    /// The host was asked what it is: the file that was known, or another one with its name. The next walk asks again
+    /// what that is called.
+    pub(super) fn identified(&self, found: &HostFacts) {
+        if (found.device, found.stat.ino) == self.key {
+            return self.learn(found.stat);
+        }
+        self.shared.disown(self.key, self);
+        self.learn_at(Duration::ZERO, 0, found.stat);
+    }
+
+    /// Its name leads elsewhere.
+    pub(super) fn distrust(&self) {
+        self.facts.lock().named = Duration::ZERO;
     }
 
     /// It changed.
     pub(super) fn changed(&self) {
-        self.facts.lock().stat = None;
+        let mut facts = self.facts.lock();
+        self.shared.count_change();
+        facts.stat = None;
     }
 
     /// It came open.
@@ -118,7 +163,7 @@ impl Node {
         if let Some(known) = known {
             return Ok(known);
         }
-        let file = self.shared.directory.open(self.id, access)?;
+        let file = self.shared.directory.open(self.id()?, access)?;
         let mut data = self.data.lock();
         let place = if access == FileAccess::Read { &mut data.read } else { &mut data.write };
         // Somebody may have been faster; all shall use one.
@@ -191,10 +236,21 @@ impl Node {
     }
 
     fn ask_stat(&self) -> Result<Stat, Errno> {
-        let (now, renames) = (self.shared.now(), self.shared.renames());
-        let stat = self.shared.directory.stat(self.id)?;
-        self.facts.lock().stat = Some((now, renames, stat));
+        let id = self.id()?;
+        // Asking what it is may have told.
+        if let Some(known) = self.known_stat() {
+            return Ok(known);
+        }
+        let (now, renames, changes) = (self.shared.now(), self.shared.renames(), self.shared.changes());
+        let stat = self.shared.directory.stat(id)?;
+        self.hear(now, renames, changes, stat);
         Ok(stat)
+    }
+
+    /// A name came, went or leads elsewhere.
+    fn names_changed(&self, name: &[u8]) {
+        self.names.lock().touch(name);
+        self.changed();
     }
 
     fn check_directory(&self) -> Result<(), Errno> {
@@ -239,15 +295,15 @@ impl Inode for Node {
     }
 
     fn change(&self, changes: &Changes) -> Result<(), Errno> {
-        let directory = &self.shared.directory;
+        let (directory, id) = (&self.shared.directory, self.id()?);
         if changes.uid.is_some() || changes.gid.is_some() {
-            directory.set_owner(self.id, changes.uid, changes.gid)?;
+            directory.set_owner(id, changes.uid, changes.gid)?;
         }
         if let Some(permissions) = changes.permissions {
-            directory.set_permissions(self.id, permissions)?;
+            directory.set_permissions(id, permissions)?;
         }
         if changes.atime.is_some() || changes.mtime.is_some() {
-            directory.set_times(self.id, changes.atime, changes.mtime)?;
+            directory.set_times(id, changes.atime, changes.mtime)?;
         }
         self.changed();
         Ok(())
@@ -255,33 +311,33 @@ impl Inode for Node {
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         self.check_directory()?;
-        let entry = self.shared.directory.lookup(self.id, name)?;
-        Ok(self.shared.node(entry, None)?)
+        Ok(self.find(name)?)
     }
 
     fn create(&self, name: &[u8], new: &NewInode<'_>) -> Result<Arc<dyn Inode>, Errno> {
-        let (entry, file) = self.shared.directory.create(self.id, name, new)?;
-        self.changed();
+        let (entry, file) = self.shared.directory.create(self.id()?, name, new)?;
+        self.names_changed(name);
         Ok(self.shared.node(entry, file)?)
     }
 
     fn create_unnamed(&self, new: &NewInode<'_>) -> Result<Arc<dyn Inode>, Errno> {
-        let (entry, file) = self.shared.directory.create_unnamed(self.id, new)?;
+        let (entry, file) = self.shared.directory.create_unnamed(self.id()?, new)?;
         Ok(self.shared.node(entry, Some(file))?)
     }
 
     fn link(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
         let node: Arc<Node> = inode.downcast()?;
-        self.shared.directory.link(node.id, self.id, name)?;
-        self.changed();
+        self.shared.directory.link(node.id()?, self.id()?, name)?;
+        self.names_changed(name);
         node.changed();
         Ok(())
     }
 
     fn unlink(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
         let node: Arc<Node> = inode.downcast()?;
-        self.shared.directory.unlink(self.id, name)?;
-        self.changed();
+        self.settle(name);
+        self.shared.directory.unlink(self.id()?, name)?;
+        self.names_changed(name);
         node.changed();
         // Else its room would not come free.
         node.facts.lock().unlinked = true;
@@ -290,16 +346,21 @@ impl Inode for Node {
     }
 
     fn rmdir(&self, name: &[u8], inode: &Arc<dyn Inode>) -> Result<(), Errno> {
-        self.shared.directory.rmdir(self.id, name)?;
-        self.changed();
+        self.settle(name);
+        self.shared.directory.rmdir(self.id()?, name)?;
+        self.names_changed(name);
         inode.downcast::<Self>()?.changed();
         Ok(())
     }
 
     fn rename(&self, name: &[u8], to: &Arc<dyn Inode>, to_name: &[u8], how: Rename) -> Result<(), Errno> {
         let to: Arc<Node> = to.downcast()?;
-        self.shared.directory.rename(self.id, name, to.id, to_name, how)?;
+        self.settle(name);
+        to.settle(to_name);
+        self.shared.directory.rename(self.id()?, name, to.id()?, to_name, how)?;
         self.shared.renames.fetch_add(1, Ordering::AcqRel);
+        self.names_changed(name);
+        to.names_changed(to_name);
         Ok(())
     }
 
@@ -310,7 +371,7 @@ impl Inode for Node {
         if let Some(target) = self.facts.lock().target.clone() {
             return Ok(LinkTarget::Text(target));
         }
-        let target = self.shared.directory.read_link(self.id)?;
+        let target = self.shared.directory.read_link(self.id()?)?;
         self.facts.lock().target = Some(target.clone());
         Ok(LinkTarget::Text(target))
     }
@@ -326,28 +387,30 @@ impl Inode for Node {
     }
 
     fn xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
-        self.shared.directory.xattr(self.id, name)
+        self.shared.directory.xattr(self.id()?, name)
     }
 
     fn xattrs(&self) -> Result<Vec<Vec<u8>>, Errno> {
-        self.shared.directory.xattrs(self.id)
+        self.shared.directory.xattrs(self.id()?)
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<(), Errno> {
+        let result = self.shared.directory.set_xattr(self.id()?, name, value, how);
         self.changed();
-        self.shared.directory.set_xattr(self.id, name, value, how)
+        result
     }
 
     fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
+        let result = self.shared.directory.remove_xattr(self.id()?, name);
         self.changed();
-        self.shared.directory.remove_xattr(self.id, name)
+        result
     }
 
     fn sync(&self) -> Result<(), Errno> {
         let open = self.data.lock().best().cloned();
         match open {
             Some(open) => open.sync(),
-            None => self.shared.directory.sync(self.id),
+            None => self.shared.directory.sync(self.id()?),
         }
     }
 }
@@ -355,9 +418,10 @@ impl Inode for Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.shared.remove(self.key);
-        match self.facts.lock().unlinked {
-            true => self.shared.directory.forget_now(self.id),
-            false => self.shared.directory.forget(self.id),
+        match (&*self.held.lock(), self.facts.lock().unlinked) {
+            (Held::Named(named), _) => named.leave(self),
+            (Held::Node(id), true) => self.shared.directory.forget_now(*id),
+            (Held::Node(id), false) => self.shared.directory.forget(*id),
         }
     }
 }

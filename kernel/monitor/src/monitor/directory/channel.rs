@@ -13,12 +13,24 @@ use rustix::stdio::stderr;
 use stockade_kernel::Errno;
 use stockade_kernel_files::protocol::{FORGOTTEN_MAX, PACKET_BYTES_MAX, Reader, Request, Writer, decode_answer};
 
-/// The socket; its time limits are the launcher's.
+/// Nodes that are let go of together.
+const FORGOTTEN_TOGETHER: usize = 64;
+const _: () = assert!(FORGOTTEN_TOGETHER <= FORGOTTEN_MAX);
+
+/// The way to a file server.
 #[derive(Debug)]
 pub(super) struct Channel {
-    socket: Mutex<OwnedFd>,
-    /// Nodes to be let go of with the next question.
+    line: Mutex<Line>,
+    /// Nodes to be let go of.
     forgotten: Mutex<Vec<u32>>,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// Its time limits are the launcher's. `None` once nothing is asked any more.
+    socket: Option<OwnedFd>,
+    /// Where answers come in: as long as the longest.
+    buffer: Vec<u8>,
 }
 
 /// An answer.
@@ -40,20 +52,29 @@ impl Heard {
 
 impl Channel {
     pub(super) fn new(socket: OwnedFd) -> Self {
-        Self { socket: Mutex::new(socket), forgotten: Mutex::default() }
+        let line = Line { socket: Some(socket), buffer: vec![0; PACKET_BYTES_MAX] };
+        Self { line: Mutex::new(line), forgotten: Mutex::default() }
     }
 
-    /// Asks, and waits for the answer. An errno of the server's is one here.
+    /// Asks, and waits for the answer. An errno of the server's is one here; `EIO` once it was let go of.
     pub(super) fn ask(&self, request: &Request<'_>) -> Result<Heard, Errno> {
         let mut packet = Writer::default();
         request.encode(&mut packet);
-        let socket = self.lock();
-        self.send_forgotten(&socket);
-        send(&socket, &packet.0);
-        let heard = receive(&socket);
-        drop(socket);
+        let heard = {
+            let mut line = self.lock();
+            let Line { socket, buffer } = &mut *line;
+            let socket = socket.as_ref().ok_or(Errno::EIO)?;
+            send(socket, &packet.0);
+            receive(socket, buffer)
+        };
         heard.read(|_| Some(()))?;
         Ok(heard)
+    }
+
+    /// Asks nothing any more; the server ends.
+    pub(super) fn close(&self) {
+        let closed = self.lock().socket.take();
+        drop(closed);
     }
 
     /// Lets go of a node, sooner or later.
@@ -61,7 +82,7 @@ impl Channel {
         let is_full = {
             let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
             forgotten.push(node);
-            forgotten.len() >= FORGOTTEN_MAX
+            forgotten.len() >= FORGOTTEN_TOGETHER
         };
         if is_full {
             self.settle();
@@ -70,20 +91,18 @@ impl Channel {
 
     /// Lets go of all that is to be let go of.
     pub(super) fn settle(&self) {
-        self.send_forgotten(&self.lock());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, OwnedFd> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send_forgotten(&self, socket: &OwnedFd) {
+        let line = self.lock();
         let all = std::mem::take(&mut *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(socket) = &line.socket else { return };
         for nodes in all.chunks(FORGOTTEN_MAX) {
             let mut packet = Writer::default();
             Request::Forget(nodes.to_vec()).encode(&mut packet);
             send(socket, &packet.0);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,12 +117,11 @@ fn send(socket: &OwnedFd, packet: &[u8]) {
     }
 }
 
-fn receive(socket: &OwnedFd) -> Heard {
-    let mut packet = vec![0; PACKET_BYTES_MAX];
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Heard {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     loop {
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(socket, &mut [IoSliceMut::new(&mut packet)], &mut control, RecvFlags::CMSG_CLOEXEC);
+        let received = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC);
         match received {
             Ok(message) if message.bytes == 0 => lost("it is gone"),
             Ok(message) if message.flags.contains(ReturnFlags::TRUNC) => lost("its answer is too long"),
@@ -112,8 +130,7 @@ fn receive(socket: &OwnedFd) -> Heard {
                     RecvAncillaryMessage::ScmRights(mut files) => files.next(),
                     _ => None,
                 });
-                packet.truncate(message.bytes);
-                return Heard { packet, file };
+                return Heard { packet: buffer[..message.bytes].to_vec(), file };
             }
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => lost("it does not answer"),

@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{FileAccess, HostDirectory, HostEntry, HostFile, HostName, NodeId};
+use stockade_kernel::platform::{
+    FileAccess, FirstNames, HostDirectory, HostEntry, HostFacts, HostFile, HostName, NodeId,
+};
 use stockade_kernel::vfs::{Device, FileKind, NewInode, NewKind, Rename, Stat, StatFs, Timestamp, XattrSet};
 use stockade_kernel_files::protocol::{
     self, Access, Attributes, Entry, FileSystem, Make, MakeKind, Reader, Removal, RenameHow, Request, SetXattr, Times,
@@ -36,6 +38,11 @@ impl Directory {
         self.tell(&Request::Seal)
     }
 
+    /// Asks nothing any more: the file server ends.
+    pub(super) fn close(&self) {
+        self.channel.close();
+    }
+
     fn ask<T>(&self, request: &Request<'_>, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Errno> {
         self.channel.ask(request)?.read(read)
     }
@@ -57,7 +64,11 @@ impl Directory {
 }
 
 fn entry(entry: Entry) -> HostEntry {
-    HostEntry { node: NodeId(entry.node), device: entry.attributes.device, stat: stat(&entry.attributes) }
+    HostEntry { node: NodeId(entry.node), facts: facts(&entry.attributes) }
+}
+
+fn facts(found: &Attributes) -> HostFacts {
+    HostFacts { device: found.device, stat: stat(found) }
 }
 
 fn stat(found: &Attributes) -> Stat {
@@ -105,6 +116,7 @@ fn names(reader: &mut Reader<'_>) -> Vec<HostName> {
             ino: listed.ino,
             kind: FileKind::from_mode(listed.kind & TYPE).unwrap_or(FileKind::Regular),
             next: listed.next,
+            facts: listed.attributes.map(|found| Box::new(facts(&found))),
         })
         .collect()
 }
@@ -193,8 +205,11 @@ impl HostDirectory for Directory {
         self.tell(&Request::SetTimes { node: node.0, times })
     }
 
-    fn list(&self, node: NodeId) -> Result<NodeId, Errno> {
-        self.ask(&Request::List { node: node.0 }, |reader| reader.u32()).map(NodeId)
+    fn list(&self, node: NodeId) -> Result<FirstNames, Errno> {
+        self.ask(&Request::List { node: node.0 }, |reader| {
+            let rest = reader.optional(Reader::u32)?.map(NodeId);
+            Some(FirstNames { rest, names: names(reader) })
+        })
     }
 
     fn read_listing(&self, listing: NodeId, at: u64) -> Result<Vec<HostName>, Errno> {
