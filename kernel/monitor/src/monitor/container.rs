@@ -14,6 +14,8 @@ use stockade_kernel_platform::HostMachine;
 use stockade_sandbox::protocol::{CreateContainer, FdRole, ProcessEntry};
 use stockade_sandbox::{Error, Result, Stats};
 
+use super::directory::Directory;
+use super::root::Root;
 use super::server::{Endings, ProcessName};
 use super::stream::Stream;
 use super::tell::Counted;
@@ -69,6 +71,8 @@ pub(super) struct Container {
     namespaces: Arc<Namespaces>,
     /// What new processes get a copy of.
     fs: Arc<FsContext>,
+    /// What its root lies on, unless that is an image.
+    directory: Option<Arc<Directory>>,
     counted: Counted,
     /// By name; the init has none.
     processes: BTreeMap<String, Arc<Task>>,
@@ -116,10 +120,11 @@ impl Container {
             Some(socket) => root::Source::FileServer(socket),
             None => root::Source::Layers(std::mem::take(&mut luggage.layers)),
         };
-        let fs = root::Builder { kernel, machine, namespaces: &namespaces }.build(spec, source, &request.files)?;
+        let root = root::Builder { kernel, machine, namespaces: &namespaces };
+        let Root { fs, directory } = root.build(spec, source, &request.files)?;
         let (kernel, id) = (kernel.clone(), request.id.clone());
         let counted = if request.beside.is_some() { Counted::Processes } else { Counted::Sandbox };
-        let mut container = Self { kernel, id, namespaces, fs, counted, processes: BTreeMap::new() };
+        let mut container = Self { kernel, id, namespaces, fs, directory, counted, processes: BTreeMap::new() };
         container.add("", process, request.user.as_deref(), luggage, endings)?;
         Ok(container)
     }
@@ -206,6 +211,13 @@ impl Container {
     /// A process ended.
     pub(super) fn forget(&mut self, name: &str) {
         self.processes.remove(name);
+    }
+
+    /// Its init ended, and so has all of it: who still has one of its files gets no more of it.
+    pub(super) fn end(self) {
+        if let Some(directory) = &self.directory {
+            directory.close();
+        }
     }
 }
 

@@ -31,6 +31,14 @@ pub(super) enum Source {
     FileServer(OwnedFd),
 }
 
+/// What a container sees of files.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub fs: Arc<FsContext>,
+    /// What it lies on, unless that is an image.
+    pub directory: Option<Arc<Directory>>,
+}
+
 /// Builds a container's mounts.
 pub(super) struct Builder<'a> {
     pub kernel: &'a Arc<Kernel>,
@@ -40,21 +48,21 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     /// The root, what the spec mounts in it, and files of the host.
-    pub(super) fn build(&self, spec: &Spec, source: Source, files: &[BoundFile]) -> Result<Arc<FsContext>> {
+    pub(super) fn build(&self, spec: &Spec, source: Source, files: &[BoundFile]) -> Result<Root> {
         match source {
             Source::Layers(layers) => {
                 let fs = self.root(self.overlay(&layers)?, b"overlay");
                 self.fill(&fs, spec)?;
                 files.iter().try_for_each(|file| self.copy(&fs, &file.destination, file))?;
                 restrict(&fs, spec);
-                Ok(fs)
+                Ok(Root { fs, directory: None })
             }
             Source::FileServer(socket) => self.build_on_directory(spec, socket, files),
         }
     }
 
     /// Files are mounted, not copied: the directory is the host's.
-    fn build_on_directory(&self, spec: &Spec, socket: OwnedFd, files: &[BoundFile]) -> Result<Arc<FsContext>> {
+    fn build_on_directory(&self, spec: &Spec, socket: OwnedFd, files: &[BoundFile]) -> Result<Root> {
         let directory = Directory::new(socket, self.machine);
         let root = HostDir::new(self.kernel.shared_machine(), directory.clone()).map_err(at("look at the root"))?;
         let fs = self.root(root, b"rootfs");
@@ -63,7 +71,7 @@ impl Builder<'_> {
         if restrict(&fs, spec) == MountFlags::READ_ONLY {
             directory.seal().map_err(at("make the root read-only"))?;
         }
-        Ok(fs)
+        Ok(Root { fs, directory: Some(directory) })
     }
 
     fn root(&self, filesystem: Arc<dyn Filesystem>, source: &[u8]) -> Arc<FsContext> {

@@ -153,10 +153,10 @@ impl Sandbox {
 
     /// A process ended. With its init, the container is over.
     pub(super) fn forget(&mut self, id: &str, process: &str) {
-        if process.is_empty() {
-            self.containers.remove(id);
-        } else if let Some(container) = self.containers.get_mut(id) {
-            container.forget(process);
+        if !process.is_empty() {
+            self.containers.get_mut(id).into_iter().for_each(|container| container.forget(process));
+        } else if let Some(container) = self.containers.remove(id) {
+            container.end();
         }
     }
 

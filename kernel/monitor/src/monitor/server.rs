@@ -62,6 +62,8 @@ enum Origin {
     Stream(Arc<Stream>),
     /// It has news only when it is over.
     FileServer {
+        /// Whose.
+        container: String,
         _socket: OwnedFd,
     },
 }
@@ -165,12 +167,21 @@ impl Server {
     }
 
     /// Hears when a file server ends.
-    fn watch_file_server(&mut self, socket: OwnedFd) -> Result<()> {
+    fn watch_file_server(&mut self, container: &str, socket: OwnedFd) -> Result<()> {
         let source = self.next_source();
         let watched = epoll::add(&self.epoll, &socket, EventData::new_u64(source), EventFlags::RDHUP);
         watched.map_err(|errno| Error::os("watch the file server", errno))?;
-        self.sources.insert(source, Origin::FileServer { _socket: socket });
+        let container = container.to_owned();
+        self.sources.insert(source, Origin::FileServer { container, _socket: socket });
         Ok(())
+    }
+
+    /// A container's file server ends with its init, and that is no news.
+    fn leave_file_server(&mut self, (id, process): &ProcessName) {
+        if process.is_empty() {
+            let is_its = |origin: &Origin| matches!(origin, Origin::FileServer { container, .. } if container == id);
+            self.sources.retain(|_, origin| !is_its(origin));
+        }
     }
 
     /// Hears a stream's news. A regular file has none.
@@ -266,7 +277,8 @@ impl Server {
                 // One that is started again has the name of one that ended.
                 self.ended.remove(&(request.id.clone(), String::new()));
                 let watched = self.sandbox.create(&request, descriptors, &self.endings)?;
-                watched.file_server.map_or(Ok(()), |socket| self.watch_file_server(socket))?;
+                let file_server = watched.file_server;
+                file_server.map_or(Ok(()), |socket| self.watch_file_server(&request.id, socket))?;
                 watched.streams.into_iter().try_for_each(|stream| self.watch(stream))
             }
             Method::Exec => {
@@ -300,6 +312,7 @@ impl Server {
     fn settle(&mut self) {
         for (name, wait_status) in self.endings.take() {
             self.sandbox.forget(&name.0, &name.1);
+            self.leave_file_server(&name);
             let (told, rest): (Vec<_>, _) =
                 std::mem::take(&mut self.waiting).into_iter().partition(|wait| wait.name == name);
             self.waiting = rest;
