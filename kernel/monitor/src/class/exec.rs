@@ -21,7 +21,7 @@ pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, reques
     match &terminal {
         Some(slave) => {
             let copy = slave.try_clone().map_err(|error| Error::os("copy a descriptor", error))?;
-            luggage.add(FdRole::Terminal, copy);
+            luggage.add_stream(FdRole::Terminal, copy);
         }
         None => luggage.add_streams(request.stdio)?,
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, major};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use stockade_sandbox::protocol::FdRole;
 use stockade_sandbox::{Error, Result, Stdio, Trace};
@@ -30,10 +30,16 @@ impl Luggage {
             stream.try_clone_to_owned().map_err(|error| Error::os("copy a standard stream", error))
         };
         let Stdio { stdin, stdout, stderr } = stdio;
-        self.add(FdRole::Stdin, stdin.map_or_else(|| own(rustix::stdio::stdin()), Ok)?);
-        self.add(FdRole::Stdout, stdout.map_or_else(|| own(rustix::stdio::stdout()), Ok)?);
-        self.add(FdRole::Stderr, stderr.map_or_else(|| own(rustix::stdio::stderr()), Ok)?);
+        self.add_stream(FdRole::Stdin, stdin.map_or_else(|| own(rustix::stdio::stdin()), Ok)?);
+        self.add_stream(FdRole::Stdout, stdout.map_or_else(|| own(rustix::stdio::stdout()), Ok)?);
+        self.add_stream(FdRole::Stderr, stderr.map_or_else(|| own(rustix::stdio::stderr()), Ok)?);
         Ok(())
+    }
+
+    /// Adds a stream that never makes the monitor wait, if that can be had.
+    pub(super) fn add_stream(&mut self, role: FdRole, stream: OwnedFd) {
+        let patient = without_waiting(&stream).unwrap_or(stream);
+        self.add(role, patient);
     }
 
     /// Adds what takes the trace: a copy of the terminal or of standard error, or a file, which is made if need be.
@@ -59,6 +65,28 @@ impl Luggage {
         Ok(())
     }
 }
+
+/// The same pipe or terminal by an open file of its own, which does not block; the one at hand is shared with whoever
+/// gave it, and its flags stay theirs. `None` for what never waits, what must not be opened twice, and what cannot.
+fn without_waiting(stream: &OwnedFd) -> Option<OwnedFd> {
+    let flags = fcntl_getfl(stream).ok()?;
+    if !is_pipe_or_terminal(&fstat(stream).ok()?) {
+        return None;
+    }
+    let wanted = flags & (OFlags::ACCMODE | OFlags::DIRECT) | OFlags::NONBLOCK | OFlags::NOCTTY;
+    open(Path::new(&format!("/proc/self/fd/{}", stream.as_raw_fd())), wanted).ok()
+}
+
+fn is_pipe_or_terminal(stat: &Stat) -> bool {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => true,
+        FileType::CharacterDevice => PTY_SLAVES.contains(&major(stat.st_rdev)),
+        _ => false,
+    }
+}
+
+/// Major numbers (Documentation/admin-guide/devices.txt of Linux). Opening a master would make another terminal.
+const PTY_SLAVES: std::ops::RangeInclusive<u32> = 136..=143;
 
 /// Opens a file of the host to write at its end.
 pub(super) fn append(path: &Path) -> Result<OwnedFd> {

@@ -98,7 +98,7 @@ fn create(
         Terminal::None => None,
     };
     match &terminal {
-        Some(slave) => luggage.add(FdRole::Terminal, copy(slave)?),
+        Some(slave) => luggage.add_stream(FdRole::Terminal, copy(slave)?),
         None => luggage.add_streams(std::mem::take(&mut request.stdio))?,
     }
     if let Some(trace) = &request.trace {

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 use stockade_kernel::trace::TraceSink;
 
@@ -24,6 +25,10 @@ impl Lines {
     }
 }
 
+fn wait_for_room(taker: &OwnedFd) {
+    let _interrupted = poll(&mut [PollFd::new(taker, PollFlags::OUT)], None);
+}
+
 impl TraceSink for Lines {
     fn line(&self, line: &str) {
         let line = format!("{line}{}", self.line_end);
@@ -33,6 +38,7 @@ impl TraceSink for Lines {
             match rustix::io::write(&*taker, rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => wait_for_room(&taker),
                 // Nobody reads any more.
                 Err(_) => return,
             }
