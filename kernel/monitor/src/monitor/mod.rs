@@ -12,6 +12,7 @@ mod container;
 mod directory;
 pub(crate) mod filter;
 mod limits;
+mod log;
 mod namespaces;
 mod process;
 mod root;
@@ -31,6 +32,9 @@ use crate::settings::Settings;
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
     let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
     crate::files::raise_descriptor_limit();
+    if let Ok(taker) = stderr().try_clone_to_owned() {
+        log::install(taker);
+    }
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
         let settings = Settings::parse(&words).map_err(|error| error.to_string())?;
         let groups = stockade_native::take_descriptors(settings.groups).map_err(|error| error.to_string())?;
