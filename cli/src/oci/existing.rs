@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::LinuxResources;
 use stockade_kernel_monitor::KernelClass;
 use stockade_native::Native;
+use stockade_sandbox::protocol::ProcessEntry;
 use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, ExecRequest, IsolationClass, OomWatch, Result, Runtime,
     SignalTarget, Stats,
@@ -82,6 +83,10 @@ impl Runtime for Existing {
 
     fn processes(&self, id: &ContainerId) -> Result<Vec<u32>> {
         self.class_of(id).processes(id)
+    }
+
+    fn own_processes(&self, id: &ContainerId) -> Result<Option<Vec<ProcessEntry>>> {
+        self.class_of(id).own_processes(id)
     }
 
     fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>> {
