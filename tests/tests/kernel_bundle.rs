@@ -6,76 +6,11 @@ mod kernel;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use kernel::{PATIENCE, assert_same_answers, one_script};
-use rustix::process::{Pid, Signal, kill_process};
+use kernel::PATIENCE;
+use kernel::bundles::{debian, oci, processes, run, same, same_scripts};
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
-use stockade_tests::{Bundle, Cmd, Output, Scratch, wait_until};
-
-/// As Docker gives them to root.
-const CAPABILITIES: [&str; 14] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FSETID",
-    "CAP_FOWNER",
-    "CAP_MKNOD",
-    "CAP_NET_RAW",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETFCAP",
-    "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SYS_CHROOT",
-    "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-];
-
-fn with_capabilities(bundle: Bundle) -> Bundle {
-    let all = json!(CAPABILITIES);
-    bundle
-        .set("/process/capabilities", json!({"bounding": all, "effective": all, "permitted": all}))
-        .set("/process/noNewPrivileges", json!(false))
-        .set("/process/rlimits", json!([]))
-}
-
-fn debian(args: &[&str]) -> Bundle {
-    with_capabilities(Bundle::debian(args))
-}
-
-fn oci(scratch: &Scratch, class: &str, args: &[&str]) -> Cmd {
-    scratch.oci(&["--isolation", class]).args(args)
-}
-
-/// Runs a bundle in a class.
-fn run(scratch: &Scratch, class: &str, bundle: &Bundle) -> Output {
-    oci(scratch, class, &["run", "--bundle"]).arg(bundle.path()).arg(scratch.id(class)).run()
-}
-
-/// Runs scripts that an empty line separates in both classes, each on a directory of its own.
-#[track_caller]
-fn same_scripts(shell: &str, scripts: &str) {
-    let scripts: Vec<&str> = scripts.split("\n\n").collect();
-    let all = one_script(shell, &scripts);
-    let scratch = Scratch::new();
-    let said = ["native", "kernel"].map(|class| {
-        let output = run(&scratch, class, &debian(&[shell, "-c", &all]));
-        assert_eq!(output.code, 0, "{output}");
-        output.stdout
-    });
-    assert_same_answers(&scripts, &said[0], &said[1]);
-}
-
-/// Runs a command in both classes; its streams and its exit code must be the same.
-#[track_caller]
-fn same(prepare: impl Fn(Bundle) -> Bundle, args: &[&str]) -> Output {
-    let scratch = Scratch::new();
-    let [native, kernel] = ["native", "kernel"].map(|class| run(&scratch, class, &prepare(debian(args))));
-    assert_eq!(
-        (&kernel.stdout, &kernel.stderr, kernel.code),
-        (&native.stdout, &native.stderr, native.code),
-        "{args:?}: class kernel, then class native"
-    );
-    kernel
-}
+use stockade_tests::{Bundle, Scratch, wait_until};
 
 #[test]
 fn names_and_links() {
@@ -163,16 +98,6 @@ fn a_container_lives_from_create_to_delete() {
     wait_until("it to stop", PATIENCE, || verb(&["state", &id]).json()["status"] == "stopped");
     assert_eq!(verb(&["delete", &id]).code, 0);
     assert!(verb(&["state", &id]).stderr.contains("does not exist"));
-}
-
-/// Processes of a scratch's container whose command line begins with a word.
-fn processes(id: &str, word: &str) -> Vec<Pid> {
-    let read = |pid: i32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let all = fs::read_dir("/proc").expect("list processes").flatten();
-    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| read(*pid, "cmdline").starts_with(word) && read(*pid, "cgroup").contains(id))
-        .filter_map(Pid::from_raw)
-        .collect()
 }
 
 #[track_caller]

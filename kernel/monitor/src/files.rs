@@ -57,6 +57,14 @@ const CALLS: &[&str] = &[
     "exit_group",
 ];
 
+/// Allowed without PROT_EXEC.
+const MEMORY: &[&str] = &["mmap", "mprotect"];
+
+/// All calls that the file server can make.
+pub(crate) fn calls() -> Vec<&'static str> {
+    [CALLS, MEMORY].concat()
+}
+
 /// Runs as the file server; its exit status.
 pub(crate) fn main() -> i32 {
     match serve() {
@@ -84,11 +92,7 @@ pub(crate) fn raise_descriptor_limit() {
 }
 
 fn profile() -> Result<LinuxSeccomp, oci_spec::OciSpecError> {
-    list(vec![
-        allow(CALLS, Vec::new())?,
-        allow(&["mmap"], vec![masked(2, PROT_EXEC, 0)?])?,
-        allow(&["mprotect"], vec![masked(2, PROT_EXEC, 0)?])?,
-    ])
+    list(vec![allow(CALLS, Vec::new())?, allow(MEMORY, vec![masked(2, PROT_EXEC, 0)?])?])
 }
 
 #[cfg(test)]

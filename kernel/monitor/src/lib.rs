@@ -27,6 +27,11 @@ pub fn host_calls() -> Vec<&'static str> {
     monitor::filter::calls()
 }
 
+/// Names of the host's system calls that a file server can make once it serves.
+pub fn file_server_calls() -> Vec<&'static str> {
+    files::calls()
+}
+
 /// What this process is, by the name that it was started with: `None` when it is none of them, else the exit
 /// status once it is done.
 pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {

@@ -1,6 +1,7 @@
 //! What the tests of class `kernel` share: the same command in two classes, and the comparison.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod bundles;
 pub mod exceptions;
 pub mod program;
 pub mod python;
