@@ -1,7 +1,7 @@
 //! The monitor's log: what its parts report by `tracing`, on the descriptor of its messages.
 //!
-//! Applications can cause such reports, so the log has an end, and nothing of theirs reaches a reader's terminal as more
-//! than text.
+//! Applications can cause such reports, so the log has an end, and nothing of theirs reaches a reader's terminal as
+//! more than text.
 
 use std::fmt::{self, Write};
 use std::os::fd::OwnedFd;

@@ -1,5 +1,5 @@
-//! How a node reaches its file on the host. A file of which nothing but a listing is known is reached by its name, until
-//! more is wanted than that told.
+//! How a node reaches its file on the host. A file of which nothing but a listing is known is reached by its name,
+//! until more is wanted than that told.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

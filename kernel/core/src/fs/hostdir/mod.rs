@@ -6,9 +6,9 @@
 //!
 //! What the host changes behind the kernel's back is seen within [`TRUST`]; what an application does, at once.
 //!
-//! Lock order: a node's writes; how it is held, its directory's likewise; a directory's names; live nodes; a node's data,
-//! its facts; idle files, listed directories. None but the first two is held while the file server is asked, and no node
-//! is let go of while a directory's names or the live nodes are locked.
+//! Lock order: a node's writes; how it is held, its directory's likewise; a directory's names; live nodes; a node's
+//! data, its facts; idle files, listed directories. None but the first two is held while the file server is asked, and
+//! no node is let go of while a directory's names or the live nodes are locked.
 
 mod file;
 mod held;

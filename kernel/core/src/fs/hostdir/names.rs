@@ -1,9 +1,9 @@
 //! What a listing said of a directory's files: programs that list a directory mostly look at its files next, and those
 //! that look at several files mostly look at more of them. Such looks need no further question.
 //!
-//! It is believed as long as a look-up, [`TRUST`], and only while nobody in the sandbox changed what it says: each change
-//! of a name is noted in its directory; each change of a file is counted ([`Shared::changes`]), and what was heard
-//! meanwhile is not kept. Files with several names are left out, since they may change by another one.
+//! It is believed as long as a look-up, [`TRUST`], and only while nobody in the sandbox changed what it says: each
+//! change of a name is noted in its directory; each change of a file is counted ([`Shared::changes`]), and what was
+//! heard meanwhile is not kept. Files with several names are left out, since they may change by another one.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
