@@ -32,8 +32,7 @@ fn a_shell_in_a_container() {
     pty.expect("/dev/pts/0");
     pty.expect("24 80");
     pty.resize(40, 111);
-    pty.send("sleep 0.5; stty size\r");
-    pty.expect("40 111");
+    pty.expect_size("40 111");
     pty.send("echo $TERM; exit 5\r");
     let (code, output) = pty.wait();
     assert_eq!(code, 5, "{output}");
@@ -101,8 +100,7 @@ fn exec_has_a_terminal_of_its_own() {
     pty.expect("24 80");
     pty.expect("/dev/pts/");
     pty.resize(30, 90);
-    pty.send("sleep 0.5; stty size\r");
-    pty.expect("30 90");
+    pty.expect_size("30 90");
     pty.send("exit 6\r");
     pty.expect("ended:6");
     assert!(echoes(&pty));

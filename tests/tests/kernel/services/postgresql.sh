@@ -10,14 +10,21 @@ psql -h 127.0.0.1 -AtXc 'select inet_server_port()'
 pgbench -iq -s 2 b 2>&1 | tail -1 | cut -c 1-7; pgbench -c 4 -j 2 -t 100 b 2>&1 | grep -e processed -e failed
 pgbench -c 4 -j 2 -t 300 -S -M prepared b 2>&1 | grep -e processed
 q 'select sum(abalance) = (select sum(bbalance) from pgbench_branches), count(*) from pgbench_accounts' b
-q 'select count(*) from pgbench_history' b; pgbench -c 4 -T 20 b >/dev/null 2>&1 & sleep 3
-kill -9 $(head -1 d/postmaster.pid); wait $! 2>/dev/null; sleep 1; p pg_ctl -D d -w -l log start | tail -1
+q 'select count(*) from pgbench_history' b; pgbench -c 4 -T 200 b >/dev/null 2>&1 &
+until [ $(q 'select count(*) > 500 from pgbench_history' b) = t ]; do sleep 0.1; done
+kill -9 $(head -1 d/postmaster.pid); wait $! 2>/dev/null; while pgrep -u postgres >/dev/null; do sleep 0.1; done; p pg_ctl -D d -w -l log start | tail -1
 grep -c 'redo done' log
 q 'select sum(abalance) = (select sum(bbalance) from pgbench_branches), (select sum(delta) from pgbench_history) = sum(abalance), count(*) from pgbench_accounts' b
-kill -9 $(pgrep -f 'postgres: checkpointer'); for i in $(seq 100); do q 'select 1' 2>/dev/null && break; sleep 0.2
-done; q 'listen x; notify x' | wc -l; q 'begin; lock t; select pg_backend_pid() > 1; commit' b
-(q 'begin; update t set b = 1 where a = 1; select pg_sleep(1); commit' b >/dev/null &); sleep 0.4
-q 'set lock_timeout = 200; update t set b = 2 where a = 1' b; q 'set statement_timeout = 300; select pg_sleep(10)'
+kill -9 $(pgrep -f '^postgres: checkpointer'); until grep -q 'all server processes terminated' log; do sleep 0.1; done
+until q 'select 1' 2>/dev/null; do sleep 0.1; done; q 'listen x; notify x' | wc -l
+q 'begin; lock t; select pg_backend_pid() > 1; commit' b
+mkfifo held go; psql -qAtX b >/dev/null <<'Q' & holder=$!
+begin; update t set b = 1 where a = 1;
+\! echo >held; read x <go
+commit;
+Q
+read x <held; q 'set lock_timeout = 200; update t set b = 2 where a = 1' b; echo >go; wait $holder
+q 'set statement_timeout = 300; select pg_sleep(10)'
 pg_dump b | md5sum | wc -l; vacuumdb -qaz -j 2; echo $?; pg_amcheck -j 2 --install-missing b; echo $?
 p pg_basebackup -D copy -c fast; echo $?; p pg_verifybackup copy; p pg_ctl -D d -w -m fast stop | tail -1
 p pg_controldata d | grep state; p pg_checksums -D d | grep -e scanned -e Bad | grep Bad; ls .s.* 2>&1 | wc -l
