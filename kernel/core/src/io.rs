@@ -26,7 +26,8 @@ pub trait Sink {
 
     /// Takes `len` zeros.
     fn put_zeros(&mut self, len: usize) -> Result<usize, Errno> {
-        const ZEROS: [u8; 4096] = [0; 4096];
+        /// As many as a program usually reads at once: each step is a call of the host.
+        static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
         let mut done = 0;
         while done < len && self.remaining() > 0 {
             let step = self.put(&ZEROS[..(len - done).min(ZEROS.len())]);
@@ -72,38 +73,54 @@ pub struct UserRange {
 #[derive(Clone, Debug)]
 pub struct UserBuffer<'a> {
     space: &'a dyn Space,
-    ranges: Vec<UserRange>,
-    first: usize,
+    /// Empty only at the end.
+    current: UserRange,
+    /// Those behind it begin at `next`. Most calls have none, and so no allocation.
+    more: Vec<UserRange>,
+    next: usize,
+    left: usize,
 }
 
 impl<'a> UserBuffer<'a> {
     /// Ranges in a space, in this order.
     pub fn new(space: &'a dyn Space, ranges: Vec<UserRange>) -> Self {
-        Self { space, ranges, first: 0 }
+        let left = ranges.iter().map(|range| range.len).sum();
+        let mut buffer = Self { space, current: UserRange { address: 0, len: 0 }, more: ranges, next: 0, left };
+        buffer.settle();
+        buffer
     }
 
     /// One range.
     pub fn single(space: &'a dyn Space, address: u64, len: usize) -> Self {
-        Self::new(space, alloc::vec![UserRange { address, len }])
+        Self { space, current: UserRange { address, len }, more: Vec::new(), next: 0, left: len }
     }
 
     /// Passes over bytes that an earlier run moved.
     pub fn skip(&mut self, len: usize) {
         let mut left = len;
-        while left > 0 && self.first < self.ranges.len() {
-            let range = &mut self.ranges[self.first];
-            let step = range.len.min(left);
-            range.address = range.address.wrapping_add(step as u64);
-            range.len -= step;
+        while left > 0 && self.current.len > 0 {
+            let step = self.current.len.min(left);
+            self.advance(step);
             left -= step;
-            if range.len == 0 {
-                self.first += 1;
-            }
         }
     }
 
-    fn total(&self) -> usize {
-        self.ranges[self.first..].iter().map(|range| range.len).sum()
+    /// `len` bytes of the current range are done.
+    fn advance(&mut self, len: usize) {
+        self.current.address = self.current.address.wrapping_add(len as u64);
+        self.current.len -= len;
+        self.left -= len;
+        self.settle();
+    }
+
+    /// Goes on to the next range that has bytes.
+    fn settle(&mut self) {
+        while self.current.len == 0
+            && let Some(range) = self.more.get(self.next)
+        {
+            self.current = *range;
+            self.next += 1;
+        }
     }
 
     /// Walks over up to `len` bytes: `copy(space, address, done, step)` says how many bytes of each step it moved.
@@ -113,18 +130,13 @@ impl<'a> UserBuffer<'a> {
         mut copy: impl FnMut(&dyn Space, u64, usize, usize) -> usize,
     ) -> Result<usize, Errno> {
         let mut done = 0;
-        while done < len && self.first < self.ranges.len() {
-            let range = &mut self.ranges[self.first];
-            let step = range.len.min(len - done);
-            let moved = copy(self.space, range.address, done, step);
+        while done < len && self.current.len > 0 {
+            let step = self.current.len.min(len - done);
+            let moved = copy(self.space, self.current.address, done, step);
             done += moved;
-            range.address = range.address.wrapping_add(moved as u64);
-            range.len -= moved;
+            self.advance(moved);
             if moved < step {
                 return if done == 0 { Err(Errno::EFAULT) } else { Ok(done) };
-            }
-            if range.len == 0 {
-                self.first += 1;
             }
         }
         Ok(done)
@@ -133,7 +145,7 @@ impl<'a> UserBuffer<'a> {
 
 impl Sink for UserBuffer<'_> {
     fn remaining(&self) -> usize {
-        self.total()
+        self.left
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
@@ -147,7 +159,7 @@ impl Sink for UserBuffer<'_> {
 
 impl Source for UserBuffer<'_> {
     fn remaining(&self) -> usize {
-        self.total()
+        self.left
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
