@@ -26,6 +26,7 @@ pub mod net;
 pub mod pipe;
 pub mod platform;
 pub mod poll;
+mod ring;
 pub mod signal;
 pub mod syscall;
 pub mod task;

@@ -13,9 +13,10 @@ use stockade_kernel_sync::Mutex;
 use super::inet::Packet;
 use super::unix::Rights;
 use super::urgent::Urgent;
-use super::{Address, Ring, Ucred, Urgency};
+use super::{Address, Ucred, Urgency};
 use crate::Errno;
 use crate::io::{Sink, Source};
+use crate::ring::Ring;
 use crate::vfs::PollEvents;
 use crate::wait::SharedQueue;
 

@@ -13,7 +13,6 @@ mod inbox;
 pub mod inet;
 pub mod netlink;
 mod options;
-mod ring;
 mod socket;
 pub mod unix;
 mod urgent;
@@ -27,7 +26,6 @@ pub use common::Common;
 pub use file::SocketFile;
 pub use inbox::{Inbox, Limit, Parcel, Room, Taken, Taking};
 pub use options::{Options, TimeLimit};
-pub use ring::Ring;
 pub use socket::{Connecting, ControlMessage, Direction, Outgoing, Pairing, Shutdown, Socket, Ucred, Urgency};
 
 use inet::Ports;

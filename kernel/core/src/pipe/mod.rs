@@ -13,6 +13,7 @@ use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
 use crate::io::{Sink, Source};
+use crate::ring::Ring;
 use crate::vfs::PollEvents;
 use crate::wait::SharedQueue;
 
@@ -24,6 +25,8 @@ pub use inode::open_pipe;
 const ATOMIC_BYTES: usize = 4096;
 /// What a new pipe holds.
 const DEFAULT_BYTES: usize = 65_536;
+/// Memory that an empty pipe keeps for what comes next.
+const KEPT_BYTES: usize = DEFAULT_BYTES;
 /// /proc/sys/fs/pipe-max-size
 pub const CAPACITY_MAX: usize = 1 << 20;
 
@@ -39,7 +42,7 @@ pub struct Pipe {
 
 #[derive(Debug)]
 struct State {
-    bytes: VecDeque<u8>,
+    bytes: Ring,
     /// Lengths of the packets in it, for a pipe that keeps them apart (O_DIRECT).
     packets: Option<VecDeque<usize>>,
     capacity: usize,
@@ -61,7 +64,7 @@ impl Pipe {
     }
 
     fn build(packets: Option<VecDeque<usize>>) -> Arc<Self> {
-        let (bytes, capacity) = (VecDeque::new(), DEFAULT_BYTES);
+        let (bytes, capacity) = (Ring::default(), DEFAULT_BYTES);
         let state = State { bytes, packets, capacity, readers: 0, writers: 0, opened: [0; 2] };
         Arc::new(Self { state: Mutex::new(state), queue: SharedQueue::default(), openers: Default::default() })
     }
@@ -96,16 +99,13 @@ impl Pipe {
     pub fn peek(&self, sink: &mut dyn Sink) -> Result<usize, Errno> {
         let state = self.state.lock();
         state.check_empty()?;
-        let (front, back) = state.bytes.as_slices();
-        copy_out(front, back, sink)
+        state.bytes.copy_to(0, usize::MAX, sink)
     }
 
     /// Puts bytes back that were just taken out.
     pub fn unread(&self, bytes: &[u8]) {
         let mut state = self.state.lock();
-        for byte in bytes.iter().rev() {
-            state.bytes.push_front(*byte);
-        }
+        state.bytes.unread(bytes);
         if let Some(packets) = state.packets.as_mut().filter(|_| !bytes.is_empty()) {
             packets.push_front(bytes.len());
         }
@@ -175,16 +175,12 @@ impl State {
     fn read(&mut self, sink: &mut dyn Sink) -> Result<usize, Errno> {
         self.check_empty()?;
         let packet = self.packets.as_ref().and_then(VecDeque::front).copied();
-        let (front, back) = self.bytes.as_slices();
-        let count = match packet {
-            Some(len) => copy_out(&front[..len.min(front.len())], &back[..len.saturating_sub(front.len())], sink)?,
-            None => copy_out(front, back, sink)?,
-        };
+        let count = self.bytes.copy_to(0, packet.unwrap_or(usize::MAX), sink)?;
         // What of a packet had no room is lost.
-        self.bytes.drain(..packet.unwrap_or(count));
+        self.bytes.consume(packet.unwrap_or(count));
         self.packets.as_mut().and_then(VecDeque::pop_front);
-        if self.bytes.is_empty() && self.bytes.capacity() > ATOMIC_BYTES * 4 {
-            self.bytes = VecDeque::new();
+        if self.bytes.is_empty() && self.bytes.size() > KEPT_BYTES {
+            self.bytes.clear();
         }
         Ok(count)
     }
@@ -201,17 +197,14 @@ impl State {
         if room == 0 || (len <= ATOMIC_BYTES && room < len) {
             return Err(Errno::EAGAIN);
         }
+        let most = len.min(room);
+        let Some(packets) = &mut self.packets else { return self.bytes.fill(source, most) };
         let mut done = 0;
-        let mut buffer = [0; ATOMIC_BYTES];
-        while done < len.min(room) {
-            let step = &mut buffer[..(len.min(room) - done).min(ATOMIC_BYTES)];
-            match source.take(step) {
+        while done < most {
+            match self.bytes.fill(source, (most - done).min(ATOMIC_BYTES)) {
                 Ok(0) => break,
                 Ok(count) => {
-                    self.bytes.extend(&step[..count]);
-                    if let Some(packets) = &mut self.packets {
-                        packets.push_back(count);
-                    }
+                    packets.push_back(count);
                     done += count;
                 }
                 Err(_) if done > 0 => break,
@@ -220,18 +213,4 @@ impl State {
         }
         Ok(done)
     }
-}
-
-fn copy_out(front: &[u8], back: &[u8], sink: &mut dyn Sink) -> Result<usize, Errno> {
-    if front.is_empty() && back.is_empty() {
-        return Ok(0);
-    }
-    let step = &front[..front.len().min(sink.remaining())];
-    let mut count = sink.put(step)?;
-    if count == front.len() && !back.is_empty() && sink.remaining() > 0 {
-        let step = &back[..back.len().min(sink.remaining())];
-        // Bytes that went before count more than a fault now.
-        count += sink.put(step).unwrap_or_default();
-    }
-    Ok(count)
 }

@@ -70,16 +70,30 @@ impl Ring {
         Ok(done)
     }
 
+    /// Puts bytes back at the front.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.reserve(bytes.len());
+        let size = self.bytes.len();
+        self.head = (self.head + size - bytes.len()) % size;
+        self.len += bytes.len();
+        let (front, back) = bytes.split_at(bytes.len().min(size - self.head));
+        self.bytes[self.head..self.head + front.len()].copy_from_slice(front);
+        self.bytes[..back.len()].copy_from_slice(back);
+    }
+
+    /// Bytes that its memory takes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Drops bytes from the front.
     pub fn consume(&mut self, count: usize) {
         let count = count.min(self.len);
         self.len -= count;
         self.head = if self.len == 0 { 0 } else { (self.head + count) % self.bytes.len() };
-    }
-
-    /// Drops bytes from the end.
-    pub fn shorten(&mut self, count: usize) {
-        self.len -= count.min(self.len);
     }
 
     /// The byte at a place from the front.
@@ -136,5 +150,22 @@ mod tests {
         }
         assert_eq!(ring.len(), usize::try_from(written - read).unwrap() * 4);
         assert_eq!(ring.get(0), Some(read.to_le_bytes()[0]));
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first() {
+        let mut ring = Ring::default();
+        ring.unread(b"");
+        assert_eq!(ring.fill(&mut &b"0123456789"[..], 10), Ok(10));
+        ring.consume(3);
+        ring.unread(b"abcdef");
+        let mut out = Collect::new(100);
+        assert_eq!(ring.copy_to(0, usize::MAX, &mut out), Ok(13));
+        assert_eq!(out.bytes, b"abcdef3456789");
+        ring.consume(13);
+        let page = [7; FIRST_BYTES];
+        ring.unread(&page);
+        ring.unread(b"x");
+        assert_eq!((ring.len(), ring.get(0), ring.get(FIRST_BYTES)), (FIRST_BYTES + 1, Some(b'x'), Some(7)));
     }
 }
