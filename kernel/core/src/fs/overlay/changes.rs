@@ -2,7 +2,8 @@
 
 use alloc::sync::Arc;
 
-use super::lookup::{list, lookup_in, lookup_lowers};
+use super::listing::list;
+use super::lookup::{lookup_in, lookup_lowers};
 use super::node::{Node, Parts, Place};
 use super::{OPAQUE, is_whiteout};
 use crate::Errno;
@@ -89,9 +90,9 @@ impl Node {
             return Err(Errno::ENOTEMPTY);
         }
         let Some(upper) = self.upper() else { return Ok(()) };
-        for (name, _, _) in list(&upper)? {
-            let inode = upper.lookup(&name)?;
-            upper.unlink(&name, &inode)?;
+        for (name, _, _) in list(&upper)?.from(0) {
+            let inode = upper.lookup(name)?;
+            upper.unlink(name, &inode)?;
         }
         Ok(())
     }

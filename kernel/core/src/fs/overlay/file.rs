@@ -1,17 +1,17 @@
 //! Open files. One that was opened before the file was copied up goes on with the copy.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use stockade_kernel_sync::Mutex;
 
+use super::listing::Listing;
 use super::node::Node;
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
-use crate::vfs::{DirEntry, Direction, Emit, FileKind, FileObject, Seeking, WriteAt, Written};
+use crate::vfs::{DirEntry, Direction, Emit, FileObject, Seeking, WriteAt, Written};
 
 /// A regular file.
 #[derive(Debug)]
@@ -72,14 +72,11 @@ impl FileObject for OverlayFile {
     }
 }
 
-/// A name, its inode's number and its type.
-type Listed = (Vec<u8>, u64, FileKind);
-
 /// A directory. What it lists is what it had when the listing began.
 #[derive(Debug)]
 pub(super) struct Directory {
     node: Arc<Node>,
-    names: Mutex<Arc<Vec<Listed>>>,
+    names: Mutex<Arc<Listing>>,
 }
 
 impl Directory {
@@ -99,13 +96,14 @@ impl FileObject for Directory {
 
     fn read_dir(&self, at: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) -> Result<(), Errno> {
         if at == 0 {
-            let all: BTreeMap<_, _> = self.node.all_names()?;
-            *self.names.lock() = Arc::new(all.into_iter().map(|(name, (ino, kind))| (name, ino, kind)).collect());
+            let all = Arc::new(self.node.all_names()?);
+            let before = core::mem::replace(&mut *self.names.lock(), all);
+            drop(before);
         }
         let names = self.names.lock().clone();
         let from = usize::try_from(at).unwrap_or(usize::MAX);
-        for (next, (name, ino, kind)) in (at + 1..).zip(names.iter().skip(from)) {
-            if emit(&DirEntry { name, ino: *ino, kind: *kind, next }) == Emit::Full {
+        for (next, (name, ino, kind)) in (at + 1..).zip(names.from(from)) {
+            if emit(&DirEntry { name, ino, kind, next }) == Emit::Full {
                 break;
             }
         }

@@ -1,13 +1,12 @@
-//! Finding and listing names through all layers.
+//! Finding names through all layers.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::node::{Node, Parts, Place};
 use super::{Lower, ORIGIN, is_opaque, is_whiteout};
 use crate::Errno;
-use crate::vfs::{DirEntry, Emit, FileKind, Inode};
+use crate::vfs::{FileKind, Inode};
 
 /// The directories down to the first that hides the rest.
 pub(super) fn until_opaque(directories: Vec<Lower>) -> Result<Vec<Lower>, Errno> {
@@ -77,38 +76,4 @@ impl Node {
         let upper = self.shared.linked.lock().get(&number).cloned();
         Ok(self.shared.node(number, kind, Parts { upper, lowers, lost: 0 }, place))
     }
-
-    /// All names of a directory, with number and type.
-    pub(super) fn all_names(&self) -> Result<BTreeMap<Vec<u8>, (u64, FileKind)>, Errno> {
-        let parts = self.parts();
-        let mut names: BTreeMap<Vec<u8>, Option<(u64, FileKind)>> = BTreeMap::new();
-        if let Some(upper) = &parts.upper {
-            for (name, _, _) in list(upper)? {
-                let Some(inode) = lookup_in(upper, &name)? else { continue };
-                let shown = if is_whiteout(&inode)? { None } else { Some((upper_number(&inode), inode.kind())) };
-                names.insert(name, shown);
-            }
-        }
-        for lower in &parts.lowers {
-            for (name, ino, kind) in list(&lower.inode)? {
-                if names.contains_key(&name) {
-                    continue;
-                }
-                let hides = kind == FileKind::Character
-                    && lookup_in(&lower.inode, &name)?.is_some_and(|inode| is_whiteout(&inode).unwrap_or(false));
-                names.insert(name, (!hides).then_some((lower.layer << 48 | ino, kind)));
-            }
-        }
-        Ok(names.into_iter().filter_map(|(name, shown)| Some((name, shown?))).collect())
-    }
-}
-
-/// The names that one layer has in a directory.
-pub(super) fn list(directory: &Arc<dyn Inode>) -> Result<Vec<(Vec<u8>, u64, FileKind)>, Errno> {
-    let mut names = Vec::new();
-    directory.clone().layer()?.read_dir(0, &mut |entry: &DirEntry<'_>| {
-        names.push((entry.name.to_vec(), entry.ino, entry.kind));
-        Emit::More
-    })?;
-    Ok(names)
 }

@@ -13,6 +13,7 @@
 mod changes;
 mod copy_up;
 mod file;
+mod listing;
 mod lookup;
 mod node;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::node::Node;
 use crate::Errno;
@@ -11,8 +10,8 @@ use crate::vfs::{DirEntry, Emit, FileKind, Inode as _};
 /// A directory's names. Each has a number that rises, so that a listing goes on where it was whatever comes and goes.
 #[derive(Debug, Default)]
 pub struct Names {
-    entries: BTreeMap<Vec<u8>, (u64, Arc<Node>)>,
-    order: BTreeMap<u64, Vec<u8>>,
+    entries: BTreeMap<Arc<[u8]>, (u64, Arc<Node>)>,
+    order: BTreeMap<u64, (Arc<[u8]>, Arc<Node>)>,
     last: u64,
     directories: u32,
     /// It was removed: nothing can be made in it.
@@ -31,13 +30,17 @@ impl Names {
         }
         self.directories += u32::from(node.kind() == FileKind::Directory);
         if let Some(entry) = self.entries.get_mut(name) {
+            if let Some((_, listed)) = self.order.get_mut(&entry.0) {
+                *listed = node.clone();
+            }
             let before = core::mem::replace(&mut entry.1, node);
             self.directories -= u32::from(before.kind() == FileKind::Directory);
             return Ok(Some(before));
         }
         self.last += 1;
-        self.entries.insert(name.to_vec(), (self.last, node));
-        self.order.insert(self.last, name.to_vec());
+        let name: Arc<[u8]> = name.into();
+        self.entries.insert(name.clone(), (self.last, node.clone()));
+        self.order.insert(self.last, (name, node));
         Ok(None)
     }
 
@@ -50,6 +53,7 @@ impl Names {
 
     /// Everything that is in it, to be let go.
     pub fn drain(&mut self) -> impl Iterator<Item = Arc<Node>> + use<> {
+        self.order.clear();
         core::mem::take(&mut self.entries).into_values().map(|(_, node)| node)
     }
 
@@ -71,8 +75,7 @@ impl Names {
     }
 
     pub fn list(&self, at: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> Emit) {
-        for (number, name) in self.order.range(at + 1..) {
-            let Some((_, node)) = self.entries.get(name) else { continue };
+        for (number, (name, node)) in self.order.range(at + 1..) {
             let entry = DirEntry { name, ino: node.number(), kind: node.kind(), next: *number };
             if emit(&entry) == Emit::Full {
                 return;
