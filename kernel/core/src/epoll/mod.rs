@@ -154,12 +154,25 @@ impl Epoll {
         }
     }
 
-    /// Tells what is ready, at most `count` times, as long as `tell` goes on. What is told once only (EPOLLET,
+    /// Tells what is ready, at most `count` events; `tell` says how many it took. What is told once only (EPOLLET,
     /// EPOLLONESHOT) is gone then; the rest is looked at again next time.
-    pub fn collect(&self, count: usize, mut tell: impl FnMut(Ready) -> Result<(), Errno>) -> Result<usize, Errno> {
-        let (mut told, mut left, mut result) = (0, self.state.lock().ready.len(), Ok(()));
-        let mut again = VecDeque::new();
-        while told < count && left > 0 && result.is_ok() {
+    pub fn collect(&self, count: usize, tell: impl FnOnce(&[Ready]) -> Result<usize, Errno>) -> Result<usize, Errno> {
+        let (events, items) = self.take_ready(count);
+        if events.is_empty() {
+            return Ok(0);
+        }
+        let result = tell(&events);
+        let told = result.unwrap_or_default();
+        let again = |(at, item): (usize, Arc<Item>)| (at >= told || !item.was_told()).then_some(item);
+        self.list_again(items.into_iter().enumerate().filter_map(again).collect());
+        result
+    }
+
+    /// What is ready, taken off the list.
+    fn take_ready(&self, count: usize) -> (Vec<Ready>, Vec<Arc<Item>>) {
+        let (mut events, mut items) = (Vec::new(), Vec::new());
+        let mut left = self.state.lock().ready.len();
+        while events.len() < count && left > 0 {
             left -= 1;
             let Some(item) = self.state.lock().next() else { break };
             let Some(found) = item.found() else {
@@ -169,21 +182,14 @@ impl Epoll {
             if found.is_empty() {
                 continue;
             }
-            result = tell(Ready { events: found, data: item.interest().data });
-            if result.is_err() || !item.was_told() {
-                again.push_back(item);
-            }
-            told += usize::from(result.is_ok());
+            events.push(Ready { events: found, data: item.interest().data });
+            items.push(item);
         }
-        self.list_again(again);
-        match result {
-            Err(errno) if told == 0 => Err(errno),
-            _ => Ok(told),
-        }
+        (events, items)
     }
 
     /// Those who wait beside the caller must look at what stays ready too.
-    fn list_again(&self, items: VecDeque<Arc<Item>>) {
+    fn list_again(&self, items: Vec<Arc<Item>>) {
         let listed = {
             let mut state = self.state.lock();
             // Each is put on the list, whatever the others are.

@@ -10,6 +10,7 @@ use super::poll::{milliseconds, patience, replace_mask};
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder, Timespec};
 use crate::epoll::{Epoll, Interest, Modes, Ready};
+use crate::mm::Memory;
 use crate::poll::{ALWAYS, Look};
 use crate::task::Task;
 use crate::vfs::{File, OpenFlags, PollEvents};
@@ -108,6 +109,14 @@ pub fn epoll_pwait2(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     wait(task, call, timeout)
 }
 
+/// Stores events; says how many had room. `EFAULT` when none had.
+fn store(memory: &Memory, address: u64, ready: &[Ready]) -> Result<usize, Errno> {
+    let mut to = Encoder::with_capacity(ready.len() * Event::LEN);
+    ready.iter().for_each(|ready| Event { events: ready.events.bits(), data: ready.data }.encode(&mut to));
+    let stored = memory.space().write(address, &to.finish()) / Event::LEN;
+    if stored > 0 { Ok(stored) } else { Err(Errno::EFAULT) }
+}
+
 fn wait(task: &Arc<Task>, call: &mut Call, timeout: Option<Duration>) -> Result<u64, Stop> {
     let most = usize::try_from(call.int(2)).ok().filter(|count| *count > 0).ok_or(Errno::EINVAL)?;
     if most > i32::MAX as usize / Event::LEN {
@@ -115,16 +124,8 @@ fn wait(task: &Arc<Task>, call: &mut Call, timeout: Option<Duration>) -> Result<
     }
     let file: Arc<File> = task.files().get_open(call.int(0))?;
     let epoll = file.downcast::<Epoll>().ok_or(Errno::EINVAL)?;
-    let (memory, mut address) = (task.memory(), call.arg(1));
-    let tell = |Ready { events, data }| {
-        let mut bytes = [0; Event::LEN];
-        bytes[..4].copy_from_slice(&events.bits().to_le_bytes());
-        bytes[4..].copy_from_slice(&data.to_le_bytes());
-        memory.write_bytes(address, &bytes)?;
-        address = address.wrapping_add(Event::LEN as u64);
-        Ok(())
-    };
-    let told = epoll.collect(most, tell)?;
+    let memory = task.memory();
+    let told = epoll.collect(most, |ready| store(&memory, call.arg(1), ready))?;
     if told > 0 {
         return Ok(told as u64);
     }
