@@ -39,12 +39,16 @@ impl Software {
     }
 }
 
-/// The state at `address`, in the form of `current`, which is the task's own. Empty (the initial state) for no address.
-pub(super) fn restored(memory: &Memory, address: u64, current: &[u8]) -> Result<Vec<u8>, Errno> {
+/// The state at `address`, in the form of `current`, which is the task's own; `near` are its bytes if they were read
+/// before. Empty (the initial state) for no address.
+pub(super) fn restored(memory: &Memory, address: u64, near: Option<&[u8]>, current: &[u8]) -> Result<Vec<u8>, Errno> {
     if address == 0 || current.len() < LEGACY_BYTES {
         return Ok(Vec::new());
     }
-    let mut state = memory.read_vec(address, current.len()).or_else(|_| memory.read_vec(address, LEGACY_BYTES))?;
+    let mut state = match near {
+        Some(near) => near.to_vec(),
+        None => memory.read_vec(address, current.len()).or_else(|_| memory.read_vec(address, LEGACY_BYTES))?,
+    };
     let known = Software::of(current);
     let given = Software::of(&state);
     let extended = state.len() == current.len()

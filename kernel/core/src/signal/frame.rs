@@ -1,10 +1,13 @@
 //! The frame of a signal handler on the application's stack: `struct rt_sigframe` of Linux on x86-64.
 
+use alloc::vec::Vec;
+
 use super::context::{Context, UcFlags};
 use super::fp_state;
 use super::{Action, ActionFlags, AlternateStack, SignalInfo, SignalSet, StackAbi};
 use crate::Errno;
 use crate::abi::Encoder;
+use crate::mm::Memory;
 use crate::platform::Frame;
 use crate::task::Task;
 
@@ -12,6 +15,8 @@ use crate::task::Task;
 const RED_ZONE_BYTES: u64 = 128;
 /// `struct rt_sigframe`: return address, `struct ucontext`, `siginfo_t`.
 const FRAME_BYTES: u64 = 8 + Context::LEN as u64 + SignalInfo::LEN as u64;
+/// XSAVE areas begin at a multiple of this.
+const FP_ALIGNMENT: usize = 64;
 /// DF, RF and TF are clear when a handler begins.
 const CLEARED_FLAGS: u64 = 0x400 | 0x1_0000 | 0x100;
 /// Behind every address that a program can jump to. It is more than what a program can map: the host's vDSO lies above.
@@ -41,7 +46,7 @@ impl Arrangement {
     }
 
     /// All bytes from the frame to the end of the FP state.
-    fn bytes(self, context: &Context, info: &SignalInfo, action: &Action, fp_state: &[u8]) -> alloc::vec::Vec<u8> {
+    fn bytes(self, context: &Context, info: &SignalInfo, action: &Action, fp_state: &[u8]) -> Vec<u8> {
         let mut to = Encoder::new();
         to.put(action.restorer);
         context.encode(&mut to);
@@ -100,11 +105,17 @@ impl Task {
     pub(crate) fn leave_handler(&self, current: &Frame) -> Result<Frame, Errno> {
         let memory = self.memory();
         let at = current.registers.rsp;
-        let context = Context::from_bytes(&memory.read_vec(at, Context::LEN)?);
+        let bytes = read_near(&memory, at, current.fp_state.len());
+        if bytes.len() < Context::LEN {
+            return Err(Errno::EFAULT);
+        }
+        let context = Context::from_bytes(&bytes);
         if context.registers.rip >= TASK_SIZE {
             return Err(Errno::EFAULT);
         }
-        let fp_state = fp_state::restored(&memory, context.fp_state, &current.fp_state)?;
+        let near = context.fp_state.checked_sub(at).and_then(|start| usize::try_from(start).ok());
+        let near = near.and_then(|start| bytes.get(start..)?.get(..current.fp_state.len()));
+        let fp_state = fp_state::restored(&memory, context.fp_state, near, &current.fp_state)?;
         let mut registers = context.registers;
         registers.fs_base = current.registers.fs_base;
         registers.gs_base = current.registers.gs_base;
@@ -123,6 +134,14 @@ impl Task {
             *current = stack;
         }
     }
+}
+
+/// What a frame may take, FP state and gaps included, as far as it is there: mostly that is all of it.
+fn read_near(memory: &Memory, at: u64, fp_bytes: usize) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; Context::LEN + SignalInfo::LEN + FP_ALIGNMENT + fp_bytes];
+    let got = memory.space().read(at, &mut bytes);
+    bytes.truncate(got);
+    bytes
 }
 
 #[cfg(test)]

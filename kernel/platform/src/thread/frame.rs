@@ -6,7 +6,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Frame, Registers};
 use stockade_kernel_stub::abi::{self, Context, Hello, Saved};
 
-use super::{Inner, Segments};
+use super::{Inner, Seen, Segments, State};
 use crate::fp;
 use crate::sys::memory;
 
@@ -44,20 +44,40 @@ impl Inner {
     }
 
     pub(super) fn read_frame(&self) -> Result<Frame, Errno> {
-        self.demand_frame()?;
-        if let Some(frame) = self.read_likely_frame() {
+        let before = self.with_frame(|state| state.seen.as_mut().and_then(|seen| seen.frame.take()))?;
+        if let Some(frame) = before {
             return Ok(frame);
         }
-        let (saved, context) = self.read_context().ok_or(Errno::EFAULT)?;
+        let (saved, frame) = match self.read_likely_frame() {
+            Some((saved, _, frame)) => (saved, frame),
+            None => self.read_any_frame().ok_or(Errno::EFAULT)?,
+        };
+        self.with_frame(|state| state.seen = Some(Seen { saved, frame: None }))?;
+        Ok(frame)
+    }
+
+    fn read_any_frame(&self) -> Option<(Saved, Frame)> {
+        let (saved, context) = self.read_context()?;
         let fp_state = match context.fp_state {
             0 => Vec::new(),
-            address => fp::read(self.stub.pid(), address, &self.machine.hello).ok_or(Errno::EFAULT)?,
+            address => fp::read(self.stub.pid(), address, &self.machine.hello)?,
         };
-        Ok(Frame { registers: registers(&context, &saved), fp_state })
+        Some((saved, Frame { registers: registers(&context, &saved), fp_state }))
+    }
+
+    /// The context, and with it what [`Self::read_frame`] will be asked for.
+    pub(super) fn see_context(&self, state: &mut State) -> Option<Context> {
+        match self.read_likely_frame() {
+            Some((saved, context, frame)) => {
+                state.seen = Some(Seen { saved, frame: Some(frame) });
+                Some(context)
+            }
+            None => self.read_context().map(|(_, context)| context),
+        }
     }
 
     /// All of it at once, if it lies where the host puts it.
-    fn read_likely_frame(&self) -> Option<Frame> {
+    fn read_likely_frame(&self) -> Option<(Saved, Context, Frame)> {
         let hello = &self.machine.hello;
         let (mut saved, mut context) = ([0; size_of::<Saved>()], [0; size_of::<Context>()]);
         let mut fp_state = vec![0; usize::try_from(hello.fp_bytes).ok()?];
@@ -69,30 +89,48 @@ impl Inner {
         }
         let (saved, context): (Saved, Context) = (memory::from_bytes(&saved)?, memory::from_bytes(&context)?);
         let is_there = saved.context == context_at && context.fp_state == fp_at && fp::is_whole(&fp_state);
-        is_there.then(|| Frame { registers: registers(&context, &saved), fp_state })
+        is_there.then(|| (saved, context, Frame { registers: registers(&context, &saved), fp_state }))
     }
 
+    /// Writes it all at once: registers, FP state into the slot, segment bases if they changed.
     pub(super) fn write_frame(&self, frame: &Frame) -> Result<(), Errno> {
-        self.demand_frame()?;
-        let pid = self.stub.pid();
-        let saved: Saved = memory::read_value(pid, self.slot_address()).ok_or(Errno::EFAULT)?;
-        let fp_state = write_fp(pid, self.slot, frame, &self.machine.hello)?;
-        let context = Context { fp_state, ..context(&frame.registers) };
+        let seen = self.with_frame(|state| state.seen.take())?;
+        let (pid, slot) = (self.stub.pid(), self.slot_address());
+        let saved = match seen {
+            Some(seen) => seen.saved,
+            None => memory::read_value(pid, slot).ok_or(Errno::EFAULT)?,
+        };
+        let has_fp = !frame.fp_state.is_empty();
+        if has_fp {
+            fp::check(&frame.fp_state, &self.machine.hello)?;
+        }
+        let fp_at = slot + abi::FP_OFFSET;
+        let context = Context { fp_state: if has_fp { fp_at } else { 0 }, ..context(&frame.registers) };
         let changed = &memory::bytes_of(&context)[REGISTERS_OFFSET..FP_STATE_OFFSET + 8];
-        let at = saved.context.wrapping_add(REGISTERS_OFFSET as u64);
-        if memory::write(pid, at, changed) != changed.len() {
+        let bases = (frame.registers.fs_base, frame.registers.gs_base);
+        let segments = [bases.0.to_ne_bytes(), bases.1.to_ne_bytes()].concat();
+        let new_bases = (saved.fs_base, saved.gs_base) != bases;
+        let pieces = [
+            (saved.context.wrapping_add(REGISTERS_OFFSET as u64), changed),
+            (fp_at, &frame.fp_state[..]),
+            (slot + abi::SEGMENTS_OFFSET, if new_bases { &segments[..] } else { &[] }),
+        ];
+        if !memory::write_pieces(pid, &pieces) {
             return Err(Errno::EFAULT);
         }
-        if (saved.fs_base, saved.gs_base) != (frame.registers.fs_base, frame.registers.gs_base) {
-            write_segments(pid, self.slot, &frame.registers)?;
-            self.state().segments = Segments::Changed;
-        }
-        Ok(())
+        self.with_frame(|state| {
+            if new_bases {
+                state.segments = Segments::Changed;
+            }
+            state.seen = Some(Seen { saved, frame: None });
+        })
     }
 
-    fn demand_frame(&self) -> Result<(), Errno> {
-        match self.state().waiting {
-            Some(waiting) if waiting.kind.has_frame() => Ok(()),
+    /// Only while the thread waits in an event with a frame.
+    fn with_frame<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> Result<T, Errno> {
+        let mut state = self.state();
+        match state.waiting {
+            Some(waiting) if waiting.kind.has_frame() => Ok(use_it(&mut state)),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -117,27 +155,6 @@ pub(crate) fn write_entry(pid: Pid, slot: u32, frame: &Frame, hello: &Hello) -> 
     let head = [context_at, fs_base, gs_base, fs_base, gs_base].map(u64::to_ne_bytes).concat();
     let pieces = [(address, &head[..]), (context_at, memory::bytes_of(&context)), (fp_at, &frame.fp_state)];
     if memory::write_pieces(pid, &pieces) { Ok(()) } else { Err(Errno::ENOMEM) }
-}
-
-/// Puts FP state into the slot, and gives its address: 0 for the initial state.
-fn write_fp(pid: Pid, slot: u32, frame: &Frame, hello: &Hello) -> Result<u64, Errno> {
-    if frame.fp_state.is_empty() {
-        return Ok(0);
-    }
-    fp::check(&frame.fp_state, hello)?;
-    let address = abi::slot_address(slot) + abi::FP_OFFSET;
-    match memory::write(pid, address, &frame.fp_state) == frame.fp_state.len() {
-        true => Ok(address),
-        false => Err(Errno::ENOMEM),
-    }
-}
-
-fn write_segments(pid: Pid, slot: u32, registers: &Registers) -> Result<(), Errno> {
-    let bases = [registers.fs_base.to_ne_bytes(), registers.gs_base.to_ne_bytes()].concat();
-    match memory::write(pid, abi::slot_address(slot) + abi::SEGMENTS_OFFSET, &bases) == bases.len() {
-        true => Ok(()),
-        false => Err(Errno::ENOMEM),
-    }
 }
 
 fn registers(context: &Context, saved: &Saved) -> Registers {

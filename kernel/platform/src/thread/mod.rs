@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Frame, HostCall, Reply, ThreadEvents, UserThread};
-use stockade_kernel_stub::abi;
+use stockade_kernel_stub::abi::{self, Saved};
 
 use crate::machine::Shared;
 use crate::path::TrapPath;
@@ -68,6 +68,16 @@ struct State {
     lost: Option<Lost>,
     /// The word that is cleared and woken when the thread ends.
     clear_tid: Option<u64>,
+    /// What was read for the event that the thread waits in.
+    seen: Option<Seen>,
+}
+
+/// What of a frame was read: hostile memory is read once.
+#[derive(Debug)]
+struct Seen {
+    saved: Saved,
+    /// Until the kernel asks for it.
+    frame: Option<Frame>,
 }
 
 /// A host thread whose application thread is over; it waits in a notification for another.
@@ -197,6 +207,7 @@ impl State {
             resumed: Resumed::Otherwise,
             lost: None,
             clear_tid: None,
+            seen: None,
         }
     }
 }

@@ -195,7 +195,7 @@ impl Inner {
             self.complete(value);
         }
         match std::mem::take(&mut state.kick.asked) {
-            true => Notice::Event(Kind::Signal, Event::Interrupted(self.interruption(state.resumed))),
+            true => Notice::Event(Kind::Signal, Event::Interrupted(self.interruption(state))),
             false if state.doomed == Doom::Ends => Notice::Answer(Answer::Value(abi::EXIT)),
             false => Notice::Answer(Answer::Value(abi::LEAVE)),
         }
@@ -229,9 +229,9 @@ impl Inner {
     }
 
     /// What the thread was doing. A futex wait with a timeout comes out of the host as EINTR; it is rewound.
-    fn interruption(&self, resumed: Resumed) -> Interruption {
-        let Some((_, mut context)) = self.read_context() else { return Interruption::Running };
-        let is_ours = match resumed {
+    fn interruption(&self, state: &mut State) -> Interruption {
+        let Some(mut context) = self.see_context(state) else { return Interruption::Running };
+        let is_ours = match state.resumed {
             Resumed::Interrupted => true,
             Resumed::WithEintr(at) => at.is_none_or(|at| at == context.rip),
             Resumed::Otherwise => false,
@@ -245,6 +245,7 @@ impl Inner {
         if behind_call {
             (context.rip, context.rax) = (call_at, SYS_FUTEX);
             self.write_context(&context);
+            state.seen = None;
         }
         Interruption::Waiting(if context.r10 == 0 { WaitLimit::None } else { WaitLimit::Timeout })
     }

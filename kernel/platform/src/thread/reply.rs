@@ -25,6 +25,7 @@ impl Inner {
         let Some(waiting) = state.waiting.take() else {
             return tracing::error!(?reply, "a reply to a thread that waits for none");
         };
+        state.seen = None;
         self.count(&mut state, Running::More);
         self.watch_kick(&mut state);
         let answer = match waiting.kind {
