@@ -1,6 +1,7 @@
 //! poll(2) and ppoll(2).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Call, TimeForm};
@@ -32,26 +33,33 @@ impl Abi for PollFd {
     }
 }
 
+/// What was asked, read once: the application may use its memory for something else while it waits.
+#[derive(Clone, Debug)]
+struct Asked {
+    entries: Vec<PollFd>,
+    timeout: Option<Duration>,
+}
+
 /// poll(2)
 pub fn poll(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
-    let timeout = milliseconds(call.int(2));
-    wait_for_any(task, call, timeout)
+    wait_for_any(task, call, |call| Ok(milliseconds(call.int(2))))
 }
 
 /// ppoll(2)
 pub fn ppoll(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
-    let timeout = task.memory().read_optional::<Timespec>(call.arg(2))?;
-    let timeout = timeout.map(Timespec::duration).transpose()?;
-    let mask = call.arg(3);
-    replace_mask(task, mask, call.arg(4))?;
     call.report_remainder(call.arg(2), TimeForm::Timespec);
-    let result = wait_for_any(task, call, timeout);
-    if let (Ok(_), Some(_)) = (&result, timeout) {
+    let found = wait_for_any(task, call, |call| {
+        let timeout = task.memory().read_optional::<Timespec>(call.arg(2))?;
+        let timeout = timeout.map(Timespec::duration).transpose()?;
+        replace_mask(task, call.arg(3), call.arg(4))?;
+        Ok(timeout)
+    })?;
+    if call.resume.deadline.is_some() {
         let left = time_left(task, call);
         // As on Linux, what cannot be told is left out.
         let _ = task.memory().write_struct(call.arg(2), &Timespec::from(left));
     }
-    result
+    Ok(found)
 }
 
 /// A timeout in milliseconds; a negative one is none.
@@ -86,20 +94,31 @@ pub(super) fn patience(task: &Task, call: &mut Call, timeout: Option<Duration>) 
     }
 }
 
-fn wait_for_any(task: &Arc<Task>, call: &mut Call, timeout: Option<Duration>) -> Result<u64, Stop> {
-    let count = call.size(1) & 0xffff_ffff;
-    if count as u64 > task.process().limit(Resource::Files).soft {
-        return Err(Errno::EINVAL.into());
-    }
-    let memory = task.memory();
-    let mut entries = memory.read_array::<PollFd>(call.arg(0), count)?;
-    let patience = patience(task, call, timeout);
-    let found = scan(task, call, &mut entries, patience);
+fn wait_for_any(
+    task: &Arc<Task>,
+    call: &mut Call,
+    timeout: impl FnOnce(&Call) -> Result<Option<Duration>, Errno>,
+) -> Result<u64, Stop> {
+    let mut asked = match call.kept::<Asked>() {
+        Some(asked) => asked.clone(),
+        None => Asked { timeout: timeout(call)?, entries: read_entries(task, call)? },
+    };
+    let patience = patience(task, call, asked.timeout);
+    let found = scan(task, call, &mut asked.entries, patience);
     if found == 0 && patience == Look::Wait {
+        call.keep(asked);
         return Err(Stop::WaitNoRestart);
     }
-    memory.write_array(call.arg(0), &entries)?;
+    task.memory().write_array(call.arg(0), &asked.entries)?;
     Ok(found)
+}
+
+fn read_entries(task: &Task, call: &Call) -> Result<Vec<PollFd>, Errno> {
+    let count = call.size(1) & 0xffff_ffff;
+    if count as u64 > task.process().limit(Resource::Files).soft {
+        return Err(Errno::EINVAL);
+    }
+    task.memory().read_array(call.arg(0), count)
 }
 
 fn scan(task: &Arc<Task>, call: &mut Call, entries: &mut [PollFd], mut patience: Look) -> u64 {
