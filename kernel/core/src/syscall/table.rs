@@ -372,7 +372,8 @@ pub fn entry(number: u32) -> Option<&'static Entry> {
 }
 
 /// The calls that must come with a frame ([`crate::platform::Form::Trapped`]): they change registers, or the address
-/// space at a place that the kernel chooses.
+/// space at a place that the kernel chooses. A thread mostly sends signals to itself by its id (raise(3), abort(3)),
+/// and then enters the handler straight from the call.
 const TRAPPED: &[&str] = &[
     "brk",
     "clone",
@@ -390,6 +391,8 @@ const TRAPPED: &[&str] = &[
     "shmat",
     "shmdt",
     "sigaltstack",
+    "tgkill",
+    "tkill",
     "vfork",
 ];
 
