@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -24,8 +24,8 @@ pub(crate) struct Stub {
     slots: Mutex<Slots>,
     descriptors: Mutex<BTreeSet<u32>>,
     spares: Mutex<Vec<Spare>>,
-    /// Application threads that run, as far as the monitor knows.
-    running: AtomicU64,
+    /// Which application threads run, as far as the monitor knows.
+    runs: Mutex<Vec<Weak<Runs>>>,
     /// Counts the programs that execve(2) put into the process one after another.
     program: AtomicU32,
     killed: AtomicBool,
@@ -43,7 +43,7 @@ impl Stub {
             slots: Mutex::new(slots),
             descriptors: Mutex::new(descriptors),
             spares: Mutex::default(),
-            running: AtomicU64::new(0),
+            runs: Mutex::default(),
             program: AtomicU32::new(0),
             killed: AtomicBool::new(false),
             threads: AtomicU32::new(0),
@@ -99,17 +99,16 @@ impl Stub {
         self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// One thread more, or less, that may be running application code.
-    pub(crate) fn count_running(&self, thread: Running) {
-        match thread {
-            Running::More => self.running.fetch_add(1, Ordering::SeqCst),
-            Running::Less => self.running.fetch_sub(1, Ordering::SeqCst),
-        };
-    }
-
-    /// One more application thread.
-    pub(crate) fn count_thread(&self) {
+    /// One more application thread, which does not run yet.
+    pub(crate) fn add_thread(&self) -> Arc<Runs> {
         self.threads.fetch_add(1, Ordering::Relaxed);
+        let thread = Arc::default();
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs.len() == runs.capacity() {
+            runs.retain(|other| other.strong_count() > 0);
+        }
+        runs.push(Arc::downgrade(&thread));
+        thread
     }
 
     /// Whether all that the process did its one application thread did.
@@ -119,7 +118,8 @@ impl Stub {
 
     /// Whether an application thread may be running.
     pub(crate) fn has_running(&self) -> bool {
-        self.running.load(Ordering::SeqCst) > 0
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.iter().filter_map(Weak::upgrade).any(|thread| thread.0.load(Ordering::SeqCst))
     }
 
     /// Which program the process holds.
@@ -167,13 +167,25 @@ impl Drop for Stub {
     }
 }
 
-/// A change of the number of running threads.
+/// Whether an application thread may be running application code. It changes with each call: threads on two processors
+/// must not write to one cache line.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Runs(AtomicBool);
+
+impl Runs {
+    pub(crate) fn set(&self, running: Running) {
+        self.0.store(running == Running::Yes, Ordering::SeqCst);
+    }
+}
+
+/// What becomes of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Running {
-    /// One more.
-    More,
-    /// One less.
-    Less,
+    /// It may run.
+    Yes,
+    /// It waits for the monitor.
+    No,
 }
 
 /// Slots of one stub; the low ones are used again first, because their memory is there.

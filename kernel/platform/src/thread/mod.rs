@@ -19,7 +19,7 @@ use stockade_kernel_stub::abi::{self, Saved};
 
 use crate::machine::Shared;
 use crate::path::TrapPath;
-use crate::stub::{Running, Stub};
+use crate::stub::{Running, Runs, Stub};
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use batch::Batch;
@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) machine: Arc<Shared>,
     pub(crate) stub: Arc<Stub>,
     pub(crate) slot: u32,
+    /// What the stub sees of `State::running`.
+    runs: Arc<Runs>,
     listener: Arc<Listener>,
     /// The host's id; 0 until the first notification.
     tid: AtomicI32,
@@ -158,12 +160,13 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
-        stub.count_thread();
+        let runs = stub.add_thread();
         Self(Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             machine,
             stub,
             slot,
+            runs,
             listener: Arc::new(listener),
             tid: AtomicI32::new(0),
             parked: None,
@@ -179,12 +182,13 @@ impl HostThread {
         setup: Vec<HostCall>,
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
-        stub.count_thread();
+        let runs = stub.add_thread();
         Self(Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             machine,
             stub,
             slot: spare.slot,
+            runs,
             listener: spare.listener,
             tid: AtomicI32::new(spare.tid),
             parked: Some((spare.id, spare.used)),
@@ -203,7 +207,7 @@ impl State {
             kick: Kick::default(),
             segments: Segments::Changed,
             doomed: Doom::Lives,
-            running: Running::Less,
+            running: Running::No,
             resumed: Resumed::Otherwise,
             lost: None,
             clear_tid: None,
@@ -310,7 +314,7 @@ impl Inner {
     /// Whether the application's code may be running.
     fn count(&self, state: &mut State, running: Running) {
         if std::mem::replace(&mut state.running, running) != running {
-            self.stub.count_running(running);
+            self.runs.set(running);
         }
     }
 
@@ -334,7 +338,7 @@ impl Inner {
         let events = {
             let mut state = self.state();
             state.waiting = None;
-            self.count(&mut state, Running::Less);
+            self.count(&mut state, Running::No);
             state.events.take()
         };
         if let Some(events) = events {

@@ -93,7 +93,7 @@ impl Inner {
 
     fn park(&self, id: u64) {
         let (listener, tid) = (self.listener.clone(), self.tid.load(Ordering::Relaxed));
-        self.count(&mut self.state(), Running::Less);
+        self.count(&mut self.state(), Running::No);
         let used = self.machine.proc.thread_cpu_time(self.stub.pid(), tid);
         self.stub.park(Spare { slot: self.slot, listener, tid, id, used });
     }
@@ -130,7 +130,7 @@ impl Inner {
         }
         state.waiting = Some(waiting);
         state.batch = None;
-        self.count(&mut state, Running::Less);
+        self.count(&mut state, Running::No);
         let events = state.events.clone();
         drop(state);
         if let Some(events) = events {
@@ -168,7 +168,7 @@ impl Inner {
         if state.kick.asked {
             self.send_kick(state);
         }
-        self.count(state, Running::More);
+        self.count(state, Running::Yes);
         let setup = std::mem::take(&mut state.setup);
         if setup.is_empty() {
             return Notice::Answer(Answer::Value(state.leave()));

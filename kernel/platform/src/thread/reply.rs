@@ -26,7 +26,7 @@ impl Inner {
             return tracing::error!(?reply, "a reply to a thread that waits for none");
         };
         state.seen = None;
-        self.count(&mut state, Running::More);
+        self.count(&mut state, Running::Yes);
         self.watch_kick(&mut state);
         let answer = match waiting.kind {
             Kind::Direct { number, arguments } => self.direct_answer(&mut state, number, arguments, reply),
