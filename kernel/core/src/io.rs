@@ -69,6 +69,9 @@ pub struct UserRange {
     pub len: usize,
 }
 
+/// What one copy of the host's takes.
+const RANGES_AT_ONCE: usize = 8;
+
 /// Ranges of an application's memory, consumed from the front.
 #[derive(Clone, Debug)]
 pub struct UserBuffer<'a> {
@@ -123,23 +126,40 @@ impl<'a> UserBuffer<'a> {
         }
     }
 
-    /// Walks over up to `len` bytes: `copy(space, address, done, step)` says how many bytes of each step it moved.
+    /// Walks over up to `len` bytes: `copy(space, ranges, done, step)` says how many bytes of each step it moved.
     fn walk(
         &mut self,
         len: usize,
-        mut copy: impl FnMut(&dyn Space, u64, usize, usize) -> usize,
+        mut copy: impl FnMut(&dyn Space, &[(u64, usize)], usize, usize) -> usize,
     ) -> Result<usize, Errno> {
         let mut done = 0;
         while done < len && self.current.len > 0 {
-            let step = self.current.len.min(len - done);
-            let moved = copy(self.space, self.current.address, done, step);
+            let mut ranges = [(0, 0); RANGES_AT_ONCE];
+            let (count, step) = self.front(len - done, &mut ranges);
+            let moved = copy(self.space, &ranges[..count], done, step);
             done += moved;
-            self.advance(moved);
+            self.skip(moved);
             if moved < step {
                 return if done == 0 { Err(Errno::EFAULT) } else { Ok(done) };
             }
         }
         Ok(done)
+    }
+
+    /// The next ranges, up to `len` bytes: how many they are, and how many bytes.
+    fn front(&self, len: usize, ranges: &mut [(u64, usize)]) -> (usize, usize) {
+        let all = [self.current].into_iter().chain(self.more[self.next..].iter().copied());
+        let (mut count, mut bytes) = (0, 0);
+        for (place, range) in ranges.iter_mut().zip(all.filter(|range| range.len > 0)) {
+            let step = range.len.min(len - bytes);
+            if step == 0 {
+                break;
+            }
+            *place = (range.address, step);
+            count += 1;
+            bytes += step;
+        }
+        (count, bytes)
     }
 }
 
@@ -149,11 +169,11 @@ impl Sink for UserBuffer<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        self.walk(bytes.len(), |space, address, done, step| space.write(address, &bytes[done..done + step]))
+        self.walk(bytes.len(), |space, ranges, done, step| space.write_ranges(ranges, &bytes[done..done + step]))
     }
 
     fn put_from_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
-        self.walk(len, |space, address, done, step| space.write_from_pool(address, offset + done as u64, step))
+        self.walk(len, |space, ranges, done, _| space.write_from_pool(ranges, offset + done as u64))
     }
 }
 
@@ -164,11 +184,11 @@ impl Source for UserBuffer<'_> {
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let len = buffer.len();
-        self.walk(len, |space, address, done, step| space.read(address, &mut buffer[done..done + step]))
+        self.walk(len, |space, ranges, done, step| space.read_ranges(ranges, &mut buffer[done..done + step]))
     }
 
     fn take_into_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
-        self.walk(len, |space, address, done, step| space.read_into_pool(address, offset + done as u64, step))
+        self.walk(len, |space, ranges, done, _| space.read_into_pool(ranges, offset + done as u64))
     }
 }
 

@@ -83,16 +83,24 @@ impl Space for HostSpace {
         if self.is_current() { memory::write(self.stub.pid(), address, bytes) } else { 0 }
     }
 
-    fn write_from_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
+    fn read_ranges(&self, ranges: &[(u64, usize)], buffer: &mut [u8]) -> usize {
+        if self.is_current() { memory::read_ranges(self.stub.pid(), ranges, buffer) } else { 0 }
+    }
+
+    fn write_ranges(&self, ranges: &[(u64, usize)], bytes: &[u8]) -> usize {
+        if self.is_current() { memory::write_ranges(self.stub.pid(), ranges, bytes) } else { 0 }
+    }
+
+    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
         match self.is_current() {
-            true => self.machine.pool.mapping().write_to_process(pool_offset, len, self.stub.pid(), address),
+            true => self.machine.pool.mapping().write_to_process(pool_offset, self.stub.pid(), ranges),
             false => 0,
         }
     }
 
-    fn read_into_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
+    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
         match self.is_current() {
-            true => self.machine.pool.mapping().read_from_process(pool_offset, len, self.stub.pid(), address),
+            true => self.machine.pool.mapping().read_from_process(pool_offset, self.stub.pid(), ranges),
             false => 0,
         }
     }

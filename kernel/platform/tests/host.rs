@@ -129,9 +129,18 @@ fn memory_is_copied_between_pool_and_space() {
             let pool = task.kernel.machine.pool();
             let offset = pool.allocate(2 * PAGE).expect("room");
             pool.write(offset, b"from the pool");
-            assert_eq!(task.space.write_from_pool(address, offset, 13), 13);
-            assert_eq!(task.space.read_into_pool(address, offset + PAGE, 13), 13);
-            assert_eq!(task.space.read_into_pool(0x6000_0000, offset + PAGE, 13), 0);
+            assert_eq!(task.space.write_from_pool(&[(address, 5), (address + 50, 8)], offset), 13);
+            assert_eq!(task.space.read_into_pool(&[(address, 5), (address + 50, 8)], offset + PAGE), 13);
+            assert_eq!(task.space.read_into_pool(&[(0x6000_0000, 13)], offset + PAGE), 0);
+            // What lies behind the first range that is not there stays as it is.
+            let ranges = [(address + 100, 3), (0x6000_0000, 1), (address + 100, 3)];
+            assert_eq!(task.space.read_ranges(&ranges, &mut [0; 7]), 3);
+            assert_eq!(task.space.write_ranges(&ranges, &[0; 7]), 3);
+            let many: Vec<_> = (0..40).map(|at| (address + 200 + 2 * at, 1)).collect();
+            assert_eq!(task.space.write_ranges(&many, &[7; 40]), 40);
+            let mut both = [0; 2];
+            assert_eq!(task.space.read(address + 278, &mut both), 2);
+            assert_eq!(both, [7, 0]);
             let mut back = [0; 13];
             pool.read(offset + PAGE, &mut back);
             assert_eq!(&back, b"from the pool");

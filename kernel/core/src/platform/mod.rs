@@ -96,11 +96,21 @@ pub trait Space: Debug + Send + Sync {
     /// Copies to the application; stops at the first address that cannot be written and says how many bytes went.
     fn write(&self, address: u64, bytes: &[u8]) -> usize;
 
-    /// Copies from the pool to the application without a buffer between.
-    fn write_from_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize;
+    /// Copies from the pool to several ranges of the application, one after the other, without a buffer between.
+    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize;
 
-    /// Copies from the application to the pool without a buffer between.
-    fn read_into_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize;
+    /// Copies from several ranges of the application, one after the other, to the pool without a buffer between.
+    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize;
+
+    /// [`Self::read`] from several ranges (address and length), one after the other: `buffer` has room for all.
+    fn read_ranges(&self, ranges: &[(u64, usize)], buffer: &mut [u8]) -> usize {
+        in_turn(ranges, |address, done, len| self.read(address, &mut buffer[done..done + len]))
+    }
+
+    /// [`Self::write`] to several ranges, one after the other: `bytes` are as many as they hold.
+    fn write_ranges(&self, ranges: &[(u64, usize)], bytes: &[u8]) -> usize {
+        in_turn(ranges, |address, done, len| self.write(address, &bytes[done..done + len]))
+    }
 
     /// Atomically replaces a 32-bit word that is in pool-backed or private memory, if it holds `expected`. Returns what
     /// it held. `EFAULT` when it is not there.
@@ -142,6 +152,19 @@ pub trait Space: Debug + Send + Sync {
 
     /// CPU time that its threads have used in the application (user, system).
     fn cpu_time(&self) -> (Duration, Duration);
+}
+
+/// Copies range after range until one is not copied whole: `copy(address, done, len)` says how much it copied.
+fn in_turn(ranges: &[(u64, usize)], mut copy: impl FnMut(u64, usize, usize) -> usize) -> usize {
+    let mut done = 0;
+    for (address, len) in ranges {
+        let count = copy(*address, done, *len);
+        done += count;
+        if count < *len {
+            break;
+        }
+    }
+    done
 }
 
 /// What [`Space::fork`] made.

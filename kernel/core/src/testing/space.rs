@@ -98,15 +98,15 @@ impl Space for FakeSpace {
         })
     }
 
-    fn write_from_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
-        let mut bytes = alloc::vec![0; len];
+    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
+        let mut bytes = alloc::vec![0; ranges.iter().map(|(_, len)| len).sum()];
         self.machine.pool().read(pool_offset, &mut bytes);
-        self.write(address, &bytes)
+        self.write_ranges(ranges, &bytes)
     }
 
-    fn read_into_pool(&self, address: u64, pool_offset: u64, len: usize) -> usize {
-        let mut bytes = alloc::vec![0; len];
-        let count = self.read(address, &mut bytes);
+    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
+        let mut bytes = alloc::vec![0; ranges.iter().map(|(_, len)| len).sum()];
+        let count = self.read_ranges(ranges, &mut bytes);
         self.machine.pool().write(pool_offset, &bytes[..count]);
         count
     }

@@ -65,18 +65,20 @@ impl Mapping {
         unsafe { to.write_bytes(0, len) };
     }
 
-    /// Copies from here to a process; says how many bytes went.
-    pub(crate) fn write_to_process(&self, offset: u64, len: usize, pid: Pid, address: u64) -> usize {
+    /// Copies from here to ranges (address and length) of a process; says how many bytes went.
+    pub(crate) fn write_to_process(&self, offset: u64, pid: Pid, ranges: &[(u64, usize)]) -> usize {
+        let len = ranges.iter().map(|(_, len)| len).sum();
         let local = libc::iovec { iov_base: self.at(offset, len).cast(), iov_len: len };
         // SAFETY: `at` checked the range.
-        unsafe { memory::transfer(libc::process_vm_writev, pid, local, address) }
+        unsafe { memory::transfer_ranges(libc::process_vm_writev, pid, local, ranges) }
     }
 
-    /// Copies from a process to here; says how many bytes came.
-    pub(crate) fn read_from_process(&self, offset: u64, len: usize, pid: Pid, address: u64) -> usize {
+    /// Copies from ranges of a process to here; says how many bytes came.
+    pub(crate) fn read_from_process(&self, offset: u64, pid: Pid, ranges: &[(u64, usize)]) -> usize {
+        let len = ranges.iter().map(|(_, len)| len).sum();
         let local = libc::iovec { iov_base: self.at(offset, len).cast(), iov_len: len };
         // SAFETY: `at` checked the range.
-        unsafe { memory::transfer(libc::process_vm_readv, pid, local, address) }
+        unsafe { memory::transfer_ranges(libc::process_vm_readv, pid, local, ranges) }
     }
 
     fn at(&self, offset: u64, len: usize) -> *mut u8 {

@@ -57,12 +57,54 @@ type Transfer =
 
 /// # Safety
 /// The local range is valid for the direction of `call`.
-pub(crate) unsafe fn transfer(call: Transfer, pid: Pid, local: libc::iovec, address: u64) -> usize {
+unsafe fn transfer(call: Transfer, pid: Pid, local: libc::iovec, address: u64) -> usize {
     let Ok(base) = usize::try_from(address) else { return 0 };
     let remote = libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(base), iov_len: local.iov_len };
     // SAFETY: the caller's; the host checks the remote range.
     let copied = unsafe { call(pid.as_raw_nonzero().get(), &raw const local, 1, &raw const remote, 1, 0) };
     usize::try_from(copied).unwrap_or(0)
+}
+
+/// Copies from several ranges (address and length) of a process, one after the other; stops at the first byte that is
+/// not there.
+pub(crate) fn read_ranges(pid: Pid, ranges: &[(u64, usize)], buffer: &mut [u8]) -> usize {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: the local range is a buffer that nobody else has.
+    unsafe { transfer_ranges(libc::process_vm_readv, pid, local, ranges) }
+}
+
+/// Copies to several ranges of a process, one after the other; stops at the first byte that cannot be written.
+pub(crate) fn write_ranges(pid: Pid, ranges: &[(u64, usize)], bytes: &[u8]) -> usize {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the local range is only read.
+    unsafe { transfer_ranges(libc::process_vm_writev, pid, local, ranges) }
+}
+
+/// Most ranges that one host call takes here.
+const RANGES_MAX: usize = 16;
+
+/// A host call for each 16 ranges.
+///
+/// # Safety
+/// The local range is valid for the direction of `call`.
+pub(crate) unsafe fn transfer_ranges(call: Transfer, pid: Pid, local: libc::iovec, ranges: &[(u64, usize)]) -> usize {
+    let mut done = 0;
+    for part in ranges.chunks(RANGES_MAX) {
+        let mut remote = [NOWHERE; RANGES_MAX];
+        let len = part.iter().map(|(_, len)| len).sum();
+        remote.iter_mut().zip(part).for_each(|(remote, (address, len))| *remote = elsewhere(*address, *len));
+        if len > local.iov_len - done {
+            return done;
+        }
+        let local = libc::iovec { iov_base: local.iov_base.wrapping_byte_add(done), iov_len: len };
+        // SAFETY: a part of the caller's range; the host checks the remote ranges.
+        let copied = unsafe { transfer_pieces(call, pid, &[local], &remote[..part.len()]) }.unwrap_or(0);
+        done += copied;
+        if copied < len {
+            break;
+        }
+    }
+    done
 }
 
 /// Most pieces of one transfer.
