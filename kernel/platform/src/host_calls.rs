@@ -50,6 +50,10 @@ const MADVISE: u32 = 28;
 const MLOCK: u32 = 149;
 const MUNLOCK: u32 = 150;
 const MEMBARRIER: u32 = 324;
+const FUTEX_WAITV: u32 = 449;
+const FUTEX_WAKE: u32 = 454;
+const FUTEX_WAIT: u32 = 455;
+const FUTEX_REQUEUE: u32 = 456;
 
 /// All of them.
 pub const OF_STUBS: &[Allowed] = &[
@@ -94,6 +98,10 @@ pub const OF_STUBS: &[Allowed] = &[
             ("mlock", MLOCK, ""),
             ("munlock", MUNLOCK, ""),
             ("membarrier", MEMBARRIER, ""),
+            ("futex_waitv", FUTEX_WAITV, ""),
+            ("futex_wake", FUTEX_WAKE, ""),
+            ("futex_wait", FUTEX_WAIT, ""),
+            ("futex_requeue", FUTEX_REQUEUE, ""),
             ("exit", EXIT, ""),
         ],
         pinned_by: "monitor, ranges checked",

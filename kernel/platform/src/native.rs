@@ -1,5 +1,6 @@
-//! System calls that the application may make of the host when the kernel says so. All their arguments are numbers in
-//! registers, so that nothing can change between check and use.
+//! System calls that the application may make of the host when the kernel says so. All that matters about their arguments
+//! is numbers in registers, so that nothing can change between check and use; the newer futex calls are as harmless as
+//! futex(2) whatever memory their arguments point to, since they touch only their caller's words.
 
 use crate::range::is_applications;
 
@@ -11,6 +12,10 @@ const EXIT: u32 = 60;
 const MLOCK: u32 = 149;
 const MUNLOCK: u32 = 150;
 const MEMBARRIER: u32 = 324;
+pub(crate) const FUTEX_WAITV: u32 = 449;
+const FUTEX_WAKE: u32 = 454;
+pub(crate) const FUTEX_WAIT: u32 = 455;
+const FUTEX_REQUEUE: u32 = 456;
 
 /// Whether the host may do this call for the application: it stays within the application's memory.
 pub(crate) fn is_permitted(number: u32, arguments: [u64; 6]) -> bool {
@@ -20,7 +25,7 @@ pub(crate) fn is_permitted(number: u32, arguments: [u64; 6]) -> bool {
         MINCORE => {
             is_applications(arguments[0], arguments[1]) && is_applications(arguments[2], arguments[1].div_ceil(4096))
         }
-        EXIT | MEMBARRIER => true,
+        EXIT | MEMBARRIER | FUTEX_WAITV | FUTEX_WAKE | FUTEX_WAIT | FUTEX_REQUEUE => true,
         _ => false,
     }
 }

@@ -1,5 +1,5 @@
 //! futex(2) as far as the host does not serve it: locks with priority inheritance. Waiting for words and waking who
-//! waits is native.
+//! waits is native, and so are the newer calls, futex_waitv(2) and its like: they touch nothing but their caller's words.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -32,13 +32,34 @@ pub fn futex(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
         | abi::FUTEX_CMP_REQUEUE
         | abi::FUTEX_WAKE_OP
         | abi::FUTEX_WAIT_BITSET
-        | abi::FUTEX_WAKE_BITSET
-            if call.form == Form::Direct =>
-        {
-            Ok(Outcome::Reply(Reply::Native))
-        }
+        | abi::FUTEX_WAKE_BITSET => native(call),
         _ => Err(Errno::ENOSYS.into()),
     }
+}
+
+/// futex_waitv(2)
+pub fn futex_waitv(_: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    native(call)
+}
+
+/// futex_wake(2)
+pub fn futex_wake(_: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    native(call)
+}
+
+/// futex_wait(2)
+pub fn futex_wait(_: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    native(call)
+}
+
+/// futex_requeue(2)
+pub fn futex_requeue(_: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    native(call)
+}
+
+/// Lets the host do a call that came without a frame.
+fn native(call: &Call) -> Result<Outcome, Stop> {
+    if call.form == Form::Direct { Ok(Outcome::Reply(Reply::Native)) } else { Err(Errno::ENOSYS.into()) }
 }
 
 /// The word, which is aligned.

@@ -25,6 +25,7 @@ mod ids;
 mod inotify;
 mod ioctl;
 mod ipc;
+mod kcmp;
 mod kill;
 mod locks;
 mod madvise;

@@ -1,4 +1,4 @@
-//! prctl(2), personality(2).
+//! prctl(2), arch_prctl(2), personality(2).
 
 use alloc::sync::Arc;
 
@@ -224,6 +224,27 @@ fn ambient(task: &Task, operation: u64, number: u64) -> Result<u64, Stop> {
 
 /// What personality(2) only asks with.
 const ASK: u32 = 0xffff_ffff;
+
+/// Codes of arch_prctl(2).
+const ARCH_GET_FS: u32 = 0x1003;
+const ARCH_GET_GS: u32 = 0x1004;
+const ARCH_GET_CPUID: u32 = 0x1011;
+const ARCH_SET_CPUID: u32 = 0x1012;
+
+/// arch_prctl(2); setting FS and GS is native.
+pub fn arch_prctl(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
+    match call.uint(0) {
+        code @ (ARCH_GET_FS | ARCH_GET_GS) => {
+            let frame = task.thread().ok_or(Errno::ESRCH)?.frame()?;
+            let base = if code == ARCH_GET_FS { frame.registers.fs_base } else { frame.registers.gs_base };
+            task.memory().write_struct(call.arg(1), &base)?;
+            Ok(0)
+        }
+        ARCH_GET_CPUID => Ok(1),
+        ARCH_SET_CPUID => Err(Errno::ENODEV.into()),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
 
 /// personality(2)
 pub fn personality(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {

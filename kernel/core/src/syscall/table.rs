@@ -201,6 +201,7 @@ calls! {
     153 system::vhangup Partial("refused: EPERM");
     155 mount::pivot_root Full;
     157 prctl::prctl Partial("no PR_SET_MM, seccomp, tracing or speculation control (EINVAL)");
+    158 prctl::arch_prctl Partial("no faulting cpuid, shadow stacks or components of extended state");
     159 clock::adjtimex Partial("only looking, EPERM otherwise");
     160 usage::setrlimit Full;
     161 directory::chroot Full;
@@ -320,6 +321,7 @@ calls! {
     309 sched::getcpu Partial("always CPU 0 of node 0");
     310 process_vm::process_vm_readv Full;
     311 process_vm::process_vm_writev Full;
+    312 kcmp::kcmp Partial("no KCMP_EPOLL_TFD");
     313 system::finit_module Partial("refused: EPERM");
     314 sched::sched_setattr Partial("kept, no SCHED_DEADLINE, the host schedules");
     315 sched::sched_getattr Full;
@@ -345,7 +347,11 @@ calls! {
     438 pidfd::pidfd_getfd Full;
     439 attributes::faccessat2 Full;
     441 epoll::epoll_pwait2 Full;
+    449 futex::futex_waitv Full;
     452 attributes::fchmodat2 Full;
+    454 futex::futex_wake Full;
+    455 futex::futex_wait Full;
+    456 futex::futex_requeue Full;
 }
 
 /// How many numbers there are.

@@ -333,6 +333,7 @@ const ROWS: &[Row] = &[
     row("getcpu", &[Out, Out, Pointer], Number),
     row("process_vm_readv", &[Int, Pointer, Size, Pointer, Size, Hex], Number),
     row("process_vm_writev", &[Int, Pointer, Size, Pointer, Size, Hex], Number),
+    row("kcmp", &[Int, Int, Int, Int, Int], Number),
     row("finit_module", &[Fd, Path, Hex], Number),
     row("sched_setattr", &[Int, Pointer, Hex], Number),
     row("sched_getattr", &[Int, Out, Size, Hex], Number),
@@ -358,5 +359,9 @@ const ROWS: &[Row] = &[
     row("pidfd_getfd", &[Fd, Fd, Hex], Number),
     row("faccessat2", &[DirFd, Path, Flags(flags::ACCESS), Flags(flags::AT)], Number),
     row("epoll_pwait2", &[Fd, Out, Int, Time, Pointer, Size], Number),
+    row("futex_waitv", &[Pointer, Int, Hex, Time, Name(flags::CLOCK)], Number),
+    row("futex_wake", &[Pointer, Hex, Int, Hex], Number),
+    row("futex_wait", &[Pointer, Hex, Hex, Hex, Time, Name(flags::CLOCK)], Number),
+    row("futex_requeue", &[Pointer, Hex, Int, Int], Number),
     row("fchmodat2", &[DirFd, Path, Mode, Flags(flags::AT)], Number),
 ];

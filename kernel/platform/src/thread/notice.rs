@@ -9,6 +9,7 @@ use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, W
 use stockade_kernel_stub::abi::{self, Context};
 
 use super::{Doom, Inner, Lost, Resumed, Spare, State};
+use crate::native;
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -236,6 +237,9 @@ impl Inner {
             Resumed::WithEintr(at) => at.is_none_or(|at| at == context.rip),
             Resumed::Otherwise => false,
         };
+        if !is_ours && at_newer_wait(&context) && self.is_call(context.rip) {
+            return Interruption::Waiting(WaitLimit::None);
+        }
         let at_call = context.rax == SYS_FUTEX && context.rcx == context.rip.wrapping_add(2);
         let behind_call = context.rax.cast_signed() == -EINTR && context.rcx == context.rip;
         let call_at = if behind_call { context.rip.wrapping_sub(2) } else { context.rip };
@@ -261,6 +265,13 @@ impl Inner {
 fn park_unwoken(state: &mut State, notification: &Notification) -> Notice {
     let batch = state.batch.take().filter(|_| notification.number == abi::DONE);
     batch.map_or(Notice::Forged, |batch| Notice::Answer(Answer::Value(batch.then())))
+}
+
+/// Whether the thread is to make futex_waitv(2) or futex_wait(2) again, whose timeouts are times of a clock: a handler
+/// with SA_RESTART lets them wait on.
+fn at_newer_wait(context: &Context) -> bool {
+    let is_wait = [native::FUTEX_WAITV, native::FUTEX_WAIT].iter().any(|number| u64::from(*number) == context.rax);
+    is_wait && context.rcx == context.rip.wrapping_add(2)
 }
 
 fn waits(context: &Context) -> bool {
