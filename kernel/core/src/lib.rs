@@ -22,6 +22,7 @@ pub mod ipc;
 mod kernel;
 mod limits;
 pub mod mm;
+pub mod mqueue;
 pub mod net;
 pub mod pipe;
 pub mod platform;

@@ -3,12 +3,13 @@
 use alloc::sync::Arc;
 
 use super::{Cgroup2, DevPts, Proc, ProcOptions, Sysfs, Tmpfs, TmpfsOptions, dev};
+use crate::mqueue::Mqueue;
 use crate::task::Namespaces;
 use crate::vfs::Filesystem;
 use crate::{Errno, Kernel};
 
 /// Names that need no device.
-pub const TYPES: &[&str] = &["sysfs", "tmpfs", "proc", "cgroup2", "devtmpfs", "devpts", "ramfs"];
+pub const TYPES: &[&str] = &["sysfs", "tmpfs", "proc", "cgroup2", "devtmpfs", "devpts", "mqueue", "ramfs"];
 
 /// Makes a file system of a container for mount(2): `ENODEV` for a name that is not known.
 pub fn make(
@@ -28,6 +29,7 @@ pub fn make(
         b"proc" => Ok(Proc::new(kernel, namespaces, ProcOptions::parse(data)?)),
         b"sysfs" => Ok(Sysfs::new(kernel, namespaces)),
         b"cgroup2" => Ok(Cgroup2::new(kernel, namespaces)),
+        b"mqueue" => Ok(Arc::new(Mqueue(namespaces.ipc.queues.directory(kernel)))),
         b"devpts" => Ok(DevPts::new(&namespaces.terminals, data)?),
         _ => Err(Errno::ENODEV),
     }

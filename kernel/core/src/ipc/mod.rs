@@ -1,4 +1,4 @@
-//! System V interprocess communication (sysvipc(7)), of one container.
+//! Interprocess communication of one container: System V objects (sysvipc(7)), and the place of POSIX message queues.
 
 mod message;
 mod objects;
@@ -16,6 +16,8 @@ pub use semaphore::{
     OPERATIONS_MAX, Operated, Operation, OperationFlags, SET_MAX, SemaphoreSet, SetState, VALUE_MAX, Wanted,
 };
 
+use crate::mqueue::MessageQueues;
+
 /// The objects of a container.
 #[derive(Debug, Default)]
 pub struct Ipc {
@@ -25,4 +27,6 @@ pub struct Ipc {
     pub semaphores: Objects<SemaphoreSet>,
     /// Message queues.
     pub messages: Objects<MessageQueue>,
+    /// POSIX message queues.
+    pub queues: MessageQueues,
 }

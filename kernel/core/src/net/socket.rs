@@ -163,6 +163,11 @@ pub trait Socket: Any + Debug + Send + Sync {
     /// Tells what the socket's options ask for about received data, as control messages: level, type, data.
     fn tell(&self, _parcel: &Parcel, _add: &mut dyn FnMut(u32, u32, &[u8])) {}
 
+    /// Puts a message of the kernel's in, for who reads from it: `EINVAL` where there are none.
+    fn put_notice(&self, _bytes: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
     /// shutdown(2)
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno>;
 

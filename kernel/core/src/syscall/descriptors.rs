@@ -22,6 +22,7 @@ pub fn close(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 /// Lets go of what a number stood for: the process's POSIX locks on the file end (fcntl(2)).
 fn release(task: &Arc<Task>, files: &Arc<FdTable>, closed: Descriptor) {
     task.kernel().vfs().closed(&closed.file, files);
+    closed.file.object().closed_by(task);
 }
 
 /// close_range(2)

@@ -118,7 +118,9 @@ fn close_files(task: &Task) {
         task.replace_files(files.copy());
     }
     drop(files);
-    drop(task.files().remove_close_on_exec());
+    for closed in task.files().remove_close_on_exec() {
+        closed.file.object().closed_by(task);
+    }
 }
 
 /// An array of pointers to strings up to a null pointer; a null array is empty, as on Linux.

@@ -33,6 +33,7 @@ mod memfd;
 mod message;
 mod mmap;
 mod mount;
+mod mq;
 mod msg;
 mod names;
 mod new_file;

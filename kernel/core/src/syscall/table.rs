@@ -264,6 +264,12 @@ calls! {
     233 epoll::epoll_ctl Full;
     234 kill::tgkill Full;
     235 attributes::utimes Full;
+    240 mq::mq_open Full;
+    241 mq::mq_unlink Full;
+    242 mq::mq_timedsend Full;
+    243 mq::mq_timedreceive Full;
+    244 mq::mq_notify Full;
+    245 mq::mq_getsetattr Full;
     246 system::kexec_load Partial("refused: EPERM");
     247 wait4::waitid Full;
     251 sched::ioprio_set Partial("kept, the host schedules");

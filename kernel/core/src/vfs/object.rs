@@ -166,6 +166,9 @@ pub trait FileObject: Any + Debug + Send + Sync {
         String::new()
     }
 
+    /// A task closed a descriptor of it (`flush` of Linux).
+    fn closed_by(&self, _task: &Task) {}
+
     /// fcntl(2) F_SETFL changed these.
     fn set_status(&self, _flags: OpenFlags) {}
 }

@@ -143,7 +143,6 @@ impl Builder<'_> {
         let options = Options::parse(mount.options().as_deref().unwrap_or_default());
         let place = || make_directories(self.kernel, fs, &destination);
         let filesystem = match mount.typ().as_deref() {
-            Some("mqueue") => self.tmpfs(b"mode=1777")?,
             Some("devpts") if !TYPES.contains(&"devpts") => return Ok(()),
             Some("cgroup") => self.make("cgroup2", "")?,
             Some("bind") | None => return Ok(()),

@@ -122,6 +122,10 @@ impl Socket for NetlinkSocket {
         self.inbox.take(sink, taking)
     }
 
+    fn put_notice(&self, bytes: &[u8]) -> Result<(), Errno> {
+        self.answer(bytes)
+    }
+
     fn shutdown(&self, _: Shutdown) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
     }

@@ -1,11 +1,14 @@
 //! /proc/sys/fs.
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
+use super::kernel::line;
 use super::{fact, value};
 use crate::Errno;
 use crate::fs::proc::ProcSystem;
 use crate::fs::synthetic::{Directory, Entry, Opener, Text};
+use crate::mqueue::Limits;
 
 pub(super) static FS: Directory<ProcSystem> = Directory::of(&[
     value("aio-max-nr", "65536\n"),
@@ -42,12 +45,58 @@ static INOTIFY: Directory<ProcSystem> = Directory::of(&[
 ]);
 
 static MQUEUE: Directory<ProcSystem> = Directory::of(&[
-    value("msg_default", "10\n"),
-    value("msg_max", "10\n"),
-    value("msgsize_default", "8192\n"),
-    value("msgsize_max", "8192\n"),
-    value("queues_max", "256\n"),
+    Entry::setting(
+        "msg_default",
+        |system, _| line(queues(system).messages_default),
+        |system, _, bytes| change(system, bytes, MESSAGES, |limits| &mut limits.messages_default),
+    ),
+    Entry::setting(
+        "msg_max",
+        |system, _| line(queues(system).messages_max),
+        |system, _, bytes| change(system, bytes, MESSAGES, |limits| &mut limits.messages_max),
+    ),
+    Entry::setting(
+        "msgsize_default",
+        |system, _| line(queues(system).message_bytes_default),
+        |system, _, bytes| change(system, bytes, MESSAGE_BYTES, |limits| &mut limits.message_bytes_default),
+    ),
+    Entry::setting(
+        "msgsize_max",
+        |system, _| line(queues(system).message_bytes_max),
+        |system, _, bytes| change(system, bytes, MESSAGE_BYTES, |limits| &mut limits.message_bytes_max),
+    ),
+    Entry::setting(
+        "queues_max",
+        |system, _| line(queues(system).queues_max),
+        |system, _, bytes| change(system, bytes, QUEUES, |limits| &mut limits.queues_max),
+    ),
 ]);
+
+/// What the settings of message queues can be (mq_overview(7)).
+const MESSAGES: RangeInclusive<u32> = 1..=65_536;
+const MESSAGE_BYTES: RangeInclusive<u32> = 128..=16_777_216;
+const QUEUES: RangeInclusive<u32> = 0..=0x7fff_ffff;
+
+fn queues(system: &ProcSystem) -> Limits {
+    system.namespaces.ipc.queues.limits()
+}
+
+fn change(
+    system: &ProcSystem,
+    bytes: &[u8],
+    allowed: RangeInclusive<u32>,
+    field: fn(&mut Limits) -> &mut u32,
+) -> Result<(), Errno> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let value: u32 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
+    if !allowed.contains(&value) {
+        return Err(Errno::EINVAL);
+    }
+    let mut limits = queues(system);
+    *field(&mut limits) = value;
+    system.namespaces.ipc.queues.set_limits(limits);
+    Ok(())
+}
 
 /// Open files of the container; each table's own.
 fn file_nr(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
