@@ -35,14 +35,16 @@ static void objects(void) {
         SHOW(" handlers %d\n", compare(self, child, KCMP_SIGHAND, 0, 0) == 0);
         kill(child, SIGKILL), waitpid(child, 0, 0);
     }
-    if (!fork()) setresuid(1000, 1000, 1000), TRY("not permitted", compare(getppid(), getpid(), KCMP_VM, 0, 0)), _exit(0);
+    if (!fork()) setresuid(1000, 1000, 1000), TRY("not permitted", compare(getppid(), getpid(), KCMP_VM, 0, 0)),
+        _exit(0);
     wait(0);
 }
 
 static void segments(void) {
     unsigned long base = 77, set = 0x1000;
     TRY("get FS", syscall(SYS_arch_prctl, ARCH_GET_FS, &base)), SHOW("is there %d\n", base > 4096);
-    TRY("set GS", syscall(SYS_arch_prctl, ARCH_SET_GS, set)), TRY("get GS", syscall(SYS_arch_prctl, ARCH_GET_GS, &base));
+    TRY("set GS", syscall(SYS_arch_prctl, ARCH_SET_GS, set)),
+        TRY("get GS", syscall(SYS_arch_prctl, ARCH_GET_GS, &base));
     SHOW("GS %lx\n", base), TRY("pointer", syscall(SYS_arch_prctl, ARCH_GET_FS, 8));
     TRY("beyond", syscall(SYS_arch_prctl, ARCH_SET_GS, -1UL)), TRY("code", syscall(SYS_arch_prctl, 0, 0));
     TRY("another", syscall(SYS_arch_prctl, 0x3001, &base)), TRY("cpuid", syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0));

@@ -39,7 +39,8 @@ static void names(void) {
     OPEN("dot", mq_open("/.", O_CREAT | O_RDWR, 0600, 0)), OPEN("dots", mq_open("/..", O_CREAT | O_RDWR, 0600, 0));
     OPEN("long", syscall(SYS_mq_open, longest, O_CREAT | O_RDWR, 0600, 0));
     longest[255] = 0;
-    OPEN("255", syscall(SYS_mq_open, longest, O_CREAT | O_RDWR, 0600, 0)), TRY("unlink", syscall(SYS_mq_unlink, longest));
+    OPEN("255", syscall(SYS_mq_open, longest, O_CREAT | O_RDWR, 0600, 0)),
+        TRY("unlink", syscall(SYS_mq_unlink, longest));
     OPEN("pointer", syscall(SYS_mq_open, 8, O_RDWR, 0, 0)), TRY("unlink missing", mq_unlink("/missing"));
     OPEN("create", mq_open("/one", O_CREAT | O_EXCL | O_RDWR, 0600, 0));
     OPEN("again", mq_open("/one", O_CREAT | O_EXCL | O_RDWR, 0600, 0));
@@ -105,7 +106,8 @@ static void waiting(void) {
     for (int i = 0; i < 3; i++) mq_send(q, "x", 1, i);
     t = after(20), TRY("late send", mq_timedsend(q, "x", 1, 0, &t));
     TRY("bad time, not needed", mq_timedreceive(q, text, 16, 0, &bad));
-    TRY("past, not needed", mq_timedreceive(q, text, 16, 0, &past)), TRY("past send", mq_timedsend(q, "y", 1, 0, &past));
+    TRY("past, not needed", mq_timedreceive(q, text, 16, 0, &past)),
+        TRY("past send", mq_timedsend(q, "y", 1, 0, &past));
     TRY("flags", mq_setattr(q, &wrong, 0)), TRY("set", mq_setattr(q, &nonblocking, &old));
     SHOW("flags before %lx\n", old.mq_flags), show(q), SHOW("file's %x\n", fcntl(q, F_GETFL));
     TRY("full", mq_send(q, "x", 1, 0));

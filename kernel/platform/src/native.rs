@@ -1,6 +1,6 @@
-//! System calls that the application may make of the host when the kernel says so. All that matters about their arguments
-//! is numbers in registers, so that nothing can change between check and use; the newer futex calls are as harmless as
-//! futex(2) whatever memory their arguments point to, since they touch only their caller's words.
+//! System calls that the application may make of the host when the kernel says so. All that matters about their
+//! arguments is numbers in registers, so that nothing can change between check and use; the newer futex calls are as
+//! harmless as futex(2) whatever memory their arguments point to, since they touch only their caller's words.
 
 use crate::range::is_applications;
 

@@ -3,6 +3,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use super::{Futexes, Key};
 use crate::Errno;
@@ -46,7 +47,14 @@ impl Futexes {
             }
             let new = if owner == 0 { tid | value & (OWNER_DIED | WAITERS) } else { value | WAITERS };
             if owner != 0 {
-                self.check_owner(task, owner)?;
+                if let Err(errno) = self.check_owner(task, owner) {
+                    // An owner that ended may have given the lock up before.
+                    if memory.read_struct::<u32>(word)? != value {
+                        continue;
+                    }
+                    self.leave(key, tid);
+                    return Err(errno);
+                }
                 // In the queue before the word says so: who unlocks must find it.
                 self.join(key, task, tid);
             }
@@ -89,23 +97,26 @@ impl Futexes {
         let _gone = self.hand_over(memory, key, word, OWNER_DIED);
     }
 
-    /// Who joins the queue does so before it marks the word: looked at after the word, the queue has everybody that the
-    /// word tells of, and a later change of the word is seen by the exchange.
+    /// Who joins the queue does so before it marks the word. One who found the mark there already changed nothing that
+    /// the exchange would see; so whoever is in the queue after an exchange that took the mark away looks again.
     fn hand_over(&self, memory: &Memory, key: Key, word: u64, mark: u32) -> Result<(), Errno> {
         let mut next = None;
         loop {
             let value = memory.read_struct::<u32>(word)?;
             next = next.or_else(|| self.grant_next(key));
-            let more = if self.has_waiters(key) { WAITERS } else { 0 };
+            let more = if next.is_some() && self.has_waiters(key) { WAITERS } else { 0 };
             let new = next.as_ref().map_or(0, |task| task.tid().raw() | more) | mark;
-            if memory.space().compare_exchange_u32(word, value, new)? == value {
-                break;
+            if memory.space().compare_exchange_u32(word, value, new)? != value {
+                continue;
             }
+            if let Some(task) = next {
+                task.wake();
+            }
+            if more == 0 {
+                self.waiters(key).into_iter().for_each(|task| task.wake());
+            }
+            return Ok(());
         }
-        if let Some(task) = next {
-            task.wake();
-        }
-        Ok(())
     }
 
     /// Leaves the queue after a timeout.
@@ -142,6 +153,12 @@ impl Futexes {
 
     fn has_waiters(&self, key: Key) -> bool {
         self.locks.lock().get(&key).is_some_and(|queue| queue.iter().any(|claim| !claim.granted))
+    }
+
+    fn waiters(&self, key: Key) -> Vec<Arc<Task>> {
+        let locks = self.locks.lock();
+        let waiting = locks.get(&key).into_iter().flatten().filter(|claim| !claim.granted);
+        waiting.filter_map(|claim| claim.task.upgrade()).collect()
     }
 
     /// Whether the task was given the lock; it is told once.

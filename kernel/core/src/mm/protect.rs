@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::vma::len;
-use super::{Memory, PAGE, State, Vma, VmaFlags};
+use super::{Memory, MemoryLimits, PAGE, State, Vma, VmaFlags};
 use crate::Errno;
 use crate::platform::{HostCall, Protection};
 
@@ -21,13 +21,19 @@ pub struct Protected {
 
 impl Memory {
     /// Changes access up to the first address where it cannot.
-    pub fn protect(&self, address: u64, bytes: u64, protection: Protection) -> Result<Protected, Errno> {
+    pub fn protect(
+        &self,
+        address: u64,
+        bytes: u64,
+        protection: Protection,
+        limits: &MemoryLimits,
+    ) -> Result<Protected, Errno> {
         if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let mut state = self.state.lock();
         let range = state.checked(address, bytes, Errno::ENOMEM)?;
-        let (until, result) = state.protectable(&range, protection);
+        let (until, result) = state.protectable(&range, protection, limits);
         let holes = state.vmas.within(range.start..until).any(|(_, vma)| vma.flags.contains(VmaFlags::HOLE));
         let calls = state.protect(range.start..until, protection);
         Ok(Protected { calls, result, native: !holes && result.is_ok() })
@@ -36,15 +42,38 @@ impl Memory {
 
 impl State {
     /// How far access can be changed, and what stops it there.
-    fn protectable(&self, range: &Range<u64>, protection: Protection) -> (u64, Result<(), Errno>) {
-        let gap = self.vmas.first_gap(range.clone());
+    fn protectable(
+        &self,
+        range: &Range<u64>,
+        protection: Protection,
+        limits: &MemoryLimits,
+    ) -> (u64, Result<(), Errno>) {
         let denied =
             self.vmas.within(range.clone()).find(|(_, vma)| denies(vma, protection)).map(|(part, _)| part.start);
-        match (gap, denied) {
-            (Some(gap), denied) if denied.is_none_or(|denied| gap < denied) => (gap, Err(Errno::ENOMEM)),
-            (_, Some(denied)) => (denied, Err(Errno::EACCES)),
-            _ => (range.end, Ok(())),
+        let stops = [
+            (self.vmas.first_gap(range.clone()), Errno::ENOMEM),
+            (denied, Errno::EACCES),
+            (self.above_data_limit(range, protection, limits), Errno::ENOMEM),
+        ];
+        let first = stops.into_iter().filter_map(|(at, errno)| Some((at?, Err(errno)))).min_by_key(|(at, _)| *at);
+        first.unwrap_or((range.end, Ok(())))
+    }
+
+    /// From where on what becomes writable is more than RLIMIT_DATA allows.
+    fn above_data_limit(&self, range: &Range<u64>, protection: Protection, limits: &MemoryLimits) -> Option<u64> {
+        if limits.data == u64::MAX {
+            return None;
         }
+        let mut used = self.bytes(Vma::is_data);
+        for (part, vma) in self.vmas.within(range.clone()).filter(|(_, vma)| !vma.is_data()) {
+            if (Vma { protection, ..vma.clone() }).is_data() {
+                used += len(&part);
+                if used > limits.data {
+                    return Some(part.start);
+                }
+            }
+        }
+        None
     }
 
     /// Changes access; all is mapped and nothing denies it.

@@ -81,7 +81,14 @@ impl Process {
         if !info.signal.is_realtime() || limit == crate::task::INFINITY {
             return Ok(());
         }
-        if self.pending_count() as u64 >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
+        if self.pending_count_of_user() >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
+    }
+
+    /// How many signals wait for the processes of its user.
+    fn pending_count_of_user(&self) -> u64 {
+        let uid = self.uid();
+        let own = self.pids().processes().into_iter().filter(|process| process.uid() == uid);
+        own.map(|process| process.pending_count() as u64).sum()
     }
 
     /// How many signals wait for it and its tasks.

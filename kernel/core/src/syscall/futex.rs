@@ -1,5 +1,5 @@
 //! futex(2) as far as the host does not serve it: locks with priority inheritance. Waiting for words and waking who
-//! waits is native, and so are the newer calls, futex_waitv(2) and its like: they touch nothing but their caller's words.
+//! waits is native, and so are the newer calls, futex_waitv(2) and its like: they touch only their caller's words.
 
 use alloc::sync::Arc;
 use core::time::Duration;

@@ -226,7 +226,7 @@ fn protected(task: &Task, call: &Call) -> Result<crate::mm::Protected, Errno> {
             return Err(Errno::EINVAL);
         }
     }
-    task.memory().protect(call.arg(0), call.arg(1), protection(bits))
+    task.memory().protect(call.arg(0), call.arg(1), protection(bits), &task.memory_limits())
 }
 
 /// The host calls are other than the application's own.

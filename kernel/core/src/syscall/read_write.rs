@@ -172,7 +172,7 @@ pub(super) fn write_file(
     let total = buffer.remaining();
     let mut rest = buffer.clone();
     rest.skip(call.resume.done);
-    let allowed = check_file_size(task, file, || start(file, place))?;
+    let allowed = if total == 0 { 0 } else { check_file_size(task, file, || start(file, place))? };
     loop {
         let mut rest_allowed = Front::new(&mut rest, allowed);
         let result = match place {

@@ -288,8 +288,12 @@ impl Tree {
         }
     }
 
-    /// Whether the end of a process orphans its own group, which has stopped members.
+    /// Whether the end of a process orphans its own group, which has stopped members: its parent must have been what
+    /// kept the group from being orphaned (`kill_orphaned_pgrp` of Linux).
     fn orphans_by_end_of(&self, pid: Pid, group: Pid) -> bool {
-        self.has_stopped(group) && self.is_orphaned(group, Some(pid))
+        let session = |pid| self.node(pid).map(|node| node.session.id());
+        let parent = self.node(pid).and_then(|node| self.node(node.parent));
+        let held = parent.is_some_and(|parent| parent.group != group && Some(parent.session.id()) == session(pid));
+        held && self.has_stopped(group) && self.is_orphaned(group, Some(pid))
     }
 }
