@@ -51,7 +51,7 @@ fn limits_hold() {
         "grep -c . /proc/meminfo; awk '/MemTotal/ {print $2}' /proc/meminfo; nproc; cat /sys/fs/cgroup/memory.max";
     let shown = kernel.run(&["-m", "64m", "--cpus", "1"], &["bash", "-c", show]).ok().stdout;
     assert!(shown.ends_with("\n65536\n1\n67108864\n"), "{shown}");
-    let forks = "for n in 1 2 3 4 5 6 7 8; do sleep 0.5 & done; wait; echo end";
+    let forks = "for n in 1 2 3 4 5 6 7 8; do sleep 3 & done; wait; echo end";
     let refused = kernel.run(&["--pids-limit", "5"], &["bash", "-c", forks]).run();
     assert!(refused.stderr.contains("fork"), "{refused}");
     assert_eq!(kernel.run(&["--pids-limit", "20"], &["bash", "-c", forks]).ok().out(), "end");
@@ -67,7 +67,7 @@ fn limits_change_while_a_container_runs() {
     let show = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; nproc";
     assert_eq!(kernel.stockade(&["exec", "box", "bash", "-c", show]).ok().out(), "100663296\n40\n1");
     kernel.stockade(&["update", "--pids-limit", "4", "box"]).ok();
-    let forks = kernel.stockade(&["exec", "box", "bash", "-c", "for n in 1 2 3 4 5; do sleep 0.5 & done; wait"]).run();
+    let forks = kernel.stockade(&["exec", "box", "bash", "-c", "for n in 1 2 3 4 5; do sleep 3 & done; wait"]).run();
     assert!(forks.stderr.contains("fork"), "{forks}");
 }
 

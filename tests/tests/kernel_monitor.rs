@@ -129,7 +129,7 @@ fn the_trace_reads_as_that_of_strace() {
     let kernel = Kernel::new(BUSYBOX);
     let file = kernel.scratch.path("trace");
     let script =
-        "cat /etc/passwd > /dev/null; (sleep 0.1; exit 3); mkdir /etc 2>/dev/null; sh -c 'kill -USR1 $$'; exit 4";
+        "cat /etc/passwd > /dev/null; (sleep 1; exit 3); mkdir /etc 2>/dev/null; sh -c 'kill -USR1 $$'; exit 4";
     kernel.run(&[&format!("--strace={}", file.display())], &["sh", "-c", script]).exits(4);
     let trace = fs::read_to_string(&file).expect("read the trace");
     let has = |parts: &[&str]| {
