@@ -15,7 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Hooks, LinuxCapabilities, LinuxSeccomp, PosixRlimit};
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, mkfifoat, open};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkfifoat, open, renameat_with};
 use serde::{Deserialize, Serialize};
 use stockade_sandbox::{ContainerId, ContainerState, Error, Result, Status};
 
@@ -260,9 +260,19 @@ fn replace(path: &Path, text: &[u8], mode: u32) -> Result<()> {
     let write = || -> io::Result<()> {
         let mut file = File::options().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
         io::Write::write_all(&mut file, text)?;
-        fs::rename(&temporary, path)
+        put_in_place(&temporary, path)
     };
     write().at_with(|| format!("write {}", path.display()))
+}
+
+/// Puts a file where another one may be. They are exchanged: what replaces a file by rename(2) goes to the disk at once
+/// on ext4 (ext4(5), auto_da_alloc), and whoever removes it soon waits for that.
+fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, temporary, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => fs::remove_file(temporary),
+        // The first one, or a file system that cannot exchange.
+        Err(_) => fs::rename(temporary, path),
+    }
 }
 
 /// Ids of all directories below a state root, sorted.
