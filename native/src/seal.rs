@@ -41,6 +41,11 @@ pub fn guard() -> Result<(), SealError> {
     Err(at("run the sealed view")(run_again(&sealed)))
 }
 
+/// This program in a form that [`guard`] is content with, to start it from; `None` where only a copy would do.
+pub fn view() -> Option<OwnedFd> {
+    read_only_mount().ok()
+}
+
 fn at<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> SealError {
     move |source| SealError { what, source: source.into() }
 }

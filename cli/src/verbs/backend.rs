@@ -1,7 +1,12 @@
 //! What the engine needs of this binary.
 
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use oci_spec::runtime::{Capabilities, LinuxSeccomp};
 use stockade_engine::{Backend, Directories, SupervisorCommand};
+use stockade_native::seal;
 use stockade_sandbox::{IsolationClass, Result, Runtime};
 
 use super::SUPERVISE;
@@ -21,6 +26,15 @@ impl Backend for Binary {
     }
 
     fn supervisor(&self) -> SupervisorCommand {
-        SupervisorCommand { program: "/proc/self/exe".into(), arguments: vec![SUPERVISE.into()] }
+        SupervisorCommand { program: own_program(), arguments: vec![SUPERVISE.into()] }
+    }
+}
+
+/// This program, sealed if that costs nothing: a supervisor need not start itself again then.
+fn own_program() -> PathBuf {
+    static VIEW: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    match VIEW.get_or_init(seal::view) {
+        Some(view) => format!("/proc/self/fd/{}", view.as_raw_fd()).into(),
+        None => "/proc/self/exe".into(),
     }
 }
