@@ -76,9 +76,36 @@ impl Authority<'_> {
     }
 }
 
-/// Starts a jailed process, a child of the caller, which must have one thread. Returns its host pid once the program
-/// runs.
-pub fn spawn(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Result<u32> {
+/// A jailed process on its way into its jail. Dropping it ends it.
+#[derive(Debug)]
+pub struct Starting {
+    pid: u32,
+    channel: Channel,
+    runs: bool,
+}
+
+impl Starting {
+    /// Waits until the program runs; its host pid.
+    pub fn wait(mut self) -> Result<u32> {
+        match self.channel.receive()? {
+            None => self.runs = true,
+            Some(Message::Failed(failure)) => return Err(failure.into()),
+            Some(_) => return Err(Error::Other("the monitor's process answered nonsense".into())),
+        }
+        Ok(self.pid)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.runs {
+            kill_and_reap(self.pid);
+        }
+    }
+}
+
+/// Starts a jailed process, a child of the caller, which must have one thread.
+pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Result<Starting> {
     let (ours, theirs) = Channel::pair()?;
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
@@ -97,8 +124,14 @@ pub fn spawn(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Resu
     })
     .at("clone the monitor")?;
     drop(theirs);
-    release(pid, authority, &ours).inspect_err(|_| kill_and_reap(pid))?;
-    Ok(pid)
+    let starting = Starting { pid, channel: ours, runs: false };
+    release(pid, authority, &starting.channel)?;
+    Ok(starting)
+}
+
+/// The same, until the program runs; its host pid.
+pub fn spawn(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Result<u32> {
+    begin(helper, cgroup, authority)?.wait()
 }
 
 fn release(pid: u32, authority: Authority<'_>, channel: &Channel) -> Result<()> {
@@ -106,12 +139,7 @@ fn release(pid: u32, authority: Authority<'_>, channel: &Channel) -> Result<()> 
     let maps = authority.maps(host)?;
     maps.write(pid)?;
     let (uid, gid) = (IdMaps::id_or_last(&maps.uid, host), IdMaps::id_or_last(&maps.gid, host));
-    channel.send(&Message::Become { uid, gid })?;
-    match channel.receive()? {
-        None => Ok(()),
-        Some(Message::Failed(failure)) => Err(failure.into()),
-        Some(_) => Err(Error::Other("the monitor's process answered nonsense".into())),
-    }
+    channel.send(&Message::Become { uid, gid })
 }
 
 /// In the clone; returns only to say why it failed.

@@ -10,7 +10,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers, root_tree};
-use stockade_native::jail::{self, Authority};
+use stockade_native::jail::{self, Authority, Starting};
 use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Terminal};
 
@@ -36,22 +36,26 @@ pub(super) fn launch(
     request: &mut CreateRequest,
 ) -> Result<u32> {
     stage.cgroup.make_parts(&limits::of_applications(&limits::of_spec(spec)))?;
-    match owner {
-        Some(owner) => owner.join(&stage.dir)?,
-        None => {
-            let listener = files::listen_in(&stage.dir, SOCKET)?;
-            start_monitor(&stage, listener)?;
-        }
-    }
+    let monitor = match owner {
+        Some(owner) => owner.join(&stage.dir).map(|()| None)?,
+        None => Some(start_monitor(&stage, files::listen_in(&stage.dir, SOCKET)?)?),
+    };
+    // Both enter their jails at the same time.
+    let server = match layers(&request.rootfs) {
+        Some(_) => None,
+        None => Some(start_file_server(&stage, spec)?),
+    };
     let mut client = connect(&stage.dir)?;
-    let terminal = create(id, &mut client, &stage, spec, request)?;
+    let (terminal, luggage) = pack(request, server)?;
+    monitor.map(Starting::wait).transpose()?;
+    create(id, &mut client, &stage, spec, request, luggage)?;
     let connection = OwnedFd::from(client.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
     let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
     stage.spawn_proxy(&proxy, terminal.as_ref())
 }
 
-fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
+fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<Starting> {
     let groups = stage.cgroup.applications().entrances()?;
     let monitor = Helper {
         program: files::own_program()?,
@@ -60,11 +64,11 @@ fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<u32> {
         streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
         descriptors: groups,
     };
-    jail::spawn(&monitor, &stage.cgroup.monitor(), Authority::Nothing)
+    jail::begin(&monitor, &stage.cgroup.monitor(), Authority::Nothing)
 }
 
-/// Starts the process that has the bundle's directory; a connection to it.
-fn start_file_server(stage: &Stage<'_>, spec: &Spec) -> Result<OwnedFd> {
+/// Starts the process that has the bundle's directory; and a connection to it.
+fn start_file_server(stage: &Stage<'_>, spec: &Spec) -> Result<(Starting, OwnedFd)> {
     let failed = |errno| Error::os("make the file server's socket", errno);
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(failed)?;
@@ -80,18 +84,11 @@ fn start_file_server(stage: &Stage<'_>, spec: &Spec) -> Result<OwnedFd> {
         streams: [theirs, null()?, files::append(&stage.dir.join(LOG))?],
         descriptors: Vec::new(),
     };
-    jail::spawn(&server, &stage.cgroup.monitor(), Authority::Files(spec))?;
-    Ok(ours)
+    Ok((jail::begin(&server, &stage.cgroup.monitor(), Authority::Files(spec))?, ours))
 }
 
-/// Makes the container; its terminal's slave, if it has one.
-fn create(
-    id: &ContainerId,
-    client: &mut Client,
-    stage: &Stage<'_>,
-    spec: &Spec,
-    request: &mut CreateRequest,
-) -> Result<Option<OwnedFd>> {
+/// What goes with the container; and its terminal's slave, if it has one.
+fn pack(request: &mut CreateRequest, server: Option<(Starting, OwnedFd)>) -> Result<(Option<OwnedFd>, Luggage)> {
     let mut luggage = Luggage::default();
     let terminal = match &request.terminal {
         Terminal::Console(socket) => Some(terminal::open(socket)?),
@@ -104,10 +101,25 @@ fn create(
     if let Some(trace) = &request.trace {
         luggage.add_trace(trace, terminal.as_ref())?;
     }
-    match layers(&request.rootfs) {
-        Some(blobs) => luggage.add_layers(blobs)?,
-        None => luggage.add(FdRole::FileServer, start_file_server(stage, spec)?),
+    if let Some(blobs) = layers(&request.rootfs) {
+        luggage.add_layers(blobs)?;
     }
+    if let Some((server, connection)) = server {
+        server.wait()?;
+        luggage.add(FdRole::FileServer, connection);
+    }
+    Ok((terminal, luggage))
+}
+
+/// Makes the container.
+fn create(
+    id: &ContainerId,
+    client: &mut Client,
+    stage: &Stage<'_>,
+    spec: &Spec,
+    request: &CreateRequest,
+    luggage: Luggage,
+) -> Result<()> {
     let spec_json = serde_json::to_vec(spec).map_err(|error| Error::Other(error.to_string()))?;
     let message = CreateContainer {
         id: id.to_string(),
@@ -118,8 +130,7 @@ fn create(
         beside: request.sandbox.as_ref().map(ToString::to_string),
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
-    client.call::<Empty>(Method::Create, &message, &descriptors)?;
-    Ok(terminal)
+    client.call::<Empty>(Method::Create, &message, &descriptors).map(drop)
 }
 
 /// What a proxy gets: a connection as descriptor 0, an init's fifo as 1, its terminal as 2.
