@@ -5,7 +5,7 @@ mod priority;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use stockade_kernel_sync::Mutex;
@@ -41,5 +41,5 @@ impl Key {
 /// All locks that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Futexes {
-    locks: Mutex<BTreeMap<Key, VecDeque<priority::Claim>>>,
+    locks: Mutex<BTreeMap<Key, priority::Queue>>,
 }

@@ -3,7 +3,6 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 
 use super::{Futexes, Key};
 use crate::Errno;
@@ -32,41 +31,24 @@ pub(super) struct Claim {
     granted: bool,
 }
 
+/// Who waits for one lock, and who was given it and does not know yet.
+pub(super) type Queue = VecDeque<Claim>;
+
+/// Each operation holds the queues' lock from its look at the word to its exchange: nobody hears that the lock is its own
+/// before the word says so. Applications alone change the word meanwhile, and the exchange sees that.
 impl Futexes {
     /// Takes the lock, or joins its queue. A task may ask again while it waits.
     pub fn lock_pi(&self, memory: &Memory, key: Key, word: u64, task: &Arc<Task>) -> Result<LockPi, Errno> {
-        let tid = task.tid().raw();
-        if self.take_grant(key, tid) {
-            return Ok(LockPi::Taken);
-        }
-        loop {
-            let value = memory.read_struct::<u32>(word)?;
-            let owner = value & OWNER;
-            if owner == tid && !self.is_queued(key, tid) {
-                return Err(Errno::EDEADLK);
-            }
-            let new = if owner == 0 { tid | value & (OWNER_DIED | WAITERS) } else { value | WAITERS };
-            if owner != 0 {
-                if let Err(errno) = self.check_owner(task, owner) {
-                    // An owner that ended may have given the lock up before.
-                    if memory.read_struct::<u32>(word)? != value {
-                        continue;
-                    }
-                    self.leave(key, tid);
-                    return Err(errno);
-                }
-                // In the queue before the word says so: who unlocks must find it.
-                self.join(key, task, tid);
-            }
-            if memory.space().compare_exchange_u32(word, value, new)? != value {
-                continue;
-            }
-            if owner == 0 {
-                self.leave(key, tid);
+        self.change(key, |queue| {
+            if take_grant(queue, task) {
                 return Ok(LockPi::Taken);
             }
-            return Ok(if self.take_grant(key, tid) { LockPi::Taken } else { LockPi::Wait });
-        }
+            let got = attempt(queue, memory, word, task);
+            if got != Ok(LockPi::Wait) {
+                leave(queue, task);
+            }
+            got
+        })
     }
 
     /// Takes the lock if nobody has it: `EAGAIN`.
@@ -84,103 +66,46 @@ impl Futexes {
 
     /// Gives the lock to whoever waits longest: `EPERM` unless it is the task's.
     pub fn unlock_pi(&self, memory: &Memory, key: Key, word: u64, task: &Task) -> Result<(), Errno> {
-        let value = memory.read_struct::<u32>(word)?;
-        if value & OWNER != task.tid().raw() {
-            return Err(Errno::EPERM);
-        }
-        self.hand_over(memory, key, word, 0)
+        self.hand_over(memory, key, word, (task.tid().raw(), 0))
     }
 
     /// The owner ended.
-    pub fn owner_died(&self, memory: &Memory, key: Key, word: u64) {
+    pub fn owner_died(&self, memory: &Memory, key: Key, word: u64, owner: u32) {
         // The word was there a moment ago; who took it away has no lock any more.
-        let _gone = self.hand_over(memory, key, word, OWNER_DIED);
+        let _gone = self.hand_over(memory, key, word, (owner, OWNER_DIED));
     }
 
-    /// Who joins the queue does so before it marks the word. One who found the mark there already changed nothing that
-    /// the exchange would see; so whoever is in the queue after an exchange that took the mark away looks again.
-    fn hand_over(&self, memory: &Memory, key: Key, word: u64, mark: u32) -> Result<(), Errno> {
-        let mut next = None;
-        loop {
-            let value = memory.read_struct::<u32>(word)?;
-            next = next.or_else(|| self.grant_next(key));
-            let more = if next.is_some() && self.has_waiters(key) { WAITERS } else { 0 };
-            let new = next.as_ref().map_or(0, |task| task.tid().raw() | more) | mark;
-            if memory.space().compare_exchange_u32(word, value, new)? != value {
-                continue;
+    fn hand_over(&self, memory: &Memory, key: Key, word: u64, (owner, mark): (u32, u32)) -> Result<(), Errno> {
+        let next = self.change(key, |queue| {
+            queue.retain(|claim| claim.task.strong_count() > 0 && claim.tid != owner);
+            loop {
+                let value = memory.read_struct::<u32>(word)?;
+                if value & OWNER != owner {
+                    return Err(Errno::EPERM);
+                }
+                let more = if queue.len() > 1 { WAITERS } else { 0 };
+                let new = queue.front().map_or(0, |next| next.tid | more) | mark;
+                if memory.space().compare_exchange_u32(word, value, new)? == value {
+                    return Ok(queue.front_mut().and_then(Claim::grant));
+                }
             }
-            if let Some(task) = next {
-                task.wake();
-            }
-            if more == 0 {
-                self.waiters(key).into_iter().for_each(|task| task.wake());
-            }
-            return Ok(());
+        })?;
+        if let Some(task) = next {
+            task.wake();
         }
+        Ok(())
     }
 
     /// Leaves the queue after a timeout.
     pub fn give_up_pi(&self, key: Key, task: &Task) -> LockPi {
-        let tid = task.tid().raw();
-        if self.take_grant(key, tid) {
-            return LockPi::Taken;
-        }
-        self.leave(key, tid);
-        LockPi::Wait
-    }
-
-    /// `ESRCH` when nobody has the owner's id.
-    fn check_owner(&self, task: &Task, owner: u32) -> Result<(), Errno> {
-        let pid = i32::try_from(owner).ok().and_then(Pid::new).ok_or(Errno::ESRCH)?;
-        task.process().pids().task(pid).map(drop).ok_or(Errno::ESRCH)
-    }
-
-    fn join(&self, key: Key, task: &Arc<Task>, tid: u32) {
-        let mut locks = self.locks.lock();
-        let queue = locks.entry(key).or_default();
-        if !queue.iter().any(|claim| claim.tid == tid) {
-            queue.push_back(Claim { task: Arc::downgrade(task), tid, granted: false });
-        }
-    }
-
-    fn leave(&self, key: Key, tid: u32) {
-        self.change(key, |queue| queue.retain(|claim| claim.tid != tid));
-    }
-
-    fn is_queued(&self, key: Key, tid: u32) -> bool {
-        self.locks.lock().get(&key).is_some_and(|queue| queue.iter().any(|claim| claim.tid == tid))
-    }
-
-    fn has_waiters(&self, key: Key) -> bool {
-        self.locks.lock().get(&key).is_some_and(|queue| queue.iter().any(|claim| !claim.granted))
-    }
-
-    fn waiters(&self, key: Key) -> Vec<Arc<Task>> {
-        let locks = self.locks.lock();
-        let waiting = locks.get(&key).into_iter().flatten().filter(|claim| !claim.granted);
-        waiting.filter_map(|claim| claim.task.upgrade()).collect()
-    }
-
-    /// Whether the task was given the lock; it is told once.
-    fn take_grant(&self, key: Key, tid: u32) -> bool {
         self.change(key, |queue| {
-            let before = queue.len();
-            queue.retain(|claim| claim.tid != tid || !claim.granted);
-            queue.len() < before
+            let is_granted = take_grant(queue, task);
+            leave(queue, task);
+            if is_granted { LockPi::Taken } else { LockPi::Wait }
         })
     }
 
-    /// Gives the lock to the first waiter that lives.
-    fn grant_next(&self, key: Key) -> Option<Arc<Task>> {
-        self.change(key, |queue| {
-            queue.retain(|claim| claim.task.strong_count() > 0);
-            let claim = queue.iter_mut().find(|claim| !claim.granted)?;
-            claim.granted = true;
-            claim.task.upgrade()
-        })
-    }
-
-    fn change<T>(&self, key: Key, change: impl FnOnce(&mut VecDeque<Claim>) -> T) -> T {
+    fn change<T>(&self, key: Key, change: impl FnOnce(&mut Queue) -> T) -> T {
         let mut locks = self.locks.lock();
         let result = change(locks.entry(key).or_default());
         if locks.get(&key).is_some_and(VecDeque::is_empty) {
@@ -188,4 +113,65 @@ impl Futexes {
         }
         result
     }
+}
+
+impl Claim {
+    fn grant(&mut self) -> Option<Arc<Task>> {
+        self.granted = true;
+        self.task.upgrade()
+    }
+}
+
+/// Takes a lock that is free, or marks it and stays in the queue.
+fn attempt(queue: &mut Queue, memory: &Memory, word: u64, task: &Arc<Task>) -> Result<LockPi, Errno> {
+    let tid = task.tid().raw();
+    loop {
+        let value = memory.read_struct::<u32>(word)?;
+        let owner = value & OWNER;
+        let new = if owner == 0 { tid | value & (OWNER_DIED | WAITERS) } else { value | WAITERS };
+        if owner == tid {
+            return Err(Errno::EDEADLK);
+        }
+        if owner != 0
+            && let Err(errno) = check_owner(task, owner)
+        {
+            // An owner that ended may have given the lock up before.
+            if memory.read_struct::<u32>(word)? != value {
+                continue;
+            }
+            return Err(errno);
+        }
+        if memory.space().compare_exchange_u32(word, value, new)? != value {
+            continue;
+        }
+        if owner == 0 {
+            return Ok(LockPi::Taken);
+        }
+        join(queue, task);
+        return Ok(LockPi::Wait);
+    }
+}
+
+/// `ESRCH` when nobody has the owner's id.
+fn check_owner(task: &Task, owner: u32) -> Result<(), Errno> {
+    let pid = i32::try_from(owner).ok().and_then(Pid::new).ok_or(Errno::ESRCH)?;
+    task.process().pids().task(pid).map(drop).ok_or(Errno::ESRCH)
+}
+
+fn join(queue: &mut Queue, task: &Arc<Task>) {
+    let tid = task.tid().raw();
+    if !queue.iter().any(|claim| claim.tid == tid) {
+        queue.push_back(Claim { task: Arc::downgrade(task), tid, granted: false });
+    }
+}
+
+fn leave(queue: &mut Queue, task: &Task) {
+    queue.retain(|claim| claim.tid != task.tid().raw());
+}
+
+/// Whether the task was given the lock; it is told once.
+fn take_grant(queue: &mut Queue, task: &Task) -> bool {
+    let before = queue.len();
+    queue.retain(|claim| claim.tid != task.tid().raw() || !claim.granted);
+    queue.len() < before
 }

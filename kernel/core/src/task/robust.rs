@@ -84,14 +84,17 @@ impl Task {
     /// `handle_futex_death` of Linux; `None` when the word is not there.
     fn release_futex(&self, memory: &Memory, entry: Entry, offset: u64, wakes: &mut Vec<u64>) -> Option<()> {
         let word = entry.address().wrapping_add(offset);
+        let tid = self.tid().raw();
+        if entry.is_pi() {
+            self.kernel().futexes().owner_died(memory, Key::of(memory, word), word, tid);
+            return Some(());
+        }
         let mut value: u32 = memory.read_struct(word).ok()?;
-        while value & FUTEX_TID_MASK == self.tid().raw() {
+        while value & FUTEX_TID_MASK == tid {
             let new = value & FUTEX_WAITERS | FUTEX_OWNER_DIED;
             let found = memory.space().compare_exchange_u32(word, value, new).ok()?;
             if found == value {
-                if entry.is_pi() {
-                    self.kernel().futexes().owner_died(memory, Key::of(memory, word), word);
-                } else if value & FUTEX_WAITERS != 0 {
+                if value & FUTEX_WAITERS != 0 {
                     wakes.push(word);
                 }
                 break;
