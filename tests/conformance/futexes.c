@@ -2,6 +2,7 @@
 #include "show.h"
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 #ifndef FUTEX_LOCK_PI2
@@ -109,6 +110,103 @@ static void robust_inheriting(void) {
     robust(PTHREAD_PRIO_INHERIT);
 }
 
+/* The holder of a lock is killed while it does something; another process waits for the lock. */
+static void killed(const char *what, int kind, void (*holds)(void)) {
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a), pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED), pthread_mutexattr_setprotocol(&a, kind);
+    mutex = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutex_init(mutex, &a);
+    pid_t holder = fork(), waiter[2];
+    if (!holder) pthread_mutex_lock(mutex), holds(), _exit(0);
+    usleep(30000);
+    for (int i = 0; i < 2; i++) {
+        waiter[i] = fork();
+        if (waiter[i]) continue;
+        int got = pthread_mutex_lock(mutex);
+        pthread_mutex_consistent(mutex), pthread_mutex_unlock(mutex), _exit(got);
+    }
+    usleep(30000);
+    kill(holder, SIGKILL);
+    int status, died = 0, plain = 0;
+    waitpid(holder, &status, 0), SHOW("%s: holder %x\n", what, status);
+    for (int i = 0; i < 2; i++) {
+        waitpid(waiter[i], &status, 0);
+        died += WEXITSTATUS(status) == EOWNERDEAD, plain += status == 0;
+    }
+    SHOW("%s: %d hear of it, %d do not\n", what, died, plain);
+    SHOW("%s: then %d\n", what, pthread_mutex_lock(mutex));
+}
+
+static void sleeps(void) {
+    sleep(100);
+}
+
+static void computes(void) {
+    for (;;) __asm__ volatile("");
+}
+
+static void yields(void) {
+    for (;;) sched_yield();
+}
+
+static void waits_natively(void) {
+    uint32_t zero = 0;
+    futex(&zero, FUTEX_WAIT, 0, 0, 0, 0);
+}
+
+static void *sleeps_beside(void *argument) {
+    (void)argument;
+    sleep(100);
+    return 0;
+}
+
+static void has_threads(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, sleeps_beside, 0);
+    computes();
+}
+
+static void stops(void) {
+    raise(SIGSTOP);
+}
+
+static void robust_killed(void) {
+    killed("sleeps", PTHREAD_PRIO_NONE, sleeps);
+    killed("computes", PTHREAD_PRIO_NONE, computes);
+    killed("yields", PTHREAD_PRIO_NONE, yields);
+    killed("waits", PTHREAD_PRIO_NONE, waits_natively);
+    killed("has threads", PTHREAD_PRIO_NONE, has_threads);
+    killed("stopped", PTHREAD_PRIO_NONE, stops);
+    killed("inheriting", PTHREAD_PRIO_INHERIT, sleeps);
+    killed("inheriting, computes", PTHREAD_PRIO_INHERIT, computes);
+}
+
+static void *leaves(void *argument) {
+    (void)argument;
+    pthread_mutex_lock(mutex);
+    computes();
+    return 0;
+}
+
+/* A thread holds a lock while another ends the process. */
+static void robust_exit_group(void) {
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a), pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+    mutex = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutex_init(mutex, &a);
+    pid_t holder = fork();
+    if (!holder) {
+        pthread_t thread;
+        pthread_create(&thread, 0, leaves, 0), usleep(60000), _exit(3);
+    }
+    usleep(30000);
+    SHOW("lock %d\n", pthread_mutex_lock(mutex) == EOWNERDEAD);
+    int status;
+    waitpid(holder, &status, 0), SHOW("holder %x\n", status);
+}
+
 static void interrupted(int signal) {
     (void)signal;
 }
@@ -147,6 +245,7 @@ static void conditions(void) {
 
 int main(void) {
     PART(plain), PART(between), PART(inheriting), PART(robust_plain), PART(robust_inheriting);
+    PART(robust_killed), PART(robust_exit_group);
     PART(signals), PART(conditions);
     return 0;
 }

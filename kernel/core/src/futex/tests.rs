@@ -1,11 +1,14 @@
-//! Locks with priority inheritance on the fake machine.
+//! Locks with priority inheritance, and locks whose owner is killed, on the fake machine.
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::Errno;
-use crate::mm::PAGE;
-use crate::platform::{Form, HostClock, Machine as _};
-use crate::testing::World;
+use crate::mm::{Memory, PAGE};
+use crate::platform::{Event, Form, HostClock, Interruption, Machine as _};
+use crate::signal::Signal;
+use crate::task::{Dump, ExitStatus, Task};
+use crate::testing::{FakeThread, World};
 
 const FUTEX: u32 = 202;
 const LOCK: u64 = 6;
@@ -58,4 +61,56 @@ fn a_lock_of_nobody_is_refused() {
     assert_eq!(world.thread.trap(FUTEX, &[at, LOCK]), Err(Errno::ESRCH));
     assert_eq!(world.thread.trap(FUTEX, &[at + 1, LOCK]), Err(Errno::EINVAL));
     assert_eq!(world.thread.trap(FUTEX, &[at, 11]), Err(Errno::ENOSYS));
+}
+
+const WAITED_FOR: u32 = 0x8000_0000;
+const OWNER_DIED: u32 = 0x4000_0000;
+
+/// Puts a robust list with one lock of the task's at an address: head, entry, word.
+fn hold(memory: &Memory, at: u64, tid: u32) {
+    let (entry, word) = (at + 64, at + 96);
+    memory.write_array(at, &[entry, word - entry, 0]).unwrap();
+    memory.write_struct(entry, &at).unwrap();
+    memory.write_struct(word, &(tid | WAITED_FOR)).unwrap();
+}
+
+/// A process with a lock in shared memory, which another one sees too; the lock's word.
+fn holder(world: &World, at: u64) -> (Arc<Task>, Arc<FakeThread>) {
+    let (task, thread) = world.spawn(world.task.memory());
+    hold(&task.memory(), at, task.tid().raw());
+    assert_eq!(thread.call(273, &[at, 24]), Ok(0));
+    (task, thread)
+}
+
+/// What the pool has there.
+fn word(world: &World, at: u64) -> u32 {
+    let mut bytes = [0; 4];
+    world.machine.pool().read(world.task.memory().pool_offset(at + 96).unwrap(), &mut bytes);
+    u32::from_le_bytes(bytes)
+}
+
+const KILLED: ExitStatus = ExitStatus::Killed(Signal::KILL, Dump::None);
+
+#[test]
+fn who_waits_for_a_lock_hears_that_its_owner_was_killed_asleep() {
+    let (world, at) = world();
+    let (task, thread) = holder(&world, at);
+    assert_eq!(thread.try_call(34, &[], Form::Direct), None);
+    task.process().end(KILLED);
+    assert_eq!(word(&world, at), WAITED_FOR | OWNER_DIED);
+    assert_eq!(world.machine.words_woken().len(), 1);
+}
+
+#[test]
+fn who_computes_ends_by_itself_when_others_may_wait_for_it() {
+    let (world, at) = world();
+    let (task, thread) = holder(&world, at);
+    task.process().end(KILLED);
+    assert!(thread.take_interrupted() && task.process().task_count() == 1);
+    // It may take or release a lock until then.
+    assert_eq!(world.machine.words_woken(), []);
+    thread.raise(Event::Interrupted(Interruption::Running));
+    assert_eq!(task.process().task_count(), 0);
+    assert_eq!(word(&world, at), WAITED_FOR | OWNER_DIED);
+    assert_eq!(world.machine.words_woken().len(), 1);
 }

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::any::Any;
 use core::ops::Range;
 
 use stockade_kernel_sync::Mutex;
@@ -12,7 +13,7 @@ use super::{Object, PAGE, Placement, Source, Vma, VmaFlags, Vmas, page_down};
 use crate::Errno;
 use crate::aio::AioContext;
 use crate::exec::ProgramInfo;
-use crate::platform::{Backing, HostCall, Sharing, Space, UserRange};
+use crate::platform::{Backing, HostCall, Protection, Sharing, Space, UserRange};
 use crate::task::Task;
 
 /// One address space, shared by the tasks that clone(2) made with CLONE_VM.
@@ -25,6 +26,16 @@ pub struct Memory {
     pub(crate) contexts: Mutex<BTreeMap<u64, Arc<AioContext>>>,
     /// Who runs in it.
     pub(super) users: Mutex<Vec<Weak<Task>>>,
+}
+
+/// A word of the pool, which stays there as long as this does.
+#[derive(Debug)]
+pub struct SharedWord {
+    /// Where in the pool.
+    pub offset: u64,
+    /// Whether its application may write it.
+    pub is_writable: bool,
+    _keep: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What is known about an address space.
@@ -95,17 +106,27 @@ impl Memory {
 
     /// Where in the pool an address lies, if it is mapped shared.
     pub fn pool_offset(&self, address: u64) -> Option<u64> {
+        Some(self.shared_word(address)?.offset)
+    }
+
+    /// A word at an address that others may have mapped too; `None` when it is private.
+    pub fn shared_word(&self, address: u64) -> Option<SharedWord> {
         let (start, vma) = self.find(address)?;
         let Object::Source { source, offset, .. } = &vma.object else { return None };
         if vma.sharing == Sharing::Private {
             return None;
         }
         let page = page_down(address);
-        let pieces = source.map(offset + (page - start), PAGE, Sharing::Shared).ok()?;
-        match pieces.first()?.backing {
-            Backing::Pool { offset, .. } => Some(offset + (address - page)),
-            _ => None,
-        }
+        let piece = source.map(offset + (page - start), PAGE, Sharing::Shared).ok()?.into_iter().next()?;
+        let Backing::Pool { offset, .. } = piece.backing else { return None };
+        let is_writable = vma.protection.contains(Protection::WRITE);
+        Some(SharedWord { offset: offset + (address - page), is_writable, _keep: piece.keep })
+    }
+
+    /// Whether anything that runs in it can write what other spaces see.
+    pub fn writes_shared(&self) -> bool {
+        let state = self.state.lock();
+        state.vmas.iter().any(|(_, vma)| vma.sharing == Sharing::Shared && vma.protection.contains(Protection::WRITE))
     }
 
     /// What runs in it.

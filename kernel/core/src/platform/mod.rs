@@ -223,6 +223,12 @@ pub trait Pool: Debug + Send + Sync {
     /// Makes a range read as zero without giving it back.
     fn zero(&self, offset: u64, len: u64);
 
+    /// Atomically replaces an aligned 32-bit word, if it holds `expected`. Returns what it held.
+    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32;
+
+    /// Wakes one of those who wait for an aligned word in a native futex, in whichever space.
+    fn wake_futex(&self, offset: u64);
+
     /// Bytes taken now.
     fn used_bytes(&self) -> u64;
 }

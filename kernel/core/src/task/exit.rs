@@ -34,6 +34,9 @@ impl Task {
     /// Ends from outside, or as soon as whoever is busy with it notices. Its process must be ending.
     pub(crate) fn kill(self: &Arc<Self>) {
         self.signals.raise(Attention::EXIT);
+        if self.ends_by_itself() {
+            return;
+        }
         if let Claim::Ended(call) = self.sleep.claim() {
             if let Some(mut call) = call {
                 call.stop_waiting(self);
@@ -117,7 +120,10 @@ impl Process {
             *ending = Some(status);
         }
         let tasks = self.tasks();
-        if tasks.len() > 1 && !self.shares_memory.load(Ordering::Relaxed) {
+        // What others see of it must be put in order while its memory is there.
+        let is_private =
+            |task: &Arc<Task>| !self.shares_memory.load(Ordering::Relaxed) && !task.memory().writes_shared();
+        if tasks.len() > 1 && is_private(&tasks[0]) {
             tasks[0].memory().space().kill();
         }
         for task in tasks {

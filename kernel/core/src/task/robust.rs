@@ -1,13 +1,17 @@
 //! What a task that ends owes to those who share memory with it: robust futexes (set_robust_list(2)).
 //!
-//! The words are written here. Their waiters wait in the host's futex(2), so a thread of the host has to wake them.
+//! The words are written here. Their waiters wait in the host's futex(2): a thread of the host has to wake those of
+//! private memory; shared memory is the pool's, and so can be woken whatever became of the task's host thread.
+//!
+//! A task that computes may take and release locks at any time, and its list can be read only as long as its space is
+//! there. So one that can write shared memory is not ended from outside, but interrupted, and ends by itself.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Task;
 use crate::futex::Key;
-use crate::mm::Memory;
+use crate::mm::{Memory, SharedWord};
 use crate::platform::{HostCall, Reply};
 use crate::signal::Attention;
 
@@ -51,8 +55,17 @@ impl Task {
         thread.reply(Reply::LayoutThenEvent { calls });
     }
 
-    /// Marks the robust futexes that it holds (`exit_robust_list` of Linux), once, and says which words somebody waits
-    /// for. The list is the application's: any fault ends the walk.
+    /// Whether the task must end on its own host thread: it computes, and may hold what other processes wait for. It is
+    /// told to, then.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        let may_hold = || self.settings.lock().robust_list.head != 0 && self.memory().writes_shared();
+        let Some(thread) = self.thread().filter(|_| self.sleep.computes() && may_hold()) else { return false };
+        thread.interrupt();
+        true
+    }
+
+    /// Marks the robust futexes that it holds (`exit_robust_list` of Linux), once, wakes who waits for those in shared
+    /// memory, and says which others somebody waits for. The list is the application's: any fault ends the walk.
     pub(crate) fn release_robust_list(&self, memory: &Memory) -> Vec<u64> {
         let mut wakes = Vec::new();
         let head = core::mem::take(&mut self.settings.lock().robust_list).head;
@@ -83,24 +96,52 @@ impl Task {
 
     /// `handle_futex_death` of Linux; `None` when the word is not there.
     fn release_futex(&self, memory: &Memory, entry: Entry, offset: u64, wakes: &mut Vec<u64>) -> Option<()> {
-        let word = entry.address().wrapping_add(offset);
+        let word = Word::find(memory, entry.address().wrapping_add(offset))?;
         let tid = self.tid().raw();
         if entry.is_pi() {
-            self.kernel().futexes().owner_died(memory, Key::of(memory, word), word, tid);
+            self.kernel().futexes().owner_died(memory, Key::of(memory, word.address), word.address, tid);
             return Some(());
         }
-        let mut value: u32 = memory.read_struct(word).ok()?;
+        let mut value: u32 = memory.read_struct(word.address).ok()?;
         while value & FUTEX_TID_MASK == tid {
-            let new = value & FUTEX_WAITERS | FUTEX_OWNER_DIED;
-            let found = memory.space().compare_exchange_u32(word, value, new).ok()?;
+            let found = word.exchange(self, memory, value, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)?;
             if found == value {
                 if value & FUTEX_WAITERS != 0 {
-                    wakes.push(word);
+                    word.wake(self, wakes);
                 }
                 break;
             }
             value = found;
         }
         Some(())
+    }
+}
+
+/// The word of a robust futex.
+struct Word {
+    address: u64,
+    shared: Option<SharedWord>,
+}
+
+impl Word {
+    /// `None` where the application could not write it itself.
+    fn find(memory: &Memory, address: u64) -> Option<Self> {
+        let shared = memory.shared_word(address);
+        let is_possible = address.is_multiple_of(4) && shared.as_ref().is_none_or(|word| word.is_writable);
+        is_possible.then_some(Self { address, shared })
+    }
+
+    fn exchange(&self, task: &Task, memory: &Memory, expected: u32, new: u32) -> Option<u32> {
+        match &self.shared {
+            Some(word) => Some(task.kernel().machine().pool().compare_exchange_u32(word.offset, expected, new)),
+            None => memory.space().compare_exchange_u32(self.address, expected, new).ok(),
+        }
+    }
+
+    fn wake(&self, task: &Task, wakes: &mut Vec<u64>) {
+        match &self.shared {
+            Some(word) => task.kernel().machine().pool().wake_futex(word.offset),
+            None => wakes.push(self.address),
+        }
     }
 }

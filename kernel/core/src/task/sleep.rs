@@ -99,6 +99,11 @@ impl Sleep {
         }
     }
 
+    /// Whether the application computes, as far as is known.
+    pub fn computes(&self) -> bool {
+        matches!(*self.0.lock(), State::User)
+    }
+
     /// Stops a task whose host thread is the caller.
     pub fn stop(&self, job: Job) {
         *self.0.lock() = State::Stopped(job);

@@ -1,6 +1,7 @@
 //! The machine.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
@@ -55,6 +56,11 @@ impl FakeMachine {
     /// Lets its pool hold so much.
     pub fn limit_pool(&self, bytes: u64) {
         self.pool.limit(bytes);
+    }
+
+    /// Words of its pool whose waiters were woken, in order.
+    pub fn words_woken(&self) -> Vec<u64> {
+        self.pool.woken()
     }
 
     /// When the kernel wants to be called.

@@ -18,6 +18,8 @@ struct State {
     bytes: Vec<u8>,
     /// Smaller than usual.
     limit: Option<u64>,
+    /// Words that were woken.
+    woken: Vec<u64>,
     taken: BTreeMap<u64, u64>,
 }
 
@@ -42,6 +44,11 @@ impl FakePool {
     /// Lets it hold so much.
     pub fn limit(&self, bytes: u64) {
         self.0.lock().limit = Some(bytes);
+    }
+
+    /// Words that were woken, in order.
+    pub fn woken(&self) -> Vec<u64> {
+        self.0.lock().woken.clone()
     }
 }
 
@@ -99,6 +106,20 @@ impl Pool for FakePool {
 
     fn zero(&self, offset: u64, len: u64) {
         self.write(offset, &alloc::vec![0; index(len)]);
+    }
+
+    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32 {
+        let at = index(offset);
+        let word = &mut self.0.lock().bytes[at..at + 4];
+        let held = word.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+        if held == expected {
+            word.copy_from_slice(&new.to_le_bytes());
+        }
+        held
+    }
+
+    fn wake_futex(&self, offset: u64) {
+        self.0.lock().woken.push(offset);
     }
 
     fn used_bytes(&self) -> u64 {

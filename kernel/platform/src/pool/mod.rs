@@ -103,6 +103,14 @@ impl Pool for HostPool {
         }
     }
 
+    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32 {
+        self.mapping.compare_exchange_u32(offset, expected, new)
+    }
+
+    fn wake_futex(&self, offset: u64) {
+        self.mapping.wake_futex(offset);
+    }
+
     fn used_bytes(&self) -> u64 {
         self.extents().used()
     }

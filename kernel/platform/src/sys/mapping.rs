@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::process::Pid;
@@ -79,6 +80,29 @@ impl Mapping {
         let local = libc::iovec { iov_base: self.at(offset, len).cast(), iov_len: len };
         // SAFETY: `at` checked the range.
         unsafe { memory::transfer_ranges(libc::process_vm_readv, pid, local, ranges) }
+    }
+
+    /// Replaces a word if it holds `expected`; what it held.
+    pub(crate) fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32 {
+        self.word(offset)
+            .compare_exchange(expected, new, Ordering::SeqCst, Ordering::SeqCst)
+            .unwrap_or_else(|held| held)
+    }
+
+    /// Wakes one who waits for a word; its waiters are found by the file, whoever mapped it.
+    pub(crate) fn wake_futex(&self, offset: u64) {
+        let word = self.word(offset).as_ptr();
+        // SAFETY: numbers only: the host does not look at the word.
+        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, 1) };
+    }
+
+    fn word(&self, offset: u64) -> &AtomicU32 {
+        assert!(offset.is_multiple_of(4), "{offset} is not the place of a word");
+        #[allow(clippy::cast_ptr_alignment, reason = "the assertion above")]
+        let word = self.at(offset, 4).cast();
+        // SAFETY: `at` checked the range, which lives as long as `self`, and the assertion its alignment. Stubs change
+        // it as they like; nothing is concluded from what it holds but what to compare next.
+        unsafe { AtomicU32::from_ptr(word) }
     }
 
     fn at(&self, offset: u64, len: usize) -> *mut u8 {
