@@ -22,7 +22,7 @@ static void foreign(void) {
     REFUSED(bpf, 0, buffer, 72);
     REFUSED(userfaultfd, 0);
     REFUSED(io_uring_setup, 8, &ring);
-    REFUSED(kcmp, 1, 1, 0, 0, 1);
+    REFUSED(kcmp, 1, 99999, 0, 0, 1);
     REFUSED(init_module, buffer, 4096, "");
     REFUSED(finit_module, 0, "", 0);
     REFUSED(delete_module, "x", 0);

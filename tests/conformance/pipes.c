@@ -130,7 +130,22 @@ static void fifos(void) {
     TRY("unlink", unlink("f"));
 }
 
+/* All pipes together have a limit: then new ones are small, and none grows. */
+static void crowd(void) {
+    int p[2], grown = 0, made = 0;
+    for (; grown < 200 && pipe(p) == 0 && fcntl(p[0], F_SETPIPE_SZ, 1 << 20) == 1 << 20; grown++) {}
+    SHOW("some grew %d, not all %d\n", grown > 30, grown < 200);
+    TRY("grow", fcntl(p[0], F_SETPIPE_SZ, 1 << 20));
+    for (; made < 40 && pipe(p) == 0 && fcntl(p[0], F_GETPIPE_SZ) == 65536; made++) {}
+    TRY("small", fcntl(p[0], F_GETPIPE_SZ));
+    TRY("holds", fcntl(p[1], F_SETFL, O_NONBLOCK));
+    char b[70000] = {0};
+    TRY("fill", write(p[1], b, sizeof b));
+    TRY("grow", fcntl(p[0], F_SETPIPE_SZ, 65536));
+    TRY("shrink", fcntl(p[0], F_SETPIPE_SZ, 4096));
+}
+
 int main(void) {
-    PART(pipes), PART(packets), PART(blocking), PART(fifos);
+    PART(pipes), PART(packets), PART(blocking), PART(fifos), PART(crowd);
     return 0;
 }

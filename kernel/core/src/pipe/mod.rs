@@ -8,6 +8,7 @@ mod inode;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
@@ -29,6 +30,24 @@ const DEFAULT_BYTES: usize = 65_536;
 const KEPT_BYTES: usize = DEFAULT_BYTES;
 /// /proc/sys/fs/pipe-max-size
 pub const CAPACITY_MAX: usize = 1 << 20;
+
+/// What a new pipe holds when all together hold too much.
+const SMALL_BYTES: usize = 8192;
+/// /proc/sys/fs/pipe-user-pages-soft: what all pipes may hold before new ones are small and none grows. Linux counts by
+/// user and lets privileged ones pass; here the memory is the sandbox's own, so everybody counts.
+pub const ALL_PAGES_SOFT: usize = 16_384;
+
+/// What all pipes can hold.
+static ALL_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Room for a pipe; none when all have too much.
+fn claim(bytes: usize) -> bool {
+    let fits = ALL_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes <= ALL_PAGES_SOFT * 4096;
+    if !fits {
+        ALL_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+    }
+    fits
+}
 
 /// A pipe.
 #[derive(Debug)]
@@ -64,7 +83,11 @@ impl Pipe {
     }
 
     fn build(packets: Option<VecDeque<usize>>) -> Arc<Self> {
-        let (bytes, capacity) = (Ring::default(), DEFAULT_BYTES);
+        let capacity = if claim(DEFAULT_BYTES) { DEFAULT_BYTES } else { SMALL_BYTES };
+        if capacity == SMALL_BYTES {
+            ALL_BYTES.fetch_add(SMALL_BYTES, Ordering::Relaxed);
+        }
+        let bytes = Ring::default();
         let state = State { bytes, packets, capacity, readers: 0, writers: 0, opened: [0; 2] };
         Arc::new(Self { state: Mutex::new(state), queue: SharedQueue::default(), openers: Default::default() })
     }
@@ -131,13 +154,21 @@ impl Pipe {
         self.state.lock().capacity
     }
 
-    /// Changes that (F_SETPIPE_SZ) and says what it is: a power of two of pages. `EBUSY` when it holds more.
+    /// Changes that (F_SETPIPE_SZ) and says what it is: a power of two of pages. `EBUSY` when it holds more, `EPERM` when
+    /// all pipes hold too much.
     pub fn set_capacity(&self, bytes: usize) -> Result<usize, Errno> {
         let capacity = bytes.max(ATOMIC_BYTES).checked_next_power_of_two().ok_or(Errno::EINVAL)?;
         {
             let mut state = self.state.lock();
             if state.bytes.len() > capacity {
                 return Err(Errno::EBUSY);
+            }
+            match capacity.checked_sub(state.capacity) {
+                Some(more) if more > 0 && !claim(more) => return Err(Errno::EPERM),
+                Some(_) => {}
+                None => {
+                    ALL_BYTES.fetch_sub(state.capacity - capacity, Ordering::Relaxed);
+                }
             }
             state.capacity = capacity;
         }
@@ -157,6 +188,12 @@ impl Pipe {
             events.set(PollEvents::ERR, state.readers == 0);
         }
         events
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        ALL_BYTES.fetch_sub(self.capacity, Ordering::Relaxed);
     }
 }
 
