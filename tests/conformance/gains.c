@@ -59,11 +59,12 @@ static void capabilities(void) {
     started("out of bounds", "./c", nothing), give("c", BIND | TIME, 0, 0), started("cut to bounds", "./c", nothing);
     struct vfs_cap_data data;
     SHOW("there %zd\n", getxattr("c", "security.capability", &data, sizeof data));
-    int fd = open("c", O_WRONLY | O_APPEND);
+    copy("d"), give("d", BIND, 0, 0);
+    int fd = OPEN("to write", open("d", O_WRONLY | O_APPEND));
     write(fd, "", 1), close(fd);
-    TRY("written to", getxattr("c", "security.capability", &data, sizeof data));
-    give("c", BIND, 0, 0), chown("c", 5, 5);
-    TRY("given away", getxattr("c", "security.capability", &data, sizeof data));
+    TRY("written to", getxattr("d", "security.capability", &data, sizeof data));
+    give("d", BIND, 0, 0), chown("d", 5, 5);
+    TRY("given away", getxattr("d", "security.capability", &data, sizeof data));
     char bad[20] = {9};
     TRY("bad", setxattr("c", "security.capability", bad, 20, 0));
     TRY("short", setxattr("c", "security.capability", bad, 4, 0));

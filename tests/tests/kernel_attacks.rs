@@ -18,7 +18,6 @@ const LIMITS: [&str; 4] = ["--memory", "256m", "--cpus", "1"];
 const EXHAUSTING: &[&str] = &[
     "threads",
     "pids",
-    "fork_bomb",
     "fds",
     "files",
     "mappings",
@@ -116,6 +115,8 @@ fn attacks_reach_neither_host_nor_neighbour() {
         report.push((name.to_owned(), median_us(&lived)));
     };
     EXHAUSTING.iter().for_each(|name| attack("exhaust", name, &[0]));
+    // On a fast machine there are so many that the host ends some for want of memory.
+    attack("exhaust", "fork_bomb", &[0, 137]);
     attack("exhaust", "memory", &[137]);
     ON_THE_STUB.iter().for_each(|name| attack("stub", name, &[0]));
     attack("stub", "spawner", &[0, 137]);

@@ -15,7 +15,7 @@ use crate::task::{Job, Namespaces, Process, Task};
 use crate::time::{TimerKey, Timers};
 use crate::vfs::Vfs;
 use crate::wait::Waiter;
-use crate::{Errno, SandboxLimits};
+use crate::{Errno, SandboxLimits, ring};
 
 /// All that tasks share.
 #[derive(Debug)]
@@ -110,6 +110,7 @@ impl Kernel {
     pub fn set_memory_limit(&self, bytes: u64) {
         self.limits.set_memory_bytes(bytes);
         self.machine.pool().set_limit(bytes);
+        ring::limit_all(bytes);
     }
 
     /// Bytes of memory that the sandbox has, and how many of them are free.

@@ -1,12 +1,26 @@
 //! A buffer of bytes between a writer and a reader, which grows up to a limit.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Errno;
 use crate::io::{Sink, Source};
 
 /// What a buffer starts with.
 const FIRST_BYTES: usize = 4096;
+
+/// What all buffers take, and may take: they lie in the monitor's memory, which must not run out.
+static ALL_BYTES: AtomicUsize = AtomicUsize::new(0);
+static ALL_BYTES_MAX: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// What they may take of any sandbox, and which part of its memory besides: half of the monitor's room.
+const ALL_BYTES_LEAST: u64 = 32 << 20;
+const ALL_BYTES_PART: u64 = 16;
+
+/// Holds all buffers to a limit that fits the sandbox's memory.
+pub fn limit_all(memory_bytes: u64) {
+    let most = ALL_BYTES_LEAST.saturating_add(memory_bytes / ALL_BYTES_PART);
+    ALL_BYTES_MAX.store(usize::try_from(most).unwrap_or(usize::MAX), Ordering::Relaxed);
+}
 
 /// Bytes, first in first out, copied straight from and to applications.
 #[derive(Debug, Default)]
@@ -27,8 +41,11 @@ impl Ring {
         self.len == 0
     }
 
-    /// Puts up to `count` bytes in, and says how many came.
+    /// Puts up to `count` bytes in, and says how many came. `ENOBUFS` when all buffers together take too much.
     pub fn fill(&mut self, source: &mut dyn Source, count: usize) -> Result<usize, Errno> {
+        if self.lacks(count) && ALL_BYTES.load(Ordering::Relaxed) >= ALL_BYTES_MAX.load(Ordering::Relaxed) {
+            return Err(Errno::ENOBUFS);
+        }
         self.reserve(count);
         let mut done = 0;
         while done < count {
@@ -114,16 +131,26 @@ impl Ring {
         (start, limit.min(start + most))
     }
 
+    fn lacks(&self, more: usize) -> bool {
+        self.len + more > self.bytes.len()
+    }
+
     fn reserve(&mut self, more: usize) {
-        let wanted = self.len + more;
-        if wanted <= self.bytes.len() {
+        if !self.lacks(more) {
             return;
         }
-        let mut bytes = alloc::vec![0; wanted.next_power_of_two().max(FIRST_BYTES)];
+        let mut bytes = alloc::vec![0; (self.len + more).next_power_of_two().max(FIRST_BYTES)];
+        ALL_BYTES.fetch_add(bytes.len() - self.bytes.len(), Ordering::Relaxed);
         let first = self.len.min(self.bytes.len() - self.head);
         bytes[..first].copy_from_slice(&self.bytes[self.head..self.head + first]);
         bytes[first..self.len].copy_from_slice(&self.bytes[..self.len - first]);
         (self.bytes, self.head) = (bytes, 0);
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        ALL_BYTES.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 

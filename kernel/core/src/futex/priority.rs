@@ -34,8 +34,8 @@ pub(super) struct Claim {
 /// Who waits for one lock, and who was given it and does not know yet.
 pub(super) type Queue = VecDeque<Claim>;
 
-/// Each operation holds the queues' lock from its look at the word to its exchange: nobody hears that the lock is its own
-/// before the word says so. Applications alone change the word meanwhile, and the exchange sees that.
+/// Each operation holds the queues' lock from its look at the word to its exchange: nobody hears that the lock is its
+/// own before the word says so. Applications alone change the word meanwhile, and the exchange sees that.
 impl Futexes {
     /// Takes the lock, or joins its queue. A task may ask again while it waits.
     pub fn lock_pi(&self, memory: &Memory, key: Key, word: u64, task: &Arc<Task>) -> Result<LockPi, Errno> {

@@ -111,7 +111,8 @@ impl Pipe {
 
     /// Puts bytes in.
     pub fn write(&self, source: &mut dyn Source) -> Result<usize, Errno> {
-        let count = self.state.lock().write(source)?;
+        let no_memory = |errno| if errno == Errno::ENOBUFS { Errno::ENOMEM } else { errno };
+        let count = self.state.lock().write(source).map_err(no_memory)?;
         if count > 0 {
             self.queue.wake_for(PollEvents::READABLE);
         }
@@ -154,8 +155,8 @@ impl Pipe {
         self.state.lock().capacity
     }
 
-    /// Changes that (F_SETPIPE_SZ) and says what it is: a power of two of pages. `EBUSY` when it holds more, `EPERM` when
-    /// all pipes hold too much.
+    /// Changes that (F_SETPIPE_SZ) and says what it is: a power of two of pages. `EBUSY` when it holds more, `EPERM`
+    /// when all pipes hold too much.
     pub fn set_capacity(&self, bytes: usize) -> Result<usize, Errno> {
         let capacity = bytes.max(ATOMIC_BYTES).checked_next_power_of_two().ok_or(Errno::EINVAL)?;
         {
