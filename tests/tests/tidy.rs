@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "stockade-sandbox",
         ],
     ),
+    ("vm/vmm", &[]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),
     ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform"]),
