@@ -59,12 +59,12 @@ static void capabilities(void) {
     started("out of bounds", "./c", nothing), give("c", BIND | TIME, 0, 0), started("cut to bounds", "./c", nothing);
     struct vfs_cap_data data;
     SHOW("there %zd\n", getxattr("c", "security.capability", &data, sizeof data));
-    copy("d"), give("d", BIND, 0, 0);
-    int fd = OPEN("to write", open("d", O_WRONLY | O_APPEND));
+    /* It ran, and has ended. */
+    int fd = OPEN("to write", open("c", O_WRONLY | O_APPEND));
     write(fd, "", 1), close(fd);
-    TRY("written to", getxattr("d", "security.capability", &data, sizeof data));
-    give("d", BIND, 0, 0), chown("d", 5, 5);
-    TRY("given away", getxattr("d", "security.capability", &data, sizeof data));
+    TRY("written to", getxattr("c", "security.capability", &data, sizeof data));
+    give("c", BIND, 0, 0), chown("c", 5, 5);
+    TRY("given away", getxattr("c", "security.capability", &data, sizeof data));
     char bad[20] = {9};
     TRY("bad", setxattr("c", "security.capability", bad, 20, 0));
     TRY("short", setxattr("c", "security.capability", bad, 4, 0));
@@ -72,6 +72,19 @@ static void capabilities(void) {
         setresuid(1000, 1000, 1000), TRY("not allowed", setxattr("c", "security.capability", &data, 20, 0)), _exit(0);
     }
     wait(0);
+}
+
+/* Who was told of its end can write the program. */
+static void rewriting(void) {
+    int refused = 0;
+    copy("d");
+    for (int n = 0; n < 50; n++) {
+        if (!(n & 1 ? vfork() : fork())) execl("./d", "x", "end", (char *)0), _exit(1);
+        wait(0);
+        int fd = open("d", O_WRONLY | O_APPEND);
+        refused += fd < 0, close(fd);
+    }
+    SHOW("refused %d\n", refused);
 }
 
 static int telling(void) {
@@ -100,7 +113,8 @@ static void randomness(void) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "end")) return 0;
     if (argc > 1) return strcmp(argv[1], "show") ? telling() : showing();
-    chmod(".", 0777), PART(capabilities), PART(randomness);
+    chmod(".", 0777), PART(capabilities), PART(rewriting), PART(randomness);
     return 0;
 }

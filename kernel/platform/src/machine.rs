@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Blob, BlobId, HostClock, HostFile, Machine, MachineInfo, Pool, Space, Wake};
 use stockade_kernel_stub::abi::{self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD};
@@ -17,7 +17,7 @@ use crate::boot::{BootSocket, Progress, Said, Spawner};
 use crate::file::Files;
 use crate::path::TrapPath;
 use crate::pool::HostPool;
-use crate::procfs::Proc;
+use crate::procfs::{Expendable, Proc};
 use crate::receivers::Receivers;
 use crate::space::HostSpace;
 use crate::stub::{Slots, Stub};
@@ -247,6 +247,13 @@ impl Shared {
             && let Err(error) = boot.order_ahead(zygote.pid, Command::Fork(FIRST_SLOT), token)
         {
             tracing::debug!(%error, "no stub is made ahead");
+        }
+    }
+
+    /// Where the host refuses (its caller set a score that nobody may lower), its own choice counts.
+    pub(crate) fn set_expendable(&self, pid: Pid, expendable: Expendable) {
+        if let Err(error) = self.proc.set_expendable(pid, expendable) {
+            tracing::debug!(%error, pid = pid.as_raw_nonzero(), "the host chooses who ends for lack of memory");
         }
     }
 

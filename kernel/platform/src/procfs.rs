@@ -16,6 +16,16 @@ const PAGE_BYTES: u64 = 4096;
 /// What is read at once.
 const READ_BYTES: usize = 4096;
 
+/// Whose turn it is when memory is lacking (proc_pid_oom_score_adj(5)): among equals the largest one's. The monitor goes
+/// last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expendable {
+    /// Before anything else.
+    First,
+    /// After those, unless it takes more than they by 3 % of the limit.
+    Next,
+}
+
 /// The host's /proc.
 #[derive(Debug)]
 pub(crate) struct Proc(OwnedFd);
@@ -35,11 +45,15 @@ impl Proc {
         String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
-    /// Lets a process, and all that it forks, end before any other for lack of memory: the monitor goes last.
-    pub(crate) fn prefer_for_oom(&self, pid: Pid) -> io::Result<()> {
+    /// How soon a process, and all that it forks, ends for lack of memory.
+    pub(crate) fn set_expendable(&self, pid: Pid, expendable: Expendable) -> io::Result<()> {
         let path = format!("{}/oom_score_adj", pid.as_raw_nonzero());
         let file = openat(&self.0, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(rustix::io::write(&file, b"1000").map(drop)?)
+        let score = match expendable {
+            Expendable::First => "1000",
+            Expendable::Next => "970",
+        };
+        Ok(rustix::io::write(&file, score.as_bytes()).map(drop)?)
     }
 
     /// The fields of the first processor.

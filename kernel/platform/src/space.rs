@@ -9,6 +9,7 @@ use stockade_kernel_stub::abi::{Command, SAID_WORD};
 
 use crate::boot::Progress;
 use crate::machine::{NewStub, Shared};
+use crate::procfs::Expendable;
 use crate::stub::Stub;
 use crate::sys::seccomp::Listener;
 use crate::sys::{memory, process};
@@ -142,6 +143,9 @@ impl Space for HostSpace {
         let copy = self.machine.fork_stub(self.stub.spawner(), slot, Some(&self.stub));
         self.stub.free_slot(slot);
         let NewStub { stub, listener } = copy?;
+        if self.stub.is_preferred() {
+            self.machine.set_expendable(stub.pid(), Expendable::First);
+        }
         let stub = Arc::new(stub);
         let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path);
         let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), (slot, listener), setup, events));
@@ -164,6 +168,11 @@ impl Space for HostSpace {
         if self.is_current() {
             self.stub.kill_and_wait();
         }
+    }
+
+    fn prefer(&self) {
+        self.stub.set_preferred();
+        self.machine.set_expendable(self.stub.pid(), Expendable::Next);
     }
 
     fn resident_bytes(&self) -> (u64, u64) {

@@ -29,6 +29,8 @@ pub(crate) struct Stub {
     /// Counts the programs that execve(2) put into the process one after another.
     program: AtomicU32,
     killed: AtomicBool,
+    /// Whether others end before it for lack of memory.
+    preferred: AtomicBool,
     /// Application threads that it ever had.
     threads: AtomicU32,
 }
@@ -46,6 +48,7 @@ impl Stub {
             runs: Mutex::default(),
             program: AtomicU32::new(0),
             killed: AtomicBool::new(false),
+            preferred: AtomicBool::new(false),
             threads: AtomicU32::new(0),
         })
     }
@@ -130,6 +133,16 @@ impl Stub {
     /// It holds another from now on.
     pub(crate) fn set_program(&self, program: u32) {
         self.program.store(program, Ordering::Release);
+    }
+
+    /// Whether others end before it for lack of memory.
+    pub(crate) fn is_preferred(&self) -> bool {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
+    /// Others do.
+    pub(crate) fn set_preferred(&self) {
+        self.preferred.store(true, Ordering::Relaxed);
     }
 
     /// Sends SIGKILL.

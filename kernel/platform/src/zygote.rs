@@ -13,7 +13,7 @@ use stockade_kernel_stub::abi::{Hello, Welcome};
 use crate::boot::{BootSocket, Spawner};
 use crate::machine::{Options, StartError};
 use crate::path::TrapPath;
-use crate::procfs::Proc;
+use crate::procfs::{Expendable, Proc};
 use crate::sys::{launch, process};
 use crate::{filter, info};
 
@@ -50,7 +50,8 @@ pub(crate) fn start(options: &Options, path: TrapPath, proc: &Proc) -> Result<(Z
     drop(theirs);
     let zygote = keep(program, moved, options.groups.clone())?;
     let hello = boot.hello().map_err(StartError::at("hear from the stub program"))?;
-    proc.prefer_for_oom(zygote.pid).map_err(StartError::at("have applications die first for lack of memory"))?;
+    proc.set_expendable(zygote.pid, Expendable::First)
+        .map_err(StartError::at("have applications die first for lack of memory"))?;
     let info = info::machine_info(&hello, zygote.pid, proc).map_err(StartError::at("read facts of the machine"))?;
     let welcome = Welcome { listener_flags: path.listener_flags(), has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
     let trapped = [options.trapped_calls.as_slice(), &[EXIT]].concat();

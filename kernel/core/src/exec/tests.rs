@@ -4,8 +4,8 @@ use super::*;
 use crate::abi::Encoder;
 use crate::fs::{Tmpfs, TmpfsOptions};
 use crate::mm::{MapLine, PAGE};
-use crate::platform::Protection;
-use crate::task::{Capabilities, Credentials};
+use crate::platform::{Event, Form, Protection};
+use crate::task::{Capabilities, Credentials, Pid};
 use crate::testing::{FakeThread, World};
 use crate::vfs::{MountNamespace, OpenHow, Opened};
 
@@ -13,6 +13,8 @@ const LOAD: u32 = 1;
 const INTERP: u32 = 3;
 const READ_EXECUTE: u32 = 5;
 const READ_WRITE: u32 = 6;
+const FORK: u32 = 57;
+const EXIT_GROUP: u32 = 231;
 
 /// A root file system, and what a test starts in it.
 struct Root {
@@ -31,11 +33,15 @@ impl Root {
         Self { world, context, caller }
     }
 
-    fn write(&self, name: &str, permissions: u32, content: &[u8]) {
-        let flags = OpenFlags::CREATE | OpenFlags::READ_WRITE;
+    fn open(&self, name: &str, flags: OpenFlags, permissions: u32) -> Result<Arc<File>, Errno> {
         let how = OpenHow { flags, permissions, ..OpenHow::default() };
         let name = Name::new(&self.context, &self.caller, name.as_bytes());
-        let Opened::File(file) = self.world.kernel.vfs().open(&name, &how).unwrap() else { panic!("a fifo") };
+        let Opened::File(file) = self.world.kernel.vfs().open(&name, &how)? else { panic!("a fifo") };
+        Ok(file)
+    }
+
+    fn write(&self, name: &str, permissions: u32, content: &[u8]) {
+        let file = self.open(name, OpenFlags::CREATE | OpenFlags::READ_WRITE, permissions).unwrap();
         assert_eq!(file.write(&mut &content[..]), Ok(content.len()));
     }
 
@@ -247,4 +253,25 @@ fn nothing_is_left_of_what_failed() {
     let used = root.world.kernel.machine().pool().used_bytes();
     drop(root.load("/bin", &[b"x"]).unwrap());
     assert_eq!(root.world.kernel.machine().pool().used_bytes(), used);
+}
+
+#[test]
+fn a_programs_file_can_be_written_when_the_last_one_that_runs_it_ends() {
+    let root = Root::new();
+    root.write("/bin", 0o755, &simple(2));
+    let program = root.load("/bin", &[b"bin"]).unwrap();
+    let (_task, thread) = root.world.spawn(program.memory);
+    let pid = thread.trap(FORK, &[]).unwrap();
+    let pid = i32::try_from(pid).ok().and_then(Pid::new).unwrap();
+    let copy = root.world.task.process().pids().task(pid).unwrap();
+    let copy = FakeThread::of(&copy.thread().unwrap());
+    let end = |thread: &FakeThread| {
+        thread.raise(Event::Call { number: EXIT_GROUP, arguments: [0; 6], form: Form::Direct });
+    };
+    let written = || root.open("/bin", OpenFlags::READ_WRITE, 0).map(drop);
+    assert_eq!(written(), Err(Errno::ETXTBSY));
+    end(&thread);
+    assert_eq!(written(), Err(Errno::ETXTBSY));
+    end(&copy);
+    assert_eq!(written(), Ok(()));
 }

@@ -94,7 +94,14 @@ impl TaskMemory {
     pub fn replace(&self, memory: Arc<Memory>) -> Arc<Memory> {
         memory.join(&self.task);
         *self.pending.lock() = None;
-        core::mem::replace(&mut *self.memory.lock(), memory)
+        let old = core::mem::replace(&mut *self.memory.lock(), memory);
+        old.leave(&self.task);
+        old
+    }
+
+    /// The task ended.
+    pub fn leave(&self) {
+        self.get().leave(&self.task);
     }
 }
 

@@ -7,6 +7,7 @@ use super::unmap::unmap;
 use super::{Memory, State, VmaFlags};
 use crate::Errno;
 use crate::platform::{Frame, HostCall, ThreadEvents, UserThread};
+use crate::vfs::InUse;
 
 /// What the child's map will be, and what its host thread has to do first.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl Memory {
             lock_future: VmaFlags::empty(),
             deferred: Vec::new(),
             program: state.program.clone(),
+            running: state.running.as_ref().map(InUse::again),
         };
         // What other threads are about to free is still there in the copy.
         let freed = state.settling.iter().map(|settling| settling.range()).filter(|range| !range.is_empty());

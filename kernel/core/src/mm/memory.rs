@@ -15,6 +15,7 @@ use crate::aio::AioContext;
 use crate::exec::ProgramInfo;
 use crate::platform::{Backing, HostCall, Protection, Sharing, Space, UserRange};
 use crate::task::Task;
+use crate::vfs::InUse;
 
 /// One address space, shared by the tasks that clone(2) made with CLONE_VM.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub deferred: Vec<HostCall>,
     /// What runs in it; nothing before the first program was loaded.
     pub program: Option<Arc<ProgramInfo>>,
+    /// Keeps that program's file from being written.
+    pub running: Option<InUse>,
 }
 
 impl Memory {
@@ -71,6 +74,7 @@ impl Memory {
             lock_future: VmaFlags::empty(),
             deferred: Vec::new(),
             program: None,
+            running: None,
         };
         Self::with_state(space, state)
     }
@@ -134,9 +138,12 @@ impl Memory {
         self.state.lock().program.clone()
     }
 
-    /// Notes what runs in it.
+    /// Notes what runs in it, and keeps its file from being written.
     pub fn set_program(&self, program: ProgramInfo) {
-        self.state.lock().program = Some(Arc::new(program));
+        let running = program.file.take_usage();
+        let mut state = self.state.lock();
+        state.program = Some(Arc::new(program));
+        state.running = running;
     }
 
     /// One more task runs in it.
@@ -144,6 +151,19 @@ impl Memory {
         let mut users = self.users.lock();
         users.retain(|other| other.strong_count() > 0);
         users.push(task.clone());
+    }
+
+    /// A task of it ended, or became another program. With the last one its program's file can be written again, before
+    /// anybody hears of the end (do_exit of Linux: exit_mm, then exit_notify).
+    pub(super) fn leave(&self, task: &Weak<Task>) {
+        let mut users = self.users.lock();
+        users.retain(|other| !other.ptr_eq(task) && other.strong_count() > 0);
+        let is_last = users.is_empty();
+        drop(users);
+        if is_last {
+            let running = self.state.lock().running.take();
+            drop(running);
+        }
     }
 
     /// Hears of changes of a file that it maps.

@@ -142,6 +142,9 @@ pub trait Space: Debug + Send + Sync {
     /// Ends every thread at once; nothing more runs in it once this returns.
     fn kill(&self);
 
+    /// Where memory is lacking, a space of about its size ends before it. Copies are not preferred.
+    fn prefer(&self) {}
+
     /// Bytes of host memory that it holds: (resident, of those shared).
     fn resident_bytes(&self) -> (u64, u64);
 

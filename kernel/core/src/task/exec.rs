@@ -88,6 +88,9 @@ impl Task {
         self.forget_program(&program.credentials);
         self.set_credentials(program.credentials);
         self.set_name(&program.name);
+        if self.process().is_init() {
+            program.memory.space().prefer();
+        }
         let old_memory = self.replace_memory(program.memory);
         let old_thread = self.thread.lock().replace(thread.clone());
         self.process().shares_memory.store(false, Ordering::Relaxed);

@@ -77,6 +77,7 @@ impl Task {
 
     /// What others wait to see closed.
     fn release_resources(&self) {
+        self.task_memory().leave();
         drop(self.replace_files(FdTable::new()));
     }
 }

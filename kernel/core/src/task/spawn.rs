@@ -74,6 +74,9 @@ impl Process {
         task.set_name(&first.name);
         let space = task.memory().space().clone();
         task.make_thread(|events| space.spawn(&first.frame, first.setup, events))?;
+        if process.is_init() {
+            space.prefer();
+        }
         process.enter_tree(&task, Lineage { parent: Pid::NONE, exit_signal: None });
         Ok(task)
     }

@@ -59,6 +59,11 @@ impl File {
         *self.usage.lock() = usage;
     }
 
+    /// Somebody else says from now on that its file is written or run.
+    pub fn take_usage(&self) -> Option<InUse> {
+        self.usage.lock().take()
+    }
+
     /// Its number; no other file of the kernel ever has it.
     pub fn id(&self) -> u64 {
         self.id

@@ -50,6 +50,14 @@ impl Hooks {
     }
 }
 
+impl InUse {
+    /// One more of the same kind.
+    pub fn again(&self) -> Self {
+        *self.hooks.usage.0.lock().entry(self.key).or_default() += self.step;
+        Self { hooks: self.hooks.clone(), key: self.key, step: self.step }
+    }
+}
+
 impl Drop for InUse {
     fn drop(&mut self) {
         let mut files = self.hooks.usage.0.lock();
@@ -74,6 +82,7 @@ mod tests {
         assert!(matches!(hooks.begin_running(key), Err(Errno::ETXTBSY)));
         drop(writers);
         let running = hooks.begin_running(key).unwrap();
+        drop(running.again());
         assert!(matches!(hooks.begin_writing(key), Err(Errno::ETXTBSY)));
         assert_eq!(hooks.usage.check_writable(key), Err(Errno::ETXTBSY));
         drop(running);
