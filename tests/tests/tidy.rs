@@ -36,7 +36,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["stockade-sandbox", "stockade-image"]),
     ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),
     ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform"]),
-    ("xtask", &["stockade-tests"]),
+    ("lab", &[]),
+    ("xtask", &["stockade-lab", "stockade-tests"]),
 ];
 
 /// Crates that a folder must never pull in, and the reason.

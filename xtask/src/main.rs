@@ -7,6 +7,7 @@ mod build;
 mod demo;
 mod docs;
 mod fuzz;
+mod lab;
 mod lint;
 mod setup;
 mod sh;
@@ -39,6 +40,8 @@ enum Verb {
     Docs(docs::Options),
     /// Fuzz the parsers of foreign bytes, each for a while.
     Fuzz(fuzz::Options),
+    /// A virtual machine with a standard /dev/kvm and cgroup v2, on any machine.
+    Lab(lab::Options),
     /// Check formatting and run clippy, warnings denied.
     Lint,
 }
@@ -52,6 +55,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Bench(options) => bench::run(&options),
         Verb::Docs(options) => docs::run(&options),
         Verb::Fuzz(options) => fuzz::run(&options),
+        Verb::Lab(options) => lab::run(&options),
         Verb::Lint => lint::run(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod debian;
 mod images;
+mod kernel;
 mod layers;
 mod packages;
 mod rootfs;
@@ -35,6 +36,12 @@ pub fn verb(options: &Options) -> Result<()> {
     run(if options.all { Scope::AllTests } else { Scope::Tests })
 }
 
+/// Sets up what the lab needs, and nothing else.
+pub fn lab() -> Result<()> {
+    packages::install_missing()?;
+    stamp::Folder::open(fixtures_dir())?.build("lab/kernel", kernel::debian)
+}
+
 /// Installs what is missing and builds what is not built yet.
 pub fn run(scope: Scope) -> Result<()> {
     packages::install_missing()?;
@@ -42,6 +49,7 @@ pub fn run(scope: Scope) -> Result<()> {
     fixtures.build("rootfs/busybox", rootfs::busybox)?;
     fixtures.build("rootfs/debian", rootfs::debian)?;
     if scope >= Scope::Tests {
+        fixtures.build("lab/kernel", kernel::debian)?;
         fixtures.build("rootfs/workloads", |dir| workloads::fast(dir, &fixtures.path("rootfs/debian")))?;
     }
     if scope >= Scope::AllTests {

@@ -36,6 +36,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("strace", "counts system calls in tests and benchmarks"),
     ("procps", "ps, as dockerd's top calls it"),
     ("zstd", "zstd layers in test images"),
+    ("qemu-system-x86", "the lab's machine"),
+    ("qemu-system-common", "virtiofsd, the lab's files"),
+    ("kmod", "depmod for the lab's kernel; modprobe in the lab"),
+    ("xz-utils", "unpacks kernel modules"),
     ("perl", "bcrypt for the registry with a login"),
 ];
 
