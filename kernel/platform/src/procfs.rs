@@ -16,8 +16,7 @@ const PAGE_BYTES: u64 = 4096;
 /// What is read at once.
 const READ_BYTES: usize = 4096;
 
-/// Whose turn it is when memory is lacking (proc_pid_oom_score_adj(5)): among equals the largest one's. The monitor goes
-/// last.
+/// Whose turn it is when memory is lacking (proc_pid_oom_score_adj(5)). The monitor's comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expendable {
     /// Before anything else.
