@@ -1,31 +1,15 @@
 /* Ids, capabilities, limits, scheduling, prctl. Prints the same on every Linux. */
-#define _GNU_SOURCE
-#include <errno.h>
+#include "show.h"
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define SHOW(...) (printf(__VA_ARGS__), fflush(stdout))
-/* A call's result and its error. */
-#define TRY(what, call) \
-    do { \
-        errno = 0; \
-        long result_ = (call); \
-        SHOW("%s %ld/%d\n", what, result_, result_ == -1 ? errno : 0); \
-    } while (0)
 
 static void ids(void) {
     unsigned a = 9, b = 9, c = 9;
@@ -166,24 +150,13 @@ static void scheduling(void) {
     TRY("yield", sched_yield());
 }
 
-static void separately(const char *name, void (*part)(void)) {
-    SHOW("[%s]\n", name);
-    if (!fork()) {
-        part();
-        _exit(0);
-    }
-    int status;
-    wait(&status);
-    SHOW("%x\n", status);
-}
-
 int main(void) {
-    separately("capabilities", capabilities);
-    separately("ids", ids);
+    PART(capabilities);
+    PART(ids);
     if (setresgid(50, 50, 50) || setgroups(0, 0) || setresuid(50, 50, 50))
         return 1;
-    separately("settings", settings);
-    separately("limits", limits);
-    separately("scheduling", scheduling);
+    PART(settings);
+    PART(limits);
+    PART(scheduling);
     return 0;
 }

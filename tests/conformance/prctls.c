@@ -92,6 +92,8 @@ static void policies(void) {
 }
 
 static void niceness(void) {
+    // Whoever runs this may have made it nice.
+    setpriority(PRIO_PROCESS, 0, 0);
     errno = 0, TRY("nice", nice(3)), TRY("more", nice(100)), TRY("get", getpriority(PRIO_PROCESS, 0));
     if (!fork()) TRY("inherited", getpriority(PRIO_PROCESS, 0)), _exit(0);
     wait(0), TRY("group", setpriority(PRIO_PGRP, getpgrp() + 7777, 1)), TRY("kind", getpriority(3, 0));

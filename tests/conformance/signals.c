@@ -1,24 +1,13 @@
 /* Signals: dispositions, masks, queues, stacks, restarts. Prints the same on every Linux. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "show.h"
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
-#include <unistd.h>
-#define SHOW(...) (printf(__VA_ARGS__), fflush(stdout))
+
 static volatile int count, last, depth;
 static char order[64];
 

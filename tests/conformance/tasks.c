@@ -1,31 +1,14 @@
 /* Tasks: clone, fork, vfork, exec, wait, groups, sessions, job control, pidfd. Prints the same on every Linux. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include "show.h"
 #include <linux/sched.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-#define SHOW(...) (printf(__VA_ARGS__), fflush(stdout))
-/* A call's result and its error. */
-#define TRY(what, call) \
-    do { \
-        errno = 0; \
-        long result_ = (call); \
-        SHOW("%s %ld/%d\n", what, result_, result_ == -1 ? errno : 0); \
-    } while (0)
+
 static char *self;
 
 static void waits(void) {

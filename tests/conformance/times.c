@@ -1,29 +1,11 @@
 /* Clocks, sleeps and timers. Prints the same on every Linux. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "show.h"
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/times.h>
 #include <sys/timex.h>
 #include <time.h>
-#include <unistd.h>
-
-#define SHOW(...) (printf(__VA_ARGS__), fflush(stdout))
-/* A call's result and its error. */
-#define TRY(what, call) \
-    do { \
-        errno = 0; \
-        long result_ = (call); \
-        SHOW("%s %ld/%d\n", what, result_, result_ == -1 ? errno : 0); \
-    } while (0)
 
 static volatile int fired;
 static void note(int s, siginfo_t *i, void *u) {

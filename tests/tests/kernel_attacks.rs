@@ -4,12 +4,10 @@
 mod kernel;
 
 use std::env;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use kernel::{Kernel, PATIENCE};
-use stockade_tests::{wait_until, workspace_root};
+use stockade_tests::{ATTACKS, wait_until};
 
 const IMAGE: &str = "localhost/attacks:latest";
 const LIMITS: [&str; 4] = ["--memory", "256m", "--cpus", "1"];
@@ -38,19 +36,8 @@ const ON_THE_STUB: &[&str] = &["words", "races", "pages", "frames"];
 
 /// An image with the hostile programs and a shell.
 fn armed() -> Kernel {
-    Kernel::of_directory(IMAGE, |directory| {
-        for program in ["exhaust", "stub", "refused", "neighbour", "random"] {
-            build(program, directory);
-        }
-    })
-}
-
-#[track_caller]
-fn build(program: &str, directory: &Path) {
-    let source = workspace_root().join("tests/attacks").join(program).with_extension("c");
-    let flags = ["-std=gnu17", "-O1", "-static", "-pthread", "-w", "-o"];
-    let built = Command::new("gcc").args(flags).arg(directory.join(program)).arg(source).status();
-    assert!(built.expect("run gcc").success(), "gcc builds {program}");
+    let programs = ["exhaust", "stub", "refused", "neighbour", "random"];
+    Kernel::of_directory(IMAGE, |directory| ATTACKS.build(&programs, directory))
 }
 
 /// One second of the neighbour's life.

@@ -7,22 +7,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use kernel::PATIENCE;
 use kernel::bundles::{debian, oci, processes, with_capabilities};
 use rustix::fs::inotify;
-use stockade_tests::{Bundle, Cmd, HostCalls, Scratch, wait_until, workspace_root};
+use stockade_tests::{ATTACKS, Bundle, Cmd, HostCalls, Scratch, wait_until};
 
 const SECRET: &str = "the secret";
-
-#[track_caller]
-fn build_attack(directory: &Path) {
-    let source = workspace_root().join("tests/attacks/escape.c");
-    let flags = ["-std=gnu17", "-O1", "-static", "-pthread", "-w", "-o"];
-    let built = Command::new("gcc").args(flags).arg(directory.join("escape")).arg(source).status();
-    assert!(built.expect("run gcc").success(), "gcc builds the attack");
-}
 
 /// What somebody on the host sees happen to a file and its directory.
 struct Observer(std::os::fd::OwnedFd);
@@ -54,7 +45,7 @@ fn race_in(root: &Path) -> std::path::PathBuf {
 fn races_of_names_do_not_lead_out() {
     let scratch = Scratch::new();
     let bundle = with_capabilities(scratch.bundle(&["/escape", "/race", "4"]));
-    build_attack(&bundle.rootfs());
+    ATTACKS.build(&["escape"], &bundle.rootfs());
     let (secret, only) = (bundle.path().join("secret"), bundle.path().join("outside-only"));
     // `link` of the attack is ../.. of the host's directory: the bundle's.
     race_in(&bundle.rootfs());
@@ -75,7 +66,7 @@ fn without_walls_the_races_lead_out() {
     let scratch = Scratch::new();
     let root = scratch.path("bundle/rootfs");
     fs::create_dir_all(&root).expect("make directories");
-    build_attack(&root);
+    ATTACKS.build(&["escape"], &root);
     let race = race_in(&root);
     fs::write(scratch.path("bundle/secret"), SECRET).expect("write the secret");
     fs::write(scratch.path("bundle/outside-only"), "").expect("write a file");

@@ -4,66 +4,31 @@
 mod kernel;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use kernel::PATIENCE;
 use kernel::bundles::{CAPABILITIES, debian, oci, run, same_scripts, with_capabilities};
+use kernel::conformance::{DRIVER, assert_same, install};
 use serde_json::json;
-use stockade_tests::{Bundle, Scratch, wait_until, workspace_root};
+use stockade_tests::{Bundle, Scratch, wait_until};
 
 /// Programs of `tests/conformance` about files; they run in a directory of the bundle.
 const PROGRAMS: [&str; 6] = ["directories", "files", "locks", "pipes", "unix", "xattrs"];
 
-const DRIVER: &str = "for n; do mkdir -p /data/$n; cd /data/$n; echo == $n; timeout 30 /conformance/$n 2>&1 </dev/null; \
-                      echo exit code $?; done";
-
 fn with_programs(scratch: &Scratch) -> Bundle {
-    let args = [&["sh", "-c", DRIVER, "sh"], &PROGRAMS[..]].concat();
+    let args = [&["sh", "-c", DRIVER, "sh", "/data"], &PROGRAMS[..]].concat();
     // A link to an open file by its number takes this one before Linux 6.10, and in our kernel.
     let all = json!([&CAPABILITIES[..], &["CAP_DAC_READ_SEARCH"]].concat());
     let bundle = with_capabilities(scratch.bundle(&args))
         .set("/process/capabilities", json!({"bounding": all, "effective": all, "permitted": all}));
-    let programs = bundle.rootfs().join("conformance");
-    fs::create_dir(&programs).expect("make a directory");
-    PROGRAMS.iter().for_each(|name| compile(name, &programs));
+    install(&PROGRAMS, &bundle.rootfs());
     bundle
 }
 
-#[track_caller]
-fn compile(name: &str, directory: &Path) {
-    let source = workspace_root().join("tests/conformance").join(name).with_extension("c");
-    let flags = ["-O1", "-Wall", "-Werror", "-static", "-pthread", "-o"];
-    let built = Command::new("cc").args(flags).arg(directory.join(name)).arg(source).status();
-    assert!(built.expect("run cc").success(), "cc builds {name}");
-}
-
-/// Programs wait for what happens elsewhere, and a busy machine may keep it waiting longer: a difference counts when it
-/// shows as often as this.
-const ATTEMPTS: usize = 3;
-
 #[test]
 fn programs_about_files_say_the_same_on_linux() {
-    let mut report = String::new();
-    for _ in 0..ATTEMPTS {
-        let scratch = Scratch::new();
-        let [native, kernel] = ["native", "kernel"].map(|class| run(&scratch, class, &with_programs(&scratch)).stdout);
-        report = differences(&native, &kernel);
-        if report.is_empty() {
-            return;
-        }
-        eprintln!("{report}");
-    }
-    panic!("classes native (-) and kernel (+) differ:\n{report}");
-}
-
-fn differences(native: &str, kernel: &str) -> String {
-    let (native, kernel): (Vec<&str>, Vec<&str>) = (native.lines().collect(), kernel.lines().collect());
-    assert!(native.iter().filter(|line| **line == "exit code 0").count() == PROGRAMS.len(), "{native:?}");
-    let pairs = (0..native.len().max(kernel.len())).map(|index| (native.get(index), kernel.get(index)));
-    let program = |index: usize| native[..index.min(native.len())].iter().rev().find(|line| line.starts_with("=="));
-    let differ = pairs.enumerate().filter(|(_, (native, kernel))| native != kernel);
-    differ.map(|(index, (native, kernel))| format!("{:?}:\n- {native:?}\n+ {kernel:?}\n", program(index))).collect()
+    let scratch = Scratch::new();
+    let [native, kernel] = ["native", "kernel"].map(|class| run(&scratch, class, &with_programs(&scratch)).stdout);
+    assert_same(&PROGRAMS, &native, &kernel);
 }
 
 /// What was listed a moment ago is believed, and yet each change by a program shows at once.

@@ -3,13 +3,11 @@
 mod kernel;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use kernel::PATIENCE;
 use kernel::bundles::{oci, processes, with_capabilities};
 use serde_json::{Value, json};
-use stockade_tests::{Bundle, Cmd, Output, Scratch, wait_until, workspace_root};
+use stockade_tests::{ATTACKS, Bundle, Cmd, Output, Scratch, wait_until};
 
 /// A container that runs on its own.
 struct Container<'a> {
@@ -167,19 +165,11 @@ fn nobody_reading_stops_nobody_but_the_writers() {
     container.verb(&["delete", "--force"]).ok();
 }
 
-#[track_caller]
-fn build(program: &str, directory: &Path) {
-    let source = workspace_root().join("tests/attacks").join(program).with_extension("c");
-    let flags = ["-std=gnu17", "-O1", "-static", "-pthread", "-w", "-o"];
-    let built = Command::new("gcc").args(flags).arg(directory.join(program)).arg(source).status();
-    assert!(built.expect("run gcc").success(), "gcc builds {program}");
-}
-
 #[test]
 fn the_log_says_why_a_stub_was_killed() {
     let scratch = Scratch::new();
     let bundle = scratch.bundle(&["sh", "-c", "/stub words; echo >/up; while :; do sleep 1000; done"]);
-    build("stub", &bundle.rootfs());
+    ATTACKS.build(&["stub"], &bundle.rootfs());
     let container = Container::of(&scratch, "misused", bundle);
     let log = scratch.oci_root().join(&container.id).join("monitor.log");
     let text = fs::read_to_string(&log).expect("read the log");

@@ -1,62 +1,27 @@
 //! What the libraries below report by `tracing`, as log lines.
 
-use std::fmt::{self, Write};
-
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level as Reported, Subscriber};
+use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::log::{Level, Log};
 
-/// Writes warnings, and with `--debug` everything but traces. Spans are ignored: one verb is one line of work.
+/// Writes what passed the filter. Spans are ignored: one verb is one line of work.
 struct Lines(Log);
 
-/// Sends what is reported from here on to `log`.
+/// Sends warnings, and with `--debug` everything but traces, to `log` from here on.
 pub fn install(log: Log) {
+    let most = if log.is_debug() { LevelFilter::DEBUG } else { LevelFilter::WARN };
     // Only a second call can fail, and there is none.
-    let _ = tracing::subscriber::set_global_default(Lines(log));
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(most).with(Lines(log)));
 }
 
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let most = if self.0.is_debug() { tracing::Level::DEBUG } else { tracing::Level::WARN };
-        *metadata.level() <= most
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(if self.0.is_debug() { LevelFilter::DEBUG } else { LevelFilter::WARN })
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut message = Message::default();
-        event.record(&mut message);
-        let level = if *event.metadata().level() <= tracing::Level::WARN { Level::Warning } else { Level::Debug };
-        self.0.write(level, message.0.trim_start());
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-/// The message and the fields of an event, in one line.
-#[derive(Default)]
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = match field.name() {
-            "message" => write!(self.0, "{value:?}"),
-            name => write!(self.0, " {name}={value:?}"),
-        };
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut message = String::new();
+        event.record(&mut DefaultVisitor::new(Writer::new(&mut message), true));
+        let level = if *event.metadata().level() <= Reported::WARN { Level::Warning } else { Level::Debug };
+        self.0.write(level, &message);
     }
 }

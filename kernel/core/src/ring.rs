@@ -47,44 +47,22 @@ impl Ring {
             return Err(Errno::ENOBUFS);
         }
         self.reserve(count);
-        let mut done = 0;
-        while done < count {
+        in_pieces(count, |done| {
             let (start, end) = self.free(count - done);
-            match source.take(&mut self.bytes[start..end]) {
-                Ok(0) => break,
-                Ok(step) => {
-                    self.len += step;
-                    done += step;
-                    if step < end - start {
-                        break;
-                    }
-                }
-                Err(errno) if done == 0 => return Err(errno),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
+            let taken = source.take(&mut self.bytes[start..end]);
+            self.len += taken.unwrap_or(0);
+            (end - start, taken)
+        })
     }
 
     /// Gives up to `count` bytes from `skip` on without taking them out, and says how many.
     pub fn copy_to(&self, skip: usize, count: usize, sink: &mut dyn Sink) -> Result<usize, Errno> {
         let count = count.min(self.len.saturating_sub(skip)).min(sink.remaining());
-        let mut done = 0;
-        while done < count {
+        in_pieces(count, |done| {
             let start = (self.head + skip + done) % self.bytes.len();
             let end = self.bytes.len().min(start + count - done);
-            match sink.put(&self.bytes[start..end]) {
-                Ok(step) => {
-                    done += step;
-                    if step < end - start {
-                        break;
-                    }
-                }
-                Err(errno) if done == 0 => return Err(errno),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
+            (end - start, sink.put(&self.bytes[start..end]))
+        })
     }
 
     /// Puts bytes back at the front.
@@ -146,6 +124,25 @@ impl Ring {
         bytes[first..self.len].copy_from_slice(&self.bytes[..self.len - first]);
         (self.bytes, self.head) = (bytes, 0);
     }
+}
+
+/// Moves up to `count` bytes piece by piece. Told what is done, `step` says how long its piece was and how much of it
+/// was moved: less ends it.
+fn in_pieces(count: usize, mut step: impl FnMut(usize) -> (usize, Result<usize, Errno>)) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < count {
+        match step(done) {
+            (_, Err(errno)) if done == 0 => return Err(errno),
+            (_, Err(_)) => break,
+            (piece, Ok(moved)) => {
+                done += moved;
+                if moved < piece {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(done)
 }
 
 impl Drop for Ring {

@@ -51,7 +51,7 @@ impl HostSpace {
     ) -> Result<Arc<dyn UserThread>, Errno> {
         // If it cannot be written, the process is dead.
         write_entry(self.stub.pid(), spare.slot, frame, &self.machine.hello).inspect_err(|_| self.stub.kill())?;
-        Ok(Arc::new(HostThread::reuse(self.machine.clone(), self.stub.clone(), spare, setup, events)))
+        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), spare, setup, events)))
     }
 
     /// A host thread without an application's: its slot, in which it will find its frame, and its listener.
@@ -135,7 +135,7 @@ impl Space for HostSpace {
             return self.reuse(spare, frame, setup, events);
         }
         let made = self.make_thread(frame)?;
-        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), made, setup, events)))
+        Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), Spare::new(made), setup, events)))
     }
 
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
@@ -148,7 +148,8 @@ impl Space for HostSpace {
         }
         let stub = Arc::new(stub);
         let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path);
-        let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), (slot, listener), setup, events));
+        let first = Spare::new((slot, listener));
+        let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), first, setup, events));
         Ok(Forked { space: Arc::new(HostSpace::new(self.machine.clone(), stub)), thread })
     }
 

@@ -4,7 +4,6 @@ mod common;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use common::{Ending, Kernel, OWN};
 use stockade_kernel::platform::{Event, Fault, Interruption, Reply, WaitLimit};
@@ -56,11 +55,7 @@ fn interrupt_when_ready(
 ) -> Arc<Kernel> {
     Kernel::with_hook(Box::new(move |task, event| match event {
         Event::Call { number: OWN, .. } => {
-            let thread = task.thread();
-            std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(50));
-                thread.interrupt();
-            });
+            task.interrupt_soon();
             Some(Reply::Value(0))
         }
         Event::Interrupted(what) => Some(then(task, *what)),
@@ -88,10 +83,7 @@ fn interrupted_wait(operation: u32, timeout: &str, fail: bool) -> (Interruption,
     let kernel = interrupt_when_ready(move |task, what| {
         *of_hook.lock().unwrap() = Some(what);
         if fail {
-            task.change(|registers| {
-                registers.rax = (-4_i64).cast_unsigned();
-                registers.rip += 2;
-            });
+            task.fail_with_eintr();
         } else {
             // Let the wait be over when it runs again.
             task.space.write(0x1000_0000, &1_u32.to_le_bytes());

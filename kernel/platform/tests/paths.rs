@@ -101,19 +101,12 @@ fn native_waits_are_interrupted_on_every_path() {
     for path in PATHS {
         let kernel = start(path, |task, event| match event {
             Event::Call { number: OWN, .. } => {
-                let thread = task.thread();
-                std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_millis(50));
-                    thread.interrupt();
-                });
+                task.interrupt_soon();
                 Some(Reply::Value(0))
             }
             Event::Interrupted(what) => {
                 assert_eq!(*what, Interruption::Waiting(WaitLimit::None));
-                task.change(|registers| {
-                    registers.rax = (-4_i64).cast_unsigned();
-                    registers.rip += 2;
-                });
+                task.fail_with_eintr();
                 Some(Reply::Resume)
             }
             _ => None,

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod bundles;
+pub mod conformance;
 pub mod exceptions;
 pub mod program;
 pub mod python;

@@ -4,6 +4,7 @@
 //! so no period, however short, keeps the machine busy.
 
 use alloc::sync::{Arc, Weak};
+use core::mem;
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
@@ -67,15 +68,8 @@ impl Alarm {
     /// Arms it for a time on its clock, or disarms it; gives what was set before.
     pub fn set(self: &Arc<Self>, kernel: &Kernel, expires: Option<Duration>, interval: Duration) -> Setting {
         let old = self.setting(kernel);
-        let key = {
-            let mut state = self.state.lock();
-            let key = state.key.take();
-            *state = State { expires, interval, ..State::default() };
-            key
-        };
-        if let Some(key) = key {
-            kernel.remove_timer(key);
-        }
+        let before = mem::replace(&mut *self.state.lock(), State { expires, interval, ..State::default() });
+        before.key.into_iter().for_each(|key| kernel.remove_timer(key));
         self.arm(kernel);
         old
     }

@@ -1,6 +1,7 @@
 //! Timers as files: timerfd_create(2).
 
 use alloc::sync::{Arc, Weak};
+use core::mem;
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
@@ -46,15 +47,8 @@ impl TimerFd {
     /// Arms it for a time on its clock, or disarms it; gives what was set before.
     pub fn set(&self, kernel: &Kernel, expires: Option<Duration>, interval: Duration) -> Setting {
         let old = self.setting(kernel);
-        let key = {
-            let mut state = self.state.lock();
-            let key = state.key.take();
-            *state = State { expires, interval, key: None };
-            key
-        };
-        if let Some(key) = key {
-            kernel.remove_timer(key);
-        }
+        let before = mem::replace(&mut *self.state.lock(), State { expires, interval, key: None });
+        before.key.into_iter().for_each(|key| kernel.remove_timer(key));
         self.arm(kernel);
         old
     }

@@ -82,15 +82,14 @@ struct Seen {
     frame: Option<Frame>,
 }
 
-/// A host thread whose application thread is over; it waits in a notification for another.
+/// A host thread without an application thread: it is new, or waits in a notification since that was over.
 #[derive(Debug)]
 pub(crate) struct Spare {
     pub(crate) slot: u32,
     listener: Arc<Listener>,
     tid: i32,
-    id: u64,
-    /// CPU time of those before.
-    used: (Duration, Duration),
+    /// The notification, and the CPU time of those before.
+    parked: Option<(u64, (Duration, Duration))>,
 }
 
 /// How far an interrupt got.
@@ -151,31 +150,16 @@ enum Doom {
     Parks,
 }
 
-impl HostThread {
-    /// A new host thread becomes an application thread.
-    pub(crate) fn new(
-        machine: Arc<Shared>,
-        stub: Arc<Stub>,
-        (slot, listener): (u32, Listener),
-        setup: Vec<HostCall>,
-        events: Arc<dyn ThreadEvents>,
-    ) -> Self {
-        let runs = stub.add_thread();
-        Self(Arc::new_cyclic(|me| Inner {
-            me: me.clone(),
-            machine,
-            stub,
-            slot,
-            runs,
-            listener: Arc::new(listener),
-            tid: AtomicI32::new(0),
-            parked: None,
-            state: Mutex::new(State::new(setup, events)),
-        }))
+impl Spare {
+    /// A new one.
+    pub(crate) fn new((slot, listener): (u32, Listener)) -> Self {
+        Self { slot, listener: Arc::new(listener), tid: 0, parked: None }
     }
+}
 
-    /// One that was parked becomes another.
-    pub(crate) fn reuse(
+impl HostThread {
+    /// A host thread becomes an application thread.
+    pub(crate) fn new(
         machine: Arc<Shared>,
         stub: Arc<Stub>,
         spare: Spare,
@@ -191,7 +175,7 @@ impl HostThread {
             runs,
             listener: spare.listener,
             tid: AtomicI32::new(spare.tid),
-            parked: Some((spare.id, spare.used)),
+            parked: spare.parked,
             state: Mutex::new(State::new(setup, events)),
         }))
     }

@@ -96,7 +96,7 @@ impl Inner {
         let (listener, tid) = (self.listener.clone(), self.tid.load(Ordering::Relaxed));
         self.count(&mut self.state(), Running::No);
         let used = self.machine.proc.thread_cpu_time(self.stub.pid(), tid);
-        self.stub.park(Spare { slot: self.slot, listener, tid, id, used });
+        self.stub.park(Spare { slot: self.slot, listener, tid, parked: Some((id, used)) });
     }
 
     fn notice(self: &Arc<Self>, notification: &Notification) {

@@ -188,6 +188,23 @@ impl Task {
         self.thread.lock().unwrap().clone()
     }
 
+    /// Interrupts it in a moment.
+    pub fn interrupt_soon(&self) {
+        let thread = self.thread();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            thread.interrupt();
+        });
+    }
+
+    /// Lets the call that was interrupted fail with EINTR.
+    pub fn fail_with_eintr(&self) {
+        self.change(|registers| {
+            registers.rax = (-4_i64).cast_unsigned();
+            registers.rip += 2;
+        });
+    }
+
     /// Changes the registers that the task goes on with.
     pub fn change(&self, change: impl FnOnce(&mut Registers)) {
         let mut frame = self.thread().frame().expect("a frame");
