@@ -68,6 +68,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("kernel/stub/program/", "the first instruction of a program without a library"),
     ("kernel/platform/src/sys/", "other processes' memory, seccomp's listeners, and memory shared with stubs"),
     ("native/src/signals.rs", "signalfd(2) has no safe wrapper"),
+    ("vm/vmm/src/hypervisor/kvm/", "memory slots, extended processor state, and a byte for a signal handler"),
+    ("vm/vmm/src/devices/virtio/iovec.rs", "preadv and pwritev straight from and to guest memory"),
 ];
 
 /// More than this is more than one idea; tests/tidy/long-files.txt lists the exceptions.

@@ -2,7 +2,14 @@
 //!
 //! [`config`] says what a microVM is made of; everything else builds and runs it. Clients speak Firecracker's API to
 //! `stockade-vm-api`, which knows this crate's configuration and nothing of its machinery.
-#![forbid(unsafe_code)]
+//!
+//! [`machine`] builds a guest out of the other parts and runs it; [`hypervisor`] hides KVM; [`boot`] writes what a
+//! kernel finds at its start; [`devices`] are what it can talk to. Nothing here knows of images, containers, or HTTP.
 
+pub mod boot;
 pub mod config;
+pub mod devices;
+pub mod hypervisor;
+pub mod machine;
+pub mod memory;
 pub mod mmds;

@@ -1,0 +1,142 @@
+//! The serial port: a 16550 whose output goes to a writer and whose input comes from whoever calls [`Port::input`].
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vm_superio::serial::NoEvents;
+use vm_superio::{Serial, Trigger};
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::memory::layout;
+
+/// Input that the guest has not taken is kept up to here; what comes after is dropped, as a real line does.
+const BACKLOG_MAX: usize = 64 << 10;
+
+/// Raises the port's line.
+pub struct Line(pub EventFd);
+
+impl Trigger for Line {
+    type E = io::Error;
+
+    fn trigger(&self) -> io::Result<()> {
+        self.0.write(1)
+    }
+}
+
+struct State {
+    uart: Serial<Line, NoEvents, Box<dyn Write + Send>>,
+    backlog: VecDeque<u8>,
+}
+
+/// COM1.
+pub struct Port {
+    state: Mutex<State>,
+}
+
+impl Port {
+    /// A port that raises `line` and prints to `output`.
+    pub fn new(line: Line, output: Box<dyn Write + Send>) -> Self {
+        Port { state: Mutex::new(State { uart: Serial::new(line, output), backlog: VecDeque::new() }) }
+    }
+
+    /// The register behind a port number, if it is one of this device's.
+    pub fn register(port: u16) -> Option<u8> {
+        let offset = port.checked_sub(layout::SERIAL_PORT)?;
+        u8::try_from(offset).ok().filter(|offset| *offset < 8)
+    }
+
+    /// The guest reads a register.
+    pub fn read(&self, register: u8) -> u8 {
+        let mut state = self.lock();
+        let value = state.uart.read(register);
+        state.refill();
+        value
+    }
+
+    /// The guest writes a register. A writer that fails loses the byte: nobody listens.
+    pub fn write(&self, register: u8, value: u8) {
+        let mut state = self.lock();
+        if let Err(error) = state.uart.write(register, value) {
+            tracing::trace!("serial port: {error}");
+        }
+        state.refill();
+    }
+
+    /// Bytes for the guest.
+    pub fn input(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        let room = BACKLOG_MAX.saturating_sub(state.backlog.len());
+        state.backlog.extend(bytes.iter().take(room));
+        state.refill();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Moves waiting input into the UART as far as it takes any.
+    fn refill(&mut self) {
+        if self.backlog.is_empty() || self.uart.fifo_capacity() == 0 {
+            return;
+        }
+        let (bytes, _) = self.backlog.as_slices();
+        let taken = self.uart.enqueue_raw_bytes(bytes).unwrap_or(0);
+        self.backlog.drain(..taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("screen").extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn port() -> (Port, Screen) {
+        let screen = Screen::default();
+        let line = Line(EventFd::new(libc::EFD_NONBLOCK).expect("event"));
+        (Port::new(line, Box::new(screen.clone())), screen)
+    }
+
+    #[test]
+    fn output_is_printed() {
+        let (port, screen) = port();
+        for byte in b"hello" {
+            port.write(0, *byte);
+        }
+        assert_eq!(*screen.0.lock().expect("screen"), b"hello");
+    }
+
+    #[test]
+    fn input_beyond_the_fifo_waits_and_beyond_the_backlog_is_lost() {
+        let (port, _) = port();
+        port.input(&vec![7; BACKLOG_MAX + 1000]);
+        let data_ready = |port: &Port| port.read(5) & 1 == 1;
+        let mut count = 0;
+        while data_ready(&port) {
+            assert_eq!(port.read(0), 7);
+            count += 1;
+        }
+        assert_eq!(count, BACKLOG_MAX);
+    }
+
+    #[test]
+    fn only_eight_ports_are_its_own() {
+        assert_eq!([0x3f7, 0x3f8, 0x3ff, 0x400].map(Port::register), [None, Some(0), Some(7), None]);
+    }
+}

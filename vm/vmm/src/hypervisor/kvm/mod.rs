@@ -1,0 +1,85 @@
+//! KVM on x86-64: the device, and what it must be able to do.
+
+mod cpuid;
+mod kick;
+mod registers;
+mod vcpu;
+mod vm;
+
+use std::io;
+
+use kvm_ioctls::{Cap, Kvm as Device};
+
+use self::vm::KvmVm;
+use super::{Error, Vm};
+
+/// `KVM_API_VERSION`, unchanged since Linux 2.6.22.
+const API_VERSION: i32 = 12;
+
+/// What a machine is built on, and how to call it when it is missing.
+const NEEDED: &[(Cap, &str)] = &[
+    (Cap::Irqchip, "in-kernel interrupt controllers"),
+    (Cap::Ioeventfd, "ioeventfd"),
+    (Cap::Irqfd, "irqfd"),
+    (Cap::UserMemory, "user memory slots"),
+    (Cap::SetTssAddr, "KVM_SET_TSS_ADDR"),
+    (Cap::ImmediateExit, "immediate exits"),
+    (Cap::MpState, "processors' run states"),
+    (Cap::VcpuEvents, "pending events"),
+    (Cap::Xsave, "extended processor state"),
+    (Cap::Xcrs, "extended control registers"),
+    (Cap::Debugregs, "debug registers"),
+    (Cap::AdjustClock, "a settable clock"),
+];
+
+/// An opened and checked `/dev/kvm`.
+pub struct Kvm {
+    device: Device,
+}
+
+impl Kvm {
+    /// Opens `/dev/kvm` and names what is wrong with it. Whether it can run guest code shows in a trial
+    /// ([`crate::machine`] makes one in each new machine).
+    pub fn open() -> Result<Self, Error> {
+        let device = Device::new().map_err(|errno| open_error(io::Error::from(errno)))?;
+        let version = device.get_api_version();
+        if version != API_VERSION {
+            return Err(Error::Version(version));
+        }
+        match NEEDED.iter().find(|(cap, _)| !device.check_extension(*cap)) {
+            Some((_, name)) => Err(Error::Capability(name)),
+            None => Ok(Kvm { device }),
+        }
+    }
+
+    /// A machine without memory and processors.
+    pub fn create_vm(&self) -> Result<Box<dyn Vm>, Error> {
+        Ok(Box::new(KvmVm::new(&self.device)?))
+    }
+}
+
+fn open_error(error: io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => Error::Absent,
+        Some(libc::EACCES | libc::EPERM) => Error::Permission,
+        _ => Error::Open(error),
+    }
+}
+
+/// An `Error::Refused` from an errno of kvm-ioctls.
+fn refused(what: &'static str) -> impl Fn(kvm_ioctls::Error) -> Error {
+    move |errno| Error::Refused { what, source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bars_the_device_is_named() {
+        let error = |errno| open_error(io::Error::from_raw_os_error(errno)).to_string();
+        assert!(error(libc::ENOENT).contains("there is no /dev/kvm"));
+        assert!(error(libc::EACCES).contains("no permission"));
+        assert!(error(libc::EMFILE).contains("cannot open /dev/kvm"));
+    }
+}

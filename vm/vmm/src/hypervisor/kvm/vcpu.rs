@@ -1,0 +1,153 @@
+//! One virtual processor: entering the guest, exits, and its state.
+
+use std::io;
+
+use kvm_bindings::{KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN, MsrList, Msrs, kvm_msr_entry};
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+use super::super::{Bus, Entry, Error, Exit, Vcpu, VcpuState};
+use super::{kick, refused, registers};
+use crate::memory::Memory;
+
+/// More registers in one request are refused (`MAX_IO_MSRS` of Linux).
+const MSRS_AT_ONCE: usize = 256;
+
+/// The descriptor with its `kvm_run` page.
+pub struct KvmVcpu {
+    fd: VcpuFd,
+    index: u8,
+    saved_msrs: MsrList,
+}
+
+impl KvmVcpu {
+    /// A processor whose features were set.
+    pub fn new(fd: VcpuFd, index: u8, saved_msrs: MsrList) -> Result<Self, Error> {
+        registers::set_initial_msrs(&fd)?;
+        registers::set_initial_lapic(&fd)?;
+        Ok(KvmVcpu { fd, index, saved_msrs })
+    }
+
+    fn broken(&self, reason: impl Into<String>) -> Error {
+        Error::Broken { vcpu: self.index, reason: reason.into() }
+    }
+
+    fn where_it_was(&self) -> String {
+        match self.fd.get_regs() {
+            Ok(regs) => format!("at {:#x}", regs.rip),
+            Err(_) => "at an unknown place".into(),
+        }
+    }
+
+    fn read_msrs(&self) -> Result<Vec<Msrs>, Error> {
+        self.saved_msrs.as_slice().chunks(MSRS_AT_ONCE).map(|indices| read_msrs(&self.fd, indices)).collect()
+    }
+}
+
+impl Vcpu for KvmVcpu {
+    fn set_entry(&self, entry: Entry, memory: &Memory) -> Result<(), Error> {
+        registers::set_entry(&self.fd, entry, memory)
+    }
+
+    fn run(&mut self, bus: &dyn Bus) -> Result<Exit, Error> {
+        let immediate_exit = &raw mut self.fd.get_kvm_run().immediate_exit;
+        let Some(exit) = kick::with_kicks(immediate_exit, || enter(&mut self.fd, bus)) else {
+            return Ok(Exit::Interrupted);
+        };
+        match exit {
+            Entered::Settled(exit) => Ok(exit),
+            Entered::Stopped(reason) => Err(self.broken(format!("{reason} {}", self.where_it_was()))),
+        }
+    }
+
+    fn state(&self) -> Result<VcpuState, Error> {
+        let get = refused("tell a processor's state");
+        // Order of KVM's own save code: the run state first, because reading it settles pending events.
+        let mp_state = self.fd.get_mp_state().map_err(&get)?;
+        Ok(VcpuState {
+            mp_state,
+            regs: self.fd.get_regs().map_err(&get)?,
+            sregs: self.fd.get_sregs().map_err(&get)?,
+            xsave: self.fd.get_xsave().map_err(&get)?,
+            xcrs: self.fd.get_xcrs().map_err(&get)?,
+            debugregs: self.fd.get_debug_regs().map_err(&get)?,
+            lapic: self.fd.get_lapic().map_err(&get)?,
+            tsc_khz: self.fd.get_tsc_khz().map_err(&get)?,
+            cpuid: self.fd.get_cpuid2(kvm_bindings::KVM_MAX_CPUID_ENTRIES).map_err(&get)?,
+            msrs: self.read_msrs()?,
+            events: self.fd.get_vcpu_events().map_err(&get)?,
+        })
+    }
+
+    fn set_state(&self, state: &VcpuState) -> Result<(), Error> {
+        let set = refused("set a processor's state");
+        self.fd.set_cpuid2(&state.cpuid).map_err(&set)?;
+        self.fd.set_tsc_khz(state.tsc_khz).map_err(&set)?;
+        self.fd.set_mp_state(state.mp_state).map_err(&set)?;
+        self.fd.set_regs(&state.regs).map_err(&set)?;
+        self.fd.set_sregs(&state.sregs).map_err(&set)?;
+        // SAFETY: the record is as large as the kernel's without dynamically enabled features, and none is enabled for
+        // this process. The ioctl has no safe form.
+        unsafe { self.fd.set_xsave(&state.xsave) }.map_err(&set)?;
+        self.fd.set_xcrs(&state.xcrs).map_err(&set)?;
+        self.fd.set_debug_regs(&state.debugregs).map_err(&set)?;
+        self.fd.set_lapic(&state.lapic).map_err(&set)?;
+        for msrs in &state.msrs {
+            registers::set_msrs(&self.fd, msrs)?;
+        }
+        self.fd.set_vcpu_events(&state.events).map_err(&set)
+    }
+
+    fn resumed(&self) -> Result<(), Error> {
+        match self.fd.kvmclock_ctrl() {
+            // A guest without kvmclock has no watchdog that asks it.
+            Err(errno) if errno.errno() != libc::EINVAL => Err(refused("tell the guest that it was stopped")(errno)),
+            _ => Ok(()),
+        }
+    }
+}
+
+enum Entered {
+    Settled(Exit),
+    Stopped(String),
+}
+
+fn enter(fd: &mut VcpuFd, bus: &dyn Bus) -> Entered {
+    use Entered::{Settled, Stopped};
+    match fd.run() {
+        Ok(VcpuExit::IoIn(port, data)) => bus.port_read(port, data),
+        Ok(VcpuExit::IoOut(port, data)) => bus.port_write(port, data),
+        Ok(VcpuExit::MmioRead(address, data)) => bus.mmio_read(address, data),
+        Ok(VcpuExit::MmioWrite(address, data)) => bus.mmio_write(address, data),
+        Ok(VcpuExit::Intr) => return Settled(Exit::Interrupted),
+        Ok(VcpuExit::Shutdown) => return Settled(Exit::Reset),
+        Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_RESET | KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
+            return Settled(Exit::Reset);
+        }
+        Ok(VcpuExit::FailEntry(reason, cpu)) => return Stopped(format!("entry failed with {reason:#x} on CPU {cpu}")),
+        Ok(VcpuExit::InternalError) => return Stopped("an instruction could not be emulated".into()),
+        Ok(other) => return Stopped(format!("unexpected exit {other:?}")),
+        Err(errno) => return entry_error(io::Error::from(errno)),
+    }
+    Settled(Exit::Handled)
+}
+
+fn entry_error(error: io::Error) -> Entered {
+    match error.raw_os_error() {
+        Some(libc::EINTR | libc::EAGAIN) => Entered::Settled(Exit::Interrupted),
+        _ => Entered::Stopped(format!("KVM_RUN failed: {error}")),
+    }
+}
+
+/// The values of `indices`, without those that this processor turns out not to have.
+fn read_msrs(fd: &VcpuFd, indices: &[u32]) -> Result<Msrs, Error> {
+    let mut known = indices.to_vec();
+    loop {
+        let entries: Vec<_> = known.iter().map(|&index| kvm_msr_entry { index, ..Default::default() }).collect();
+        let mut msrs = Msrs::from_entries(&entries).map_err(|_| Error::Capability("small lists of registers"))?;
+        let count = fd.get_msrs(&mut msrs).map_err(refused("tell model specific registers"))?;
+        if count >= known.len() {
+            return Ok(msrs);
+        }
+        known.remove(count);
+    }
+}

@@ -1,0 +1,114 @@
+//! One virtual machine: memory slots, interrupt lines, doorbells and the clock.
+
+use kvm_bindings::{
+    KVM_CLOCK_TSC_STABLE, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
+    KVM_MEM_LOG_DIRTY_PAGES, MsrList, kvm_irqchip, kvm_userspace_memory_region,
+};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm as Device, VmFd};
+use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::super::{DirtyLog, Error, Vcpu, Vm, VmState};
+use super::vcpu::KvmVcpu;
+use super::{cpuid, kick, refused};
+use crate::memory::{Memory, Region, layout};
+
+/// The descriptor, and what was learnt of the device for its processors.
+pub struct KvmVm {
+    fd: VmFd,
+    /// Kept mapped as long as the slots are set. Dropped after `fd`.
+    memory: Option<Memory>,
+    supported: kvm_bindings::CpuId,
+    saved_msrs: MsrList,
+}
+
+impl KvmVm {
+    /// A machine with interrupt controllers, and without a timer chip: guests have kvmclock and their APIC's timer.
+    pub fn new(device: &Device) -> Result<Self, Error> {
+        kick::install()?;
+        let fd = device.create_vm().map_err(refused("create a machine"))?;
+        fd.set_tss_address(layout::TSS).map_err(refused("place the task state segment"))?;
+        fd.create_irq_chip().map_err(refused("create interrupt controllers"))?;
+        let mut supported =
+            device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(refused("tell processor features"))?;
+        let deadline_timer = if device.check_extension(Cap::TscDeadlineTimer) {
+            cpuid::DeadlineTimer::Present
+        } else {
+            cpuid::DeadlineTimer::Absent
+        };
+        cpuid::prepare(&mut supported, deadline_timer);
+        let saved_msrs = device.get_msr_index_list().map_err(refused("list model specific registers"))?;
+        Ok(KvmVm { fd, memory: None, supported, saved_msrs })
+    }
+
+    fn map_region(&self, slot: u32, region: &Region, log: DirtyLog) -> Result<(), Error> {
+        let mapping = region.get_mmap();
+        let slot = kvm_userspace_memory_region {
+            slot,
+            flags: if log == DirtyLog::On { KVM_MEM_LOG_DIRTY_PAGES } else { 0 },
+            guest_phys_addr: region.start_addr().raw_value(),
+            memory_size: region.len(),
+            userspace_addr: mapping.as_ptr() as u64,
+        };
+        // SAFETY: the region stays mapped as long as `self.memory` holds it, which is dropped after the machine's
+        // descriptor. All accesses of ours to guest memory are volatile. The ioctl has no safe form.
+        unsafe { self.fd.set_user_memory_region(slot) }.map_err(refused("map guest memory"))
+    }
+
+    fn irqchip(&self, chip_id: u32) -> Result<kvm_irqchip, Error> {
+        let mut chip = kvm_irqchip { chip_id, ..Default::default() };
+        self.fd.get_irqchip(&mut chip).map_err(refused("tell an interrupt controller's state"))?;
+        Ok(chip)
+    }
+}
+
+impl Vm for KvmVm {
+    fn map_memory(&mut self, memory: &Memory, log: DirtyLog) -> Result<(), Error> {
+        self.memory = Some(memory.clone());
+        for (slot, region) in (0..).zip(memory.iter()) {
+            self.map_region(slot, region, log)?;
+        }
+        Ok(())
+    }
+
+    fn create_vcpu(&self, index: u8, count: u8) -> Result<Box<dyn Vcpu>, Error> {
+        let fd = self.fd.create_vcpu(u64::from(index)).map_err(refused("create a processor"))?;
+        let cpuid = cpuid::for_vcpu(&self.supported, index, count)?;
+        fd.set_cpuid2(&cpuid).map_err(refused("set a processor's features"))?;
+        Ok(Box::new(KvmVcpu::new(fd, index, self.saved_msrs.clone())?))
+    }
+
+    fn connect_interrupt(&self, event: &EventFd, gsi: u32) -> Result<(), Error> {
+        self.fd.register_irqfd(event, gsi).map_err(refused("connect an interrupt line"))
+    }
+
+    fn connect_doorbell(&self, event: &EventFd, address: u64, value: u32) -> Result<(), Error> {
+        self.fd
+            .register_ioevent(event, &IoEventAddress::Mmio(address), value)
+            .map_err(refused("connect a device's doorbell"))
+    }
+
+    fn dirty_pages(&self) -> Result<Vec<Vec<u64>>, Error> {
+        let regions = self.memory.iter().flat_map(|memory| memory.iter());
+        let log = |(slot, region): (u32, &Region)| {
+            let len = usize::try_from(region.len()).map_err(|_| Error::Capability("a 64-bit host"))?;
+            self.fd.get_dirty_log(slot, len).map_err(refused("tell which pages were written"))
+        };
+        (0..).zip(regions).map(log).collect()
+    }
+
+    fn state(&self) -> Result<VmState, Error> {
+        let mut clock = self.fd.get_clock().map_err(refused("tell the clock"))?;
+        clock.flags &= !KVM_CLOCK_TSC_STABLE;
+        let chips = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC];
+        let [master, slave, ioapic] = chips.map(|chip| self.irqchip(chip));
+        Ok(VmState { clock, irqchips: [master?, slave?, ioapic?] })
+    }
+
+    fn set_state(&self, state: &VmState) -> Result<(), Error> {
+        for chip in &state.irqchips {
+            self.fd.set_irqchip(chip).map_err(refused("set an interrupt controller's state"))?;
+        }
+        self.fd.set_clock(&state.clock).map_err(refused("set the clock"))
+    }
+}

@@ -1,0 +1,175 @@
+//! From a configuration to a machine that stands before its first instruction.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vmm_sys_util::eventfd::EventFd;
+
+use super::control::Control;
+use super::events::DeviceThread;
+use super::platform::{Platform, Plugged};
+use super::statistics::{Phase, Statistics};
+use super::vcpu::VcpuThread;
+use super::{Console, Machine, StartError};
+use crate::boot::{self, acpi};
+use crate::config::{BootSource, DriveConfig, HugePages, VmConfig};
+use crate::devices::BootTimer;
+use crate::devices::serial::{Line, Port};
+use crate::devices::virtio::Device;
+use crate::devices::virtio::block::{Access, Block, Disk};
+use crate::devices::virtio::mmio::{self, Transport};
+use crate::devices::virtio::rng::Rng;
+use crate::hypervisor::kvm::Kvm;
+use crate::hypervisor::{DirtyLog, Vcpu, Vm, trial};
+use crate::memory::{self, Memory, layout};
+
+/// Builds all, and starts threads that stand still.
+pub fn build(config: &VmConfig, console: Console) -> Result<Machine, StartError> {
+    let started = Instant::now();
+    let source = config.boot_source().ok_or(StartError::NoBootSource)?;
+    let settings = config.machine();
+    if settings.huge_pages != HugePages::None {
+        return Err(StartError::Unsupported("huge pages are not supported"));
+    }
+    let log = if settings.track_dirty_pages { DirtyLog::On } else { DirtyLog::Off };
+    let memory = memory::anonymous(u64::try_from(settings.mem_size_mib).unwrap_or(u64::MAX), log)?;
+    let mut vm = Kvm::open()?.create_vm()?;
+    vm.map_memory(&memory, log)?;
+    let vcpus = vcpus(vm.as_ref(), settings.vcpu_count, &memory)?;
+
+    let Console { output, input } = console;
+    let platform = Arc::new(Platform {
+        serial: Some(serial(vm.as_ref(), output)?),
+        timer: BootTimer::new(started),
+        virtio: plug(vm.as_ref(), &memory, devices(config)?)?,
+        statistics: Statistics::new(started),
+        control: Arc::new(Control::paused()),
+    });
+    load(config, source, &memory, &platform, vcpus[0].as_ref())?;
+    platform.statistics.mark(Phase::Built);
+    let devices = Some(DeviceThread::start(&platform, input)?);
+    let mut machine = Machine { vcpus: Vec::new(), devices, platform: platform.clone(), vm, memory };
+    for (index, vcpu) in (0..).zip(vcpus) {
+        let thread = VcpuThread::start(index, vcpu, platform.clone()).map_err(StartError::Thread)?;
+        machine.vcpus.push(thread);
+    }
+    Ok(machine)
+}
+
+/// All processors; the first has shown that it runs guest code.
+fn vcpus(vm: &dyn Vm, count: u8, memory: &Memory) -> Result<Vec<Box<dyn Vcpu>>, StartError> {
+    let mut vcpus = vec![trial::run(vm.create_vcpu(0, count)?, memory)?];
+    for index in 1..count {
+        vcpus.push(vm.create_vcpu(index, count)?);
+    }
+    Ok(vcpus)
+}
+
+fn serial(vm: &dyn Vm, output: Box<dyn std::io::Write + Send>) -> Result<Port, StartError> {
+    let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
+    vm.connect_interrupt(&line, layout::SERIAL_GSI)?;
+    Ok(Port::new(Line(line), output))
+}
+
+/// A device and its name in the configuration.
+type Named = (String, Box<dyn Device>);
+
+/// Devices in the order in which the guest numbers them.
+fn devices(config: &VmConfig) -> Result<Vec<Named>, StartError> {
+    let mut devices: Vec<Named> = Vec::new();
+    for drive in root_first(config.drives()) {
+        devices.push((drive.drive_id.clone(), Box::new(Block::new(disk(drive)?))));
+    }
+    if config.entropy().is_some() {
+        devices.push(("entropy".into(), Box::<Rng>::default()));
+    }
+    Ok(devices)
+}
+
+/// The root disk is the guest's first, whenever it was configured.
+fn root_first(drives: &[DriveConfig]) -> impl Iterator<Item = &DriveConfig> {
+    let (root, others): (Vec<_>, Vec<_>) = drives.iter().partition(|drive| drive.is_root_device);
+    root.into_iter().chain(others)
+}
+
+fn disk(drive: &DriveConfig) -> Result<Disk, StartError> {
+    let path = drive.path_on_host.as_deref().ok_or(StartError::Unsupported("a drive has no path_on_host"))?;
+    let access = if drive.read_only() { Access::ReadOnly } else { Access::ReadWrite };
+    Ok(Disk::open(Path::new(path), access, drive.cache_type)?)
+}
+
+/// Gives each device a slot, an interrupt line and doorbells.
+fn plug(vm: &dyn Vm, memory: &Memory, devices: Vec<Named>) -> Result<Vec<Plugged>, StartError> {
+    let slots = (0..layout::VIRTIO_MAX).map(acpi::VirtioSlot::new);
+    if devices.len() > slots.len() {
+        return Err(StartError::TooManyDevices);
+    }
+    let plugged = slots.zip(devices).map(|(slot, (name, device))| {
+        let transport = Transport::new(device, memory.clone()).map_err(StartError::Device)?;
+        vm.connect_interrupt(transport.interrupt().line(), slot.gsi())?;
+        for (queue, doorbell) in (0..).zip(transport.doorbells()) {
+            vm.connect_doorbell(doorbell, slot.address() + mmio::NOTIFY, queue)?;
+        }
+        Ok(Plugged { transport: Arc::new(transport), slot, name })
+    });
+    plugged.collect()
+}
+
+fn load(
+    config: &VmConfig,
+    source: &BootSource,
+    memory: &Memory,
+    platform: &Platform,
+    first: &dyn Vcpu,
+) -> Result<(), StartError> {
+    let mut kernel = open(&source.kernel_image_path)?;
+    let mut initrd = source.initrd_path.as_deref().map(open).transpose()?;
+    let command_line = command_line(source, config.drives());
+    let mut source = boot::Source { kernel: &mut kernel, initrd: initrd.as_mut(), command_line: &command_line };
+    let entry = boot::load(memory, &mut source)?;
+    let virtio: Vec<_> = platform.virtio.iter().map(|plugged| plugged.slot).collect();
+    let serial = platform.serial.is_some().then_some(acpi::Serial);
+    let tables = acpi::Platform { vcpus: config.machine().vcpu_count, virtio: &virtio, serial };
+    acpi::write(memory, &tables).map_err(boot::Error::from)?;
+    first.set_entry(entry, memory)?;
+    Ok(())
+}
+
+fn open(path: &str) -> Result<File, StartError> {
+    File::open(path).map_err(|source| StartError::Open { path: path.into(), source })
+}
+
+/// The configured line with the root disk, as Firecracker adds it.
+fn command_line(source: &BootSource, drives: &[DriveConfig]) -> String {
+    let mut line = source.command_line().to_owned();
+    if let Some(root) = drives.iter().find(|drive| drive.is_root_device) {
+        let device = match &root.partuuid {
+            Some(uuid) => format!("PARTUUID={uuid}"),
+            None => "/dev/vda".into(),
+        };
+        line += &format!(" root={device} {}", if root.read_only() { "ro" } else { "rw" });
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drive(id: &str) -> DriveConfig {
+        DriveConfig { drive_id: id.into(), ..Default::default() }
+    }
+
+    #[test]
+    fn the_root_disk_is_first_and_named() {
+        let root = DriveConfig { is_root_device: true, is_read_only: Some(true), ..drive("b") };
+        let drives = [drive("a"), root];
+        let names: Vec<_> = root_first(&drives).map(|drive| drive.drive_id.as_str()).collect();
+        assert_eq!(names, ["b", "a"]);
+        let source = BootSource { boot_args: Some("quiet".into()), ..Default::default() };
+        assert_eq!(command_line(&source, &drives), "quiet root=/dev/vda ro");
+        assert_eq!(command_line(&source, &drives[..1]), "quiet");
+    }
+}

@@ -1,0 +1,154 @@
+//! What all threads of a machine obey: run, pause or end.
+//!
+//! Processors look at one atomic after each exit; only when it says otherwise do they take the lock. Lock order: a
+//! processor's own lock, then this one.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::Outcome;
+
+const RUN: u8 = 0;
+const PAUSE: u8 = 1;
+const END: u8 = 2;
+
+/// What a thread is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Go on.
+    Run,
+    /// Wait.
+    Pause,
+    /// End the thread.
+    End,
+}
+
+#[derive(Default)]
+struct State {
+    outcome: Option<Outcome>,
+    /// Threads that stand still because they were told to.
+    waiting: usize,
+}
+
+/// Shared by all threads.
+pub struct Control {
+    order: AtomicU8,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Control {
+    /// A machine that stands still.
+    pub fn paused() -> Self {
+        Control { order: AtomicU8::new(PAUSE), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// What to do, at the cost of one load.
+    pub fn order(&self) -> Order {
+        match self.order.load(Ordering::Acquire) {
+            RUN => Order::Run,
+            PAUSE => Order::Pause,
+            _ => Order::End,
+        }
+    }
+
+    /// Waits while the order is to pause.
+    pub fn wait_while_paused(&self) -> Order {
+        let mut state = self.lock();
+        state.waiting += 1;
+        self.changed.notify_all();
+        while self.order() == Order::Pause {
+            state = self.wait(state);
+        }
+        state.waiting -= 1;
+        self.order()
+    }
+
+    /// Tells all threads to run.
+    pub fn run(&self) {
+        self.set(RUN);
+    }
+
+    /// Tells all threads to stand still; whoever calls has to wake them for it.
+    pub fn pause(&self) {
+        self.set(PAUSE);
+    }
+
+    /// Waits until `threads` stand still, or the machine has ended.
+    pub fn wait_for_standstill(&self, threads: usize) {
+        let mut state = self.lock();
+        while state.waiting < threads && state.outcome.is_none() {
+            state = self.wait(state);
+        }
+    }
+
+    /// Ends the machine; the first outcome stays.
+    pub fn end(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        state.outcome.get_or_insert(outcome);
+        self.order.store(END, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the end.
+    pub fn wait_for_end(&self) -> Outcome {
+        let mut state = self.lock();
+        loop {
+            match &state.outcome {
+                Some(outcome) => return outcome.clone(),
+                None => state = self.wait(state),
+            }
+        }
+    }
+
+    /// How the machine ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.lock().outcome.clone()
+    }
+
+    fn set(&self, order: u8) {
+        let _state = self.lock();
+        // An ended machine stays ended.
+        let _ = self.order.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| (old != END).then_some(order));
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn an_ended_machine_stays_ended() {
+        let control = Control::paused();
+        control.end(Outcome::Reset);
+        control.end(Outcome::Off);
+        control.run();
+        assert_eq!((control.order(), control.wait_for_end()), (Order::End, Outcome::Reset));
+    }
+
+    #[test]
+    fn threads_wait_until_told() {
+        let control = Arc::new(Control::paused());
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let control = control.clone();
+                std::thread::spawn(move || control.wait_while_paused())
+            })
+            .collect();
+        control.wait_for_standstill(3);
+        control.run();
+        for thread in threads {
+            assert_eq!(thread.join().expect("no panic"), Order::Run);
+        }
+    }
+}

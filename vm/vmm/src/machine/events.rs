@@ -1,0 +1,177 @@
+//! The thread that runs all devices: it waits for doorbells and for the host's descriptors.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::control::Order;
+use super::platform::Platform;
+use crate::devices::virtio::SourceMode;
+
+/// Event data beside queue numbers: sources of a device.
+const SOURCES: u32 = 0x1_0000;
+const INPUT_PIECE: usize = 256;
+
+/// The devices' thread.
+pub struct DeviceThread {
+    wake: EventFd,
+    thread: JoinHandle<()>,
+}
+
+/// Why the devices' thread cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No event loop.
+    #[error("cannot set up the devices' events: {0}")]
+    Events(String),
+    /// No thread.
+    #[error("cannot start the devices' thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl DeviceThread {
+    /// Starts the thread, which stands still until the control says otherwise. `input` goes to the serial port.
+    pub fn start(platform: &Arc<Platform>, input: Option<OwnedFd>) -> Result<Self, Error> {
+        let events = |error: event_manager::Error| Error::Events(format!("{error:?}"));
+        let wake = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)?;
+        let mut manager = EventManager::<Box<dyn MutEventSubscriber + Send>>::new().map_err(events)?;
+        manager.add_subscriber(Box::new(Wake(wake.try_clone()?)));
+        for index in 0..platform.virtio.len() {
+            manager.add_subscriber(Box::new(Virtio { platform: platform.clone(), index }));
+        }
+        if let Some(input) = input {
+            manager.add_subscriber(Box::new(Input { platform: platform.clone(), file: input.into() }));
+        }
+        let platform = platform.clone();
+        let thread = thread::Builder::new().name("devices".into()).spawn(move || run(&mut manager, &platform))?;
+        Ok(DeviceThread { wake, thread })
+    }
+
+    /// Makes the thread look at the control.
+    pub fn kick(&self) {
+        if let Err(error) = self.wake.write(1) {
+            tracing::trace!("wake: {error}");
+        }
+    }
+
+    /// Waits for the thread's end.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the devices' thread panicked");
+        }
+    }
+}
+
+fn run(manager: &mut EventManager<Box<dyn MutEventSubscriber + Send>>, platform: &Platform) {
+    loop {
+        match platform.control.order() {
+            Order::Run => {
+                if let Err(error) = manager.run() {
+                    tracing::warn!("devices' events: {error:?}");
+                }
+            }
+            Order::Pause => {
+                platform.control.wait_while_paused();
+            }
+            Order::End => return,
+        }
+    }
+}
+
+/// Only ends a wait.
+struct Wake(EventFd);
+
+impl MutEventSubscriber for Wake {
+    fn process(&mut self, _: Events, _: &mut EventOps) {
+        clear(&self.0);
+    }
+
+    fn init(&mut self, ops: &mut EventOps) {
+        add(ops, Events::new(&self.0, EventSet::IN));
+    }
+}
+
+struct Virtio {
+    platform: Arc<Platform>,
+    index: usize,
+}
+
+impl MutEventSubscriber for Virtio {
+    fn process(&mut self, events: Events, _: &mut EventOps) {
+        let transport = &self.platform.virtio[self.index].transport;
+        match events.data().checked_sub(SOURCES) {
+            Some(token) => transport.ready(token),
+            None => {
+                let queue = usize::try_from(events.data()).unwrap_or(usize::MAX);
+                if let Some(doorbell) = transport.doorbells().get(queue) {
+                    clear(doorbell);
+                    transport.notified(queue);
+                }
+            }
+        }
+    }
+
+    fn init(&mut self, ops: &mut EventOps) {
+        let transport = &self.platform.virtio[self.index].transport;
+        for (queue, doorbell) in (0..).zip(transport.doorbells()) {
+            add(ops, Events::with_data(doorbell, queue, EventSet::IN));
+        }
+        for source in transport.sources() {
+            let mode = match source.mode {
+                SourceMode::Level => EventSet::IN,
+                SourceMode::Edge => EventSet::IN | EventSet::EDGE_TRIGGERED,
+            };
+            add(ops, Events::with_data_raw(source.fd, SOURCES + source.token, mode));
+        }
+    }
+}
+
+/// What somebody types for the guest.
+struct Input {
+    platform: Arc<Platform>,
+    file: File,
+}
+
+impl MutEventSubscriber for Input {
+    fn process(&mut self, events: Events, ops: &mut EventOps) {
+        let mut piece = [0; INPUT_PIECE];
+        match (&self.file).read(&mut piece) {
+            Ok(len) if len > 0 => {
+                if let Some(serial) = &self.platform.serial {
+                    serial.input(&piece[..len]);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The end of input, or a broken terminal: no more will come.
+            _ => {
+                if let Err(error) = ops.remove(events) {
+                    tracing::debug!("console input: {error:?}");
+                }
+            }
+        }
+    }
+
+    fn init(&mut self, ops: &mut EventOps) {
+        // A regular file cannot be waited for and is no console.
+        if let Err(error) = ops.add(Events::new(&self.file, EventSet::IN)) {
+            tracing::debug!("console input {}: {error:?}", self.file.as_raw_fd());
+        }
+    }
+}
+
+fn add(ops: &mut EventOps, events: Events) {
+    if let Err(error) = ops.add(events) {
+        tracing::error!("a device's event cannot be waited for: {error:?}");
+    }
+}
+
+fn clear(event: &EventFd) {
+    if let Err(error) = event.read() {
+        tracing::trace!("event: {error}");
+    }
+}

@@ -1,0 +1,203 @@
+//! A machine: built from a configuration, run by a thread for each processor and one for all devices.
+//!
+//! ```text
+//!  vcpu 0 … n   KVM_RUN ─ exit ─▶ platform ─▶ registers of a device (its lock) ─▶ back into the guest
+//!                          │ doorbell (ioeventfd)                     ▲ interrupt (irqfd)
+//!  devices      epoll ◀────┘  queues, host files, tap, sockets ───────┘
+//! ```
+//!
+//! Threads share one [`control`]; to pause is to set the order and to kick everybody out of the guest or out of its
+//! wait. Lock order: processor, device, control.
+
+mod build;
+mod control;
+mod events;
+mod platform;
+mod statistics;
+mod vcpu;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::events::DeviceThread;
+use self::platform::Platform;
+use self::vcpu::VcpuThread;
+use crate::config::VmConfig;
+use crate::devices::virtio::block::Disk;
+use crate::hypervisor::{self, Vm};
+use crate::memory::Memory;
+use crate::{boot, devices, memory};
+
+pub use self::events::Error as EventsError;
+pub use self::statistics::{Phase, Place, Statistics};
+
+/// How a machine ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest asked for a reset, or crashed so hard that hardware would have reset.
+    Reset,
+    /// The guest switched itself off.
+    Off,
+    /// Its owner ended it.
+    Stopped,
+    /// A processor could not go on.
+    Failed(String),
+}
+
+/// What stands at the other end of the serial line.
+pub struct Console {
+    /// Where output goes.
+    pub output: Box<dyn std::io::Write + Send>,
+    /// Where input comes from.
+    pub input: Option<OwnedFd>,
+}
+
+/// Why a machine cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no kernel.
+    #[error("the machine has no boot source")]
+    NoBootSource,
+    /// A file of the boot source cannot be opened.
+    #[error("cannot open {path}: {source}")]
+    Open {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// More devices than interrupt lines.
+    #[error("a machine has at most {max} devices", max = crate::memory::layout::VIRTIO_MAX)]
+    TooManyDevices,
+    /// The configuration has what this machine cannot do.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The hypervisor.
+    #[error(transparent)]
+    Hypervisor(#[from] hypervisor::Error),
+    /// Guest memory.
+    #[error(transparent)]
+    Memory(#[from] memory::Error),
+    /// Kernel, initrd, tables.
+    #[error(transparent)]
+    Boot(#[from] boot::Error),
+    /// A disk.
+    #[error(transparent)]
+    Disk(#[from] devices::virtio::block::OpenError),
+    /// Descriptors for a device.
+    #[error("cannot set up a device: {0}")]
+    Device(#[source] std::io::Error),
+    /// The devices' thread.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// A processor's thread.
+    #[error("cannot start a processor's thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a device cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// There is none of that kind and name.
+    #[error("there is no device {0} of this kind")]
+    Unknown(String),
+    /// The device could not tell its driver.
+    #[error(transparent)]
+    Device(devices::virtio::Error),
+}
+
+/// A running machine.
+pub struct Machine {
+    vcpus: Vec<VcpuThread>,
+    devices: Option<DeviceThread>,
+    platform: Arc<Platform>,
+    #[expect(dead_code, reason = "keeps the guest's memory and interrupt lines; snapshots will read it")]
+    vm: Box<dyn Vm>,
+    memory: Memory,
+}
+
+impl Machine {
+    /// Builds a machine and lets it run.
+    pub fn start(config: &VmConfig, console: Console) -> Result<Self, StartError> {
+        let machine = build::build(config, console)?;
+        machine.platform.control.run();
+        Ok(machine)
+    }
+
+    /// Stops all processors and devices, and returns when they stand still.
+    pub fn pause(&self) {
+        self.platform.control.pause();
+        self.kick();
+        self.platform.control.wait_for_standstill(self.threads());
+    }
+
+    /// Lets a paused machine go on.
+    pub fn resume(&self) -> Result<(), hypervisor::Error> {
+        for thread in &self.vcpus {
+            thread.vcpu().resumed()?;
+        }
+        self.platform.control.run();
+        Ok(())
+    }
+
+    /// Waits until the guest ends, or until [`Machine::stop`] from another thread.
+    pub fn wait(&self) -> Outcome {
+        self.platform.control.wait_for_end()
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.platform.control.outcome()
+    }
+
+    /// Ends the machine, whatever its guest does.
+    pub fn stop(&self) {
+        self.platform.control.end(Outcome::Stopped);
+        self.kick();
+    }
+
+    /// How long the guest took to its boot timer.
+    pub fn booted(&self) -> Option<Duration> {
+        self.platform.timer.booted()
+    }
+
+    /// Exits and phases.
+    pub fn statistics(&self) -> &Statistics {
+        &self.platform.statistics
+    }
+
+    /// Puts another file behind a drive, which the guest hears of.
+    pub fn replace_disk(&self, drive: &str, disk: Disk) -> Result<(), DeviceError> {
+        let unknown = || DeviceError::Unknown(drive.to_owned());
+        let plugged = self.platform.virtio.iter().find(|plugged| plugged.name == drive).ok_or_else(unknown)?;
+        plugged.transport.with_device(|device, _| device.replace_disk(disk).map_err(|_| unknown()))?;
+        plugged.transport.config_changed().map_err(DeviceError::Device)
+    }
+
+    /// Guest memory.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn threads(&self) -> usize {
+        self.vcpus.len() + 1
+    }
+
+    fn kick(&self) {
+        self.vcpus.iter().for_each(VcpuThread::kick);
+        if let Some(devices) = &self.devices {
+            devices.kick();
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.stop();
+        self.vcpus.drain(..).for_each(VcpuThread::join);
+        if let Some(devices) = self.devices.take() {
+            devices.join();
+        }
+    }
+}

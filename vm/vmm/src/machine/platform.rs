@@ -1,0 +1,132 @@
+//! All devices of one machine, and the way from an exit to the right one.
+
+use std::sync::Arc;
+
+use super::Outcome;
+use super::control::Control;
+use super::statistics::{Phase, Place, Statistics};
+use crate::boot::acpi::VirtioSlot;
+use crate::devices::serial::Port;
+use crate::devices::virtio::mmio::Transport;
+use crate::devices::{BootTimer, PowerRequest, power_request};
+use crate::hypervisor::Bus;
+use crate::memory::layout;
+
+/// A virtio device in its place.
+pub struct Plugged {
+    /// Its registers and itself.
+    pub transport: Arc<Transport>,
+    /// Where it is.
+    pub slot: VirtioSlot,
+    /// Its name in the configuration.
+    pub name: String,
+}
+
+/// What the guest can reach.
+pub struct Platform {
+    /// COM1.
+    pub serial: Option<Port>,
+    /// Ends the measurement of a boot.
+    pub timer: BootTimer,
+    /// In order of their slots.
+    pub virtio: Vec<Plugged>,
+    /// Counts.
+    pub statistics: Statistics,
+    /// Where requests for power go.
+    pub control: Arc<Control>,
+}
+
+impl Platform {
+    fn transport(&self, address: u64) -> Option<(&Transport, u64)> {
+        let offset = address.checked_sub(layout::VIRTIO_START)?;
+        let index = usize::try_from(offset / layout::VIRTIO_LEN).ok()?;
+        self.virtio.get(index).map(|plugged| (plugged.transport.as_ref(), offset % layout::VIRTIO_LEN))
+    }
+
+    fn count(&self, place: Place) {
+        if !self.statistics.count(place) {
+            return;
+        }
+        match place {
+            Place::Serial => self.statistics.mark(Phase::FirstOutput),
+            Place::Virtio => self.statistics.mark(Phase::FirstDevice),
+            Place::OtherPort | Place::OtherAddress => {}
+        }
+    }
+
+    fn power(&self, request: PowerRequest) {
+        self.control.end(match request {
+            PowerRequest::Reset => Outcome::Reset,
+            PowerRequest::Off => Outcome::Off,
+        });
+    }
+
+    fn booted(&self, data: &[u8]) {
+        if let Some(elapsed) = self.timer.write(data) {
+            self.statistics.mark(Phase::Booted);
+            tracing::info!("Guest-boot-time = {:>6} us {} ms", elapsed.as_micros(), elapsed.as_millis());
+            tracing::debug!("boot:\n{}", self.statistics);
+        }
+    }
+}
+
+impl Bus for Platform {
+    fn port_read(&self, port: u16, data: &mut [u8]) {
+        match (Port::register(port), &self.serial, &mut *data) {
+            (Some(register), Some(serial), [value]) => {
+                self.count(Place::Serial);
+                *value = serial.read(register);
+            }
+            _ => {
+                self.count(Place::OtherPort);
+                tracing::trace!("read of port {port:#x}");
+                // Nothing drives the bus; the keyboard controller, whose reset is served, is ready for a command.
+                data.fill(if port == layout::KEYBOARD_COMMAND_PORT { 0 } else { 0xff });
+            }
+        }
+    }
+
+    fn port_write(&self, port: u16, data: &[u8]) {
+        match (Port::register(port), &self.serial, data) {
+            (Some(register), Some(serial), [value]) => {
+                self.count(Place::Serial);
+                serial.write(register, *value);
+            }
+            _ => {
+                self.count(Place::OtherPort);
+                tracing::trace!("write of {data:?} to port {port:#x}");
+                if let Some(request) = power_request(port, data) {
+                    self.power(request);
+                }
+            }
+        }
+    }
+
+    fn mmio_read(&self, address: u64, data: &mut [u8]) {
+        match self.transport(address) {
+            Some((transport, offset)) => {
+                self.count(Place::Virtio);
+                transport.read(offset, data);
+            }
+            None => {
+                self.count(Place::OtherAddress);
+                tracing::trace!("read of {address:#x}");
+                data.fill(0xff);
+            }
+        }
+    }
+
+    fn mmio_write(&self, address: u64, data: &[u8]) {
+        match self.transport(address) {
+            Some((transport, offset)) => {
+                self.count(Place::Virtio);
+                transport.write(offset, data);
+            }
+            None if address == layout::BOOT_TIMER => self.booted(data),
+            None => {
+                self.count(Place::OtherAddress);
+                tracing::trace!("write of {data:?} to {address:#x}");
+            }
+        }
+    }
+}
