@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("vm/vmm", &[]),
+    ("vm/api", &["stockade-vmm"]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),
     ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform"]),

@@ -3,9 +3,9 @@
 use serde::{Serialize, Serializer};
 
 use super::{
-    BalloonConfig, BalloonConfigError, BootSource, BootSourceError, DriveConfig, DriveError, EntropyConfig,
-    MachineConfig, MachineConfigError, MachineUpdate, MmdsConfig, MmdsConfigError, NetworkConfig, NetworkError,
-    VsockConfig, VsockConfigError,
+    BalloonConfig, BalloonConfigError, BootSource, BootSourceError, DriveConfig, DriveError, DriveUpdate,
+    EntropyConfig, MachineConfig, MachineConfigError, MachineUpdate, MmdsConfig, MmdsConfigError, NetworkConfig,
+    NetworkError, NetworkUpdate, RateLimiterConfig, VsockConfig, VsockConfigError,
 };
 
 /// The configuration that a machine is built from. Every part was checked when it was set.
@@ -105,7 +105,7 @@ impl VmConfig {
         }
         drive.check()?;
         let drive = DriveConfig {
-            rate_limiter: drive.rate_limiter.and_then(super::RateLimiterConfig::effective),
+            rate_limiter: drive.rate_limiter.and_then(RateLimiterConfig::effective),
             ..drive.with_defaults()
         };
         put(&mut self.drives, drive, |drive| &drive.drive_id);
@@ -126,8 +126,8 @@ impl VmConfig {
             }
         }
         let network = NetworkConfig {
-            rx_rate_limiter: network.rx_rate_limiter.and_then(super::RateLimiterConfig::effective),
-            tx_rate_limiter: network.tx_rate_limiter.and_then(super::RateLimiterConfig::effective),
+            rx_rate_limiter: network.rx_rate_limiter.and_then(RateLimiterConfig::effective),
+            tx_rate_limiter: network.tx_rate_limiter.and_then(RateLimiterConfig::effective),
             ..network
         };
         put(&mut self.network_interfaces, network, |network| &network.iface_id);
@@ -156,7 +156,7 @@ impl VmConfig {
 
     /// Sets the entropy device.
     pub fn set_entropy(&mut self, entropy: EntropyConfig) {
-        let rate_limiter = entropy.rate_limiter.and_then(super::RateLimiterConfig::effective);
+        let rate_limiter = entropy.rate_limiter.and_then(RateLimiterConfig::effective);
         self.entropy = Some(EntropyConfig { rate_limiter });
     }
 
@@ -170,6 +170,34 @@ impl VmConfig {
         self.mmds = Some(MmdsConfig { ipv4_address: Some(address), ..mmds });
         Ok(())
     }
+}
+
+impl VmConfig {
+    /// The configuration after a change of a running machine's drive, if there is such a drive.
+    #[must_use]
+    pub fn with_drive(&self, update: &DriveUpdate) -> Option<Self> {
+        let mut config = self.clone();
+        let drive = config.drives.iter_mut().find(|drive| drive.drive_id == update.drive_id)?;
+        if let Some(path) = &update.path_on_host {
+            drive.path_on_host = Some(path.clone());
+        }
+        drive.rate_limiter = changed(drive.rate_limiter, update.rate_limiter);
+        Some(config)
+    }
+
+    /// The configuration after a change of a running machine's interface, if there is such an interface.
+    #[must_use]
+    pub fn with_network(&self, update: &NetworkUpdate) -> Option<Self> {
+        let mut config = self.clone();
+        let network = config.network_interfaces.iter_mut().find(|network| network.iface_id == update.iface_id)?;
+        network.rx_rate_limiter = changed(network.rx_rate_limiter, update.rx_rate_limiter);
+        network.tx_rate_limiter = changed(network.tx_rate_limiter, update.tx_rate_limiter);
+        Some(config)
+    }
+}
+
+fn changed(old: Option<RateLimiterConfig>, update: Option<RateLimiterConfig>) -> Option<RateLimiterConfig> {
+    old.unwrap_or_default().updated(update.unwrap_or_default()).effective()
 }
 
 /// Replaces the item of the same name, or adds one.
