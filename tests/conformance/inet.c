@@ -240,7 +240,42 @@ static void options(void) {
     wait(0);
 }
 
+static long counter(const char *name) {
+    char path[96], text[32] = {0};
+    snprintf(path, sizeof path, "/sys/class/net/lo/statistics/%s", name);
+    int fd = open(path, O_RDONLY);
+    read(fd, text, sizeof text - 1), close(fd);
+    return atol(text);
+}
+
+/* What went over lo, by /proc/net/dev. */
+static void line_of_lo(long *bytes, long *packets) {
+    char line[256];
+    FILE *f = fopen("/proc/net/dev", "r");
+    while (fgets(line, sizeof line, f)) sscanf(line, " lo: %ld %ld", bytes, packets);
+    fclose(f);
+}
+
+static void counters(void) {
+    char b[100] = {0};
+    int r = socket(AF_INET, SOCK_DGRAM, 0), w = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in a = loopback(0);
+    bind(r, (void *)&a, sizeof a), a = loopback(port_of(r));
+    long packets = counter("tx_packets"), bytes = counter("tx_bytes"), all_bytes = 0, all_packets = 0;
+    for (int i = 0; i < 3; i++) sendto(w, b, sizeof b, 0, (void *)&a, sizeof a);
+    SHOW("datagrams: %ld packets, %ld bytes\n", counter("tx_packets") - packets, counter("tx_bytes") - bytes);
+    SHOW("received as many %d\n", counter("rx_packets") == counter("tx_packets"));
+    line_of_lo(&all_bytes, &all_packets);
+    SHOW("in proc %d %d\n", all_packets == counter("rx_packets"), all_bytes == counter("rx_bytes"));
+    int l = listener(), c = socket(AF_INET, SOCK_STREAM, 0);
+    a = loopback(port_of(l)), packets = counter("tx_packets");
+    connect(c, (void *)&a, sizeof a), usleep(1000);
+    SHOW("handshake %ld\n", counter("tx_packets") - packets);
+    bytes = counter("tx_bytes"), send(c, b, sizeof b, 0), usleep(1000);
+    SHOW("stream %d\n", counter("tx_bytes") - bytes >= (long)sizeof b);
+}
+
 int main(void) {
-    PART(streams), PART(datagrams), PART(sixes), PART(options);
+    PART(streams), PART(datagrams), PART(sixes), PART(options), PART(counters);
     return 0;
 }

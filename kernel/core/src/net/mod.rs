@@ -14,6 +14,7 @@ pub mod inet;
 pub mod netlink;
 mod options;
 mod socket;
+mod traffic;
 pub mod unix;
 mod urgent;
 
@@ -28,6 +29,8 @@ pub use inbox::{Inbox, Limit, Parcel, Room, Taken, Taking};
 pub use options::{Options, TimeLimit};
 pub use socket::{Connecting, ControlMessage, Direction, Outgoing, Pairing, Shutdown, Socket, Ucred, Urgency};
 
+pub use traffic::Traffic;
+
 use inet::Ports;
 use unix::{InFlight, Names};
 
@@ -37,6 +40,7 @@ pub struct Net {
     unix: Mutex<Names>,
     ports: Mutex<Ports>,
     in_flight: InFlight,
+    traffic: Traffic,
     unprivileged_port_start: AtomicU32,
 }
 
@@ -56,6 +60,7 @@ impl Net {
             unix: Mutex::default(),
             ports: Mutex::default(),
             in_flight: InFlight::default(),
+            traffic: Traffic::default(),
             unprivileged_port_start: AtomicU32::new(RESERVED_PORTS),
         }
     }
@@ -68,6 +73,11 @@ impl Net {
     /// Changes that.
     pub fn set_unprivileged_port_start(&self, port: u32) {
         self.unprivileged_port_start.store(port, Ordering::Relaxed);
+    }
+
+    /// Counters of the loopback interface.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Names of unix sockets.

@@ -1,11 +1,14 @@
 //! /proc/net: the loopback interface, sockets, and column heads where there is nothing else.
 
+use alloc::vec::Vec;
+
 use super::{ProcSystem, sockets};
-use crate::fs::synthetic::{Directory, Entry};
+use crate::Errno;
+use crate::fs::synthetic::{Directory, Entry, Opener, Text};
 
 pub(super) static NET: Directory<ProcSystem> = Directory::of(&[
     Entry::constant("arp", "IP address       HW type     Flags       HW address            Mask     Device\n"),
-    Entry::constant("dev", DEV),
+    Entry::text("dev", dev),
     Entry::constant("dev_mcast", ""),
     Entry::constant("if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n"),
     Entry::constant("igmp", "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"),
@@ -33,11 +36,19 @@ pub(super) static NET: Directory<ProcSystem> = Directory::of(&[
     Entry::text("unix", sockets::unix),
 ]);
 
-const DEV: &str = "Inter-|   Receive                                                |  Transmit\n\
+const DEV_HEAD: &str = "Inter-|   Receive                                                |  Transmit\n\
                    \x20face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop \
-                   fifo colls carrier compressed\n\
-                   \x20   lo:       0       0    0    0    0     0          0         0        0       0    0    0    \
-                   0     0       0          0\n";
+                   fifo colls carrier compressed\n";
+
+/// `dev_seq_printf_stats` of Linux.
+fn dev(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let (packets, bytes) = system.namespaces.net.traffic().totals();
+    let mut text = Text::new();
+    text.bytes(DEV_HEAD.as_bytes());
+    write!(text, "{:>6}: {bytes:7} {packets:7}    0    0    0     0          0         0", "lo");
+    writeln!(text, " {bytes:8} {packets:7}    0    0    0     0       0          0");
+    text.finish()
+}
 
 pub(super) const UNIX: &str = "Num       RefCount Protocol Flags    Type St Inode Path\n";
 pub(super) const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when \

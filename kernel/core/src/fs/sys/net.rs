@@ -1,8 +1,10 @@
 //! /sys/class/net/lo.
 
+use alloc::vec::Vec;
+
 use super::link;
 use crate::Errno;
-use crate::fs::synthetic::{Directory, Entry};
+use crate::fs::synthetic::{Directory, Entry, Opener, Text};
 use crate::fs::system::System;
 
 pub(super) static LOOPBACK: Directory<System> = Directory::of(&[
@@ -47,7 +49,7 @@ static QUEUES: Directory<System> =
 static STATISTICS: Directory<System> = Directory::of(&[
     Entry::constant("collisions", "0\n"),
     Entry::constant("multicast", "0\n"),
-    Entry::constant("rx_bytes", "0\n"),
+    Entry::text("rx_bytes", bytes),
     Entry::constant("rx_compressed", "0\n"),
     Entry::constant("rx_crc_errors", "0\n"),
     Entry::constant("rx_dropped", "0\n"),
@@ -58,15 +60,29 @@ static STATISTICS: Directory<System> = Directory::of(&[
     Entry::constant("rx_missed_errors", "0\n"),
     Entry::constant("rx_nohandler", "0\n"),
     Entry::constant("rx_over_errors", "0\n"),
-    Entry::constant("rx_packets", "0\n"),
+    Entry::text("rx_packets", packets),
     Entry::constant("tx_aborted_errors", "0\n"),
-    Entry::constant("tx_bytes", "0\n"),
+    Entry::text("tx_bytes", bytes),
     Entry::constant("tx_carrier_errors", "0\n"),
     Entry::constant("tx_compressed", "0\n"),
     Entry::constant("tx_dropped", "0\n"),
     Entry::constant("tx_errors", "0\n"),
     Entry::constant("tx_fifo_errors", "0\n"),
     Entry::constant("tx_heartbeat_errors", "0\n"),
-    Entry::constant("tx_packets", "0\n"),
+    Entry::text("tx_packets", packets),
     Entry::constant("tx_window_errors", "0\n"),
 ]);
+
+fn packets(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
+    count(system.namespaces.net.traffic().totals().0)
+}
+
+fn bytes(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
+    count(system.namespaces.net.traffic().totals().1)
+}
+
+fn count(count: u64) -> Result<Vec<u8>, Errno> {
+    let mut text = Text::new();
+    writeln!(text, "{count}");
+    text.finish()
+}

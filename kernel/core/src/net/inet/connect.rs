@@ -103,6 +103,7 @@ impl InetSocket {
             state.local
         };
         let inbox = self.join_backlog(listener, from, to, connecting)?;
+        self.net().traffic().handshake(to.ip);
         self.state.lock().role = Role::Connected(Link { remote: to, inbox: Some(inbox) });
         self.apply_receive_bytes();
         self.apply_send_bytes();

@@ -12,11 +12,11 @@ const DATAGRAM_BYTES_MAX: usize = 65_507;
 impl InetSocket {
     pub(super) fn send_stream(&self, source: &mut dyn Source, urgency: Urgency) -> Result<usize, Errno> {
         self.common.check_error()?;
-        let inbox = {
+        let (inbox, to) = {
             let state = self.state.lock();
             match &state.role {
                 Role::Connected(_) if state.writing_ended => return Err(Errno::EPIPE),
-                Role::Connected(link) => link.inbox.clone().ok_or(Errno::ENOTCONN)?,
+                Role::Connected(link) => (link.inbox.clone().ok_or(Errno::ENOTCONN)?, link.remote.ip),
                 _ => return Err(Errno::EPIPE),
             }
         };
@@ -27,7 +27,9 @@ impl InetSocket {
         if inbox.is_refused() && !core::mem::replace(&mut self.state.lock().was_reset, true) {
             return swallow(source);
         }
-        inbox.put(source, Parcel { urgency, ..Parcel::default() }, &self.common.queue)
+        let put = inbox.put(source, Parcel { urgency, ..Parcel::default() }, &self.common.queue)?;
+        self.net().traffic().segments(to, put);
+        Ok(put)
     }
 
     pub(super) fn send_datagram(&self, source: &mut dyn Source, message: &Outgoing<'_>) -> Result<usize, Errno> {
@@ -46,6 +48,7 @@ impl InetSocket {
             .find(|socket| socket.is_peer(from))
             .or_else(|| receivers.iter().find(|socket| socket.hears(from)));
         let len = source.remaining();
+        self.net().traffic().datagram(to.ip, len);
         let Some(receiver) = receiver else {
             // What ICMP's "port unreachable" does (udp(7)).
             if self.link().is_some() {
