@@ -231,12 +231,50 @@ static void locks(void) {
     for (double start = now(); goes_on(start) && fcntl(fd, F_SETLK, &lock) == 0;) lock.l_start += 2;
 }
 
+/* Things that the kernel keeps, each until it is refused: an attacker who is not would be killed long before. */
+static void keep_messages(double start) {
+    static char text[65536];
+    int pair[2], most = 1 << 20;
+    while (now() - start < 20 && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0) {
+        setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
+        while (send(pair[0], text, sizeof text, 0) > 0) {}
+        if (errno != EAGAIN) return;
+    }
+}
+
+static void keep_links(double start) {
+    static char target[4096], name[64];
+    memset(target, 'x', sizeof target - 1);
+    mkdir("/tmp/kept", 0700);
+    for (int n = 0; now() - start < 20; n++) {
+        snprintf(name, sizeof name, "/tmp/kept/%d", n);
+        if (symlink(target, name) < 0) return;
+    }
+}
+
+static void keep_files(double start) {
+    while (now() - start < 20 && syscall(SYS_memfd_create, "kept", 0) >= 0) {}
+}
+
+static void kept(void) {
+    static void (*const kinds[])(double) = { keep_messages, keep_links, keep_files };
+    raise_files();
+    for (int i = 0; i < 3; i++) {
+        pid_t child = fork();
+        if (child == 0) { kinds[i](now()); _exit(0); }
+        int status;
+        waitpid(child, &status, 0);
+        if (status != 0) printf("%d ends with %x\n", i, status);
+    }
+}
+
 int main(int argc, char **argv) {
     static const struct attack attacks[] = {
         { "threads", threads }, { "pids", pids }, { "fork_bomb", fork_bomb }, { "fds", fds }, { "files", files },
         { "memory", memory }, { "mappings", mappings }, { "sockets", sockets }, { "pipes", pipes }, { "tmpfs", tmpfs },
         { "watches", watches }, { "timers", timers }, { "epolls", epolls }, { "rights", rights },
-        { "directories", directories }, { "arguments", arguments }, { "signals", signals }, { "locks", locks }, { 0 },
+        { "directories", directories }, { "arguments", arguments }, { "signals", signals }, { "locks", locks }, { "kept", kept },
+        { 0 },
     };
     return run_attack(attacks, argc, argv);
 }

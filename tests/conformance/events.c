@@ -1,7 +1,8 @@
-/* eventfd, timerfd, pidfd. Prints the same on every Linux. */
+/* eventfd, timerfd, pidfd, inotify's limits. Prints the same on every Linux. */
 #include "show.h"
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -98,7 +99,19 @@ static void processes(void) {
     SHOW("poll %d %x\n", poll(&p, 1, 0), p.revents & POLLIN);
 }
 
+/* What is counted by user, as one that nobody else is. */
+static void watchers(void) {
+    char text[32] = {0};
+    int fd = open("/proc/sys/fs/inotify/max_user_instances", O_RDONLY), count = 0, last = -1;
+    read(fd, text, sizeof text - 1), close(fd);
+    TRY("become", setuid(54321));
+    for (int next; (next = inotify_init1(0)) >= 0; count++) last = next;
+    SHOW("instances as many as shown %d error %d\n", count == atoi(text), errno);
+    close(last), OPEN("one less", inotify_init1(0)), OPEN("and one more", inotify_init1(0));
+    OPEN("other objects", eventfd(0, 0));
+}
+
 int main(void) {
-    PART(counters), PART(timers), PART(processes);
+    PART(counters), PART(timers), PART(processes), PART(watchers);
     return 0;
 }

@@ -134,6 +134,14 @@ fn who_blocks_the_kernels_signal_is_ended() {
     kernel.wait_for_log("box", "ended 137");
 }
 
+/// What the kernel keeps lies in the monitor, and whoever filled that would take the sandbox along.
+#[test]
+fn what_the_kernel_keeps_is_held_to_the_limit() {
+    let kernel = armed();
+    let output = kernel.run(&["--memory", "32m"], &["/exhaust", "kept"]).timeout(PATIENCE).run();
+    assert_eq!((output.stdout.as_str(), output.code), ("kept: over\n", 0), "{output}");
+}
+
 /// `STOCKADE_FUZZ_SECONDS` says how long; `cargo xtask fuzz` sets it.
 #[test]
 fn random_calls_leave_a_kernel_that_works() {

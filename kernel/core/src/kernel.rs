@@ -106,7 +106,8 @@ impl Kernel {
     }
 
     /// Changes how much memory the sandbox may use. The host enforces it for private memory of processes; files in
-    /// memory and shared memory are held to it here, since the host counts them as the monitor's.
+    /// memory, shared memory and objects of the kernel are held to it here, since the host counts them as the
+    /// monitor's.
     pub fn set_memory_limit(&self, bytes: u64) {
         self.limits.set_memory_bytes(bytes);
         self.machine.pool().set_limit(bytes);

@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+pub mod account;
 pub mod aio;
 pub mod epoll;
 mod errno;

@@ -7,8 +7,10 @@ use linux_raw_sys::general as abi;
 use stockade_kernel_sync::Mutex;
 
 use super::{Epoll, Key};
+use crate::Errno;
+use crate::account::Charge;
 use crate::poll::ALWAYS;
-use crate::vfs::{File, PollEvents};
+use crate::vfs::{File, PollEvents, UserCharge, UserLimit};
 use crate::wait::{SharedQueue, Waiter};
 
 bitflags::bitflags! {
@@ -58,13 +60,21 @@ pub(super) struct Item {
     listed: AtomicBool,
     /// The file is an instance.
     pub is_nested: bool,
+    _memory: Charge,
+    _user: UserCharge,
 }
 
+/// What an item takes, with its place in its file's queue.
+const ITEM_BYTES: usize = 384;
+
 impl Item {
-    pub fn new(epoll: &Weak<Epoll>, fd: i32, file: &Arc<File>, queue: SharedQueue, interest: Interest) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
+    /// An item of an instance, counted as its user's.
+    pub fn new(epoll: &Epoll, fd: i32, file: &Arc<File>, interest: Interest) -> Result<Arc<Self>, Errno> {
+        let queue = file.object().queue().ok_or(Errno::EPERM)?;
+        let (memory, user) = (Charge::new(ITEM_BYTES)?, epoll.user.charge(UserLimit::EpollWatches)?);
+        Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
-            epoll: epoll.clone(),
+            epoll: epoll.me.clone(),
             fd,
             id: file.id(),
             file: Arc::downgrade(file),
@@ -72,7 +82,9 @@ impl Item {
             interest: Mutex::new(interest),
             listed: AtomicBool::new(false),
             is_nested: file.downcast::<Epoll>().is_some(),
-        })
+            _memory: memory,
+            _user: user,
+        }))
     }
 
     pub fn key(&self) -> Key {

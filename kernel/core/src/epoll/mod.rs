@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
-use crate::vfs::{File, FileObject, PollEvents};
+use crate::vfs::{File, FileObject, PollEvents, User};
 use crate::wait::{SharedQueue, Waiter};
 
 use item::Item;
@@ -38,6 +38,8 @@ pub struct Ready {
 #[derive(Debug)]
 pub struct Epoll {
     me: Weak<Epoll>,
+    /// Whose items are counted as its.
+    user: User,
     state: Mutex<State>,
     queue: SharedQueue,
     /// The instances that it is a file of.
@@ -57,9 +59,10 @@ struct State {
 
 impl Epoll {
     /// Without files.
-    pub fn new() -> Arc<Self> {
+    pub fn new(user: User) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            user,
             state: Mutex::default(),
             queue: SharedQueue::default(),
             containers: Mutex::default(),
@@ -68,13 +71,12 @@ impl Epoll {
 
     /// EPOLL_CTL_ADD
     pub fn add(&self, fd: i32, file: &Arc<File>, interest: Interest) -> Result<(), Errno> {
-        let queue = file.object().queue().ok_or(Errno::EPERM)?;
         let nested = file.downcast::<Epoll>();
         if nested.is_some() && interest.modes.contains(Modes::EXCLUSIVE) {
             return Err(Errno::EINVAL);
         }
         let _guard = nested.map(|nested| nesting::check(self, nested)).transpose()?;
-        let item = Item::new(&self.me, fd, file, queue, interest);
+        let item = Item::new(self, fd, file, interest)?;
         let closed = {
             let mut state = self.state.lock();
             let closed = state.prune();

@@ -110,7 +110,7 @@ fn open(request: &Request<'_>, path: Path) -> Result<Arc<File>, Errno> {
     let flags = OpenFlags::empty();
     let usage = request.kernel.vfs().hooks().begin_running(path.key())?;
     let object = path.inode().clone().open(&Opening { path: &path, flags, caller: request.caller })?;
-    let file = request.kernel.vfs().file(object, path, flags);
+    let file = request.kernel.vfs().file(object, path, flags)?;
     file.set_usage(Some(usage));
     Ok(file)
 }

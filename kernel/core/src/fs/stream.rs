@@ -71,7 +71,7 @@ impl Inode for StreamInode {
 }
 
 /// Opens a stream of the host for a container. It looks like a pipe.
-pub fn open_stream(vfs: &Vfs, stream: Arc<dyn HostStream>, owner: &Credentials) -> Arc<File> {
+pub fn open_stream(vfs: &Vfs, stream: Arc<dyn HostStream>, owner: &Credentials) -> Result<Arc<File>, Errno> {
     let number = vfs.inode_number();
     let facts = Anonymous::new(number, FileKind::Fifo, 0o600, owner.fsuid, owner.fsgid, vfs.now());
     let object = StreamFile::new(stream);

@@ -8,6 +8,7 @@ use stockade_kernel_sync::Mutex;
 
 use super::{IpcPermission, Object};
 use crate::Errno;
+use crate::account::Charge;
 use crate::task::Pid;
 use crate::wait::SharedQueue;
 
@@ -48,7 +49,12 @@ pub struct QueueState {
     pub last: [Pid; 2],
     messages: VecDeque<Message>,
     bytes: u64,
+    memory: Charge,
 }
+
+/// What a queue takes, and each message beside its text.
+const QUEUE_OBJECT_BYTES: usize = 384;
+const MESSAGE_BYTES: usize = 96;
 
 /// Which message is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +79,8 @@ impl Object for MessageQueue {
 
 impl MessageQueue {
     /// Empty.
-    pub fn new(id: i32, permission: IpcPermission, now: Duration) -> Self {
+    pub fn new(id: i32, permission: IpcPermission, now: Duration) -> Result<Self, Errno> {
+        let memory = Charge::new(QUEUE_OBJECT_BYTES)?;
         let state = QueueState {
             permission,
             bytes_max: QUEUE_BYTES,
@@ -81,8 +88,9 @@ impl MessageQueue {
             last: [Pid::NONE; 2],
             messages: VecDeque::new(),
             bytes: 0,
+            memory,
         };
-        Self { id, queue: SharedQueue::default(), state: Mutex::new(state) }
+        Ok(Self { id, queue: SharedQueue::default(), state: Mutex::new(state) })
     }
 
     /// Looks at it.
@@ -124,6 +132,7 @@ impl QueueState {
         if bytes > self.bytes_max || self.messages.len() as u64 + 1 > self.bytes_max {
             return Err(Errno::EAGAIN);
         }
+        self.memory.grow(message.text.len() + MESSAGE_BYTES)?;
         self.bytes = bytes;
         self.messages.push_back(message);
         (self.times[0], self.last[0]) = (now, pid);
@@ -140,6 +149,7 @@ impl QueueState {
         }
         let message = self.messages.remove(at).ok_or(Errno::ENOMSG)?;
         self.bytes -= message.text.len() as u64;
+        self.memory.shrink(message.text.len() + MESSAGE_BYTES);
         (self.times[1], self.last[1]) = (now, pid);
         Ok(message)
     }

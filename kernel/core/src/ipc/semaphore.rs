@@ -10,6 +10,7 @@ use stockade_kernel_sync::Mutex;
 
 use super::{IpcPermission, Object, Objects};
 use crate::Errno;
+use crate::account::Charge;
 use crate::task::Pid;
 use crate::wait::SharedQueue;
 
@@ -46,7 +47,12 @@ pub struct SetState {
     undo: BTreeMap<Pid, Vec<i16>>,
     waiting: Vec<(u64, Wanted)>,
     last_ticket: u64,
+    _memory: Charge,
 }
+
+/// What a set takes, and each of its semaphores.
+const SET_BYTES: usize = 384;
+const SEMAPHORE_BYTES: usize = size_of::<Value>();
 
 /// One semaphore.
 #[derive(Clone, Copy, Debug)]
@@ -123,8 +129,9 @@ impl Object for SemaphoreSet {
 }
 
 impl SemaphoreSet {
-    /// A set whose semaphores are 0.
-    pub fn new(id: i32, count: usize, permission: IpcPermission, now: Duration) -> Self {
+    /// A set whose semaphores are 0: `ENOMEM` when the sandbox has no memory for it.
+    pub fn new(id: i32, count: usize, permission: IpcPermission, now: Duration) -> Result<Self, Errno> {
+        let memory = Charge::new(SET_BYTES + count * SEMAPHORE_BYTES)?;
         let state = SetState {
             permission,
             operated: Duration::ZERO,
@@ -133,8 +140,9 @@ impl SemaphoreSet {
             undo: BTreeMap::new(),
             waiting: Vec::new(),
             last_ticket: 0,
+            _memory: memory,
         };
-        Self { id, count, queue: SharedQueue::default(), state: Mutex::new(state) }
+        Ok(Self { id, count, queue: SharedQueue::default(), state: Mutex::new(state) })
     }
 
     /// Looks at it.

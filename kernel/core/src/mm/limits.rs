@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::vma::len;
 use super::{State, Vma, VmaFlags};
 use crate::Errno;
+use crate::account::MEMORY;
 use crate::platform::{Protection, Sharing};
 use crate::task::{Capabilities, Resource, Task};
 
@@ -61,7 +62,7 @@ impl State {
         if vma.flags.contains(VmaFlags::LOCKED) && !fits(self.locked_bytes(), 0, limits.locked) {
             return Err(Errno::EAGAIN);
         }
-        let many = self.vmas.count() >= MAPPINGS_MAX;
+        let many = self.vmas.count() >= MAPPINGS_MAX || !MEMORY.has_room();
         let space =
             limits.address_space == u64::MAX || fits(self.total_bytes(), replaced(|_| true), limits.address_space);
         let data = !vma.is_data()

@@ -5,46 +5,53 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{PAGE, Vma, VmaFlags};
+use crate::account::Charge;
 
 /// How far below a mapping that grows down nothing is placed (Linux's stack_guard_gap).
 const GUARD_BYTES: u64 = 256 * PAGE;
 
 /// Mappings by start; none overlap.
 #[derive(Clone, Debug, Default)]
-pub struct Vmas(BTreeMap<u64, Vma>);
+pub struct Vmas {
+    map: BTreeMap<u64, Vma>,
+    memory: Charge,
+}
+
+/// What each takes.
+const VMA_BYTES: usize = 256;
 
 impl Vmas {
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.map.len()
     }
 
     /// All, by rising address.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Vma)> {
-        self.0.iter().map(|(start, vma)| (*start, vma))
+        self.map.iter().map(|(start, vma)| (*start, vma))
     }
 
     /// The one that contains an address.
     pub fn find(&self, address: u64) -> Option<(u64, &Vma)> {
-        let (start, vma) = self.0.range(..=address).next_back()?;
+        let (start, vma) = self.map.range(..=address).next_back()?;
         (vma.end > address).then_some((*start, vma))
     }
 
     /// The first one that starts above an address.
     pub fn next_above(&self, address: u64) -> Option<(u64, &Vma)> {
-        self.0.range(address.checked_add(1)?..).next().map(|(start, vma)| (*start, vma))
+        self.map.range(address.checked_add(1)?..).next().map(|(start, vma)| (*start, vma))
     }
 
     /// The last one that ends at or below an address.
     pub fn last_below(&self, address: u64) -> Option<(u64, &Vma)> {
-        self.0.range(..address).next_back().map(|(start, vma)| (*start, vma))
+        self.map.range(..address).next_back().map(|(start, vma)| (*start, vma))
     }
 
     /// Those that have an address in the range, each cut to it.
     pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, &Vma)> {
         let first = self.find(range.start).map_or(range.start, |(start, _)| start);
         let end = range.end.max(first);
-        self.0.range(first..end).map(move |(start, vma)| ((*start).max(range.start)..vma.end.min(range.end), vma))
+        self.map.range(first..end).map(move |(start, vma)| ((*start).max(range.start)..vma.end.min(range.end), vma))
     }
 
     /// Whether nothing is mapped in the range.
@@ -66,10 +73,10 @@ impl Vmas {
 
     /// Makes an address a border, if it lies inside a mapping.
     fn split(&mut self, at: u64) {
-        let Some((start, vma)) = self.0.range_mut(..at).next_back() else { return };
+        let Some((start, vma)) = self.map.range_mut(..at).next_back() else { return };
         if vma.end > at {
             let rest = vma.split_off(*start, at);
-            self.0.insert(at, rest);
+            self.map.insert(at, rest);
         }
     }
 
@@ -77,27 +84,35 @@ impl Vmas {
     pub fn take(&mut self, range: Range<u64>) -> Vec<(u64, Vma)> {
         self.split(range.start);
         self.split(range.end);
-        let starts: Vec<u64> = self.0.range(range).map(|(start, _)| *start).collect();
-        starts.into_iter().filter_map(|start| self.0.remove_entry(&start)).collect()
+        let starts: Vec<u64> = self.map.range(range).map(|(start, _)| *start).collect();
+        let taken = starts.into_iter().filter_map(|start| self.map.remove_entry(&start)).collect();
+        self.settle();
+        taken
     }
 
     /// Adds a mapping where nothing is mapped, and joins it with its neighbours.
     pub fn insert(&mut self, start: u64, vma: Vma) {
         let end = vma.end;
-        self.0.insert(start, vma);
+        self.map.insert(start, vma);
         self.join(end);
         self.join(start);
+        self.settle();
+    }
+
+    /// Counts what they take now; whether there is room was asked before.
+    fn settle(&mut self) {
+        self.memory.set(self.map.len() * VMA_BYTES);
     }
 
     /// Joins the mappings that meet at an address, if they can be one.
     fn join(&mut self, at: u64) {
-        let Some(next) = self.0.get(&at) else { return };
-        let Some((start, before)) = self.0.range(..at).next_back() else { return };
+        let Some(next) = self.map.get(&at) else { return };
+        let Some((start, before)) = self.map.range(..at).next_back() else { return };
         if before.end != at || !before.merges_with(*start, next) {
             return;
         }
         let start = *start;
-        if let (Some(next), Some(before)) = (self.0.remove(&at), self.0.get_mut(&start)) {
+        if let (Some(next), Some(before)) = (self.map.remove(&at), self.map.get_mut(&start)) {
             before.merge(next);
         }
     }
@@ -113,7 +128,7 @@ impl Vmas {
     /// The highest start of `len` free bytes in `bounds`, aligned, clear of `avoid`.
     pub fn highest_gap(&self, len: u64, align: u64, bounds: &Range<u64>, avoid: &[Range<u64>]) -> Option<u64> {
         let mut top = bounds.end;
-        let below = self.0.range(..bounds.end).rev().map(|(start, vma)| (*start, vma));
+        let below = self.map.range(..bounds.end).rev().map(|(start, vma)| (*start, vma));
         for (start, vma) in below {
             if let Some(found) = fit(len, align, vma.end.max(bounds.start)..top, avoid) {
                 return Some(found);

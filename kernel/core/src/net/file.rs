@@ -26,7 +26,7 @@ pub struct SocketFile {
 
 impl SocketFile {
     /// Opens a socket.
-    pub fn open(task: &Task, socket: Arc<dyn Socket>, flags: OpenFlags) -> Arc<File> {
+    pub fn open(task: &Task, socket: Arc<dyn Socket>, flags: OpenFlags) -> Result<Arc<File>, Errno> {
         let (vfs, owner) = (task.kernel().vfs(), task.credentials());
         let number = vfs.inode_number();
         let inode = Anonymous::new(number, FileKind::Socket, 0o777, owner.fsuid, owner.fsgid, vfs.now());

@@ -15,6 +15,7 @@ use super::unix::Rights;
 use super::urgent::Urgent;
 use super::{Address, Ucred, Urgency};
 use crate::Errno;
+use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::ring::Ring;
 use crate::vfs::PollEvents;
@@ -90,6 +91,7 @@ struct Mark {
 struct Message {
     bytes: Vec<u8>,
     parcel: Parcel,
+    _memory: Charge,
 }
 
 /// An inbox.
@@ -390,13 +392,14 @@ impl Content {
                 Ok(count)
             }
             Self::Messages { queue, bytes, .. } => {
+                let memory = Charge::new(source.remaining() + MESSAGE_BYTES).map_err(|_| Errno::ENOBUFS)?;
                 let mut message = alloc::vec![0; source.remaining()];
                 let count = source.take(&mut message)?;
                 if count < message.len() {
                     return Err(Errno::EFAULT);
                 }
                 *bytes += count + MESSAGE_BYTES;
-                queue.push_back(Message { bytes: message, parcel });
+                queue.push_back(Message { bytes: message, parcel, _memory: memory });
                 Ok(count)
             }
         }

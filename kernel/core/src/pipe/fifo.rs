@@ -65,5 +65,5 @@ pub fn open_fifo(task: &Arc<Task>, path: Path, flags: OpenFlags, resume: &mut Re
         }
     }
     let end = PipeEnd::new(&pipe, flags);
-    Ok(FifoOpen::Open(vfs.file(end, path, flags)))
+    Ok(FifoOpen::Open(vfs.file(end, path, flags)?))
 }

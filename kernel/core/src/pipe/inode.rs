@@ -39,12 +39,12 @@ impl Inode for PipeInode {
 }
 
 /// Makes a pipe: the end to read from, and the end to write to.
-pub fn open_pipe(vfs: &Vfs, owner: &Credentials, flags: OpenFlags) -> [Arc<File>; 2] {
+pub fn open_pipe(vfs: &Vfs, owner: &Credentials, flags: OpenFlags) -> Result<[Arc<File>; 2], Errno> {
     let pipe = if flags.contains(OpenFlags::DIRECT) { Pipe::of_packets() } else { Pipe::new() };
     let number = vfs.inode_number();
     let facts = Anonymous::new(number, FileKind::Fifo, 0o600, owner.fsuid, owner.fsgid, vfs.now());
     let inode: Arc<dyn Inode> = Arc::new(PipeInode { facts, pipe: Arc::downgrade(&pipe) });
     let name = alloc::format!("pipe:[{number}]");
-    [flags, flags | OpenFlags::WRITE_ONLY]
-        .map(|flags| vfs.open_inode(inode.clone(), name.as_bytes(), PipeEnd::new(&pipe, flags), flags))
+    let open = |flags| vfs.open_inode(inode.clone(), name.as_bytes(), PipeEnd::new(&pipe, flags), flags);
+    Ok([open(flags)?, open(flags | OpenFlags::WRITE_ONLY)?])
 }

@@ -205,7 +205,7 @@ pub trait UserThread: Debug + Send + Sync {
 /// Page-granular memory that every space can map and the kernel can read and write: what tmpfs files, shared anonymous
 /// memory and System V segments are made of. Offsets and lengths are bytes.
 pub trait Pool: Debug + Send + Sync {
-    /// Lets at most this many bytes be taken from now on.
+    /// Lets at most this many bytes be taken from now on, objects of the kernel ([`crate::account`]) included.
     fn set_limit(&self, bytes: u64);
 
     /// Takes `len` bytes (a multiple of the page size) that read as zero, in one piece. `ENOMEM` at the limit.

@@ -72,7 +72,8 @@ impl Ancillary {
                     return Err(Errno::EINVAL);
                 }
                 check_in_flight(task)?;
-                self.rights = (!files.is_empty()).then(|| Rights::new(files, task.process().namespaces()));
+                let namespaces = task.process().namespaces();
+                self.rights = if files.is_empty() { None } else { Some(Rights::new(files, namespaces)?) };
             }
             SCM_CREDENTIALS if data.len() == 12 => self.sender = Some(read_credentials(task, data)?),
             _ => return Err(Errno::EINVAL),

@@ -13,7 +13,7 @@ use crate::epoll::{Epoll, Interest, Modes, Ready};
 use crate::mm::Memory;
 use crate::poll::{ALWAYS, Look};
 use crate::task::Task;
-use crate::vfs::{File, OpenFlags, PollEvents};
+use crate::vfs::{File, OpenFlags, PollEvents, User};
 use crate::wait::Stop;
 
 /// `struct epoll_event`, which is packed on x86-64.
@@ -54,7 +54,9 @@ pub fn epoll_create1(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
 
 fn create(task: &Arc<Task>, flags: OpenFlags) -> Result<u64, Stop> {
     let flags = flags | OpenFlags::READ_WRITE;
-    let file = task.kernel().vfs().open_anonymous("[eventpoll]", Epoll::new(), flags, &task.credentials());
+    let (vfs, owner) = (task.kernel().vfs(), task.credentials());
+    let epoll = Epoll::new(User::new(vfs.hooks(), owner.uid));
+    let file = vfs.open_anonymous("[eventpoll]", epoll, flags, &owner)?;
     Ok(super::new_file::install(task, file, flags)?)
 }
 

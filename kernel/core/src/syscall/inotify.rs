@@ -11,7 +11,7 @@ use crate::Errno;
 use crate::task::Task;
 use crate::vfs::inotify::Inotify;
 use crate::vfs::permission::{Access, check_inode};
-use crate::vfs::{File, FileKind, FileObject, Follow, OpenFlags, WatchMask};
+use crate::vfs::{File, FileKind, FileObject, Follow, OpenFlags, User, WatchMask};
 use crate::wait::Stop;
 
 /// inotify_init(2)
@@ -29,8 +29,9 @@ fn make(task: &Arc<Task>, flags: u32) -> Result<u64, Stop> {
         return Err(Errno::EINVAL.into());
     }
     let flags = OpenFlags::from_bits_truncate(flags);
-    let instance = Arc::new(Inotify::default());
-    let file = task.kernel().vfs().open_anonymous("inotify", instance, flags, &task.credentials());
+    let owner = task.credentials();
+    let instance = Inotify::new(&User::new(task.kernel().vfs().hooks(), owner.euid))?;
+    let file = task.kernel().vfs().open_anonymous("inotify", instance, flags, &owner)?;
     Ok(install(task, file, flags)?)
 }
 

@@ -8,7 +8,7 @@ use super::Call;
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder};
 use crate::task::Task;
-use crate::vfs::{File, Lock, LockKind, LockOwner};
+use crate::vfs::{File, Lock, LockKind, LockOwner, LockRefused};
 use crate::wait::Stop;
 
 /// flock(2)
@@ -31,8 +31,9 @@ pub fn flock(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     locks.clear(key, owner, 0, u64::MAX);
     match locks.set(key, lock) {
         Ok(()) => Ok(()),
-        Err(_) if operation & abi::LOCK_NB != 0 => Err(Errno::EAGAIN.into()),
-        Err(blocked) => Err(call.wait(task, &blocked.queue)),
+        Err(LockRefused::NoMemory) => Err(Errno::ENOLCK.into()),
+        Err(LockRefused::Blocked(_)) if operation & abi::LOCK_NB != 0 => Err(Errno::EAGAIN.into()),
+        Err(LockRefused::Blocked(blocked)) => Err(call.wait(task, &blocked.queue)),
     }
 }
 
@@ -160,13 +161,14 @@ pub(super) fn set(
     task.files().set_hooks(vfs.hooks());
     match locks.set(key, lock) {
         Ok(()) => Ok(0),
-        Err(blocked) if waits => {
+        Err(LockRefused::NoMemory) => Err(Errno::ENOLCK.into()),
+        Err(LockRefused::Blocked(blocked)) if waits => {
             // Only a process can wait for itself: locks of open files may be anybody's (fcntl(2)).
             if matches!(owner, LockOwner::Table(_)) {
                 call.keep(vfs.hooks().note_wait(owner, blocked.holder)?);
             }
             Err(call.wait(task, &blocked.queue))
         }
-        Err(_) => Err(Errno::EAGAIN.into()),
+        Err(LockRefused::Blocked(_)) => Err(Errno::EAGAIN.into()),
     }
 }

@@ -75,7 +75,7 @@ pub fn mq_open(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
         Err(errno) => return Err(errno.into()),
     };
     let path = [b"/".as_slice(), &name].concat();
-    let file = task.kernel().vfs().open_inode(queue.clone(), &path, queue, flags);
+    let file = task.kernel().vfs().open_inode(queue.clone(), &path, queue, flags)?;
     Ok(install(task, file, OpenFlags::CLOSE_ON_EXEC)?)
 }
 

@@ -29,7 +29,7 @@ fn queues(task: &Task) -> &Objects<MessageQueue> {
 pub fn msgget(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let credentials = task.credentials();
     let lookup = lookup(call.int(0), call.int(1), &credentials);
-    let make = |id, permission| Ok(MessageQueue::new(id, permission, now(task)));
+    let make = |id, permission| MessageQueue::new(id, permission, now(task));
     let queue = queues(task).get(&lookup, |_| Ok(()), make)?;
     Ok(queue.id.unsigned_abs().into())
 }

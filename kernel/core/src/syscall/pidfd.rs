@@ -49,7 +49,7 @@ pub(super) fn process_of(file: &File) -> Result<Arc<Process>, Errno> {
 fn open(task: &Task, process: Arc<Process>, flags: OpenFlags) -> Result<i32, Errno> {
     let object = Arc::new(PidFd { process });
     let owner = task.credentials();
-    let file = task.kernel().vfs().open_anonymous("[pidfd]", object, flags | OpenFlags::READ_WRITE, &owner);
+    let file = task.kernel().vfs().open_anonymous("[pidfd]", object, flags | OpenFlags::READ_WRITE, &owner)?;
     task.files().insert(file, FdFlags::CLOSE_ON_EXEC, 0, task.process().limit(Resource::Files).soft)
 }
 

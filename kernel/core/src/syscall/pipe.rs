@@ -27,6 +27,6 @@ pub fn pipe2(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 }
 
 fn make(task: &Arc<Task>, address: u64, flags: OpenFlags) -> Result<(), Stop> {
-    let ends = open_pipe(task.kernel().vfs(), &task.credentials(), flags);
+    let ends = open_pipe(task.kernel().vfs(), &task.credentials(), flags)?;
     Ok(install_both(task, ends, flags, address)?)
 }

@@ -39,7 +39,7 @@ pub fn semget(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let credentials = task.credentials();
     let fits = |set: &SemaphoreSet| if set.count < count { Err(Errno::EINVAL) } else { Ok(()) };
     let set = sets(task).get(&lookup(call.int(0), call.int(2), &credentials), fits, |id, permission| {
-        if count == 0 { Err(Errno::EINVAL) } else { Ok(SemaphoreSet::new(id, count, permission, now(task))) }
+        if count == 0 { Err(Errno::EINVAL) } else { SemaphoreSet::new(id, count, permission, now(task)) }
     })?;
     Ok(set.id.unsigned_abs().into())
 }

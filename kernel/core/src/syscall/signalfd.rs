@@ -27,7 +27,7 @@ fn make(task: &Arc<Task>, call: &Call, flags: OpenFlags) -> Result<u64, Stop> {
     if call.int(0) == -1 {
         let object = SignalFd::new(task, wanted);
         let flags = flags | OpenFlags::READ_WRITE;
-        let file = task.kernel().vfs().open_anonymous("[signalfd]", object, flags, &task.credentials());
+        let file = task.kernel().vfs().open_anonymous("[signalfd]", object, flags, &task.credentials())?;
         return Ok(super::new_file::install(task, file, flags)?);
     }
     let file = task.files().get(call.int(0))?;

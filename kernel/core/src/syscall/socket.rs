@@ -90,14 +90,14 @@ fn kind_and_flags(argument: u32) -> Result<(Kind, OpenFlags), Errno> {
 pub fn socket(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let (kind, flags) = kind_and_flags(call.uint(1))?;
     let socket = create(task, call.uint(0), kind, call.int(2))?;
-    Ok(install(task, SocketFile::open(task, socket, flags), flags)?)
+    Ok(install(task, SocketFile::open(task, socket, flags)?, flags)?)
 }
 
 fn create(task: &Arc<Task>, family: u32, kind: Kind, protocol: i32) -> Result<Arc<dyn Socket>, Errno> {
     match u16::try_from(family).map_err(|_| Errno::EAFNOSUPPORT)? {
         UNIX => {
             check_unix(protocol)?;
-            Ok(UnixSocket::new(task, kind))
+            Ok(UnixSocket::new(task, kind)?)
         }
         NETLINK => Ok(NetlinkSocket::new(task, kind, protocol)?),
         PACKET if !task.credentials().has(Capabilities::NET_RAW) => Err(Errno::EPERM),
@@ -118,8 +118,8 @@ pub fn socketpair(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
         return Err(known.err().unwrap_or(Errno::EOPNOTSUPP).into());
     }
     check_unix(call.int(2))?;
-    let [first, second] = UnixSocket::pair(task, kind);
-    let files = [first, second].map(|end| SocketFile::open(task, end, flags));
+    let [first, second] = UnixSocket::pair(task, kind)?;
+    let files = [SocketFile::open(task, first, flags)?, SocketFile::open(task, second, flags)?];
     Ok(install_both(task, files, flags, call.arg(3))?)
 }
 
@@ -179,7 +179,7 @@ fn accept_one(task: &Arc<Task>, call: &mut Call, flags: OpenFlags) -> Result<u64
         let peer = accepted.accepted_name().unwrap_or(Address::Unspecified);
         write_address(task, &peer, call.arg(1), call.arg(2))?;
     }
-    Ok(install(task, SocketFile::open(task, accepted, flags), flags)?)
+    Ok(install(task, SocketFile::open(task, accepted, flags)?, flags)?)
 }
 
 /// connect(2)

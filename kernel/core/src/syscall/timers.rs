@@ -213,7 +213,7 @@ pub fn timerfd_create(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let timer = TimerFd::new(task.kernel(), Clock::new(task, clock)?);
     let owner = task.credentials();
     let status = flags.difference(OpenFlags::CLOSE_ON_EXEC) | OpenFlags::READ_WRITE;
-    let file = task.kernel().vfs().open_anonymous("[timerfd]", timer, status, &owner);
+    let file = task.kernel().vfs().open_anonymous("[timerfd]", timer, status, &owner)?;
     let close = flags.contains(OpenFlags::CLOSE_ON_EXEC);
     let own = if close { FdFlags::CLOSE_ON_EXEC } else { FdFlags::empty() };
     let fd = task.files().insert(file, own, 0, task.process().limit(Resource::Files).soft)?;

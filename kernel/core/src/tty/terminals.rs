@@ -59,7 +59,7 @@ impl Terminals {
         let number = vfs.inode_number();
         let inode = Anonymous::new(number, FileKind::Character, 0o620, owner.fsuid, owner.fsgid, vfs.now());
         let name = alloc::format!("pts:[{}]", tty.number());
-        Ok(vfs.open_inode(Arc::new(inode), name.as_bytes(), slave, OpenFlags::READ_WRITE))
+        vfs.open_inode(Arc::new(inode), name.as_bytes(), slave, OpenFlags::READ_WRITE)
     }
 
     fn add(&self, make: impl FnOnce(u32) -> Arc<Tty>) -> Result<Arc<Tty>, Errno> {

@@ -21,7 +21,7 @@ const TIOCSWINSZ: u64 = 0x5414;
 
 fn install(caller: &Caller, object: Arc<dyn FileObject>) -> u64 {
     let (vfs, owner) = (caller.task.kernel().vfs(), caller.task.credentials());
-    let file = vfs.open_anonymous("tty", object, OpenFlags::READ_WRITE, &owner);
+    let file = vfs.open_anonymous("tty", object, OpenFlags::READ_WRITE, &owner).unwrap();
     let fd = caller.task.files().insert(file, FdFlags::empty(), 0, 64).unwrap();
     u64::from(fd.unsigned_abs())
 }

@@ -13,6 +13,7 @@ use super::{
     WatchMask, WriteAt,
 };
 use crate::Errno;
+use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::mm::{self, MapPiece, MappedName, Mappers};
 use crate::platform::Sharing;
@@ -29,20 +30,31 @@ pub struct File {
     signals: Arc<FileSignals>,
     hooks: Arc<Hooks>,
     usage: Mutex<Option<InUse>>,
+    _memory: Charge,
 }
+
+/// What one takes, with its object, and the name that it holds.
+const FILE_BYTES: usize = 1536;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl File {
-    /// Opens what was found at a path. Flags that only matter while opening are dropped.
-    pub fn new(object: Arc<dyn FileObject>, path: Path, flags: OpenFlags, hooks: &Arc<Hooks>) -> Arc<Self> {
+    /// Opens what was found at a path: `ENFILE` when the sandbox has no memory for more. Flags that only matter while
+    /// opening are dropped.
+    pub fn new(
+        object: Arc<dyn FileObject>,
+        path: Path,
+        flags: OpenFlags,
+        hooks: &Arc<Hooks>,
+    ) -> Result<Arc<Self>, Errno> {
+        let memory = Charge::new(FILE_BYTES).map_err(|_| Errno::ENFILE)?;
         let once = OpenFlags::CREATE
             | OpenFlags::EXCLUSIVE
             | OpenFlags::NO_CTTY
             | OpenFlags::TRUNCATE
             | OpenFlags::CLOSE_ON_EXEC;
         path.dentry.add_opened();
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             signals: FileSignals::new(&object),
             object,
@@ -51,7 +63,8 @@ impl File {
             position: Mutex::new(0),
             hooks: hooks.clone(),
             usage: Mutex::new(None),
-        })
+            _memory: memory,
+        }))
     }
 
     /// As long as it is open, its file is written or run.

@@ -3,6 +3,7 @@
 use super::inotify::Watches;
 use super::locks::Locks;
 use super::usage::Usage;
+use super::users::Users;
 
 /// Tables that are kept by file, and that a file leaves when it is closed.
 #[derive(Debug, Default)]
@@ -13,4 +14,6 @@ pub struct Hooks {
     pub watches: Watches,
     /// Who writes and runs files.
     pub usage: Usage,
+    /// How much each user has.
+    pub users: Users,
 }

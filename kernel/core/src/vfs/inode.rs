@@ -50,6 +50,11 @@ impl NewKind<'_> {
             Self::Block(_) => FileKind::Block,
         }
     }
+
+    /// Bytes of the text that it holds.
+    pub fn text_bytes(&self) -> usize {
+        if let Self::Symlink(target) = self { target.len() } else { 0 }
+    }
 }
 
 /// An inode to be made; the umask and the directory's setgid bit are in it already.

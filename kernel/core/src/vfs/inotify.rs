@@ -9,9 +9,10 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
-use super::{FileObject, FileSignals, Happening, InodeKey, PollEvents, WatchMask};
+use super::{FileObject, FileSignals, Happening, InodeKey, PollEvents, User, UserCharge, UserLimit, WatchMask};
 use crate::Errno;
 use crate::abi::Encoder;
+use crate::account::Charge;
 use crate::io::Sink;
 use crate::task::Task;
 use crate::wait::SharedQueue;
@@ -63,18 +64,33 @@ impl Listener {
 }
 
 /// An inotify instance.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inotify {
     state: Mutex<State>,
     queue: SharedQueue,
+    own: UserCharge,
 }
 
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<Event>,
-    watched: BTreeMap<i32, InodeKey>,
+    /// What the events take.
+    event_memory: Charge,
+    watched: BTreeMap<i32, Watched>,
     last: i32,
 }
+
+/// A file that an instance watches.
+#[derive(Debug)]
+struct Watched {
+    key: InodeKey,
+    _memory: Charge,
+    _user: UserCharge,
+}
+
+/// What a watch takes, and an event beside its name.
+const WATCH_BYTES: usize = 320;
+const EVENT_BYTES: usize = 80;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Event {
@@ -85,6 +101,15 @@ struct Event {
 }
 
 impl Event {
+    /// Events were lost (IN_Q_OVERFLOW).
+    fn lost() -> Self {
+        Self { watch: -1, mask: WatchMask::OVERFLOW, cookie: 0, name: Vec::new() }
+    }
+
+    fn bytes(&self) -> usize {
+        EVENT_BYTES + self.name.len()
+    }
+
     fn encode(&self) -> Vec<u8> {
         let padded = if self.name.is_empty() { 0 } else { (self.name.len() + 1).next_multiple_of(16) };
         let mut to = Encoder::with_capacity(16 + padded);
@@ -173,7 +198,15 @@ impl Watches {
                 watch.number
             }
             None => {
-                let number = instance.new_number(key);
+                let number = match instance.new_number(key) {
+                    Ok(number) => number,
+                    Err(errno) => {
+                        if watches.is_empty() {
+                            files.remove(&key);
+                        }
+                        return Err(errno);
+                    }
+                };
                 watches.push(Watch {
                     number,
                     mask: mask & kept,
@@ -202,9 +235,21 @@ impl Watches {
         self.count.store(files.len(), Ordering::Release);
     }
 
+    /// An instance is gone: so are its watches of a file.
+    fn drop_dead(&self, key: InodeKey) {
+        let mut files = self.files.lock();
+        if let Some(watches) = files.get_mut(&key) {
+            watches.retain(|watch| watch.listener.is_alive());
+            if watches.is_empty() {
+                files.remove(&key);
+            }
+        }
+        self.count.store(files.len(), Ordering::Release);
+    }
+
     /// Ends a watch (inotify_rm_watch(2)).
     pub fn remove(&self, instance: &Arc<Inotify>, number: i32) -> Result<(), Errno> {
-        let key = instance.state.lock().watched.get(&number).copied().ok_or(Errno::EINVAL)?;
+        let key = instance.state.lock().watched.get(&number).map(|watched| watched.key).ok_or(Errno::EINVAL)?;
         {
             let mut files = self.files.lock();
             if let Some(watches) = files.get_mut(&key) {
@@ -222,16 +267,24 @@ impl Watches {
 }
 
 impl Inotify {
-    fn new_number(&self, key: InodeKey) -> i32 {
+    /// An instance of a user's: `EMFILE` when that has too many.
+    pub fn new(user: &User) -> Result<Arc<Self>, Errno> {
+        let own = user.charge(UserLimit::InotifyInstances)?;
+        Ok(Arc::new(Self { state: Mutex::default(), queue: SharedQueue::default(), own }))
+    }
+
+    fn new_number(&self, key: InodeKey) -> Result<i32, Errno> {
+        let (memory, user) = (Charge::new(WATCH_BYTES)?, self.own.user().charge(UserLimit::InotifyWatches)?);
         let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
-        state.watched.insert(number, key);
-        number
+        state.watched.insert(number, Watched { key, _memory: memory, _user: user });
+        Ok(number)
     }
 
     fn forget(&self, number: i32) {
-        if self.state.lock().watched.remove(&number).is_some() {
+        let forgotten = self.state.lock().watched.remove(&number);
+        if forgotten.is_some() {
             self.push(Event { watch: number, mask: WatchMask::IGNORED, cookie: 0, name: Vec::new() });
         }
     }
@@ -242,9 +295,12 @@ impl Inotify {
             if state.events.back() == Some(&event) || state.events.len() > EVENTS_MAX {
                 return;
             }
-            let overflows = state.events.len() == EVENTS_MAX;
-            let lost = Event { watch: -1, mask: WatchMask::OVERFLOW, cookie: 0, name: Vec::new() };
-            state.events.push_back(if overflows { lost } else { event });
+            let fits = state.events.len() < EVENTS_MAX && state.event_memory.grow(event.bytes()).is_ok();
+            match fits {
+                true => state.events.push_back(event),
+                false if state.events.back() == Some(&Event::lost()) => return,
+                false => state.events.push_back(Event::lost()),
+            }
         }
         self.queue.wake();
     }
@@ -259,9 +315,20 @@ impl Inotify {
                 return if bytes.is_empty() { Err(Errno::EINVAL) } else { Ok(bytes) };
             }
             bytes.extend_from_slice(&encoded);
+            let taken = event.bytes();
             state.events.pop_front();
+            state.event_memory.shrink(taken);
         }
         if bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(bytes) }
+    }
+}
+
+impl Drop for Inotify {
+    fn drop(&mut self) {
+        let watched = core::mem::take(&mut self.state.get_mut().watched);
+        for file in watched.values() {
+            self.own.user().hooks().watches.drop_dead(file.key);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use stockade_kernel_sync::Mutex;
 use super::InodeKey;
 use super::hooks::Hooks;
 use crate::Errno;
+use crate::account::Charge;
 use crate::wait::SharedQueue;
 
 /// Whose lock it is.
@@ -93,6 +94,15 @@ pub struct Blocked {
     pub holder: LockOwner,
 }
 
+/// Why a lock was not taken.
+#[derive(Debug)]
+pub enum LockRefused {
+    /// It must be waited for.
+    Blocked(Blocked),
+    /// The sandbox has no memory for more.
+    NoMemory,
+}
+
 /// A note that somebody waits; taken back when it is dropped.
 #[derive(Debug)]
 pub struct WaitNote {
@@ -131,7 +141,12 @@ impl Hooks {
 struct FileLocks {
     held: Vec<Lock>,
     queue: SharedQueue,
+    memory: Charge,
 }
+
+/// What a file with locks takes, and each of them in a vector that has doubled.
+const FILE_BYTES: usize = 320;
+const LOCK_BYTES: usize = 2 * size_of::<Lock>();
 
 impl Locks {
     /// A lock that is in the way of another.
@@ -140,15 +155,22 @@ impl Locks {
     }
 
     /// Takes a lock, in place of what the owner has there. The queue is woken when one that is in the way goes.
-    pub fn set(&self, key: InodeKey, wanted: Lock) -> Result<(), Blocked> {
+    pub fn set(&self, key: InodeKey, wanted: Lock) -> Result<(), LockRefused> {
         let woken = {
             let mut files = self.files.lock();
             let file = files.entry(key).or_default();
             if let Some(held) = file.held.iter().find(|held| wanted.conflicts_with(held)) {
-                return Err(Blocked { queue: file.queue.clone(), holder: held.owner });
+                return Err(LockRefused::Blocked(Blocked { queue: file.queue.clone(), holder: held.owner }));
+            }
+            if file.grow().is_err() {
+                if file.held.is_empty() {
+                    files.remove(&key);
+                }
+                return Err(LockRefused::NoMemory);
             }
             file.clear(wanted.owner, wanted.start, wanted.last);
             file.insert(wanted);
+            file.settle();
             self.count.store(files.len(), Ordering::Release);
             files.get(&key).map(|file| file.queue.clone())
         };
@@ -169,6 +191,7 @@ impl Locks {
                 return;
             }
             file.clear(owner, start, last);
+            file.settle();
             let queue = file.queue.clone();
             if file.held.is_empty() {
                 files.remove(&key);
@@ -202,6 +225,16 @@ impl Locks {
 }
 
 impl FileLocks {
+    /// Room for one more lock, which may split another.
+    fn grow(&mut self) -> Result<(), Errno> {
+        self.memory.grow(FILE_BYTES + 2 * LOCK_BYTES)
+    }
+
+    /// What it takes now.
+    fn settle(&mut self) {
+        self.memory.set(FILE_BYTES + self.held.len() * LOCK_BYTES);
+    }
+
     /// Takes a range out of an owner's locks, which may split them.
     fn clear(&mut self, owner: LockOwner, start: u64, last: u64) {
         let mut kept = Vec::with_capacity(self.held.len());

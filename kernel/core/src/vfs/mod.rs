@@ -32,6 +32,7 @@ mod shared;
 mod stat;
 mod superblock;
 mod usage;
+mod users;
 mod walk;
 mod watch_mask;
 
@@ -44,7 +45,7 @@ pub use file::File;
 pub use file_signals::{FileOwner, FileSignals, Happening};
 pub use hooks::Hooks;
 pub use inode::{Allocation, Changes, Inode, InodeKey, LinkTarget, NewInode, NewKind, Opening, Rename, XattrSet};
-pub use locks::{Lock, LockKind, LockOwner, Locks};
+pub use locks::{Lock, LockKind, LockOwner, LockRefused, Locks};
 pub use mount::{Mount, MountFlags, MountId, MountNamespace};
 pub use names::RenameHow;
 pub use object::{DirEntry, Direction, Emit, FileObject, Seeking, WriteAt, Written};
@@ -56,6 +57,7 @@ pub use shared::{Sealing, Vfs};
 pub use stat::{Device, FileKind, Stat, StatFs, Timestamp};
 pub use superblock::{Caching, Filesystem, Superblock};
 pub use usage::InUse;
+pub use users::{User, UserCharge, UserLimit};
 pub use walk::{Follow, Last, Name, Parent, Resolve, Walker};
 pub use watch_mask::WatchMask;
 

@@ -102,7 +102,7 @@ impl Vfs {
             _ => path.inode().clone().open(&opening)?,
         };
         self.notify_opened(&path);
-        let file = self.file(object, path, flags);
+        let file = self.file(object, path, flags)?;
         file.set_usage(usage);
         Ok(file)
     }
@@ -172,7 +172,7 @@ impl Vfs {
             return Err(Errno::ENOTDIR);
         }
         let kept = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
-        Ok(self.file(Arc::new(PathOnly), path, how.flags & kept))
+        self.file(Arc::new(PathOnly), path, how.flags & kept)
     }
 
     fn open_temporary(&self, name: &Name<'_>, how: &OpenHow) -> Result<Arc<File>, Errno> {

@@ -85,7 +85,7 @@ impl Vfs {
         object: Arc<dyn FileObject>,
         flags: OpenFlags,
         owner: &Credentials,
-    ) -> Arc<File> {
+    ) -> Result<Arc<File>, Errno> {
         let (uid, gid) = (owner.fsuid, owner.fsgid);
         let inode = Anonymous::new(self.inode_number(), FileKind::Regular, 0o600, uid, gid, self.now());
         let name = alloc::format!("anon_inode:{name}");
@@ -111,7 +111,7 @@ impl Vfs {
         }
         let name = [b"/memfd:".as_slice(), name, b" (deleted)"].concat();
         let path = Path { mount: self.memory_mount.clone(), dentry: Dentry::top(node.clone(), &name) };
-        Ok(self.file(node, path, OpenFlags::READ_WRITE | OpenFlags::LARGE_FILE))
+        self.file(node, path, OpenFlags::READ_WRITE | OpenFlags::LARGE_FILE)
     }
 
     /// Opens a file without a path that has an inode of its own (`pipe:[7]`, `socket:[8]`).
@@ -121,7 +121,7 @@ impl Vfs {
         name: &[u8],
         object: Arc<dyn FileObject>,
         flags: OpenFlags,
-    ) -> Arc<File> {
+    ) -> Result<Arc<File>, Errno> {
         self.file(object, self.path_without_name(inode, name), flags)
     }
 
@@ -131,7 +131,7 @@ impl Vfs {
     }
 
     /// Opens what was found at a path.
-    pub fn file(&self, object: Arc<dyn FileObject>, path: Path, flags: OpenFlags) -> Arc<File> {
+    pub fn file(&self, object: Arc<dyn FileObject>, path: Path, flags: OpenFlags) -> Result<Arc<File>, Errno> {
         File::new(object, path, flags, &self.hooks)
     }
 

@@ -223,7 +223,7 @@ fn open_streams(kernel: &Arc<Kernel>, luggage: &Luggage, owner: &Credentials) ->
     let files = FdTable::new();
     for (number, stream) in (0..).zip(&luggage.streams) {
         let file = open_stream(kernel.vfs(), stream.clone(), owner);
-        let inserted = files.insert(file, FdFlags::empty(), number, u64::MAX);
+        let inserted = file.and_then(|file| files.insert(file, FdFlags::empty(), number, u64::MAX));
         inserted.map_err(|errno| Error::Other(format!("open a standard stream: {errno}")))?;
     }
     Ok(files)

@@ -4,11 +4,11 @@ mod extents;
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use stockade_kernel::Errno;
+use stockade_kernel::account::MEMORY;
 use stockade_kernel::platform::Pool;
 
 use crate::sys::mapping::Mapping;
@@ -23,7 +23,6 @@ const PUNCH_BYTES_MIN: u64 = 4 * PAGE_BYTES;
 pub(crate) struct HostPool {
     mapping: Mapping,
     extents: Mutex<Extents>,
-    limit_bytes: AtomicU64,
 }
 
 impl HostPool {
@@ -33,11 +32,7 @@ impl HostPool {
         let file = memfd_create(c"stockade-pool", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, len)?;
         let mapped = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
-        Ok(Self {
-            mapping: Mapping::new(file, mapped)?,
-            extents: Mutex::new(Extents::new(len)),
-            limit_bytes: AtomicU64::new(len),
-        })
+        Ok(Self { mapping: Mapping::new(file, mapped)?, extents: Mutex::new(Extents::new(len)) })
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
@@ -64,23 +59,21 @@ impl HostPool {
 
 impl Pool for HostPool {
     fn set_limit(&self, bytes: u64) {
-        self.limit_bytes.store(bytes, Ordering::Relaxed);
+        MEMORY.set_limit(bytes);
     }
 
     fn allocate(&self, len: u64) -> Result<u64, Errno> {
         if len == 0 || !len.is_multiple_of(PAGE_BYTES) {
             return Err(Errno::EINVAL);
         }
-        let mut extents = self.extents();
-        if extents.used().saturating_add(len) > self.limit_bytes.load(Ordering::Relaxed) {
-            return Err(Errno::ENOMEM);
-        }
-        extents.take(len).ok_or(Errno::ENOMEM)
+        MEMORY.take(len)?;
+        self.extents().take(len).ok_or(Errno::ENOMEM).inspect_err(|_| MEMORY.give(len))
     }
 
     fn free(&self, offset: u64, len: u64) {
         self.punch(offset, len);
         self.extents().give(offset, len);
+        MEMORY.give(len);
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) {

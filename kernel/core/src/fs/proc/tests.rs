@@ -196,7 +196,7 @@ fn descriptors_are_links_to_their_files() {
     let kernel = &mounted.world.kernel;
     let counter = Arc::new(EventFd::new(3, Taking::All));
     let flags = OpenFlags::READ_WRITE | OpenFlags::NONBLOCK;
-    let file = kernel.vfs().open_anonymous("[eventfd]", counter, flags, &task.credentials());
+    let file = kernel.vfs().open_anonymous("[eventfd]", counter, flags, &task.credentials()).unwrap();
     let ino = file.inode().number();
     assert_eq!(task.files().insert(file.clone(), FdFlags::CLOSE_ON_EXEC, 7, 100), Ok(7));
     assert_eq!(mounted.list("/self/fd").unwrap(), [".", "..", "7"]);

@@ -8,6 +8,7 @@ use stockade_kernel_sync::Mutex;
 use super::inode::Synthetic;
 use super::{Node, Opener, Subject};
 use crate::Errno;
+use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::vfs::{FileObject, Seeking, WriteAt, Written};
 
@@ -19,7 +20,21 @@ const WRITE_BYTES_MAX: usize = 4096;
 pub(super) struct OpenFile<S: Subject> {
     inode: Arc<Synthetic<S>>,
     opener: Opener,
-    text: Mutex<Option<Arc<Vec<u8>>>>,
+    text: Mutex<Option<Arc<Made>>>,
+}
+
+/// A text that was made.
+#[derive(Debug)]
+struct Made {
+    text: Vec<u8>,
+    _memory: Charge,
+}
+
+impl Made {
+    fn new(text: Vec<u8>) -> Result<Arc<Self>, Errno> {
+        let memory = Charge::new(text.capacity())?;
+        Ok(Arc::new(Self { text, _memory: memory }))
+    }
 }
 
 impl<S: Subject> OpenFile<S> {
@@ -27,16 +42,16 @@ impl<S: Subject> OpenFile<S> {
         Self { inode, opener, text: Mutex::new(None) }
     }
 
-    fn text(&self, at: u64) -> Result<Arc<Vec<u8>>, Errno> {
+    fn text(&self, at: u64) -> Result<Arc<Made>, Errno> {
         let known = self.text.lock().clone();
         if let Some(known) = known.filter(|_| at > 0) {
             return Ok(known);
         }
-        let made = Arc::new(match self.inode.node {
+        let made = Made::new(match self.inode.node {
             Node::Constant(text) => text.as_bytes().to_vec(),
             Node::File { read: Some(read), .. } => read(&self.inode.subject, &self.opener)?,
             _ => return Err(Errno::EINVAL),
-        });
+        })?;
         *self.text.lock() = Some(made.clone());
         Ok(made)
     }
@@ -48,7 +63,8 @@ impl<S: Subject> FileObject for OpenFile<S> {
     }
 
     fn read(&self, sink: &mut dyn Sink, at: u64) -> Result<usize, Errno> {
-        let text = self.text(at)?;
+        let made = self.text(at)?;
+        let text = &made.text;
         let rest = usize::try_from(at).ok().and_then(|at| text.get(at..)).unwrap_or_default();
         if rest.is_empty() { Ok(0) } else { sink.put(&rest[..rest.len().min(sink.remaining())]) }
     }

@@ -15,6 +15,7 @@ use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Errno;
+use crate::account::MEMORY;
 use crate::platform::{HostClock, Machine};
 use crate::vfs::{Filesystem, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
 
@@ -139,11 +140,17 @@ impl Shared {
 
     /// Extended attributes lie in the kernel's own memory.
     fn charge_xattr(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
-        charge(&self.xattr_bytes, xattr_bytes(name, value), XATTR_BYTES_MAX)
+        let bytes = xattr_bytes(name, value);
+        charge(&self.xattr_bytes, bytes, XATTR_BYTES_MAX)?;
+        MEMORY.take(bytes).map_err(|_| Errno::ENOSPC).inspect_err(|_| {
+            self.xattr_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        })
     }
 
     fn release_xattr(&self, name: &[u8], value: &[u8]) {
-        self.xattr_bytes.fetch_sub(xattr_bytes(name, value), Ordering::Relaxed);
+        let bytes = xattr_bytes(name, value);
+        self.xattr_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        MEMORY.give(bytes);
     }
 
     fn charge_bytes(&self, bytes: u64) -> Result<(), Errno> {

@@ -10,6 +10,7 @@ use super::data::Data;
 use super::directory::Names;
 use super::{Seals, Shared};
 use crate::Errno;
+use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
@@ -29,7 +30,11 @@ pub struct Node {
     kind: FileKind,
     content: Content,
     facts: Mutex<Facts>,
+    _memory: Charge,
 }
+
+/// What one takes beside the target of a link.
+const NODE_BYTES: usize = 512;
 
 #[derive(Debug)]
 enum Content {
@@ -57,6 +62,7 @@ struct Facts {
 impl Node {
     /// With one name, which the caller gives it.
     pub(super) fn new(shared: &Arc<Shared>, new: &NewInode<'_>) -> Result<Arc<Self>, Errno> {
+        let memory = Charge::new(NODE_BYTES + new.kind.text_bytes()).map_err(|_| Errno::ENOSPC)?;
         let number = shared.new_number()?;
         let now = shared.now();
         let content = match new.kind {
@@ -77,7 +83,14 @@ impl Node {
             btime: now,
             xattrs: BTreeMap::new(),
         };
-        Ok(Arc::new(Self { shared: shared.clone(), number, kind: new.kind.kind(), content, facts: Mutex::new(facts) }))
+        Ok(Arc::new(Self {
+            shared: shared.clone(),
+            number,
+            kind: new.kind.kind(),
+            content,
+            facts: Mutex::new(facts),
+            _memory: memory,
+        }))
     }
 
     /// It has one name less.

@@ -132,7 +132,7 @@ impl InetSocket {
             }
             return Err(Errno::EAGAIN);
         }
-        let accepted = InetSocket::of(&listener.namespaces, listener.family, Protocol::Tcp);
+        let accepted = InetSocket::of(&listener.namespaces, listener.family, Protocol::Tcp)?;
         accepted.common.options.lock().clone_from(&listener.common.options.lock());
         accepted.options.lock().clone_from(&listener.options.lock());
         accepted.option_changed(abi::SO_OOBINLINE);

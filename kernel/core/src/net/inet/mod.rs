@@ -21,6 +21,7 @@ use stockade_kernel_sync::Mutex;
 use super::{Address, Common, Connecting, Endpoint, INET, INET6, Inbox, Ip, Kind, Limit, Net, Outgoing, Shutdown};
 use super::{Parcel, Socket, Taken, Taking, Urgency};
 use crate::Errno;
+use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::task::{Capabilities, Namespaces, Task};
 use crate::vfs::PollEvents;
@@ -43,7 +44,11 @@ pub struct InetSocket {
     inbox: Arc<Inbox>,
     options: Mutex<ProtocolOptions>,
     state: Mutex<State>,
+    _memory: Charge,
 }
+
+/// What a socket takes beside its data.
+const SOCKET_BYTES: usize = 1536;
 
 #[derive(Debug, Default)]
 struct State {
@@ -103,17 +108,18 @@ impl InetSocket {
         if kind == Kind::Raw && !task.credentials().has(Capabilities::NET_RAW) {
             return Err(Errno::EPERM);
         }
-        Ok(Self::of(task.process().namespaces(), family, Protocol::new(kind, protocol)?))
+        Self::of(task.process().namespaces(), family, Protocol::new(kind, protocol)?)
     }
 
-    fn of(namespaces: &Arc<Namespaces>, family: u16, protocol: Protocol) -> Arc<Self> {
+    fn of(namespaces: &Arc<Namespaces>, family: u16, protocol: Protocol) -> Result<Arc<Self>, Errno> {
+        let memory = Charge::new(SOCKET_BYTES)?;
         let common = Common::new();
         let inbox = match protocol {
             Protocol::Tcp => Inbox::bytes(&common.queue),
             Protocol::Udp | Protocol::UdpLite => Inbox::messages(&common.queue, Limit::Bytes),
         };
         let state = State { local: Endpoint { ip: any(family), port: 0 }, ..State::default() };
-        Arc::new_cyclic(|me| Self {
+        Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
             namespaces: namespaces.clone(),
             family,
@@ -122,7 +128,8 @@ impl InetSocket {
             inbox,
             options: Mutex::default(),
             state: Mutex::new(state),
-        })
+            _memory: memory,
+        }))
     }
 
     fn net(&self) -> &Net {

@@ -81,7 +81,7 @@ impl UnixSocket {
             }
             return Err(Errno::EAGAIN);
         }
-        let accepted = UnixSocket::of(&listener.namespaces, listener.kind, listener.owner, Limit::Bytes);
+        let accepted = UnixSocket::of(&listener.namespaces, listener.kind, listener.owner, Limit::Bytes)?;
         *accepted.identity.name.lock() = listener.identity.name.lock().clone();
         {
             let mut state = accepted.state.lock();

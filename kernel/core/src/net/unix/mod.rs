@@ -21,6 +21,7 @@ use super::{
     Urgency,
 };
 use crate::Errno;
+use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::task::{Namespaces, Task};
 use crate::vfs::{Path, PollEvents};
@@ -31,6 +32,8 @@ pub use rights::{InFlight, Rights};
 
 /// `net.unix.max_dgram_qlen`
 const MESSAGES_MAX: usize = 10;
+/// What a socket takes beside its data.
+const SOCKET_BYTES: usize = 1536;
 
 /// A unix socket.
 #[derive(Debug)]
@@ -43,6 +46,7 @@ pub struct UnixSocket {
     identity: Arc<Identity>,
     inbox: Arc<Inbox>,
     state: Mutex<State>,
+    _memory: Charge,
 }
 
 /// What peers know of a socket, even when it is gone.
@@ -90,20 +94,21 @@ struct Link {
 
 impl UnixSocket {
     /// Neither bound nor connected.
-    pub fn new(task: &Task, kind: Kind) -> Arc<Self> {
+    pub fn new(task: &Task, kind: Kind) -> Result<Arc<Self>, Errno> {
         // A raw one is one for datagrams, as on Linux.
         let kind = if kind == Kind::Raw { Kind::Datagram } else { kind };
         Self::of(task.process().namespaces(), kind, Ucred::of(task), Limit::Messages(MESSAGES_MAX))
     }
 
-    fn of(namespaces: &Arc<Namespaces>, kind: Kind, owner: Ucred, limit: Limit) -> Arc<Self> {
+    fn of(namespaces: &Arc<Namespaces>, kind: Kind, owner: Ucred, limit: Limit) -> Result<Arc<Self>, Errno> {
+        let memory = Charge::new(SOCKET_BYTES)?;
         let common = Common::new();
         let inbox = match kind {
             Kind::Stream => Inbox::bytes(&common.queue),
             Kind::Packets => Inbox::messages(&common.queue, Limit::Bytes),
             _ => Inbox::messages(&common.queue, limit),
         };
-        Arc::new_cyclic(|me| Self {
+        Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
             namespaces: namespaces.clone(),
             kind,
@@ -112,20 +117,22 @@ impl UnixSocket {
             identity: Arc::default(),
             inbox,
             state: Mutex::default(),
-        })
+            _memory: memory,
+        }))
     }
 
     /// Two that are connected to each other.
-    pub fn pair(task: &Task, kind: Kind) -> [Arc<Self>; 2] {
+    pub fn pair(task: &Task, kind: Kind) -> Result<[Arc<Self>; 2], Errno> {
         let kind = if kind == Kind::Raw { Kind::Datagram } else { kind };
         // Between two that are connected to each other only bytes count (`unix_dgram_poll` of Linux).
-        let ends = [(); 2].map(|()| Self::of(task.process().namespaces(), kind, Ucred::of(task), Limit::Bytes));
+        let end = || Self::of(task.process().namespaces(), kind, Ucred::of(task), Limit::Bytes);
+        let ends = [end()?, end()?];
         for (end, other) in [(&ends[0], &ends[1]), (&ends[1], &ends[0])] {
             let mut state = end.state.lock();
             state.role = Role::Connected(other.link());
             state.peer_credentials = Some(other.owner);
         }
-        ends
+        Ok(ends)
     }
 
     fn net(&self) -> &Net {

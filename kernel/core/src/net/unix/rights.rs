@@ -12,6 +12,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use stockade_kernel_sync::Mutex;
 
 use super::UnixSocket;
+use crate::Errno;
+use crate::account::Charge;
 use crate::net::SocketFile;
 use crate::task::Namespaces;
 use crate::vfs::File;
@@ -21,7 +23,12 @@ use crate::vfs::File;
 pub struct Rights {
     files: Vec<Arc<File>>,
     namespaces: Arc<Namespaces>,
+    memory: Charge,
 }
+
+/// What they take together, and each of them.
+const RIGHTS_BYTES: usize = 160;
+const FILE_BYTES: usize = 16;
 
 /// Unix sockets that travel: how often each does.
 #[derive(Debug, Default)]
@@ -42,12 +49,17 @@ struct Dropped {
 }
 
 impl Rights {
-    /// Sends files on their way.
-    pub fn new(files: Vec<Arc<File>>, namespaces: &Arc<Namespaces>) -> Self {
+    /// Sends files on their way: `ENOMEM` when the sandbox has no memory for more of them.
+    pub fn new(files: Vec<Arc<File>>, namespaces: &Arc<Namespaces>) -> Result<Self, Errno> {
+        let memory = Charge::new(RIGHTS_BYTES + files.len() * FILE_BYTES)?;
+        Ok(Self::of(files, namespaces, memory))
+    }
+
+    fn of(files: Vec<Arc<File>>, namespaces: &Arc<Namespaces>, memory: Charge) -> Self {
         let in_flight = namespaces.net.in_flight();
         in_flight.count.fetch_add(files.len(), Ordering::Relaxed);
         files.iter().for_each(|file| in_flight.add(file));
-        Self { files, namespaces: namespaces.clone() }
+        Self { files, namespaces: namespaces.clone(), memory }
     }
 
     /// The files.
@@ -57,7 +69,7 @@ impl Rights {
 
     /// The same files once more.
     pub fn copy(&self) -> Self {
-        Self::new(self.files.clone(), &self.namespaces)
+        Self::of(self.files.clone(), &self.namespaces, self.memory.clone())
     }
 }
 

@@ -9,13 +9,14 @@ use crate::Errno;
 use crate::fs::proc::ProcSystem;
 use crate::fs::synthetic::{Directory, Entry, Opener, Text};
 use crate::mqueue::Limits;
+use crate::vfs::UserLimit;
 
 pub(super) static FS: Directory<ProcSystem> = Directory::of(&[
     value("aio-max-nr", "65536\n"),
     fact("aio-nr", "0\n"),
     fact("dentry-state", "0\t0\t45\t0\t0\t0\t\n"),
     value("dir-notify-enable", "1\n"),
-    Entry::directory("epoll", &Directory::of(&[value("max_user_watches", "1048576\n")])),
+    Entry::directory("epoll", &EPOLL),
     value("file-max", "9223372036854775807\n"),
     Entry::text("file-nr", file_nr),
     Entry::directory("inotify", &INOTIFY),
@@ -40,9 +41,12 @@ pub(super) static FS: Directory<ProcSystem> = Directory::of(&[
 
 static INOTIFY: Directory<ProcSystem> = Directory::of(&[
     value("max_queued_events", "16384\n"),
-    value("max_user_instances", "128\n"),
-    value("max_user_watches", "65536\n"),
+    Entry::text("max_user_instances", |_, _| line(UserLimit::InotifyInstances.most())).mode(0o644),
+    Entry::text("max_user_watches", |_, _| line(UserLimit::InotifyWatches.most())).mode(0o644),
 ]);
+
+static EPOLL: Directory<ProcSystem> =
+    Directory::of(&[Entry::text("max_user_watches", |_, _| line(UserLimit::EpollWatches.most())).mode(0o644)]);
 
 static MQUEUE: Directory<ProcSystem> = Directory::of(&[
     Entry::setting(
