@@ -16,7 +16,8 @@ use crate::memory::Memory;
 
 /// Below everything that a boot writes.
 const CODE: u64 = 0x1000;
-const LIMIT: Duration = Duration::from_millis(1500);
+/// Emulated code shows at once; this is for a device that never comes back, and generous for hosts that are busy.
+const LIMIT: Duration = Duration::from_secs(10);
 /// How long a processor may take to come back once it was told to.
 const GRACE: Duration = Duration::from_millis(200);
 const PORT: u16 = 0x80;

@@ -21,6 +21,7 @@ use crate::devices::virtio::Device;
 use crate::devices::virtio::block::{Access, Block, Disk};
 use crate::devices::virtio::mmio::{self, Transport};
 use crate::devices::virtio::rng::Rng;
+use crate::devices::virtio::vsock::Vsock;
 use crate::hypervisor::kvm::Kvm;
 use crate::hypervisor::{DirtyLog, Vcpu, Vm, trial};
 use crate::memory::{self, Memory, layout};
@@ -81,6 +82,10 @@ fn devices(config: &VmConfig) -> Result<Vec<Named>, StartError> {
     let mut devices: Vec<Named> = Vec::new();
     for drive in root_first(config.drives()) {
         devices.push((drive.drive_id.clone(), Box::new(Block::new(disk(drive)?))));
+    }
+    if let Some(vsock) = config.vsock() {
+        let device = Vsock::new(vsock.guest_cid, Path::new(&vsock.uds_path)).map_err(StartError::Device)?;
+        devices.push((vsock.vsock_id.clone().unwrap_or_else(|| "vsock".into()), Box::new(device)));
     }
     if config.entropy().is_some() {
         devices.push(("entropy".into(), Box::<Rng>::default()));

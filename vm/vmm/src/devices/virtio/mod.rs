@@ -12,6 +12,7 @@ pub mod queue;
 pub mod rng;
 #[cfg(test)]
 pub mod testing;
+pub mod vsock;
 
 use std::os::fd::RawFd;
 
