@@ -84,7 +84,8 @@ impl Kernel {
         let name = image.trim_start_matches("localhost/");
         let directory = rootfs(name.trim_end_matches(":latest")).display().to_string();
         let path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        scratch.stockade(&["image", "import", "--change", path, &directory, image]).ok();
+        // Gigabytes, beside other work.
+        scratch.stockade(&["image", "import", "--change", path, &directory, image]).timeout(PATIENCE * 20).ok();
         Self { scratch, image, path: None }
     }
 
