@@ -41,7 +41,7 @@ fn java_runs_with_every_collector_and_can_be_looked_into() {
         jps -q | grep -cx $pid; jps -l | grep -c Garbage
         jcmd $pid VM.system_properties | grep java.vm.specification.version
         jcmd $pid Thread.print | grep -c \"\\\"main\\\"\"
-        jcmd $pid GC.run; jcmd $pid GC.heap_info | grep -c heap
+        jcmd $pid GC.run | grep -c success; jcmd $pid GC.heap_info | grep -c heap
         kill -QUIT $pid; until grep -q \"Full thread dump\" out; do sleep 0.1; done
         kill $pid; wait $pid; echo $?'";
     Program { file: "Garbage.java", text, command, flags: &[], code: 0 }.same();

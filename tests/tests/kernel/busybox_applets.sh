@@ -111,3 +111,21 @@ su -s /bin/sh user -c 'id -u; cd; pwd'; su user -c 'cat /etc/shadow' 2>&1; passw
 head -1; login -h 2>&1 | head -1; vi -c q none </dev/null 2>&1 | head -0; microcom 2>&1 | head -1; script 2>&1 |
 head -1; openvt true 2>&1 | head -1; chvt 1 2>&1 | head -1; clear | od -c | head -1; reset 2>&1 | head -0
 resume none 2>&1 | head -1; svc 2>&1 | head -1; svok .; echo $?
+
+adjtimex | head -1 | tr -s ' '; ash -c 'echo $0 $((6 * 7))' name; false; echo $?; linux64 uname -m; lsmod 2>/dev/null | cut -c 1-6
+depmod 2>&1 | sed 's/[0-9].*//'; modinfo none 2>&1 | sed 's/[0-9].*//'; mim 2>&1; lsscsi 2>&1; mdev -s 2>&1 | wc -l
+nologin & sleep 0.2; kill $!; wait $! 2>/dev/null; echo $?; getty 2>&1 | grep -c Usage
+for c in unlzma unxz lzcat xzcat; do printf 'no such thing' | $c 2>&1; echo $?; done; xz -dc none 2>&1
+printf '\135\0\0\200\0\5\0\0\0\0\0\0\0\0\64\31\111\356\215\351\27\211\72\63\137\374\254\367\40\0' | unlzma | od -c | head -1
+
+ftpget localhost a b 2>&1; touch b; ftpput localhost a b 2>&1; timeout 1 tftp -g -r a localhost 2>&1; echo $?; telnet localhost 9 2>&1
+ifup -a 2>&1; ifdown lo 2>&1; ipneigh 2>&1; nameif eth9 0:0:0:0:0:1 2>&1; dumpleases 2>&1; acpid -d 2>&1
+telnetd -F -p 2323 -l /bin/true & t=$!; until netstat -ltn 2>&1 | grep -q :2323; do sleep 0.1; done
+echo | nc localhost 2323 | head -c 15 | wc -c; kill $t
+wait $t 2>/dev/null; echo $?; watchdog -F /none 2>&1; klogd; echo $?; echo x | ssl_client -s 9 2>&1
+
+for a in blkdiscard fstrim freeramdisk partprobe swapoff; do $a /none 2>&1; done; ubirename /none a b 2>&1
+mt -f /none rewind 2>&1; fstrim / 2>&1; i2cdetect -l 2>&1; i2cdump 0 0 2>&1; i2cget -y 0 3 2>&1; i2cset -y 0 3 1 2>&1
+i2ctransfer -y 0 r1@3 2>&1; for a in deallocvt dumpkmap loadfont loadkmap; do $a 2>&1; echo $?; done; setkeycodes 1 2 2>&1
+init 2>&1; run-init /none /bin/sh 2>&1; switch_root /none /bin/sh 2>&1; for a in halt poweroff reboot; do $a -n; echo $?
+done; dpkg -l 2>&1 | head -1; dpkg -i none 2>&1; rpm -q none 2>&1; rpm -i none 2>&1; sulogin 2>&1 | head -1
