@@ -16,6 +16,9 @@ pub trait Backend {
     /// Docker's default system call filter, for a container with these bounding capabilities.
     fn default_seccomp(&self, bounding: &Capabilities) -> LinuxSeccomp;
 
+    /// A supervisor has nothing to do for a while and gives back what it does not need.
+    fn rest(&self);
+
     /// How to start the program that calls [`supervise_main`](crate::supervise_main).
     fn supervisor(&self) -> SupervisorCommand;
 }

@@ -1,8 +1,9 @@
 //! Containers whose workload runs in a monitor of another class.
 //!
 //! On the host such a container is its *proxy*: a small process that callers see live and end as they would see an
-//! init, in the container's cgroup and network namespace. All else is as in class `native`: state on disk, exec fifo,
-//! hooks, limits. So every verb that does not reach into the workload is [`crate::Native`]'s.
+//! init, in the container's cgroup and network namespace: the one that its spec names, or the monitor's. All else is as
+//! in class `native`: state on disk, exec fifo, hooks, limits. So every verb that does not reach into the
+//! workload is [`crate::Native`]'s.
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +21,7 @@ use crate::namespaces::Namespaces;
 use crate::pid::{self, kill_and_reap};
 use crate::root::clone_tree;
 use crate::state::{Dir, Record, replace_file};
-use crate::sys::clone::{CloneFlags, clone3, setns};
+use crate::sys::clone::{CloneFlags, clone3, join, setns};
 use crate::sys::mount::{Change, Depth, MountAttr, Propagation, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
@@ -98,32 +99,58 @@ fn finish(dir: &Dir, record: &mut Record, proxy: u32, pid_file: Option<&Path>) -
 
 impl Stage<'_> {
     /// Starts the container's proxy in its cgroup and network namespace, a child of the caller, which must have one
-    /// thread. `terminal` becomes its controlling terminal.
-    pub fn spawn_proxy(&self, helper: &Helper, terminal: Option<&OwnedFd>) -> Result<u32> {
-        spawn_proxy(helper, self.cgroup, Some(self.namespaces), terminal)
+    /// thread. `monitor` is the monitor that the container brings with it: a new network namespace is that one's.
+    /// `terminal` becomes its controlling terminal.
+    pub fn spawn_proxy(&self, helper: &Helper, monitor: Option<u32>, terminal: Option<&OwnedFd>) -> Result<u32> {
+        spawn_proxy(helper, self.cgroup, &Network::new(self.namespaces, monitor), terminal)
     }
 }
 
 /// The same for one more process of a container.
 pub fn spawn_exec_proxy(helper: &Helper, cgroup: &Cgroup, terminal: Option<&OwnedFd>) -> Result<u32> {
-    spawn_proxy(helper, cgroup, None, terminal)
+    spawn_proxy(helper, cgroup, &Network::Callers, terminal)
 }
 
-fn spawn_proxy(
-    helper: &Helper,
-    cgroup: &Cgroup,
-    namespaces: Option<&Namespaces>,
-    terminal: Option<&OwnedFd>,
-) -> Result<u32> {
+/// A proxy's network namespace.
+enum Network<'a> {
+    Callers,
+    New,
+    Given(&'a OwnedFd),
+    /// Of the monitor with this host pid.
+    Monitors(u32),
+}
+
+impl<'a> Network<'a> {
+    fn new(namespaces: &'a Namespaces, monitor: Option<u32>) -> Self {
+        let given = namespaces.joined.iter().find(|(flag, _)| *flag == CloneFlags::NEWNET);
+        match (given, monitor) {
+            (Some((_, file)), _) => Self::Given(file),
+            _ if !namespaces.new.contains(CloneFlags::NEWNET) => Self::Callers,
+            (None, Some(monitor)) => Self::Monitors(monitor),
+            (None, None) => Self::New,
+        }
+    }
+
+    /// In the clone.
+    fn enter(&self) -> Result<()> {
+        match self {
+            Self::Callers | Self::New => Ok(()),
+            Self::Given(file) => setns(file, CloneFlags::NEWNET).at("join the network namespace"),
+            Self::Monitors(pid) => join(*pid, CloneFlags::NEWNET).at("join the monitor's network namespace"),
+        }
+    }
+}
+
+fn spawn_proxy(helper: &Helper, cgroup: &Cgroup, network: &Network<'_>, terminal: Option<&OwnedFd>) -> Result<u32> {
     let (ours, theirs) = Channel::pair()?;
     let cgroup = cgroup.monitor();
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
-    let network = namespaces.map_or(CloneFlags::empty(), |all| all.new & CloneFlags::NEWNET);
-    let pid = clone3(network, target.as_ref().map(AsFd::as_fd), || -> Infallible {
+    let flags = if matches!(network, Network::New) { CloneFlags::NEWNET } else { CloneFlags::empty() };
+    let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the container's cgroup");
-        let Err(error) = joined.and_then(|()| become_proxy(helper, namespaces, terminal, &theirs));
+        let Err(error) = joined.and_then(|()| become_proxy(helper, network, terminal, &theirs));
         let _ = theirs.send(&Message::Failed(error.into()));
         exit(1)
     })
@@ -143,17 +170,13 @@ fn spawn_proxy(
 
 fn become_proxy(
     helper: &Helper,
-    namespaces: Option<&Namespaces>,
+    network: &Network<'_>,
     terminal: Option<&OwnedFd>,
     channel: &Channel,
 ) -> Result<Infallible> {
     reset_signals().at("reset signals")?;
     rustix::process::setsid().at("make a session")?;
-    if let Some((flag, file)) =
-        namespaces.and_then(|all| all.joined.iter().find(|(flag, _)| *flag == CloneFlags::NEWNET))
-    {
-        setns(file, *flag).at("join the network namespace")?;
-    }
+    network.enter()?;
     if let Some(terminal) = terminal {
         ioctl_tiocsctty(terminal).at("make the console the controlling terminal")?;
     }

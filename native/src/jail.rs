@@ -1,8 +1,9 @@
 //! A jail for a monitor, the process that owns a sandbox of another class, and for what serves it.
 //!
-//! The process gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces, a read-only root with nothing
-//! but its own /proc, no capabilities, no way to gain any, and the descriptors that it is given. It is process 1 of its
-//! pid namespace: when it ends, whatever it started ends. Its system call filter it installs itself.
+//! The process gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces (or another jail's net
+//! namespace: making one takes longer than all the rest), a read-only root with nothing but its own /proc, no
+//! capabilities, no way to gain any, and the descriptors that it is given. It is process 1 of its pid namespace: when
+//! it ends, whatever it started ends. Its system call filter it installs itself.
 //!
 //! A file server keeps the few capabilities over files that are part of serving them ([`Authority::Files`]); they reach
 //! as far as the directory that it was given.
@@ -30,7 +31,7 @@ use crate::fail::Context;
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
 use crate::pid::kill_and_reap;
-use crate::sys::clone::{CloneFlags, clone3};
+use crate::sys::clone::{CloneFlags, clone3, join, setns};
 use crate::sys::mount::{Change, Depth, MountAttr, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
@@ -76,6 +77,15 @@ impl Authority<'_> {
     }
 }
 
+/// Which network namespace a jailed process is in. There is nothing but a loopback interface in a new one.
+#[derive(Clone, Copy, Debug)]
+pub enum Network<'a> {
+    /// A new one.
+    Own,
+    /// That of another jail, or a new one where there is none.
+    Of(Option<&'a Starting>),
+}
+
 /// A jailed process on its way into its jail. Dropping it ends it.
 #[derive(Debug)]
 pub struct Starting {
@@ -85,6 +95,11 @@ pub struct Starting {
 }
 
 impl Starting {
+    /// Its host pid.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Waits until the program runs; its host pid.
     pub fn wait(mut self) -> Result<u32> {
         match self.channel.receive()? {
@@ -105,16 +120,33 @@ impl Drop for Starting {
 }
 
 /// Starts a jailed process, a child of the caller, which must have one thread.
-pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Result<Starting> {
+pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, network: Network<'_>) -> Result<Starting> {
+    match network {
+        Network::Of(Some(other)) => in_network_of(other.pid, || clone_into(helper, cgroup, authority, JAIL)),
+        Network::Own | Network::Of(None) => clone_into(helper, cgroup, authority, JAIL | CloneFlags::NEWNET),
+    }
+}
+
+/// New namespaces of every jail.
+const JAIL: CloneFlags = CloneFlags::NEWUSER
+    .union(CloneFlags::NEWNS)
+    .union(CloneFlags::NEWPID)
+    .union(CloneFlags::NEWIPC)
+    .union(CloneFlags::NEWUTS);
+
+/// The caller, which may join any namespace of its children, is in another network namespace as long as this takes.
+fn in_network_of<T>(pid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let home = std::fs::File::open("/proc/self/ns/net").at("open the own network namespace")?;
+    join(pid, CloneFlags::NEWNET).at("join the monitor's network namespace")?;
+    let done = act();
+    setns(home, CloneFlags::NEWNET).at("go back to the own network namespace")?;
+    done
+}
+
+fn clone_into(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, flags: CloneFlags) -> Result<Starting> {
     let (ours, theirs) = Channel::pair()?;
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
-    let flags = CloneFlags::NEWUSER
-        | CloneFlags::NEWNS
-        | CloneFlags::NEWPID
-        | CloneFlags::NEWIPC
-        | CloneFlags::NEWNET
-        | CloneFlags::NEWUTS;
     let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the monitor's cgroup");
@@ -129,9 +161,9 @@ pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Resu
     Ok(starting)
 }
 
-/// The same, until the program runs; its host pid.
+/// The same, in a network namespace of its own, until the program runs; its host pid.
 pub fn spawn(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>) -> Result<u32> {
-    begin(helper, cgroup, authority)?.wait()
+    begin(helper, cgroup, authority, Network::Own)?.wait()
 }
 
 fn release(pid: u32, authority: Authority<'_>, channel: &Channel) -> Result<()> {
@@ -264,6 +296,19 @@ mod tests {
         assert!(uid.is_some_and(|uid| uid > FIRST_UID), "{said}");
         let map = said.lines().last().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
         assert!(map.is_some_and(|map| map[0] == map[1]), "{said}");
+    }
+
+    #[test]
+    fn a_second_jail_can_be_in_the_network_of_the_first() {
+        let own = || fs::read_link("/proc/self/ns/net").expect("read a link");
+        let (before, sleeper) = (own(), || helper("/usr/bin/busybox", &["sleep", "1000"], Vec::new()));
+        let begin = |network| begin(&sleeper(), &Cgroup::none(), Authority::Nothing, network).expect("begin");
+        let first = begin(Network::Own);
+        let (second, third) = (begin(Network::Of(Some(&first))), begin(Network::Of(None)));
+        let of = |jail: &Starting| fs::read_link(format!("/proc/{}/ns/net", jail.pid())).expect("read a link");
+        assert_eq!(own(), before);
+        assert_eq!(of(&first), of(&second));
+        assert!(of(&first) != before && of(&third) != of(&first) && of(&third) != before);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 pub mod cgroup;
 pub mod hosted;
 pub mod jail;
+pub mod rest;
 pub mod seal;
 pub mod seccomp;
 pub mod signals;

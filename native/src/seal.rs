@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
 
 use rustix::fs::{
     CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, fcntl_get_seals, fstatvfs,
@@ -34,11 +35,35 @@ pub fn guard() -> Result<(), SealError> {
     if is_sealed(&program).map_err(at("inspect"))? {
         return Ok(());
     }
-    let sealed = match read_only_mount() {
-        Ok(mount) => mount,
-        Err(_) => sealed_copy(program).map_err(at("copy to a sealed memfd"))?,
+    Err(at("run the sealed view")(run_again(sealed(program)?)))
+}
+
+/// This program from a file that nobody can write to, to start it from: the file that it runs from, if that is one.
+pub fn program() -> Result<OwnedFd, SealError> {
+    static PROGRAM_FILE: OnceLock<OwnedFd> = OnceLock::new();
+    let file = match PROGRAM_FILE.get() {
+        Some(file) => file,
+        None => {
+            let file = sealed_program()?;
+            PROGRAM_FILE.get_or_init(|| file)
+        }
     };
-    Err(at("run the sealed view")(run_again(&sealed)))
+    file.try_clone().map_err(at("copy the descriptor of"))
+}
+
+fn sealed_program() -> Result<OwnedFd, SealError> {
+    let program = rustix::fs::open(PROGRAM, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(at("open"))?;
+    if is_sealed(&program).map_err(at("inspect"))? {
+        return Ok(program);
+    }
+    sealed(program)
+}
+
+fn sealed(program: OwnedFd) -> Result<OwnedFd, SealError> {
+    match read_only_mount() {
+        Ok(mount) => Ok(mount),
+        Err(_) => sealed_copy(program).map_err(at("copy to a sealed memfd")),
+    }
 }
 
 /// This program in a form that [`guard`] is content with, to start it from; `None` where only a copy would do.

@@ -63,6 +63,28 @@ fn the_supervisor_dies() {
     wait_until("it to be listed as ended", PATIENCE, || kernel.stockade(&["ps", "-a"]).ok().stdout.contains("Exited"));
 }
 
+/// How much of its own program's code a process has mapped, in percent; 100 when it is gone.
+fn code_percent(pid: i32) -> u64 {
+    let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap_or_default();
+    let of_code: Vec<&str> = smaps.lines().skip_while(|line| !line.contains(" r-xp ")).collect();
+    let kib = |name: &str| -> Option<u64> {
+        let value = of_code.iter().find_map(|line| line.strip_prefix(name))?;
+        value.trim().strip_suffix(" kB")?.parse().ok()
+    };
+    kib("Rss:").zip(kib("Size:")).map_or(100, |(resident, all)| resident * 100 / all)
+}
+
+#[test]
+fn who_waits_gives_back_the_code_that_only_its_start_needed() {
+    let kernel = sleeping();
+    for name in ["stockade-monitor", "stockade-proxy"] {
+        let pids = kernel.host_processes(name);
+        assert!(!pids.is_empty(), "no {name} runs");
+        wait_until(&format!("{name} to rest"), PATIENCE, || pids.iter().all(|pid| code_percent(*pid) < 15));
+    }
+    assert_eq!(kernel.stockade(&["exec", "box", "echo", "awake"]).ok().out(), "awake");
+}
+
 /// CPU time of all threads of some processes so far (Documentation/scheduler/sched-stats.rst).
 fn cpu_time(processes: &[i32]) -> Duration {
     let threads = |pid: &i32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

@@ -44,8 +44,10 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Verbs whose processes a container can reach. Looked for before parsing, because the guard starts the program anew.
+/// Verbs whose processes a container can reach.
 const CLONING: [&str; 3] = ["create", "run", "exec"];
+/// The one of them that finds its class in the container.
+const EXEC: &str = "exec";
 
 /// Runs the command line of this process; its exit status.
 pub fn main() -> i32 {
@@ -57,7 +59,7 @@ pub fn main() -> i32 {
     if globals.asks_version() {
         return out::text(&features::version()).unwrap_or(1);
     }
-    if words.iter().any(|word| CLONING.iter().any(|verb| word == verb))
+    if needs_guard(&words, &globals)
         && let Err(error) = seal::guard()
     {
         let _ = writeln!(io::stderr(), "stockade-oci: {error}");
@@ -67,6 +69,15 @@ pub fn main() -> i32 {
         Ok(cli) => dispatch(cli),
         Err(error) => usage_error(&error, &globals),
     }
+}
+
+/// Whether a container could reach this process. Looked for before parsing, because the guard starts the program anew.
+/// In class `kernel` only what serves a container is reachable at all, and that is started from a sealed file.
+fn needs_guard(words: &[OsString], globals: &argv::Globals) -> bool {
+    let may_do = |verb: &str| words.iter().any(|word| word == verb);
+    let class = globals.value("isolation").and_then(|class| class.to_str()?.parse().ok());
+    let is_kernel = class == Some(IsolationClass::Kernel);
+    CLONING.into_iter().any(may_do) && (!is_kernel || may_do(EXEC))
 }
 
 fn parse(words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
@@ -172,5 +183,30 @@ fn text(error: &Error) -> String {
             format!("unable to start container process: {error}")
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, needs: bool) {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let globals = argv::Globals::of(argv::rewrite(&command(), words.clone()));
+        assert_eq!(needs_guard(&words, &globals), needs, "{line}");
+    }
+
+    #[test]
+    fn who_clones_for_containers_that_could_reach_it_is_guarded() {
+        check("run -b bundle id", true);
+        check("--root state create id", true);
+        check("--isolation native run id", true);
+        check("--isolation vm run id", true);
+        check("--isolation kernel run id", false);
+        check("-isolation=kernel create id", false);
+        check("--isolation kernel --isolation native run id", true);
+        check("run id --isolation kernel", true);
+        check("--isolation kernel exec run", true);
+        check("--isolation kernel list", false);
     }
 }

@@ -25,6 +25,10 @@ impl Backend for Binary {
         stockade_native::seccomp::docker_default(capabilities)
     }
 
+    fn rest(&self) {
+        stockade_native::rest::rest();
+    }
+
     fn supervisor(&self) -> SupervisorCommand {
         SupervisorCommand { program: own_program(), arguments: vec![SUPERVISE.into()] }
     }

@@ -32,7 +32,7 @@ pub(super) fn supervise(engine: &Engine, container: &Container, document: &[u8],
         Ok((exec_id, (record, mut pump))) => {
             client.send(Reply::Started);
             pump.clients.push(client);
-            let code = pump.run();
+            let code = pump.run(|| engine.backend.rest());
             engine.log_event(&record, "exec_die", &[("execID", &exec_id), ("exitCode", &code.to_string())]);
             pump.farewell(code);
             true

@@ -35,7 +35,7 @@ pub(super) fn supervise(engine: &Engine, container: &Container, lock: ContainerL
             lock.release();
             client.send(Reply::Started);
             pump.clients.push(client);
-            let code = pump.run();
+            let code = pump.run(|| engine.backend.rest());
             finish::finish(engine, container, guard, pump, code);
             true
         }

@@ -20,6 +20,8 @@ use crate::logs::{LogStream, LogWriter};
 const LEFT_BYTES_MAX: usize = 1 << 20;
 /// How long the last output may take to reach a client that reads slowly.
 const FLUSH_SECONDS_MAX: i64 = 10;
+/// How long nothing happens before the supervisor rests.
+const REST_AFTER: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// One supervised process.
 pub(crate) struct Pump {
@@ -57,11 +59,17 @@ enum Ready {
 }
 
 impl Pump {
-    /// Runs until the process has ended and its output is read; returns its exit code.
-    pub(crate) fn run(&mut self) -> i32 {
+    /// Runs until the process has ended and its output is read; returns its exit code. `rest` is called once, when
+    /// there is nothing to do for a while.
+    pub(crate) fn run(&mut self, rest: impl FnOnce()) -> i32 {
         let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+        let mut rest = Some(rest);
         loop {
-            let ready = match self.wait_ready() {
+            let ready = match self.wait_ready(rest.as_ref().map(|_| REST_AFTER)) {
+                Ok(ready) if ready.is_empty() => {
+                    rest.take().into_iter().for_each(|rest| rest());
+                    continue;
+                }
                 Ok(ready) => ready,
                 Err(error) => {
                     tracing::error!(%error, "poll failed");
@@ -80,12 +88,12 @@ impl Pump {
         }
     }
 
-    /// Blocks until something is ready.
-    fn wait_ready(&self) -> Result<Vec<Ready>, Errno> {
+    /// Blocks until something is ready; nothing is when the time is over.
+    fn wait_ready(&self, limit: Option<Timespec>) -> Result<Vec<Ready>, Errno> {
         let watched = self.watched();
         let mut fds: Vec<PollFd<'_>> =
             watched.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        match poll(&mut fds, None) {
+        match poll(&mut fds, limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }

@@ -37,6 +37,8 @@ impl Backend for FakeBackend {
         LinuxSeccomp::default()
     }
 
+    fn rest(&self) {}
+
     fn supervisor(&self) -> SupervisorCommand {
         SupervisorCommand { program: "/proc/self/exe".into(), arguments: vec!["supervise".into()] }
     }

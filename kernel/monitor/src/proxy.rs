@@ -9,11 +9,12 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use prost::Message;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::stdio::{stderr, stdin, stdout};
 use rustix::termios::tcgetwinsize;
+use stockade_native::rest::{REST_AFTER, rest};
 use stockade_native::signals::Signals;
 use stockade_sandbox::protocol::{
     Answer, Connection, ContainerRequest, ExitStatus, Method, ProcessRequest, ProtocolError, Resize, SignalRequest,
@@ -73,8 +74,13 @@ impl Proxy {
         let request = ProcessRequest { id: self.id.clone(), process: self.process.clone() };
         self.ask(Method::Wait, &request)?;
         self.resize()?;
+        let mut patience = Some(&REST_AFTER);
         loop {
-            let [answer, signal, start] = self.ready()?;
+            let [answer, signal, start] = self.ready(patience)?;
+            if patience.is_some() && !(answer || signal || start) {
+                patience = None;
+                rest();
+            }
             if signal {
                 self.pass_signals()?;
             }
@@ -87,12 +93,12 @@ impl Proxy {
         }
     }
 
-    /// Waits until something is there: an answer, a signal, the start.
-    fn ready(&self) -> Result<[bool; 3], Lost> {
+    /// Waits until something is there: an answer, a signal, the start. Nothing is when the time is over.
+    fn ready(&self, limit: Option<&Timespec>) -> Result<[bool; 3], Lost> {
         let nothing = || PollFd::new(&self.connection, PollFlags::empty());
         let fifo = self.fifo.as_ref().map_or_else(nothing, |fifo| PollFd::new(fifo, PollFlags::IN));
         let mut all = [PollFd::new(&self.connection, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN), fifo];
-        match poll(&mut all, None) {
+        match poll(&mut all, limit) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return Err(Lost),
         }

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use super::check;
 
 bitflags::bitflags! {
@@ -61,6 +63,12 @@ pub(crate) fn unshare(flags: CloneFlags) -> io::Result<()> {
 pub(crate) fn setns(fd: impl AsFd, flags: CloneFlags) -> io::Result<()> {
     // SAFETY: setns reads two integers.
     check(unsafe { libc::setns(fd.as_fd().as_raw_fd(), flags.bits().cast_signed()) }.into()).map(drop)
+}
+
+/// Joins namespaces of a process of whose pid namespace the caller is, or one above.
+pub(crate) fn join(pid: u32, flags: CloneFlags) -> io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    setns(pidfd_open(pid, PidfdFlags::empty())?, flags)
 }
 
 /// The type of namespace that a file is, as a clone flag (ioctl_ns(2)).

@@ -4,6 +4,7 @@
 pub(crate) mod clone;
 pub(crate) mod identity;
 pub(crate) mod loop_ioctl;
+pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod net;
 pub(crate) mod process;

@@ -1,6 +1,6 @@
 //! Files of the host that the class's processes get.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -100,9 +100,9 @@ pub(super) fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
         .map_err(|errno| Error::os(format!("open {}", path.display()), errno))
 }
 
-/// This very program: a read-only view of it where the caller was sealed (`stockade_native::seal`).
+/// This very program, which no process that runs from it can write to.
 pub(super) fn own_program() -> Result<OwnedFd> {
-    File::open("/proc/self/exe").map(Into::into).map_err(|error| Error::os("open the own program", error))
+    stockade_native::seal::program().map_err(|error| Error::Other(error.to_string()))
 }
 
 /// A name in an open directory that fits into a socket's address (108 bytes, unix(7)).

@@ -10,7 +10,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers, root_tree};
-use stockade_native::jail::{self, Authority, Starting};
+use stockade_native::jail::{self, Authority, Network, Starting};
 use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Terminal};
 
@@ -43,16 +43,16 @@ pub(super) fn launch(
     // Both enter their jails at the same time.
     let server = match layers(&request.rootfs) {
         Some(_) => None,
-        None => Some(start_file_server(&stage, spec)?),
+        None => Some(start_file_server(&stage, spec, monitor.as_ref())?),
     };
     let mut client = connect(&stage.dir)?;
     let (terminal, luggage) = pack(request, server)?;
-    monitor.map(Starting::wait).transpose()?;
+    let monitor = monitor.map(Starting::wait).transpose()?;
     create(id, &mut client, &stage, spec, request, luggage)?;
     let connection = OwnedFd::from(client.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
     let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
-    stage.spawn_proxy(&proxy, terminal.as_ref())
+    stage.spawn_proxy(&proxy, monitor, terminal.as_ref())
 }
 
 fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<Starting> {
@@ -64,11 +64,11 @@ fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<Starting> {
         streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
         descriptors: groups,
     };
-    jail::begin(&monitor, &stage.cgroup.monitor(), Authority::Nothing)
+    jail::begin(&monitor, &stage.cgroup.monitor(), Authority::Nothing, Network::Own)
 }
 
 /// Starts the process that has the bundle's directory; and a connection to it.
-fn start_file_server(stage: &Stage<'_>, spec: &Spec) -> Result<(Starting, OwnedFd)> {
+fn start_file_server(stage: &Stage<'_>, spec: &Spec, monitor: Option<&Starting>) -> Result<(Starting, OwnedFd)> {
     let failed = |errno| Error::os("make the file server's socket", errno);
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(failed)?;
@@ -84,7 +84,8 @@ fn start_file_server(stage: &Stage<'_>, spec: &Spec) -> Result<(Starting, OwnedF
         streams: [theirs, null()?, files::append(&stage.dir.join(LOG))?],
         descriptors: Vec::new(),
     };
-    Ok((jail::begin(&server, &stage.cgroup.monitor(), Authority::Files(spec))?, ours))
+    let starting = jail::begin(&server, &stage.cgroup.monitor(), Authority::Files(spec), Network::Of(monitor))?;
+    Ok((starting, ours))
 }
 
 /// What goes with the container; and its terminal's slave, if it has one.

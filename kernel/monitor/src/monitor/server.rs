@@ -9,6 +9,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
+use stockade_native::rest::{REST_AFTER, rest};
 use stockade_sandbox::protocol::{
     Connection, ContainerRequest, CreateContainer, Empty, ExecProcess, ExitStatus, Incoming, Method, ProcessRequest,
     Processes, Resize, SignalRequest, StatsReply, Update,
@@ -109,9 +110,14 @@ impl Server {
 
     /// Until the sandbox has nothing left to run.
     pub(super) fn run(mut self) -> std::result::Result<(), String> {
+        let mut patience = Some(&REST_AFTER);
         while !self.is_done() {
             let mut events = Vec::with_capacity(16);
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), patience) {
+                Ok(0) => {
+                    patience = None;
+                    rest();
+                }
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(format!("cannot wait for events: {errno}")),
             }

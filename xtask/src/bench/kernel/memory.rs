@@ -1,6 +1,7 @@
 //! What idle sandboxes cost.
 
-use std::fs;
+use std::time::Duration;
+use std::{fs, thread};
 
 use anyhow::{Context, Result};
 use stockade_tests::{Scratch, rootfs};
@@ -75,12 +76,12 @@ fn by_runsc() -> Result<[Cost; 2]> {
 fn measure(some: usize, all: usize, start: impl Fn(usize) -> Result<()>) -> Result<[Cost; 2]> {
     let nothing = Use::now()?;
     start(0)?;
-    let one = Use::now()?;
+    let one = Use::at_rest()?;
     (1..some).try_for_each(&start)?;
-    let before = Use::now()?;
+    let before = Use::at_rest()?;
     (some..all).try_for_each(&start)?;
     check_alive(all)?;
-    Ok([one.since(nothing, 1)?, Use::now()?.since(before, all - some)?])
+    Ok([one.since(nothing, 1)?, Use::at_rest()?.since(before, all - some)?])
 }
 
 impl Use {
@@ -89,6 +90,12 @@ impl Use {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).context("no MemAvailable")?;
         let available_kib = line.trim().trim_end_matches(" kB").parse()?;
         Ok(Self { pss_kib: pss_kib(), available_kib })
+    }
+
+    /// Once processes that wait have given back what only their start needed.
+    fn at_rest() -> Result<Self> {
+        thread::sleep(Duration::from_secs(3));
+        Self::now()
     }
 
     fn since(self, before: Self, count: usize) -> Result<Cost> {
