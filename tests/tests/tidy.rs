@@ -71,6 +71,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("native/src/signals.rs", "signalfd(2) has no safe wrapper"),
     ("vm/vmm/src/hypervisor/kvm/", "memory slots, extended processor state, and a byte for a signal handler"),
     ("vm/vmm/src/devices/virtio/iovec.rs", "preadv and pwritev straight from and to guest memory"),
+    ("vm/vmm/src/devices/virtio/net/tap.rs", "the tap's ioctls"),
+    ("vm/vmm/src/devices/virtio/balloon/discard.rs", "madvise of guest memory"),
 ];
 
 /// More than this is more than one idea; tests/tidy/long-files.txt lists the exceptions.

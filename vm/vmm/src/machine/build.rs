@@ -14,12 +14,15 @@ use super::statistics::{Phase, Statistics};
 use super::vcpu::VcpuThread;
 use super::{Console, Machine, StartError};
 use crate::boot::{self, acpi};
-use crate::config::{BootSource, DriveConfig, HugePages, VmConfig};
+use crate::config::{BootSource, DriveConfig, HugePages, NetworkConfig, RateLimiterConfig, VmConfig};
 use crate::devices::BootTimer;
 use crate::devices::serial::{Line, Port};
 use crate::devices::virtio::Device;
+use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Access, Block, Disk};
+use crate::devices::virtio::limiter::Limiter;
 use crate::devices::virtio::mmio::{self, Transport};
+use crate::devices::virtio::net::{Identity, Net, Tap};
 use crate::devices::virtio::rng::Rng;
 use crate::devices::virtio::vsock::Vsock;
 use crate::hypervisor::kvm::Kvm;
@@ -81,7 +84,14 @@ type Named = (String, Box<dyn Device>);
 fn devices(config: &VmConfig) -> Result<Vec<Named>, StartError> {
     let mut devices: Vec<Named> = Vec::new();
     for drive in root_first(config.drives()) {
-        devices.push((drive.drive_id.clone(), Box::new(Block::new(disk(drive)?))));
+        let block = Block::new(disk(drive)?, limiter(drive.rate_limiter)?);
+        devices.push((drive.drive_id.clone(), Box::new(block)));
+    }
+    for network in config.network_interfaces() {
+        devices.push((network.iface_id.clone(), Box::new(net(network)?)));
+    }
+    if let Some(balloon) = config.balloon() {
+        devices.push(("balloon".into(), Box::new(Balloon::new(balloon.clone()).map_err(StartError::Device)?)));
     }
     if let Some(vsock) = config.vsock() {
         let device = Vsock::new(vsock.guest_cid, Path::new(&vsock.uds_path)).map_err(StartError::Device)?;
@@ -103,6 +113,16 @@ fn disk(drive: &DriveConfig) -> Result<Disk, StartError> {
     let path = drive.path_on_host.as_deref().ok_or(StartError::Unsupported("a drive has no path_on_host"))?;
     let access = if drive.read_only() { Access::ReadOnly } else { Access::ReadWrite };
     Ok(Disk::open(Path::new(path), access, drive.cache_type)?)
+}
+
+fn net(network: &NetworkConfig) -> Result<Net, StartError> {
+    let identity = Identity { mac: network.guest_mac, mtu: network.mtu };
+    let (receive, transmit) = (limiter(network.rx_rate_limiter)?, limiter(network.tx_rate_limiter)?);
+    Ok(Net::new(Tap::open(&network.host_dev_name)?, identity, receive, transmit))
+}
+
+fn limiter(config: Option<RateLimiterConfig>) -> Result<Limiter, StartError> {
+    Limiter::new(config).map_err(StartError::Device)
 }
 
 /// Gives each device a slot, an interrupt line and doorbells.

@@ -16,6 +16,7 @@ mod platform;
 mod statistics;
 mod vcpu;
 
+use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,14 +24,21 @@ use std::time::Duration;
 use self::events::DeviceThread;
 use self::platform::Platform;
 use self::vcpu::VcpuThread;
-use crate::config::VmConfig;
-use crate::devices::virtio::block::Disk;
+use crate::config::{BalloonStats, RateLimiterConfig, VmConfig};
+use crate::devices::virtio::Device;
+use crate::devices::virtio::balloon::Balloon;
+use crate::devices::virtio::block::{Block, Disk};
+use crate::devices::virtio::mmio::Transport;
+use crate::devices::virtio::net::{self, Net};
 use crate::hypervisor::{self, Vm};
 use crate::memory::Memory;
 use crate::{boot, devices, memory};
 
 pub use self::events::Error as EventsError;
 pub use self::statistics::{Phase, Place, Statistics};
+
+/// The balloon's name among devices.
+const BALLOON: &str = "balloon";
 
 /// How a machine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +93,9 @@ pub enum StartError {
     /// A disk.
     #[error(transparent)]
     Disk(#[from] devices::virtio::block::OpenError),
+    /// A tap.
+    #[error(transparent)]
+    Tap(#[from] net::OpenError),
     /// Descriptors for a device.
     #[error("cannot set up a device: {0}")]
     Device(#[source] std::io::Error),
@@ -169,10 +180,61 @@ impl Machine {
 
     /// Puts another file behind a drive, which the guest hears of.
     pub fn replace_disk(&self, drive: &str, disk: Disk) -> Result<(), DeviceError> {
-        let unknown = || DeviceError::Unknown(drive.to_owned());
-        let plugged = self.platform.virtio.iter().find(|plugged| plugged.name == drive).ok_or_else(unknown)?;
-        plugged.transport.with_device(|device, _| device.replace_disk(disk).map_err(|_| unknown()))?;
-        plugged.transport.config_changed().map_err(DeviceError::Device)
+        self.with_device(drive, |block: &mut Block| block.replace(disk))?;
+        self.announce(drive)
+    }
+
+    /// Changes a drive's limits.
+    pub fn limit_disk(&self, drive: &str, limits: Option<RateLimiterConfig>) -> Result<(), DeviceError> {
+        self.with_device(drive, |block: &mut Block| block.limiter().set(limits))
+    }
+
+    /// Changes the limits of what a card receives and sends.
+    pub fn limit_network(
+        &self,
+        card: &str,
+        receive: Option<RateLimiterConfig>,
+        transmit: Option<RateLimiterConfig>,
+    ) -> Result<(), DeviceError> {
+        self.with_device(card, |net: &mut Net| {
+            let (receiver, transmitter) = net.limiters();
+            receiver.set(receive);
+            transmitter.set(transmit);
+        })
+    }
+
+    /// Asks the guest for another size of its balloon.
+    pub fn resize_balloon(&self, amount_mib: u32) -> Result<(), DeviceError> {
+        self.with_device(BALLOON, |balloon: &mut Balloon| balloon.set_target_mib(amount_mib))?;
+        self.announce(BALLOON)
+    }
+
+    /// Changes how often the balloon's statistics are fetched.
+    pub fn set_balloon_interval(&self, interval_s: u16) -> Result<(), DeviceError> {
+        self.with_device(BALLOON, |balloon: &mut Balloon| balloon.set_interval_s(interval_s))
+    }
+
+    /// What the balloon's driver reported last; none where no statistics were configured.
+    pub fn balloon_stats(&self) -> Result<Option<BalloonStats>, DeviceError> {
+        self.with_device(BALLOON, |balloon: &mut Balloon| balloon.stats())
+    }
+
+    /// A device by its name in the configuration, if it is one of this kind.
+    fn with_device<D: Device, T>(&self, name: &str, act: impl FnOnce(&mut D) -> T) -> Result<T, DeviceError> {
+        let found = self.transport(name)?.with_device(|device, _| {
+            let any: &mut dyn Any = device;
+            any.downcast_mut().map(act)
+        });
+        found.ok_or_else(|| DeviceError::Unknown(name.into()))
+    }
+
+    fn announce(&self, name: &str) -> Result<(), DeviceError> {
+        self.transport(name)?.config_changed().map_err(DeviceError::Device)
+    }
+
+    fn transport(&self, name: &str) -> Result<&Transport, DeviceError> {
+        let found = self.platform.virtio.iter().find(|plugged| plugged.name == name);
+        found.map(|plugged| plugged.transport.as_ref()).ok_or_else(|| DeviceError::Unknown(name.into()))
     }
 
     /// Guest memory.

@@ -25,6 +25,15 @@ pub fn write_at(file: &File, offset: u64, memory: &Memory, spans: impl Iterator<
     transfer(Direction::ToFile, file, offset, memory, spans)
 }
 
+/// Writes `spans` to `file` in one call, as a frame wants it.
+pub fn write(file: &File, memory: &Memory, spans: impl Iterator<Item = Span>) -> io::Result<usize> {
+    let pieces = pieces(Direction::ToFile, memory, spans)?;
+    let count = libc::c_int::try_from(pieces.len()).map_err(io::Error::other)?;
+    // SAFETY: as in `once`.
+    let done = unsafe { libc::writev(file.as_raw_fd(), pieces.as_ptr(), count) };
+    usize::try_from(done).map_err(|_| io::Error::last_os_error())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     FromFile,

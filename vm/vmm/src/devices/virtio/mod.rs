@@ -4,16 +4,20 @@
 //! that comes out of a queue is hostile; [`queue::Queues`] checks what holds for every device, and a breach ends in
 //! [`Error`], upon which the transport asks the driver for a reset and the device does nothing until then.
 
+pub mod balloon;
 pub mod block;
 mod interrupt;
 pub mod iovec;
+pub mod limiter;
 pub mod mmio;
+pub mod net;
 pub mod queue;
 pub mod rng;
 #[cfg(test)]
 pub mod testing;
 pub mod vsock;
 
+use std::any::Any;
 use std::os::fd::RawFd;
 
 pub use self::interrupt::Interrupt;
@@ -79,8 +83,8 @@ pub enum SourceMode {
     Edge,
 }
 
-/// One device.
-pub trait Device: Send {
+/// One device. Its owner reaches what only one kind has by its type.
+pub trait Device: Any + Send {
     /// Its number.
     fn id(&self) -> u32;
     /// Features beside those of the transport.
@@ -96,10 +100,6 @@ pub trait Device: Send {
     /// The driver is ready, with these features.
     fn activate(&mut self, features: u64) {
         let _ = features;
-    }
-    /// Puts another disk into a block device; any other device gives it back.
-    fn replace_disk(&mut self, disk: block::Disk) -> Result<(), block::Disk> {
-        Err(disk)
     }
     /// The driver let go of the device.
     fn reset(&mut self) {}

@@ -177,23 +177,28 @@ impl Queues {
         Ok(())
     }
 
-    /// Whether the driver put chains into a queue that were not popped yet.
-    pub fn has_chains(&self, queue: usize) -> bool {
-        let Some(ring) = self.queues.get(queue).filter(|ring| ring.ready()) else { return false };
-        ring.avail_idx(&self.memory, Ordering::Acquire).is_ok_and(|index| index.0 != ring.next_avail())
+    /// How many chains the driver has put into a queue that were not popped.
+    pub fn available(&self, queue: usize) -> usize {
+        let Some(ring) = self.queues.get(queue).filter(|ring| ring.ready()) else { return 0 };
+        let index = ring.avail_idx(&self.memory, Ordering::Acquire).map_or(ring.next_avail(), |index| index.0);
+        usize::from(index.wrapping_sub(ring.next_avail()))
     }
 
-    /// Serves all chains of a queue with `serve`, which says how much it wrote, then interrupts once.
+    /// Serves all chains of a queue with `serve`, which says how much it wrote, then interrupts once. `None` puts the
+    /// chain back and ends the round: the device comes again when it can.
     pub fn serve(
         &mut self,
         queue: usize,
         chain: &mut Chain,
-        mut serve: impl FnMut(&Memory, &Chain) -> u32,
+        mut serve: impl FnMut(&Memory, &Chain) -> Option<u32>,
     ) -> Result<(), Error> {
         loop {
             self.quiet(queue)?;
             while self.pop(queue, chain)? {
-                let written = serve(&self.memory, chain);
+                let Some(written) = serve(&self.memory, chain) else {
+                    self.unpop(queue);
+                    return self.interrupt_for(queue);
+                };
                 self.push(queue, chain.head, written)?;
             }
             if !self.listen(queue)? {

@@ -33,7 +33,7 @@ impl Device for Rng {
     fn read_config(&self, _: usize, _: &mut [u8]) {}
 
     fn notified(&mut self, queue: usize, queues: &mut Queues) -> Result<(), Error> {
-        queues.serve(queue, &mut self.chain, fill)
+        queues.serve(queue, &mut self.chain, |memory, chain| Some(fill(memory, chain)))
     }
 }
 

@@ -4,8 +4,9 @@ mod disk;
 mod request;
 
 use self::request::Request;
+use super::limiter::Limiter;
 use super::queue::{Chain, Queues};
-use super::{Device, Error, copy_config, id};
+use super::{Device, Error, Source, copy_config, id};
 use crate::config::CacheType;
 use crate::memory::Memory;
 
@@ -31,13 +32,24 @@ const DISCARD_RANGES_MAX: u32 = 16;
 /// The device.
 pub struct Block {
     disk: Disk,
+    limiter: Limiter,
     chain: Chain,
 }
 
 impl Block {
-    /// A device for `disk`.
-    pub fn new(disk: Disk) -> Self {
-        Block { disk, chain: Chain::default() }
+    /// A device for `disk` that keeps to a limit.
+    pub fn new(disk: Disk, limiter: Limiter) -> Self {
+        Block { disk, limiter, chain: Chain::default() }
+    }
+
+    /// Puts another disk in its place; the driver has to be told.
+    pub fn replace(&mut self, disk: Disk) {
+        self.disk = disk;
+    }
+
+    /// Changes its limits.
+    pub fn limiter(&mut self) -> &mut Limiter {
+        &mut self.limiter
     }
 
     /// `struct virtio_blk_config`.
@@ -79,14 +91,24 @@ impl Device for Block {
         copy_config(&self.config(), offset, data);
     }
 
-    fn replace_disk(&mut self, disk: Disk) -> Result<(), Disk> {
-        self.disk = disk;
-        Ok(())
+    fn notified(&mut self, queue: usize, queues: &mut Queues) -> Result<(), Error> {
+        let (disk, limiter) = (&self.disk, &mut self.limiter);
+        if limiter.is_waiting() {
+            return Ok(());
+        }
+        queues.serve(queue, &mut self.chain, |memory, chain| {
+            let bytes = u64::from(chain.readable_len()) + u64::from(chain.writable_len());
+            limiter.take(bytes).then(|| serve(disk, memory, chain))
+        })
     }
 
-    fn notified(&mut self, queue: usize, queues: &mut Queues) -> Result<(), Error> {
-        let disk = &self.disk;
-        queues.serve(queue, &mut self.chain, |memory, chain| serve(disk, memory, chain))
+    fn sources(&self) -> Vec<Source> {
+        vec![self.limiter.source(0)]
+    }
+
+    fn ready(&mut self, _: u32, queues: &mut Queues) -> Result<(), Error> {
+        self.limiter.elapsed();
+        self.notified(0, queues)
     }
 }
 

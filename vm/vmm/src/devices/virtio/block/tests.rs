@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use super::super::testing::{DATA, Driver, Part};
 use super::*;
+use crate::config::{RateLimiterConfig, TokenBucketConfig};
 
 const HEADER: u64 = DATA;
 const STATUS: u64 = DATA + 0x100;
@@ -23,7 +24,7 @@ impl Case {
         let bytes: Vec<u8> = (0..SECTORS).flat_map(|n| vec![u8::try_from(n).expect("small"); 512]).collect();
         file.write_all_at(&bytes, 0).expect("fill");
         let disk = Disk::new(file.try_clone().expect("clone"), access, CacheType::Writeback).expect("disk");
-        Case { driver: Driver::new(&[256]), block: Block::new(disk), file }
+        Case { driver: Driver::new(&[256]), block: Block::new(disk, Limiter::new(None).expect("timer")), file }
     }
 
     /// Status, and the length given back, of a request with this header and data.
@@ -131,4 +132,21 @@ fn the_disk_tells_its_name_and_size() {
     let mut beyond = [0xff; 8];
     case.block.read_config(usize::MAX, &mut beyond);
     assert_eq!(beyond, [0xff; 8]);
+}
+
+#[test]
+fn a_limit_keeps_requests_waiting() {
+    let mut case = Case::new(Access::ReadOnly);
+    let two = TokenBucketConfig { size: 2, one_time_burst: None, refill_time: 3_600_000 };
+    let limits = RateLimiterConfig { bandwidth: None, ops: Some(two) };
+    case.block.limiter().set(Some(limits));
+    for _ in 0..2 {
+        assert_eq!(case.request(4, 0, &[]).0, 0);
+    }
+    case.driver.add(0, &[Part::Read(HEADER, 16), Part::Write(STATUS, 1)]);
+    case.block.notified(0, &mut case.driver.queues).expect("served");
+    assert_eq!(case.driver.used(0), []);
+    case.block.limiter().set(None);
+    case.block.ready(0, &mut case.driver.queues).expect("served");
+    assert_eq!(case.driver.used(0).len(), 1);
 }

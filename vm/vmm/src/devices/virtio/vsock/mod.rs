@@ -41,7 +41,7 @@ impl Vsock {
         let (muxer, data) = (&mut self.muxer, &mut self.data);
         queues.serve(TRANSMIT, &mut self.chain, |memory, chain| {
             take(muxer, memory, chain, data);
-            0
+            Some(0)
         })
     }
 
@@ -50,7 +50,7 @@ impl Vsock {
         let mut filled = false;
         while self.muxer.has_packet() {
             if !queues.pop(RECEIVE, &mut self.chain)? {
-                // Buffers that came just now are announced.
+                // Buffers that came just now are not announced any more.
                 if queues.listen(RECEIVE)? {
                     continue;
                 }

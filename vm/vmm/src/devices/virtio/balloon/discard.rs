@@ -1,0 +1,28 @@
+//! Gives guest memory back to the host.
+
+use vm_memory::{GuestMemory, Permissions};
+
+use super::super::queue::Span;
+use crate::memory::Memory;
+
+const PAGE: usize = 4096;
+
+/// Drops the whole pages of a span; they read as zeroes, or as the snapshot they came from, when they are used again.
+/// A span outside of memory is left alone.
+pub fn discard(memory: &Memory, span: Span) {
+    let Ok(len) = usize::try_from(span.len) else { return };
+    let Ok(slices) = memory.get_slices(span.address, len, Permissions::Write) else { return };
+    for slice in slices.flatten() {
+        let start = slice.ptr_guard_mut().as_ptr();
+        let skip = start.align_offset(PAGE).min(slice.len());
+        let whole = (slice.len() - skip) / PAGE * PAGE;
+        if whole > 0 {
+            // SAFETY: whole pages inside of a mapping of guest memory, which Rust code accesses by volatile copies
+            // only and which may change at any time anyway. `madvise` has no safe form for such memory.
+            let result = unsafe { libc::madvise(start.wrapping_add(skip).cast(), whole, libc::MADV_DONTNEED) };
+            if result != 0 {
+                tracing::debug!("balloon: {}", std::io::Error::last_os_error());
+            }
+        }
+    }
+}
