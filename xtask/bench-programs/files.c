@@ -8,23 +8,25 @@
 
 #include "bench.h"
 
-#define PIECE (64L << 10)
 #define MIB (1L << 20)
+/* What programs usually move at once, and what moves much at once. */
+#define SMALL (64L << 10)
+#define LARGE MIB
 #define FILE_MIB 16
 #define ENTRIES 2000
 #define FILE_NAME "bench-data"
 #define DIRECTORY "bench-directory"
 
 static int file;
-static char piece[PIECE];
+static char piece[LARGE];
 
 /* Every page of the file is there before anything is measured. */
 static void make_data(void) {
     file = open(FILE_NAME, O_RDWR | O_CREAT, 0600);
     CHECK(file >= 0);
-    memset(piece, 'x', PIECE);
-    for (long at = 0; at < FILE_MIB * MIB; at += PIECE)
-        CHECK(write(file, piece, PIECE) == PIECE);
+    memset(piece, 'x', LARGE);
+    for (long at = 0; at < FILE_MIB * MIB; at += SMALL)
+        CHECK(write(file, piece, SMALL) == SMALL);
 }
 
 static void remove_data(void) {
@@ -32,10 +34,10 @@ static void remove_data(void) {
     CHECK(unlink(FILE_NAME) == 0);
 }
 
-static void move(long mib, ssize_t (*call)(int, char *, long, long)) {
+static void move(long mib, long len, ssize_t (*call)(int, char *, long, long)) {
     for (long done = 0; done < mib; done++)
-        for (long at = 0; at < MIB; at += PIECE)
-            CHECK(call(file, piece, PIECE, done % FILE_MIB * MIB + at) == PIECE);
+        for (long at = 0; at < MIB; at += len)
+            CHECK(call(file, piece, len, done % FILE_MIB * MIB + at) == len);
 }
 
 static ssize_t write_piece(int to, char *from, long len, long at) {
@@ -46,12 +48,20 @@ static ssize_t read_piece(int from, char *to, long len, long at) {
     return pread(from, to, len, at);
 }
 
-static void writes(long count) {
-    move(count, write_piece);
+static void small_writes(long count) {
+    move(count, SMALL, write_piece);
 }
 
-static void reads(long count) {
-    move(count, read_piece);
+static void small_reads(long count) {
+    move(count, SMALL, read_piece);
+}
+
+static void large_writes(long count) {
+    move(count, LARGE, write_piece);
+}
+
+static void large_reads(long count) {
+    move(count, LARGE, read_piece);
 }
 
 static const char *entry(int number) {
@@ -88,8 +98,10 @@ static void remove_directory(void) {
 }
 
 const struct benchmark files[] = {
-    {"write 1 MiB", make_data, writes, remove_data},
-    {"read 1 MiB", make_data, reads, remove_data},
+    {"write 1 MiB", make_data, small_writes, remove_data},
+    {"read 1 MiB", make_data, small_reads, remove_data},
+    {"write 1 MiB, one call", make_data, large_writes, remove_data},
+    {"read 1 MiB, one call", make_data, large_reads, remove_data},
     {"list 2000 entries", make_directory, list, remove_directory},
     {NULL, NULL, NULL, NULL},
 };
