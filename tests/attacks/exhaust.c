@@ -28,6 +28,15 @@ static void fork_bomb(void) {
     sleep(2);
 }
 
+/* Makes processes until one of them is ended for want of memory. */
+static void crowd(void) {
+    int status = 0;
+    for (double start = now(); !WIFSIGNALED(status); waitpid(-1, &status, WNOHANG)) {
+        if (fork() == 0) { for (;;) pause(); }
+        if (now() - start > 60) exit(1);
+    }
+}
+
 static void raise_files(void) {
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -270,7 +279,8 @@ static void kept(void) {
 
 int main(int argc, char **argv) {
     static const struct attack attacks[] = {
-        { "threads", threads }, { "pids", pids }, { "fork_bomb", fork_bomb }, { "fds", fds }, { "files", files },
+        { "threads", threads }, { "pids", pids }, { "fork_bomb", fork_bomb }, { "crowd", crowd }, { "fds", fds },
+        { "files", files },
         { "memory", memory }, { "mappings", mappings }, { "sockets", sockets }, { "pipes", pipes }, { "tmpfs", tmpfs },
         { "watches", watches }, { "timers", timers }, { "epolls", epolls }, { "rights", rights },
         { "directories", directories }, { "arguments", arguments }, { "signals", signals }, { "locks", locks }, { "kept", kept },
