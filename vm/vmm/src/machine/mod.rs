@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::control::Order;
 use self::events::DeviceThread;
 use self::platform::Platform;
 use self::vcpu::VcpuThread;
@@ -143,8 +144,11 @@ impl Machine {
         self.platform.control.wait_for_standstill(self.threads());
     }
 
-    /// Lets a paused machine go on.
+    /// Lets a paused machine go on; one that runs, or has ended, stays as it is.
     pub fn resume(&self) -> Result<(), hypervisor::Error> {
+        if self.platform.control.order() != Order::Pause {
+            return Ok(());
+        }
         for thread in &self.vcpus {
             thread.vcpu().resumed()?;
         }

@@ -116,12 +116,14 @@ impl Transport {
 
     /// A doorbell rang. One that rang before the driver was ready is ignored.
     pub fn notified(&self, queue: usize) {
-        self.lock().with_active(|device, queues| device.notified(queue, queues));
+        let unfinished = self.lock().with_active(|device, queues| device.notified(queue, queues));
+        self.ring_again(&unfinished);
     }
 
     /// A source became readable.
     pub fn ready(&self, token: u32) {
-        self.lock().with_active(|device, queues| device.ready(token, queues));
+        let unfinished = self.lock().with_active(|device, queues| device.ready(token, queues));
+        self.ring_again(&unfinished);
     }
 
     /// The device itself, for requests of the machine's owner.
@@ -153,6 +155,12 @@ impl Transport {
             NOTIFY => self.ring(value),
             INTERRUPT_ACK => self.interrupt.acknowledge(value),
             _ => self.lock().set_register(offset, value),
+        }
+    }
+
+    fn ring_again(&self, queues: &[usize]) {
+        for queue in queues {
+            self.ring(u32::try_from(*queue).unwrap_or(u32::MAX));
         }
     }
 
@@ -288,13 +296,15 @@ impl Inner {
         }
     }
 
-    fn with_active(&mut self, act: impl FnOnce(&mut dyn Device, &mut Queues) -> Result<(), Error>) {
+    /// Lets the device work, if its driver is ready; queues that it has not finished.
+    fn with_active(&mut self, act: impl FnOnce(&mut dyn Device, &mut Queues) -> Result<(), Error>) -> Vec<usize> {
         if !self.status.contains(Status::DRIVER_OK) || self.status.intersects(Status::NEEDS_RESET | Status::FAILED) {
-            return;
+            return Vec::new();
         }
         if let Err(error) = act(self.device.as_mut(), &mut self.queues) {
             self.give_up(&error);
         }
+        self.queues.take_unfinished()
     }
 
     fn give_up(&mut self, error: &Error) {

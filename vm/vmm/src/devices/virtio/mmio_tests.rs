@@ -97,3 +97,16 @@ fn odd_accesses_do_no_harm() {
     set(&transport, &[(0x30, u32::MAX), (0x38, u32::MAX), (0x44, 1), (0x50, u32::MAX), (0x70, u32::MAX)]);
     assert_eq!(get(&transport, 0x44), 0);
 }
+
+#[test]
+fn what_a_round_leaves_rings_the_doorbell_again() {
+    let transport = transport();
+    set(&transport, NEGOTIATE);
+    set(&transport, QUEUE);
+    set(&transport, &[(0x70, 15)]);
+    transport.notified(0);
+    assert!(transport.doorbells()[0].read().is_err(), "nothing was left");
+    transport.with_device(|_, queues| queues.come_again(0));
+    transport.notified(0);
+    assert_eq!(transport.doorbells()[0].read().expect("rung"), 1);
+}

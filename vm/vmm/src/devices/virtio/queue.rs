@@ -9,6 +9,9 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 use super::{Error, Interrupt};
 use crate::memory::Memory;
 
+/// After so many chains a device lets others of its thread have their turn, whatever its driver goes on to offer.
+pub const ROUND: usize = 256;
+
 /// A piece of guest memory; wholly inside, because a [`Chain`] was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -85,13 +88,14 @@ pub struct Queues {
     memory: Memory,
     queues: Vec<Queue>,
     interrupt: Arc<Interrupt>,
+    unfinished: Vec<usize>,
 }
 
 impl Queues {
     /// Queues of these largest sizes.
     pub fn new(memory: Memory, sizes: &[u16], interrupt: Arc<Interrupt>) -> Result<Self, virtio_queue::Error> {
         let queues = sizes.iter().map(|size| Queue::new(*size)).collect::<Result<_, _>>()?;
-        Ok(Queues { memory, queues, interrupt })
+        Ok(Queues { memory, queues, interrupt, unfinished: Vec::new() })
     }
 
     /// Guest memory.
@@ -107,6 +111,18 @@ impl Queues {
     /// A queue's registers, for the transport.
     pub fn registers(&mut self, queue: usize) -> Option<&mut Queue> {
         self.queues.get_mut(queue)
+    }
+
+    /// Notes that a queue has more to do after the others had their turn.
+    pub fn come_again(&mut self, queue: usize) {
+        if !self.unfinished.contains(&queue) {
+            self.unfinished.push(queue);
+        }
+    }
+
+    /// Queues that have more to do.
+    pub fn take_unfinished(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.unfinished)
     }
 
     /// Whether all rings of all ready queues lie in memory.
@@ -192,9 +208,16 @@ impl Queues {
         chain: &mut Chain,
         mut serve: impl FnMut(&Memory, &Chain) -> Option<u32>,
     ) -> Result<(), Error> {
+        let mut served = 0;
         loop {
             self.quiet(queue)?;
             while self.pop(queue, chain)? {
+                if served == ROUND {
+                    self.unpop(queue);
+                    self.come_again(queue);
+                    return self.interrupt_for(queue);
+                }
+                served += 1;
                 let Some(written) = serve(&self.memory, chain) else {
                     self.unpop(queue);
                     return self.interrupt_for(queue);

@@ -137,3 +137,22 @@ fn pieces_of_chains_are_copied() {
     assert_eq!(chain.write(driver.queues.memory(), 1, b"xyz"), 2);
     assert_eq!(driver.read(DATA + 0x100, 4), b"\0xy\0");
 }
+
+#[test]
+fn a_driver_that_never_stops_gets_no_more_than_its_round() {
+    let mut driver = Driver::new(&[256]);
+    driver.descriptor(0, 0, (DATA, 16), 0, 0);
+    let mut offered = 0_u16;
+    (0..10).for_each(|_| driver.offer(0, 0));
+    let memory = driver.queues.memory().clone();
+    let mut chain = Chain::default();
+    let served = driver.queues.serve(0, &mut chain, |_, _| {
+        offered += 1;
+        // One more for each that is taken.
+        memory.write_obj(10 + offered, GuestAddress(0x2002)).expect("inside of memory");
+        Some(0)
+    });
+    assert_eq!((served, usize::from(offered)), (Ok(()), ROUND));
+    assert_eq!(driver.queues.take_unfinished(), [0]);
+    assert_eq!(driver.queues.take_unfinished(), [] as [usize; 0]);
+}

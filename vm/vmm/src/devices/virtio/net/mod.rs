@@ -9,7 +9,7 @@ use std::io;
 
 use self::tap::Offloads;
 use super::limiter::Limiter;
-use super::queue::{Chain, Queues};
+use super::queue::{Chain, Queues, ROUND};
 use super::{Device, Error, Source, SourceMode, copy_config, id, iovec};
 use crate::config::MacAddress;
 
@@ -118,7 +118,7 @@ impl Net {
 
     /// Hands frames to the guest until there are no more, or no buffers.
     fn receive(&mut self, queues: &mut Queues) -> Result<(), Error> {
-        let mut delivered = false;
+        let mut delivered = 0;
         while !self.receive_limiter.is_waiting() && self.next_frame()? {
             if !self.deliver(queues)? {
                 queues.listen(RECEIVE)?;
@@ -128,9 +128,13 @@ impl Net {
                 }
                 break;
             }
-            delivered = true;
+            delivered += 1;
+            if delivered == ROUND {
+                queues.come_again(RECEIVE);
+                break;
+            }
         }
-        if delivered { queues.interrupt_for(RECEIVE) } else { Ok(()) }
+        if delivered > 0 { queues.interrupt_for(RECEIVE) } else { Ok(()) }
     }
 
     /// Whether there is a frame for the guest that its limit allows.

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use self::muxer::Muxer;
 use self::packet::{HEADER_LEN, Received};
-use super::queue::{Chain, Queues};
+use super::queue::{Chain, Queues, ROUND};
 use super::{Device, Error, Source, SourceMode, copy_config, id};
 use crate::memory::Memory;
 
@@ -47,8 +47,12 @@ impl Vsock {
 
     /// Packets for the guest, as long as there are some, and buffers for them.
     fn receive(&mut self, queues: &mut Queues) -> Result<(), Error> {
-        let mut filled = false;
+        let mut filled = 0;
         while self.muxer.has_packet() {
+            if filled == ROUND {
+                queues.come_again(RECEIVE);
+                break;
+            }
             if !queues.pop(RECEIVE, &mut self.chain)? {
                 // Buffers that came just now are not announced any more.
                 if queues.listen(RECEIVE)? {
@@ -59,12 +63,12 @@ impl Vsock {
             match self.fill(queues.memory())? {
                 Some(written) => {
                     queues.push(RECEIVE, self.chain.head, written)?;
-                    filled = true;
+                    filled += 1;
                 }
                 None => queues.unpop(RECEIVE),
             }
         }
-        if filled { queues.interrupt_for(RECEIVE) } else { Ok(()) }
+        if filled > 0 { queues.interrupt_for(RECEIVE) } else { Ok(()) }
     }
 
     /// Writes the next packet into the chain; its length, if there was one.
