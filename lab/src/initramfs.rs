@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::cpio::Archive;
-use crate::modules::Modules;
+use stockade_vm_kernel::cpio::Archive;
+use stockade_vm_kernel::{Modules, drivers};
 
 const INIT: &str = include_str!("../init");
 const BUSYBOX: &str = "/bin/busybox";
@@ -41,13 +41,7 @@ fn build(modules: &Path) -> io::Result<Vec<u8>> {
     archive.device("dev/console", 5, 1)?;
     archive.file("init", 0o755, INIT.as_bytes())?;
     archive.file("bin/busybox", 0o755, &fs::read(BUSYBOX)?)?;
-    let mut order = String::new();
-    for path in modules.load_order(MODULES) {
-        let name = path.rsplit('/').next().unwrap_or(&path);
-        archive.file(&format!("modules/{name}"), 0o644, &modules.read(&path)?)?;
-        order += &format!("{name}\n");
-    }
-    archive.file("modules/order", 0o644, order.as_bytes())?;
+    drivers::add(&mut archive, &modules, MODULES)?;
     archive.finish()
 }
 

@@ -9,11 +9,9 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
-pub mod cpio;
 mod initramfs;
 mod keeper;
 mod machine;
-pub mod modules;
 mod qemu;
 mod tail;
 mod wire;

@@ -89,8 +89,13 @@ pub(crate) fn words(qemu: &str, settings: &Settings, initramfs: &Path) -> Vec<St
 
 /// The kernel hands words with `=` and without `.` to its first process as environment variables.
 fn command_line(settings: &Settings) -> String {
-    let kernel = "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable random.trust_cpu=on nokaslr no_timer_check \
+    let kernel = "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=on nokaslr no_timer_check \
                   rcupdate.rcu_expedited=1 cryptomgr.notests";
+    let clock = match settings.time {
+        // On a busy host the calibration of the time stamp counter is wrong by any factor, and so is time then.
+        Time::Real => "clocksource=acpi_pm",
+        Time::Instructions => "tsc=reliable",
+    };
     let (agent, modules) = (settings.agent.display(), settings.kernel.join("modules").display().to_string());
-    format!("{kernel} LAB_AGENT={agent} LAB_MODULES={modules}")
+    format!("{kernel} {clock} LAB_AGENT={agent} LAB_MODULES={modules}")
 }

@@ -210,6 +210,10 @@ impl Drop for Running {
 }
 
 impl Output {
+    pub(crate) fn new(code: i32, stdout: String, stderr: String, command: String) -> Self {
+        Self { code, stdout, stderr, command }
+    }
+
     /// Standard output without the white space around it.
     pub fn out(&self) -> &str {
         self.stdout.trim()

@@ -23,13 +23,14 @@ pub fn bin(name: &str) -> PathBuf {
 
 /// `target/PROFILE`: the running test is `target/PROFILE/deps/NAME-HASH`.
 fn profile_dir() -> PathBuf {
+    let deps = deps_dir();
+    if deps.ends_with("deps") { deps.parent().expect("deps lies in the profile's directory").to_owned() } else { deps }
+}
+
+/// Where cargo puts the programs of tests.
+pub(crate) fn deps_dir() -> PathBuf {
     let exe = env::current_exe().expect("a test knows its own path");
-    let deps = exe.parent().expect("a binary lies in a directory");
-    if deps.ends_with("deps") {
-        deps.parent().expect("deps lies in the profile's directory").to_owned()
-    } else {
-        deps.to_owned()
-    }
+    exe.parent().expect("a binary lies in a directory").to_owned()
 }
 
 /// The folder that `cargo xtask setup` fills: `STOCKADE_FIXTURES`, else `target/fixtures` of the workspace.

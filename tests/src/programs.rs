@@ -20,6 +20,9 @@ pub const ATTACKS: Programs = Programs { folder: "tests/attacks", flags: &["-std
 /// `tests/conformance`: they say the same on every Linux.
 pub const CONFORMANCE: Programs = Programs { folder: "tests/conformance", flags: &["-Wall", "-Werror"] };
 
+/// `tests/lab`: what the lab's machine can do.
+pub const LAB: Programs = Programs { folder: "tests/lab", flags: &["-Wall", "-Werror"] };
+
 impl Programs {
     /// The names of all, in order.
     #[track_caller]

@@ -35,9 +35,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vm/vmm", &[]),
     ("vm/api", &["stockade-vmm"]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
-    ("cli", &["stockade-engine", "stockade-image", "stockade-kernel-monitor", "stockade-native", "stockade-sandbox"]),
-    ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform"]),
-    ("lab", &[]),
+    (
+        "cli",
+        &[
+            "stockade-engine",
+            "stockade-image",
+            "stockade-kernel-monitor",
+            "stockade-native",
+            "stockade-sandbox",
+            "stockade-vm-kernel",
+        ],
+    ),
+    ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform", "stockade-lab"]),
+    ("vm/kernel", &[]),
+    ("lab", &["stockade-vm-kernel"]),
     ("xtask", &["stockade-lab", "stockade-tests"]),
 ];
 

@@ -1,5 +1,7 @@
 //! On the real cgroups of this host, whatever their version, as root. Each test has a cgroup of its own.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -33,21 +35,41 @@ fn resources(text: &str) -> LinuxResources {
 impl Own {
     /// Runs a shell command inside.
     fn shell(&self, command: &str) -> Child {
-        let joiner = self.0.joiner().unwrap();
+        let entry = Entry::of(&self.0);
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
-        in_child(&mut shell, joiner);
+        // SAFETY: `enter` only makes system calls.
+        unsafe { shell.pre_exec(move || entry.enter()) };
         shell.spawn().unwrap()
     }
 
-    fn v1_file(&self, controller: &str, name: &str) -> String {
-        file::read(self.0.has_v1(controller).unwrap(), name).unwrap().trim().to_owned()
+    /// The file of a v1 host, or the one of a v2 host; each with what it should hold.
+    fn check(&self, controller: &str, v1: (&str, &str), v2: (&str, &str)) {
+        let (dir, (name, expected)) = match self.0.has_v1(controller) {
+            Some(dir) => (dir, v1),
+            None => (self.0.v2().unwrap().path.as_path(), v2),
+        };
+        assert_eq!(file::read(dir, name).unwrap().trim(), expected, "{name}");
     }
 }
 
-fn in_child(command: &mut Command, joiner: Joiner) {
-    // SAFETY: `join` only makes system calls.
-    unsafe { command.pre_exec(move || joiner.join()) };
+/// How a forked child gets into a cgroup: [`Joiner`] knows the way in v1, and clone3 does in v2.
+struct Entry {
+    joiner: Joiner,
+    v2: Option<File>,
+}
+
+impl Entry {
+    fn of(cgroup: &Cgroup) -> Self {
+        let procs = |own: &super::Hierarchy| File::options().write(true).open(own.path.join("cgroup.procs")).unwrap();
+        Self { joiner: cgroup.joiner().unwrap(), v2: cgroup.v2().map(procs) }
+    }
+
+    /// Allocates nothing: the child may be forked from many threads.
+    fn enter(&self) -> io::Result<()> {
+        self.joiner.join()?;
+        self.v2.as_ref().map_or(Ok(()), |procs| Ok(rustix::io::write(procs, b"0").map(drop)?))
+    }
 }
 
 impl Drop for Own {
@@ -71,7 +93,6 @@ fn end(mut child: Child) {
     let _ = child.wait();
 }
 
-/// Most checks below read v1 files; the same limits on v2 are checked on directories in `limits/tests.rs`.
 #[test]
 fn limits_arrive_and_change() {
     let own = create(
@@ -79,38 +100,35 @@ fn limits_arrive_and_change() {
             "cpu": {"shares": 512, "quota": 50000, "period": 100000, "cpus": "0"}, "pids": {"limit": 33}}"#,
     )
     .unwrap();
-    let check = |controller, name, expected: &str| assert_eq!(own.v1_file(controller, name), expected, "{name}");
-    check("memory", "memory.limit_in_bytes", "104857600");
-    check("memory", "memory.memsw.limit_in_bytes", "209715200");
-    check("memory", "memory.soft_limit_in_bytes", "52428800");
-    check("memory", "memory.swappiness", "10");
-    check("cpu", "cpu.shares", "512");
-    check("cpu", "cpu.cfs_quota_us", "50000");
-    check("cpuset", "cpuset.cpus", "0");
-    assert!(!own.v1_file("cpuset", "cpuset.mems").is_empty());
-    check("pids", "pids.max", "33");
+    own.check("memory", ("memory.limit_in_bytes", "104857600"), ("memory.max", "104857600"));
+    own.check("memory", ("memory.memsw.limit_in_bytes", "209715200"), ("memory.swap.max", "104857600"));
+    own.check("memory", ("memory.soft_limit_in_bytes", "52428800"), ("memory.low", "52428800"));
+    own.check("cpu", ("cpu.shares", "512"), ("cpu.weight", "59"));
+    own.check("cpu", ("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000"));
+    own.check("cpuset", ("cpuset.cpus", "0"), ("cpuset.cpus", "0"));
+    own.check("pids", ("pids.max", "33"), ("pids.max", "33"));
 
     let update = |text| own.0.apply(&resources(text)).unwrap();
     // Up past the old sum, then down below the old limit: either order of the two writes fails once.
     update(r#"{"memory": {"limit": 419430400, "swap": 524288000}}"#);
-    check("memory", "memory.limit_in_bytes", "419430400");
+    own.check("memory", ("memory.limit_in_bytes", "419430400"), ("memory.max", "419430400"));
     update(r#"{"memory": {"limit": 52428800, "swap": 62914560}}"#);
-    check("memory", "memory.memsw.limit_in_bytes", "62914560");
+    own.check("memory", ("memory.memsw.limit_in_bytes", "62914560"), ("memory.swap.max", "10485760"));
     update(r#"{"memory": {"limit": -1}}"#);
-    check("memory", "memory.memsw.limit_in_bytes", "9223372036854771712");
+    own.check("memory", ("memory.memsw.limit_in_bytes", "9223372036854771712"), ("memory.swap.max", "max"));
     update(r#"{"pids": {"limit": -1}, "cpu": {"quota": -1, "shares": 0}}"#);
-    check("pids", "pids.max", "max");
-    check("cpu", "cpu.cfs_quota_us", "-1");
-    check("cpu", "cpu.shares", "512");
+    own.check("pids", ("pids.max", "max"), ("pids.max", "max"));
+    own.check("cpu", ("cpu.cfs_quota_us", "-1"), ("cpu.max", "max 100000"));
+    own.check("cpu", ("cpu.shares", "512"), ("cpu.weight", "59"));
 }
 
 #[test]
 fn quota_and_burst_change_together() {
     let own = create(r#"{"cpu": {"quota": 10000, "period": 100000}}"#).unwrap();
     own.0.apply(&resources(r#"{"cpu": {"quota": 40000, "burst": 30000}}"#)).unwrap();
-    assert_eq!(own.v1_file("cpu", "cpu.cfs_burst_us"), "30000");
+    own.check("cpu", ("cpu.cfs_burst_us", "30000"), ("cpu.max.burst", "30000"));
     own.0.apply(&resources(r#"{"cpu": {"quota": 2000, "period": 2000, "burst": 100}}"#)).unwrap();
-    assert_eq!(own.v1_file("cpu", "cpu.cfs_period_us"), "2000");
+    own.check("cpu", ("cpu.cfs_period_us", "2000"), ("cpu.max", "2000 2000"));
 }
 
 #[test]
@@ -119,11 +137,14 @@ fn what_the_kernel_would_bend_or_lacks_is_refused() {
         Ok(_) => panic!("{text} was accepted"),
         Err(error) => assert!(error.to_string().contains(reason), "{error}"),
     };
-    refused(r#"{"cpu": {"shares": 1}}"#, "minimum allowed cpu-shares is 2");
-    refused(r#"{"cpu": {"shares": 9999999}}"#, "maximum allowed cpu-shares is 262144");
-    refused(r#"{"memory": {"swappiness": 101}}"#, "0..=100");
+    let is_pure_v2 = create("{}").unwrap().0.is_pure_v2();
+    if !is_pure_v2 {
+        refused(r#"{"cpu": {"shares": 1}}"#, "minimum allowed cpu-shares is 2");
+        refused(r#"{"cpu": {"shares": 9999999}}"#, "maximum allowed cpu-shares is 262144");
+        refused(r#"{"memory": {"swappiness": 101}}"#, "0..=100");
+    }
     refused(r#"{"network": {"classID": 1}}"#, "net_cls");
-    refused(r#"{"unified": {"memory.high": "1"}}"#, "v1");
+    refused(r#"{"unified": {"memory.none": "1"}}"#, if is_pure_v2 { "memory.none" } else { "v1" });
     refused(r#"{"devices": [{"allow": true, "type": "c", "access": "x"}]}"#, "other letters");
 }
 
@@ -210,10 +231,10 @@ fn frozen_processes_stand_still_and_can_be_killed() {
 
 /// Forks without end: each process leaves two orphans and ends. At the limit of processes it waits, so that it cannot
 /// die out, even where the dead, who count, are reaped late or never.
-fn fork_without_end(joiner: &Joiner) -> ! {
+fn fork_without_end(entry: &Entry) -> ! {
     let mut born = 0;
     // The streams of other tests' children must not stay open here.
-    let ready = joiner.join().and_then(|()| crate::sys::process::close_range(3, u32::MAX)).is_ok();
+    let ready = entry.enter().and_then(|()| crate::sys::process::close_range(3, u32::MAX)).is_ok();
     while ready && born < 2 {
         // SAFETY: a process with one thread that only makes system calls, before and after.
         match unsafe { libc::syscall(libc::SYS_fork) } {
@@ -228,10 +249,10 @@ fn fork_without_end(joiner: &Joiner) -> ! {
 #[test]
 fn a_signal_reaches_all_generations() {
     let own = create(r#"{"pids": {"limit": 200}}"#).unwrap();
-    let joiner = own.0.joiner().unwrap();
+    let entry = Entry::of(&own.0);
     // SAFETY: the child only makes system calls, so a lock that another thread holds does not matter.
     let bomb = match unsafe { libc::fork() } {
-        0 => fork_without_end(&joiner),
+        0 => fork_without_end(&entry),
         pid => rustix::process::Pid::from_raw(pid).expect("fork"),
     };
     eventually("it has grown", || own.0.pids().unwrap().len() > 50);
@@ -258,9 +279,9 @@ fn nested_cgroups_are_counted_and_removed() {
         std::fs::create_dir(hierarchy.path.join("inner")).unwrap();
         std::fs::create_dir(hierarchy.path.join("inner/most")).unwrap();
     }
-    let cpuset = own.0.has_v1("cpuset").unwrap().to_owned();
-    for name in ["cpuset.cpus", "cpuset.mems"] {
-        let value = file::read(&cpuset, name).unwrap();
+    // In v1 an empty cpuset takes no process.
+    for (cpuset, name) in own.0.has_v1("cpuset").iter().flat_map(|dir| [(dir, "cpuset.cpus"), (dir, "cpuset.mems")]) {
+        let value = file::read(cpuset, name).unwrap();
         file::write(&cpuset.join("inner"), name, value.trim()).unwrap();
         file::write(&cpuset.join("inner/most"), name, value.trim()).unwrap();
     }
@@ -305,6 +326,9 @@ fn figures() {
 #[test]
 fn out_of_memory_is_told_with_its_count() {
     let own = create(r#"{"memory": {"limit": 8388608, "swap": 8388608}}"#).unwrap();
+    // In v2 an empty cgroup has nothing more to tell.
+    let waiting = own.shell("exec sleep 100");
+    eventually("it waits", || own.0.pids().unwrap() == [waiting.id()]);
     let mut watch = own.0.watch_oom().unwrap();
     assert_eq!(watch.take().unwrap(), Some(0));
     let mut hungry = own.shell("exec dd if=/dev/zero of=/dev/null bs=200M count=1");
@@ -318,6 +342,7 @@ fn out_of_memory_is_told_with_its_count() {
     assert_eq!(kills, 1);
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&hungry.wait().unwrap()), Some(libc::SIGKILL));
     assert_eq!(own.0.stats().unwrap().memory.oom_kills, 1);
+    end(waiting);
     own.0.remove().unwrap();
     let second = Timespec { tv_sec: 1, tv_nsec: 0 };
     assert_eq!(poll(&mut [PollFd::new(&watch.fd().as_fd(), PollFlags::IN)], Some(&second)).unwrap(), 1);

@@ -11,7 +11,7 @@ use super::bind::clone_tree;
 use super::filesystem::{Filesystem, attach, restrict};
 use super::mount::Prepared;
 use super::resolve::Root;
-use crate::cgroup::{Cgroup, Hierarchy};
+use crate::cgroup::{Cgroup, Hierarchy, Version};
 use crate::fail::Context;
 use crate::sys::mount::{Depth, MountAttr};
 
@@ -19,7 +19,7 @@ use crate::sys::mount::{Depth, MountAttr};
 pub(crate) fn mount(root: &Root, mount: &Prepared<'_>, cgroup: &Cgroup) -> Result<OwnedFd> {
     let target = root.make_dir(mount.mount.destination())?;
     match cgroup.hierarchies() {
-        [only] if only.controllers.is_empty() => {
+        [only] if only.version == Version::V2 => {
             mount.attach_checked(root, hierarchy_tree(only, mount.options.set)?, target)
         }
         all => {

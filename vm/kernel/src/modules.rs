@@ -1,22 +1,29 @@
-//! Kernel modules of a Debian kernel package, and the order in which they load.
+//! A kernel's modules, and the order in which they load.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// A directory of uncompressed modules with depmod's tables, what `/lib/modules/VERSION` is.
+/// A directory of modules with depmod's tables, as `/lib/modules/RELEASE` is.
 #[derive(Debug)]
 pub struct Modules<'a> {
     dir: &'a Path,
     needs: HashMap<String, Vec<String>>,
+    built_in: HashSet<String>,
 }
 
 impl<'a> Modules<'a> {
-    /// Reads `modules.dep`.
+    /// Reads `modules.dep` and `modules.builtin`.
     pub fn open(dir: &'a Path) -> io::Result<Self> {
-        let text = fs::read_to_string(dir.join("modules.dep"))?;
-        Ok(Self { dir, needs: parse(&text) })
+        let needs = parse(&fs::read_to_string(dir.join("modules.dep"))?);
+        let built_in = fs::read_to_string(dir.join("modules.builtin"))?;
+        Ok(Self { dir, needs, built_in: built_in.lines().map(name_of).collect() })
+    }
+
+    /// Whether the kernel has it, as a module or built in.
+    pub fn has(&self, name: &str) -> bool {
+        self.path_of(name).is_some() || self.built_in.contains(&name.replace('-', "_"))
     }
 
     /// The paths of modules and of all that they need, each after what it needs. Names that are not modules are built
@@ -47,7 +54,7 @@ impl<'a> Modules<'a> {
 /// A module's name as the kernel spells it.
 fn name_of(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
-    file.trim_end_matches(".ko").replace('-', "_")
+    file.split_once(".ko").map_or(file, |(name, _)| name).replace('-', "_")
 }
 
 /// Lines of `PATH: NEEDED...` (modules.dep(5)).
@@ -63,12 +70,22 @@ fn parse(text: &str) -> HashMap<String, Vec<String>> {
 mod tests {
     use super::*;
 
+    fn modules(dep: &str) -> Modules<'static> {
+        Modules { dir: Path::new("/"), needs: parse(dep), built_in: ["fuse".to_owned()].into() }
+    }
+
     #[test]
     fn what_a_module_needs_comes_first_and_once() {
-        let needs =
-            parse("a/kvm-amd.ko: a/kvm.ko v/irqbypass.ko\na/kvm.ko: v/irqbypass.ko\nv/irqbypass.ko:\nd/x.ko:\n");
-        let modules = Modules { dir: Path::new("/"), needs };
+        let modules =
+            modules("a/kvm-amd.ko: a/kvm.ko v/irqbypass.ko\na/kvm.ko: v/irqbypass.ko\nv/irqbypass.ko:\nd/x.ko:\n");
         let expected = ["d/x.ko", "v/irqbypass.ko", "a/kvm.ko", "a/kvm-amd.ko"];
-        assert_eq!(modules.load_order(&["x", "kvm-amd", "kvm_amd", "builtin", "kvm"]), expected);
+        assert_eq!(modules.load_order(&["x", "kvm-amd", "kvm_amd", "fuse", "kvm"]), expected);
+    }
+
+    #[test]
+    fn what_is_built_in_or_compressed_is_there() {
+        let modules = modules("kernel/virtio-rng.ko.xz:\n");
+        assert!(modules.has("virtio_rng") && modules.has("fuse") && !modules.has("ext4"));
+        assert_eq!(modules.load_order(&["virtio_rng"]), ["kernel/virtio-rng.ko.xz"]);
     }
 }
