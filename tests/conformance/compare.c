@@ -3,6 +3,7 @@
 #include <asm/prctl.h>
 #include <linux/kcmp.h>
 #include <sched.h>
+#include <sys/sem.h>
 
 static long compare(pid_t one, pid_t other, int type, unsigned long i, unsigned long j) {
     return syscall(SYS_kcmp, one, other, type, i, j);
@@ -40,6 +41,17 @@ static void objects(void) {
     wait(0);
 }
 
+static void undone(void) {
+    int set = semget(IPC_PRIVATE, 1, 0600);
+    pid_t child = fork();
+    if (!child) pause(), _exit(0);
+    TRY("no lists", compare(getpid(), child, KCMP_SYSVSEM, 0, 0));
+    TRY("undo", semop(set, &(struct sembuf){0, 1, SEM_UNDO}, 1));
+    SHOW("one list %d\n", compare(getpid(), child, KCMP_SYSVSEM, 0, 0) > 0);
+    TRY("own list", compare(getpid(), getpid(), KCMP_SYSVSEM, 0, 0));
+    kill(child, SIGKILL), waitpid(child, 0, 0), semctl(set, 0, IPC_RMID);
+}
+
 static void segments(void) {
     unsigned long base = 77, set = 0x1000;
     TRY("get FS", syscall(SYS_arch_prctl, ARCH_GET_FS, &base)), SHOW("is there %d\n", base > 4096);
@@ -51,6 +63,6 @@ static void segments(void) {
 }
 
 int main(void) {
-    PART(objects), PART(segments);
+    PART(objects), PART(undone), PART(segments);
     return 0;
 }

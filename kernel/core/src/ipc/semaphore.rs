@@ -251,6 +251,11 @@ impl SetState {
 }
 
 impl Objects<SemaphoreSet> {
+    /// Whether a process wants anything undone at its end.
+    pub fn has_undo(&self, pid: Pid) -> bool {
+        self.all().iter().any(|set| set.state.lock().undo.contains_key(&pid))
+    }
+
     /// Undoes what a process that ended wanted undone.
     pub fn process_ended(&self, pid: Pid, now: impl FnOnce() -> Duration) {
         let sets = self.all();

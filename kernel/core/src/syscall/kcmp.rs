@@ -30,9 +30,9 @@ pub fn kcmp(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
         FILES => compare(&one.files(), &other.files()),
         FS => compare(&one.fs(), &other.fs()),
         SIGHAND => compare(&one.process().signals.actions(), &other.process().signals.actions()),
-        // Nobody has a context for input and output; undone semaphores are a process's.
+        // Nobody has a context for input and output.
         IO => 0,
-        SYSVSEM => compare(one.process(), other.process()),
+        SYSVSEM => order(undo_list(&one), undo_list(&other)),
         _ => return Err(Errno::EINVAL.into()),
     })
 }
@@ -41,9 +41,20 @@ fn find(task: &Task, pid: i32) -> Result<Arc<Task>, Errno> {
     Pid::new(pid).and_then(|pid| task.process().pids().task(pid)).ok_or(Errno::ESRCH)
 }
 
-/// 0 for the same object, 1 and 2 for one that comes before or behind the other.
+/// What is undone of semaphores is a process's; who wants nothing undone has no list, as everybody else without one.
+fn undo_list(task: &Task) -> usize {
+    let process = task.process();
+    let has_list = process.namespaces().ipc.semaphores.has_undo(process.pid());
+    if has_list { Arc::as_ptr(process).addr() } else { 0 }
+}
+
 fn compare<T: ?Sized>(one: &Arc<T>, other: &Arc<T>) -> u64 {
-    match Arc::as_ptr(one).addr().cmp(&Arc::as_ptr(other).addr()) {
+    order(Arc::as_ptr(one).addr(), Arc::as_ptr(other).addr())
+}
+
+/// 0 for the same object, 1 and 2 for one that comes before or behind the other.
+fn order(one: usize, other: usize) -> u64 {
+    match one.cmp(&other) {
         Ordering::Equal => 0,
         Ordering::Less => 1,
         Ordering::Greater => 2,
