@@ -207,6 +207,50 @@ static void robust_exit_group(void) {
     waitpid(holder, &status, 0), SHOW("holder %x\n", status);
 }
 
+static uint32_t inner, turn;
+
+/* Waits for `word`, and has the lock `inner` when it returns. */
+static void *waits_for_lock(void *argument) {
+    long n = (long)argument;
+    result[n] = futex(&word, FUTEX_WAIT_REQUEUE_PI, 7, 0, &inner, 0);
+    int mine = (inner & FUTEX_TID_MASK) == (uint32_t)syscall(SYS_gettid);
+    SHOW("turn %u: %ld mine %d\n", turn++, result[n], mine);
+    result[n] = futex(&inner, FUTEX_UNLOCK_PI, 0, 0, 0, 0);
+    return 0;
+}
+
+static void requeueing(void) {
+    struct timespec t;
+    word = 7, inner = turn = 0;
+    TRY("value", futex(&word, FUTEX_WAIT_REQUEUE_PI, 8, 0, &inner, 0));
+    TRY("same", futex(&word, FUTEX_WAIT_REQUEUE_PI, 7, 0, &word, 0));
+    TRY("unaligned", futex(&word, FUTEX_WAIT_REQUEUE_PI, 7, 0, (uint32_t *)((char *)&inner + 1), 0));
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    TRY("late", futex(&word, FUTEX_WAIT_REQUEUE_PI, 7, &t, &inner, 0));
+    clock_gettime(CLOCK_REALTIME, &t);
+    TRY("late", futex(&word, FUTEX_WAIT_REQUEUE_PI | FUTEX_CLOCK_REALTIME, 7, &t, &inner, 0));
+    TRY("wakes two", futex(&word, FUTEX_CMP_REQUEUE_PI, 2, (void *)1, &inner, 7));
+    TRY("moves to itself", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &word, 7));
+    TRY("other value", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &inner, 8));
+    TRY("nobody", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &inner, 7));
+    pthread_t thread[3];
+    for (long i = 0; i < 3; i++) pthread_create(&thread[i], 0, waits_for_lock, (void *)i), usleep(80000);
+    TRY("wrong lock", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)9, &other, 7));
+    TRY("lock", futex(&inner, FUTEX_LOCK_PI, 0, 0, 0, 0));
+    TRY("moves two", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &inner, 7));
+    SHOW("waited for %d\n", !!(inner & FUTEX_WAITERS));
+    TRY("moves the last", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)9, &inner, 7));
+    TRY("unlock", futex(&inner, FUTEX_UNLOCK_PI, 0, 0, 0, 0));
+    for (int i = 0; i < 3; i++) pthread_join(thread[i], 0);
+    for (int i = 0; i < 3; i++) SHOW("unlocked %ld\n", result[i]);
+    SHOW("free %u\n", inner);
+    pthread_create(&thread[0], 0, waits_for_lock, 0);
+    long given = 0;
+    while (given == 0) usleep(1000), given = futex(&word, FUTEX_CMP_REQUEUE_PI, 1, 0, &inner, 7);
+    SHOW("gives it at once %ld\n", given);
+    pthread_join(thread[0], 0), SHOW("free %u\n", inner);
+}
+
 static void interrupted(int signal) {
     (void)signal;
 }
@@ -246,6 +290,6 @@ static void conditions(void) {
 int main(void) {
     PART(plain), PART(between), PART(inheriting), PART(robust_plain), PART(robust_inheriting);
     PART(robust_killed), PART(robust_exit_group);
-    PART(signals), PART(conditions);
+    PART(signals), PART(conditions), PART(requeueing);
     return 0;
 }

@@ -275,7 +275,27 @@ static void counters(void) {
     SHOW("stream %d\n", counter("tx_bytes") - bytes >= (long)sizeof b);
 }
 
+static int urgencies;
+
+static void on_urgent(int signal) {
+    (void)signal, urgencies++;
+}
+
+static void urgent(void) {
+    int l = listener(), c = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = loopback(port_of(l));
+    connect(c, (void *)&a, sizeof a);
+    int s = accept(l, 0, 0);
+    signal(SIGURG, on_urgent), signal(SIGIO, on_urgent);
+    send(c, "a", 1, MSG_OOB), usleep(20000), SHOW("nobody's %d\n", urgencies);
+    fcntl(s, F_SETOWN, getpid());
+    send(c, "b", 1, 0), usleep(20000), SHOW("ordinary %d\n", urgencies);
+    send(c, "c", 1, MSG_OOB), usleep(20000), SHOW("urgent %d\n", urgencies);
+    fcntl(s, F_SETSIG, SIGRTMIN);
+    send(c, "d", 1, MSG_OOB), usleep(20000), SHOW("whatever F_SETSIG says %d\n", urgencies);
+}
+
 int main(void) {
-    PART(streams), PART(datagrams), PART(sixes), PART(options), PART(counters);
+    PART(streams), PART(datagrams), PART(sixes), PART(options), PART(counters), PART(urgent);
     return 0;
 }

@@ -129,7 +129,16 @@ static void io(void) {
     TRY("init's", syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 1, best));
 }
 
+static void huge_pages(void) {
+    TRY("at first", prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0)), TRY("disable", prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+    TRY("disabled", prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0)), TRY("argument", prctl(PR_GET_THP_DISABLE, 1, 0, 0, 0));
+    if (!fork()) TRY("inherited", prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0)), _exit(0);
+    wait(0);
+    TRY("enable", prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0)), TRY("enabled", prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0));
+}
+
 int main(void) {
     PART(names), PART(deaths), PART(reapers), PART(flags), PART(policies), PART(niceness), PART(processors), PART(io);
+    PART(huge_pages);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* The shape of files in /proc and /sys: digits are replaced, values that machines differ in are left out. */
 #include "show.h"
 #include <ctype.h>
+#include <sys/resource.h>
 
 /* Every line with runs of digits as 0, and runs of spaces as one. */
 static void shape(const char *name, int lines) {
@@ -100,7 +101,44 @@ static void status(void) {
     keys("/proc/self/status");
 }
 
+/* A counter of /proc/self/io; what the read of it gave. */
+static long counted(const char *name, long *length) {
+    char text[512] = {0};
+    int fd = open("/proc/self/io", O_RDONLY);
+    *length = read(fd, text, sizeof text - 1), close(fd);
+    char *at = strstr(text, name);
+    return at ? atol(at + strlen(name) + 2) : -1;
+}
+
+static void touch(int pages) {
+    char *area = mmap(0, pages * 4096L, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(area, pages * 4096L, MADV_NOHUGEPAGE);
+    for (int i = 0; i < pages; i++) area[i * 4096L] = 1;
+}
+
+static void counters(void) {
+    char b[200];
+    int p[2], status;
+    long length, other, bytes = counted("rchar", &length);
+    pipe(p), write(p[1], b, 100), read(p[0], b, 60);
+    SHOW("read %d\n", counted("rchar", &other) - bytes - length == 60);
+    long calls = counted("syscw", &length);
+    bytes = counted("wchar", &length), write(p[1], b, 7), write(p[1], b, 8), write(-1, b, 9);
+    SHOW("written %ld in %ld\n", counted("wchar", &other) - bytes, counted("syscw", &other) - calls);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before), touch(150), getrusage(RUSAGE_SELF, &after);
+    SHOW("faults %d\n", after.ru_minflt - before.ru_minflt >= 150);
+    for (int i = 0; i < 5; i++) usleep(1000);
+    getrusage(RUSAGE_SELF, &before), SHOW("switches %d\n", before.ru_nvcsw - after.ru_nvcsw >= 5);
+    pid_t child = fork();
+    if (!child) touch(200), _exit(0);
+    wait4(child, &status, 0, &after), SHOW("child's faults %d\n", after.ru_minflt >= 200);
+    getrusage(RUSAGE_CHILDREN, &before), SHOW("children's faults %d\n", before.ru_minflt >= 200);
+    double load[3];
+    SHOW("averages %d\n", getloadavg(load, 3));
+}
+
 int main(void) {
-    PART(process), PART(system_files), PART(status);
+    PART(process), PART(system_files), PART(status), PART(counters);
     return 0;
 }

@@ -45,5 +45,20 @@ int main(void) {
     fcntl(fd, F_SETFL, 0);
     n = read(fd, i, sizeof *i);
     printf("waited %u\n", i[0].ssi_signo);
+    /* Another process reads its own signals from the same file. */
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    kill(getpid(), SIGUSR1), fflush(stdout);
+    if (!fork()) {
+        n = read(fd, i, sizeof *i);
+        printf("of the maker %ld %d, poll %d\n", n, errno, poll(&p, 1, 0));
+        sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 6});
+        printf("own poll %d\n", poll(&p, 1, 0));
+        n = read(fd, i, sizeof *i);
+        printf("own %ld %d\n", n / (long)sizeof *i, i[0].ssi_int), fflush(stdout);
+        _exit(0);
+    }
+    wait(0);
+    n = read(fd, i, sizeof *i);
+    printf("left %u\n", i[0].ssi_signo);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* Clocks, sleeps and timers. Prints the same on every Linux. */
 #include "show.h"
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -163,7 +164,31 @@ static void files(void) {
     SHOW("once %d\n", (int)n);
 }
 
+static void *waits_for_ever(void *argument) {
+    pause();
+    return argument;
+}
+
+/* CPU clocks go in steps as small as what was used, with more than one thread too. */
+static void steps(void) {
+    static const clockid_t clocks[] = {CLOCK_THREAD_CPUTIME_ID, CLOCK_PROCESS_CPUTIME_ID};
+    pthread_t thread;
+    pthread_create(&thread, 0, waits_for_ever, 0);
+    for (int c = 0; c < 2; c++) {
+        int small = 0, back = 0;
+        for (int i = 0; i < 50; i++) {
+            struct timespec a, b;
+            clock_gettime(clocks[c], &a);
+            for (volatile int spin = 0; spin < 20000; spin++) {}
+            clock_gettime(clocks[c], &b);
+            long ns = (b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec;
+            small += ns > 0 && ns < 4000000, back += ns < 0;
+        }
+        SHOW("small steps %d back %d\n", small >= 40, back);
+    }
+}
+
 int main(void) {
-    clocks(), sleeps(), intervals(), posix(), files();
+    clocks(), sleeps(), intervals(), posix(), files(), steps();
     return 0;
 }

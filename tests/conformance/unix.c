@@ -300,7 +300,38 @@ static void options(void) {
     TRY("lseek", lseek(s[0], 0, SEEK_SET));
 }
 
+static int urgencies;
+
+static void on_urgent(int signal) {
+    (void)signal, urgencies++;
+}
+
+static void urgent(void) {
+    int p[2], q = 0;
+    char b[16] = {0};
+    struct pollfd f = {0};
+    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p), f = (struct pollfd){p[1], POLLIN | POLLPRI, 0};
+    signal(SIGURG, on_urgent), fcntl(p[1], F_SETOWN, getpid());
+    TRY("none", recv(p[1], b, 1, MSG_OOB)), TRY("empty", send(p[0], "", 0, MSG_OOB));
+    TRY("ordinary", send(p[0], "ab", 2, 0)), SHOW("signals %d\n", urgencies);
+    TRY("send", send(p[0], "c", 1, MSG_OOB)), SHOW("signals %d\n", urgencies), send(p[0], "def", 3, 0);
+    TRY("poll", poll(&f, 1, 0)), SHOW("%x\n", f.revents);
+    ioctl(p[1], SIOCATMARK, &q), SHOW("mark %d\n", q), ioctl(p[1], FIONREAD, &q), SHOW("inq %d\n", q);
+    TRY("before", recv(p[1], b, 9, 0)), SHOW("%.2s\n", b), ioctl(p[1], SIOCATMARK, &q), SHOW("mark %d\n", q);
+    TRY("peek", recv(p[1], b, 1, MSG_OOB | MSG_PEEK)), SHOW("%.1s\n", b);
+    TRY("take", recv(p[1], b, 1, MSG_OOB)), TRY("once", recv(p[1], b, 1, MSG_OOB));
+    TRY("rest", recv(p[1], b, 9, 0)), SHOW("%.3s\n", b);
+    send(p[0], "gh", 2, MSG_OOB), send(p[0], "ij", 2, 0), SHOW("signals %d\n", urgencies);
+    TRY("passed over", recv(p[1], b, 9, 0)), TRY("passed over", recv(p[1], b, 9, 0)), SHOW("%.2s\n", b);
+    TRY("lost", recv(p[1], b, 1, MSG_OOB));
+    setsockopt(p[1], SOL_SOCKET, SO_OOBINLINE, &(int){1}, 4), send(p[0], "kl", 2, MSG_OOB), send(p[0], "m", 1, 0);
+    TRY("inline", recv(p[1], b, 1, MSG_OOB)), TRY("inline", recv(p[1], b, 9, 0));
+    ioctl(p[1], SIOCATMARK, &q), SHOW("mark %d\n", q), TRY("inline", recv(p[1], b, 9, 0)), SHOW("%.2s\n", b);
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, p);
+    TRY("datagram", send(p[0], "a", 1, MSG_OOB)), TRY("datagram", recv(p[0], b, 1, MSG_OOB | MSG_DONTWAIT));
+}
+
 int main(void) {
-    PART(streams), PART(datagrams), PART(packets), PART(rights), PART(credentials), PART(options);
+    PART(streams), PART(datagrams), PART(packets), PART(rights), PART(credentials), PART(options), PART(urgent);
     return 0;
 }

@@ -3,12 +3,13 @@
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
 
 use crate::futex::Futexes;
+use crate::load::Load;
 use crate::mm::Memory;
 use crate::platform::Machine;
 use crate::task::{Job, Namespaces, Process, Task};
@@ -29,6 +30,9 @@ pub struct Kernel {
     limits: SandboxLimits,
     futexes: Futexes,
     boot_id: Mutex<Option<[u8; 16]>>,
+    load: Mutex<Load>,
+    /// Processes that the host ended for lack of memory.
+    starved: AtomicU64,
 }
 
 impl Kernel {
@@ -46,6 +50,8 @@ impl Kernel {
             limits,
             futexes: Futexes::default(),
             boot_id: Mutex::new(None),
+            load: Mutex::default(),
+            starved: AtomicU64::new(0),
         })
     }
 
@@ -61,6 +67,20 @@ impl Kernel {
 
     pub(crate) fn futexes(&self) -> &Futexes {
         &self.futexes
+    }
+
+    pub(crate) fn load(&self) -> &Mutex<Load> {
+        &self.load
+    }
+
+    /// How many processes the host ended, which it does for lack of memory.
+    pub fn starved(&self) -> u64 {
+        self.starved.load(Ordering::Relaxed)
+    }
+
+    /// The host ended one more.
+    pub(crate) fn add_starved(&self) {
+        self.starved.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What all files share.

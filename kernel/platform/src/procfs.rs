@@ -10,6 +10,8 @@ use rustix::io::{read, retry_on_intr};
 use rustix::process::Pid;
 use stockade_kernel::platform::{RangeUsage, UserRange};
 
+use crate::sys::process;
+
 /// USER_HZ, which never changed on x86.
 const TICKS_PER_SECOND: u64 = 100;
 const PAGE_BYTES: u64 = 4096;
@@ -99,12 +101,52 @@ impl Proc {
         mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
     }
 
-    /// User and system time of one thread (fields 14 and 15 of proc_pid_stat(5)).
+    /// User and system time of one thread: how much it was from proc_pid_schedstat(5), in which parts from fields 14
+    /// and 15 of proc_pid_stat(5), which come in ticks.
     pub(crate) fn thread_cpu_time(&self, pid: Pid, tid: i32) -> (Duration, Duration) {
+        let parts = self.thread_ticks(pid, tid);
+        self.scheduled(pid, tid).map_or(parts, |total| process::parts_of(total, parts))
+    }
+
+    /// The sum of both.
+    pub(crate) fn thread_cpu_total(&self, pid: Pid, tid: i32) -> Duration {
+        self.scheduled(pid, tid).unwrap_or_else(|| {
+            let (user, system) = self.thread_ticks(pid, tid);
+            user + system
+        })
+    }
+
+    /// Nothing where the host does not count it.
+    fn scheduled(&self, pid: Pid, tid: i32) -> Option<Duration> {
+        let text = self.read(&format!("{}/task/{tid}/schedstat", pid.as_raw_nonzero())).ok()?;
+        Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+    }
+
+    fn thread_ticks(&self, pid: Pid, tid: i32) -> (Duration, Duration) {
+        let [user, system] = self.thread_fields(pid, tid, [14, 15]);
+        (ticks_to_time(user), ticks_to_time(system))
+    }
+
+    /// Page faults of one thread: minor and major.
+    pub(crate) fn thread_faults(&self, pid: Pid, tid: i32) -> (u64, u64) {
+        let [minor, major] = self.thread_fields(pid, tid, [10, 12]);
+        (minor, major)
+    }
+
+    /// Two fields of proc_pid_stat(5), by their numbers there.
+    fn thread_fields(&self, pid: Pid, tid: i32, numbers: [usize; 2]) -> [u64; 2] {
+        /// The first one behind the name.
+        const STATE: usize = 3;
         let text = self.read(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-        let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let mut ticks = fields.split_ascii_whitespace().skip(11).map(|field| field.parse().unwrap_or(0));
-        (ticks_to_time(ticks.next()), ticks_to_time(ticks.next()))
+        let fields: Vec<_> = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace().collect();
+        numbers.map(|number| fields.get(number - STATE).and_then(|field| field.parse().ok()).unwrap_or(0))
+    }
+
+    /// How often a thread had to give way to others.
+    pub(crate) fn thread_involuntary_switches(&self, pid: Pid, tid: i32) -> u64 {
+        let text = self.read(&format!("{}/task/{tid}/status", pid.as_raw_nonzero())).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:")?.trim().parse().ok());
+        count.unwrap_or(0)
     }
 }
 
@@ -127,8 +169,8 @@ fn add_count(usage: &mut RangeUsage, line: &str) {
     *field = kib << 10;
 }
 
-fn ticks_to_time(ticks: Option<u64>) -> Duration {
-    Duration::from_millis(ticks.unwrap_or(0) * (1000 / TICKS_PER_SECOND))
+fn ticks_to_time(ticks: u64) -> Duration {
+    Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND))
 }
 
 fn range(line: &str) -> Option<(u64, u64)> {

@@ -2,6 +2,7 @@
 //! waits is the host's, since words are its memory.
 
 mod priority;
+mod requeue;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use stockade_kernel_sync::Mutex;
 use crate::mm::Memory;
 
 pub(crate) use priority::LockPi;
+pub(crate) use requeue::{Place, Word};
 
 /// Names a word: in one address space, or in the pool when spaces can share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +40,10 @@ impl Key {
     }
 }
 
-/// All locks that somebody waits for.
+/// All locks, and words of condition variables, that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Futexes {
     locks: Mutex<BTreeMap<Key, priority::Queue>>,
+    /// Who waits for a word to be given a lock.
+    words: Mutex<BTreeMap<Key, requeue::Sleepers>>,
 }

@@ -4,7 +4,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 
-use super::{Futexes, Key};
+use super::{Futexes, Key, Word};
 use crate::Errno;
 use crate::mm::Memory;
 use crate::task::{Pid, Task};
@@ -105,6 +105,34 @@ impl Futexes {
         })
     }
 
+    /// Whether the task was given a lock, or waits for it; `None` when neither.
+    pub(super) fn claimed(&self, key: Key, task: &Task) -> Option<LockPi> {
+        self.change(key, |queue| {
+            if take_grant(queue, task) {
+                return Some(LockPi::Taken);
+            }
+            queue.iter().any(|claim| claim.tid == task.tid().raw()).then_some(LockPi::Wait)
+        })
+    }
+
+    /// Takes a lock for the first of some tasks, if it is free; the others wait for it. Says who has it now.
+    pub(super) fn take_for(
+        &self,
+        memory: &Memory,
+        to: Word,
+        tasks: &[Arc<Task>],
+        caller: &Task,
+    ) -> Result<Option<Arc<Task>>, Errno> {
+        let Some(first) = tasks.first() else { return Ok(None) };
+        self.change(to.key, |queue| {
+            let others = if queue.is_empty() && tasks.len() == 1 { 0 } else { WAITERS };
+            let is_taken = take_or_mark(memory, to.address, first, others, caller)?;
+            tasks.iter().for_each(|task| join(queue, task));
+            let claim = queue.iter_mut().find(|claim| is_taken && claim.tid == first.tid().raw());
+            Ok(claim.and_then(Claim::grant))
+        })
+    }
+
     fn change<T>(&self, key: Key, change: impl FnOnce(&mut Queue) -> T) -> T {
         let mut locks = self.locks.lock();
         let result = change(locks.entry(key).or_default());
@@ -149,6 +177,25 @@ fn attempt(queue: &mut Queue, memory: &Memory, word: u64, task: &Arc<Task>) -> R
         }
         join(queue, task);
         return Ok(LockPi::Wait);
+    }
+}
+
+/// Makes a task the owner of a lock that is free, true; marks one that is not as waited for, false.
+fn take_or_mark(memory: &Memory, word: u64, task: &Task, others: u32, caller: &Task) -> Result<bool, Errno> {
+    let tid = task.tid().raw();
+    loop {
+        let value = memory.read_struct::<u32>(word)?;
+        let is_free = value & OWNER == 0;
+        if value & OWNER == tid {
+            return Err(Errno::EDEADLK);
+        }
+        let new = if is_free { tid | value & OWNER_DIED | others } else { value | WAITERS };
+        if !is_free {
+            check_owner(caller, value & OWNER)?;
+        }
+        if memory.space().compare_exchange_u32(word, value, new)? == value {
+            return Ok(is_free);
+        }
     }
 }
 

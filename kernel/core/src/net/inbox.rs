@@ -235,6 +235,14 @@ impl Inbox {
         }
     }
 
+    /// The same, with what is out of band and behind it.
+    pub fn len_with_urgent(&self) -> usize {
+        match &self.state.lock().content {
+            Content::Bytes { ring, taken, urgent, .. } => ring.len() - urgent.read_at(*taken),
+            Content::Messages { queue, .. } => queue.front().map_or(0, |message| message.bytes.len()),
+        }
+    }
+
     /// Whether no more will come.
     pub fn has_ended(&self) -> bool {
         let state = self.state.lock();

@@ -48,6 +48,11 @@ impl Urgent {
         usize::from(!self.inline && self.offset(from) == Some(0))
     }
 
+    /// How many bytes from a place on were read apart.
+    pub fn read_at(&self, from: u64) -> usize {
+        usize::from(self.byte.as_ref().is_some_and(|byte| byte.is_read && byte.at >= from))
+    }
+
     /// How much an ordinary read from here gets: it ends before the byte.
     pub fn limit(&self, from: u64) -> usize {
         let offset = self.offset(from).filter(|offset| *offset > 0);

@@ -200,6 +200,22 @@ pub trait UserThread: Debug + Send + Sync {
 
     /// CPU time that it has used (user, system).
     fn cpu_time(&self) -> (Duration, Duration);
+
+    /// The sum of both, which may be had for less.
+    fn cpu_total(&self) -> Duration {
+        let (user, system) = self.cpu_time();
+        user + system
+    }
+
+    /// Page faults that the host served (minor, major).
+    fn faults(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    /// How often it had to give way to others.
+    fn involuntary_switches(&self) -> u64 {
+        0
+    }
 }
 
 /// Page-granular memory that every space can map and the kernel can read and write: what tmpfs files, shared anonymous

@@ -21,10 +21,12 @@ pub enum Look {
 
 /// What of `wanted` a file has. Watches the file when there is nothing and the caller will wait.
 pub fn look(task: &Arc<Task>, call: &mut Call, file: &File, wanted: PollEvents, look: Look) -> PollEvents {
-    let found = file.object().poll() & (wanted | ALWAYS);
+    let own = file.object().seen_by(task);
+    let object = own.as_ref().unwrap_or_else(|| file.object());
+    let found = object.poll() & (wanted | ALWAYS);
     if found.is_empty()
         && look == Look::Wait
-        && let Some(queue) = file.object().queue()
+        && let Some(queue) = object.queue()
     {
         call.watch_for(task, &queue, wanted | ALWAYS);
     }

@@ -135,6 +135,9 @@ impl Task {
 
     /// The host ended the thread, and so the space.
     pub(crate) fn gone(self: &Arc<Self>) {
+        if self.process().ending.lock().is_none() {
+            self.kernel().add_starved();
+        }
         self.process().end_by(Signal::KILL, Dump::None);
         self.end_here();
     }

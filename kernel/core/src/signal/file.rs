@@ -1,6 +1,7 @@
 //! Signals as a file: signalfd(2).
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use stockade_kernel_sync::Mutex;
 
@@ -12,12 +13,15 @@ use crate::task::{Process, Task};
 use crate::vfs::{FileObject, PollEvents};
 use crate::wait::SharedQueue;
 
-/// Reads the signals of the process that made it: those of its own, then those of its tasks.
+/// Reads the signals of whoever reads: those of the task, and of its process. Who does not read but waits by epoll(7)
+/// hears of those of the process that made it.
 #[derive(Debug)]
 pub(crate) struct SignalFd {
     process: Weak<Process>,
     queue: SharedQueue,
-    wanted: Mutex<SignalSet>,
+    wanted: Arc<Mutex<SignalSet>>,
+    /// Who looks at it, if that is known.
+    reader: Option<Weak<Task>>,
 }
 
 impl SignalFd {
@@ -27,7 +31,8 @@ impl SignalFd {
         Arc::new(Self {
             process: Arc::downgrade(process),
             queue: process.signals.queue.clone(),
-            wanted: Mutex::new(wanted),
+            wanted: Arc::new(Mutex::new(wanted)),
+            reader: None,
         })
     }
 
@@ -39,12 +44,19 @@ impl SignalFd {
 
     fn take(&self) -> Option<SignalInfo> {
         let wanted = *self.wanted.lock();
-        let process = self.process.upgrade()?;
-        process.tasks().iter().find_map(|task| {
+        self.tasks().iter().find_map(|task| {
             let info = task.take_signal(wanted)?;
             task.look_again();
             Some(info)
         })
+    }
+
+    /// Whose signals it tells of.
+    fn tasks(&self) -> Vec<Arc<Task>> {
+        match &self.reader {
+            Some(reader) => reader.upgrade().into_iter().collect(),
+            None => self.process.upgrade().map(|process| process.tasks()).unwrap_or_default(),
+        }
     }
 }
 
@@ -63,13 +75,22 @@ impl FileObject for SignalFd {
 
     fn poll(&self) -> PollEvents {
         let wanted = *self.wanted.lock();
-        let tasks = self.process.upgrade().map(|process| process.tasks()).unwrap_or_default();
-        let waiting = tasks.iter().any(|task| !task.waiting_signals().intersection(wanted).is_empty());
+        let waiting = self.tasks().iter().any(|task| !task.waiting_signals().intersection(wanted).is_empty());
         if waiting { PollEvents::READABLE } else { PollEvents::empty() }
     }
 
     fn queue(&self) -> Option<SharedQueue> {
         Some(self.queue.clone())
+    }
+
+    fn seen_by(&self, task: &Arc<Task>) -> Option<Arc<dyn FileObject>> {
+        let process = task.process();
+        Some(Arc::new(Self {
+            process: Arc::downgrade(process),
+            queue: process.signals.queue.clone(),
+            wanted: self.wanted.clone(),
+            reader: Some(Arc::downgrade(task)),
+        }))
     }
 }
 

@@ -90,6 +90,7 @@ fn set_owner_exactly(task: &Arc<Task>, file: &File, [kind, number]: [i32; 2]) ->
         _ => FileOwner::Group(task.process().namespaces().clone(), pid()?),
     };
     file.signals().set_owner(owner, task);
+    file.tell_of_urgent();
     Ok(0)
 }
 

@@ -1,5 +1,6 @@
-//! futex(2) as far as the host does not serve it: locks with priority inheritance. Waiting for words and waking who
-//! waits is native, and so are the newer calls, futex_waitv(2) and its like: they touch only their caller's words.
+//! futex(2) as far as the host does not serve it: locks with priority inheritance, and condition variables that go with
+//! them. Waiting for words and waking who waits is native, and so are the newer calls, futex_waitv(2) and its like:
+//! they touch only their caller's words.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -9,7 +10,8 @@ use linux_raw_sys::general as abi;
 use super::{Call, Outcome};
 use crate::Errno;
 use crate::abi::Timespec;
-use crate::futex::{Key, LockPi};
+use crate::futex::{Key, LockPi, Place, Word};
+use crate::mm::Memory;
 use crate::platform::{Form, HostClock, Reply};
 use crate::task::Task;
 use crate::wait::Stop;
@@ -26,6 +28,8 @@ pub fn futex(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
         abi::FUTEX_LOCK_PI2 => lock_pi(task, call, HostClock::Monotonic),
         abi::FUTEX_TRYLOCK_PI => try_lock_pi(task, call),
         abi::FUTEX_UNLOCK_PI => unlock_pi(task, call),
+        abi::FUTEX_WAIT_REQUEUE_PI => wait_requeue_pi(task, call),
+        abi::FUTEX_CMP_REQUEUE_PI => requeue_pi(task, call),
         abi::FUTEX_WAIT
         | abi::FUTEX_WAKE
         | abi::FUTEX_REQUEUE
@@ -87,6 +91,50 @@ fn lock_pi(task: &Arc<Task>, call: &mut Call, clock: HostClock) -> Result<Outcom
         };
     }
     Err(Stop::Wait)
+}
+
+/// FUTEX_WAIT_REQUEUE_PI: waits for a word, and has the lock when it returns.
+fn wait_requeue_pi(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
+    let memory = task.memory();
+    let timeout = memory.read_optional::<Timespec>(call.arg(3))?.map(Timespec::duration).transpose()?;
+    let (from, to) = two_words(&memory, call)?;
+    let futexes = task.kernel().futexes();
+    if futexes.wait_requeue(&memory, (from, call.uint(2)), to, task)? == LockPi::Taken {
+        return Ok(Outcome::Value(0));
+    }
+    let realtime = call.uint(1) & abi::FUTEX_CLOCK_REALTIME != 0;
+    let clock = if realtime { HostClock::Realtime } else { HostClock::Monotonic };
+    if let Some(at) = timeout
+        && call.times_out(task, remaining(task, clock, at))
+    {
+        return match futexes.give_up_requeue(from, to, task) {
+            LockPi::Taken => Ok(Outcome::Value(0)),
+            LockPi::Wait => Err(Errno::ETIMEDOUT.into()),
+        };
+    }
+    if call.kept::<Place>().is_none() {
+        call.keep(Place::new(task, from));
+    }
+    Err(Stop::Wait)
+}
+
+/// FUTEX_CMP_REQUEUE_PI: exactly one is woken, when it has the lock.
+fn requeue_pi(task: &Arc<Task>, call: &Call) -> Result<Outcome, Stop> {
+    let memory = task.memory();
+    let more = usize::try_from(call.int(3)).map_err(|_| Errno::EINVAL)?;
+    if call.int(2) != 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    let (from, to) = two_words(&memory, call)?;
+    let value = call.uint(5);
+    let count = task.kernel().futexes().requeue_pi(&memory, (from, value), to, more, task)?;
+    Ok(Outcome::Value(count as u64))
+}
+
+/// The word that is waited for, and the lock, which must be another.
+fn two_words(memory: &Memory, call: &Call) -> Result<(Word, Word), Errno> {
+    let (from, to) = (Word::new(memory, call.arg(0))?, Word::new(memory, call.arg(4))?);
+    if from.key == to.key { Err(Errno::EINVAL) } else { Ok((from, to)) }
 }
 
 /// Until a time on a clock.

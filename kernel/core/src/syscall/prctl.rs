@@ -7,7 +7,7 @@ use linux_raw_sys::prctl as abi;
 use super::Call;
 use crate::Errno;
 use crate::signal::Signal;
-use crate::task::{Capabilities, Credentials, Task};
+use crate::task::{Capabilities, Credentials, HugePages, Task};
 use crate::wait::Stop;
 
 /// prctl(2)
@@ -70,12 +70,27 @@ pub fn prctl(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
             task.memory().write_struct(call.arg(1), &address)?;
             Ok(0)
         }
-        abi::PR_SET_THP_DISABLE | abi::PR_GET_THP_DISABLE => {
+        abi::PR_SET_THP_DISABLE => {
             unused(2)?;
-            Ok(0)
+            set_huge_pages(task, if call.arg(1) == 0 { HugePages::Allowed } else { HugePages::Disabled })
+        }
+        abi::PR_GET_THP_DISABLE => {
+            unused(3)?;
+            if call.arg(1) != 0 {
+                return Err(Errno::EINVAL.into());
+            }
+            Ok(u64::from(task.settings.lock().huge_pages == HugePages::Disabled))
         }
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+/// For the whole process, as on Linux, where it is the address space's.
+fn set_huge_pages(task: &Task, huge_pages: HugePages) -> Result<u64, Stop> {
+    for other in task.process().tasks() {
+        other.settings.lock().huge_pages = huge_pages;
+    }
+    Ok(0)
 }
 
 /// Nanoseconds.

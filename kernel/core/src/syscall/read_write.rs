@@ -9,7 +9,7 @@ use super::at::{check_file_size, offset};
 use crate::Errno;
 use crate::io::{Front, Source as _, UserBuffer};
 use crate::task::Task;
-use crate::vfs::{File, OpenFlags, PollEvents};
+use crate::vfs::{File, FileObject, OpenFlags, PollEvents};
 use crate::wait::Stop;
 
 bitflags::bitflags! {
@@ -119,12 +119,27 @@ pub(super) fn read_file(
     task: &Arc<Task>,
     call: &mut Call,
     file: &Arc<File>,
+    buffer: UserBuffer<'_>,
+    place: Place,
+    flags: IoFlags,
+) -> Result<usize, Stop> {
+    let result = read_some(task, call, file, buffer, place, flags);
+    task.counters.read(&result);
+    result
+}
+
+fn read_some(
+    task: &Arc<Task>,
+    call: &mut Call,
+    file: &Arc<File>,
     mut buffer: UserBuffer<'_>,
     place: Place,
     flags: IoFlags,
 ) -> Result<usize, Stop> {
     file.object().check_access(task, PollEvents::READABLE)?;
+    let own = file.object().seen_by(task);
     let result = match place {
+        _ if own.is_some() => own.as_ref().map_or(Err(Errno::EINVAL), |own| own.read(&mut buffer, 0)),
         Place::Offset(offset) => file.read_at(&mut buffer, offset),
         _ => file.read(&mut buffer),
     };
@@ -143,9 +158,14 @@ pub(super) fn read_file(
     }
 }
 
+/// The inside of a file, as a task sees it.
+pub(super) fn seen_by(task: &Arc<Task>, file: &File) -> Arc<dyn FileObject> {
+    file.object().seen_by(task).unwrap_or_else(|| file.object().clone())
+}
+
 /// Waits until a file may give or take something, unless it is not to be waited for.
 pub(super) fn wait_for(task: &Arc<Task>, call: &mut Call, file: &Arc<File>, interest: PollEvents) -> Stop {
-    let queue = match file.object().queue() {
+    let queue = match seen_by(task, file).queue() {
         Some(queue) if !file.is_nonblocking() => queue,
         _ => return Errno::EAGAIN.into(),
     };
@@ -161,6 +181,19 @@ pub(super) fn wait_for(task: &Arc<Task>, call: &mut Call, file: &Arc<File>, inte
 }
 
 pub(super) fn write_file(
+    task: &Arc<Task>,
+    call: &mut Call,
+    file: &Arc<File>,
+    buffer: UserBuffer<'_>,
+    place: Place,
+    flags: IoFlags,
+) -> Result<usize, Stop> {
+    let result = write_all(task, call, file, buffer, place, flags);
+    task.counters.wrote(&result);
+    result
+}
+
+fn write_all(
     task: &Arc<Task>,
     call: &mut Call,
     file: &Arc<File>,

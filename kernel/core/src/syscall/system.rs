@@ -58,7 +58,7 @@ pub fn sysinfo(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let shared = kernel.machine().pool().used_bytes();
     let tasks = u16::try_from(task.process().pids().usage().0).unwrap_or(u16::MAX);
     let mut to = Encoder::new();
-    to.put(uptime).zeros(24);
+    to.put(uptime).put(kernel.load_averages().for_sysinfo());
     to.put([total, free, shared, 0, 0, 0]).put(tasks).zeros(6);
     to.put([0_u64, 0]).put(1_u32).zeros(4);
     Ok(task.memory().write_bytes(call.arg(0), &to.finish())?)

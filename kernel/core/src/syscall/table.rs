@@ -236,7 +236,7 @@ calls! {
     199 xattr::fremovexattr Full;
     200 kill::tkill Full;
     201 clock::time Full;
-    202 futex::futex Partial("without FUTEX_FD and FUTEX_WAIT_REQUEUE_PI");
+    202 futex::futex Partial("without FUTEX_FD");
     203 sched::sched_setaffinity Partial("kept, the host schedules");
     204 sched::sched_getaffinity Full;
     206 aio::io_setup Full;

@@ -8,13 +8,15 @@ use super::Call;
 use crate::Errno;
 use crate::abi::{Encoder, Timeval};
 use crate::platform::HostClock;
-use crate::task::{Capabilities, CpuTime, Limit, Pid, Resource, Task, ticks};
+use crate::task::{Capabilities, Counts, CpuTime, Limit, Pid, Resource, Task, ticks};
 use crate::wait::Stop;
 
 /// `struct rusage`, with the most memory that was resident.
-pub(super) fn rusage(time: CpuTime, resident_bytes: u64) -> Vec<u8> {
+pub(super) fn rusage(time: CpuTime, counts: &Counts, resident_bytes: u64) -> Vec<u8> {
     let mut to = Encoder::new();
-    to.put(timeval(time.user)).put(timeval(time.system)).put(resident_bytes / 1024).zeros(13 * 8);
+    to.put(timeval(time.user)).put(timeval(time.system)).put(resident_bytes / 1024).zeros(3 * 8);
+    to.put(counts.minor_faults).put(counts.major_faults).zeros(6 * 8);
+    to.put(counts.voluntary_switches).put(counts.involuntary_switches);
     to.finish()
 }
 
@@ -25,10 +27,11 @@ fn timeval(time: Duration) -> Timeval {
 /// getrusage(2)
 pub fn getrusage(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let resident = task.memory().space().resident_bytes().0;
+    let process = task.process();
     let bytes = match call.int(0) {
-        0 => rusage(task.process().cpu_time(), resident),
-        -1 => rusage(task.process().children_cpu_time(), 0),
-        1 => rusage(task.cpu_time(), resident),
+        0 => rusage(process.cpu_time(), &process.counts(), resident),
+        -1 => rusage(process.children_cpu_time(), &process.children_counts(), 0),
+        1 => rusage(task.cpu_time(), &task.counts(), resident),
         _ => return Err(Errno::EINVAL.into()),
     };
     Ok(task.memory().write_bytes(call.arg(1), &bytes)?)

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::{Call, pidfd, usage};
 use crate::Errno;
 use crate::signal::{Detail, Signal, SignalInfo, code};
-use crate::task::{CpuTime, ExitStatus, Node, Pid, Process, Task, Tree};
+use crate::task::{Counts, CpuTime, ExitStatus, Node, Pid, Process, Task, Tree};
 use crate::wait::Stop;
 
 bitflags::bitflags! {
@@ -76,6 +76,7 @@ struct Found {
     process: Arc<Process>,
     news: News,
     time: CpuTime,
+    counts: Counts,
 }
 
 /// wait4(2)
@@ -94,7 +95,7 @@ pub fn wait4(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let memory = task.memory();
     memory.write_optional(call.arg(1), &found.news.status())?;
     if call.arg(3) != 0 {
-        memory.write_bytes(call.arg(3), &usage::rusage(found.time, 0))?;
+        memory.write_bytes(call.arg(3), &usage::rusage(found.time, &found.counts, 0))?;
     }
     Ok(found.process.pid().into())
 }
@@ -112,7 +113,7 @@ pub fn waitid(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     };
     let memory = task.memory();
     if let (Some(found), true) = (&found, call.arg(4) != 0) {
-        memory.write_bytes(call.arg(4), &usage::rusage(found.time, 0))?;
+        memory.write_bytes(call.arg(4), &usage::rusage(found.time, &found.counts, 0))?;
     }
     if call.arg(2) != 0 {
         memory.write_bytes(call.arg(2), &child_info(found.as_ref()))?;
@@ -152,7 +153,9 @@ fn wait(task: &Arc<Task>, call: &mut Call, which: Which, options: Options) -> Re
     match found {
         Some(found) => {
             if let (News::Ended(_), false) = (found.news, options.contains(Options::NOWAIT)) {
-                process.usage.lock().children += found.time;
+                let mut usage = process.usage.lock();
+                usage.children += found.time;
+                usage.child_counts += found.counts;
             }
             Ok(Some(found))
         }
@@ -201,15 +204,16 @@ fn is_eligible(node: &Node, options: Options) -> bool {
 
 fn news_of(node: &Node, options: Options) -> Option<Found> {
     let change = &node.change;
-    let (news, time) = if let Some(exit) = change.exit {
-        (options.contains(Options::EXITED).then_some(News::Ended(exit.status))?, exit.time)
+    let nothing = (CpuTime::default(), Counts::default());
+    let (news, (time, counts)) = if let Some(exit) = change.exit {
+        (options.contains(Options::EXITED).then_some(News::Ended(exit.status))?, (exit.time, exit.counts))
     } else if let Some(signal) = change.stopped.filter(|_| change.stop_unreported && options.contains(Options::STOPPED))
     {
-        (News::Stopped(signal), CpuTime::default())
+        (News::Stopped(signal), nothing)
     } else if change.continued && options.contains(Options::CONTINUED) {
-        (News::Continued, CpuTime::default())
+        (News::Continued, nothing)
     } else {
         return None;
     };
-    Some(Found { process: node.process.clone(), news, time })
+    Some(Found { process: node.process.clone(), news, time, counts })
 }

@@ -81,6 +81,7 @@ impl Task {
             }
             call.set_alarm(self);
             self.trace(Tracer::sleep);
+            self.counters.sleep();
             match self.sleep.fall_asleep(Box::new(call)) {
                 Ok(()) => return,
                 Err(woken) => call = *woken,

@@ -4,7 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::{Change, Claim, CpuTime, Dump, Exit, ExitStatus, Pid, Process, ProcessWatcher, Session, Task, Tree, ticks};
+use super::{
+    Change, Claim, Counts, CpuTime, Dump, Exit, ExitStatus, Pid, Process, ProcessWatcher, Session, Task, Tree, ticks,
+};
 use crate::platform::{HostClock, Reply, UserThread};
 use crate::signal::{ActionFlags, Attention, Detail, Signal, SignalInfo};
 use crate::trace::Tracer;
@@ -48,10 +50,11 @@ impl Task {
     fn finish_exit(self: &Arc<Self>, host: HostThread) {
         self.trace(Tracer::never);
         self.release_robust_list(&self.memory());
+        let counts = self.last_counts();
         let thread = self.thread.lock().take();
         let process = self.process().clone();
         if let Some(thread) = &thread {
-            process.usage.lock().tasks += CpuTime::new(thread.cpu_time());
+            process.add_usage(CpuTime::new(thread.cpu_time()), counts);
         }
         *process.last_uid.lock() = self.credentials().uid;
         process.record.set_last_name(self.name());
@@ -171,11 +174,11 @@ impl Process {
 
     fn leave_family(self: &Arc<Self>, status: ExitStatus) -> Farewell {
         let mut farewell = Farewell { watcher: self.watcher.lock().take(), ..Farewell::default() };
-        let time = { self.cpu_and_children() };
+        let (time, counts) = self.with_children();
         let mut tree = self.pids().tree();
         tree.hand_over_children(self, &mut farewell);
         let Some(node) = tree.node_mut(self.pid()) else { return farewell };
-        node.change = Change { exit: Some(Exit { status, time }), ..Change::default() };
+        node.change = Change { exit: Some(Exit { status, time, counts }), ..Change::default() };
         let (parent, group, exit_signal) = (node.parent, node.group, node.exit_signal);
         if node.session.id() == self.pid() {
             farewell.session = Some(node.session.clone());
@@ -196,11 +199,20 @@ impl Process {
         farewell
     }
 
-    fn cpu_and_children(&self) -> CpuTime {
+    /// What it used, and the children that it waited for.
+    fn with_children(&self) -> (CpuTime, Counts) {
         let usage = *self.usage.lock();
-        let mut time = usage.tasks;
+        let (mut time, mut counts) = (usage.tasks, usage.task_counts);
         time += usage.children;
-        time
+        counts += usage.child_counts;
+        (time, counts)
+    }
+
+    /// What a task used that is gone.
+    pub(crate) fn add_usage(&self, time: CpuTime, counts: Counts) {
+        let mut usage = self.usage.lock();
+        usage.tasks += time;
+        usage.task_counts += counts;
     }
 
     /// Whether the process vanishes at once, and what its parent is sent.

@@ -5,6 +5,7 @@
 //! held while its host thread is made, so that nobody misses it.
 
 mod capabilities;
+mod counts;
 mod cpu;
 mod credentials;
 mod dispatch;
@@ -29,6 +30,7 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
 
@@ -40,6 +42,8 @@ use crate::vfs::{FdTable, FsContext};
 use crate::wait::Waiter;
 
 pub use capabilities::Capabilities;
+pub(crate) use counts::Counters;
+pub use counts::Counts;
 pub(crate) use cpu::Scheduling;
 pub use credentials::Credentials;
 pub use exec::{HostProcess, Program};
@@ -78,6 +82,7 @@ pub struct Task {
     /// The last exception, which signal frames show.
     pub(crate) last_fault: Mutex<Option<Fault>>,
     pub(crate) settings: Mutex<Settings>,
+    pub(crate) counters: Counters,
 }
 
 /// Small things that a task sets for itself.
@@ -95,6 +100,16 @@ pub(crate) struct Settings {
     /// personality(2)
     pub personality: u32,
     pub scheduling: Scheduling,
+    /// prctl(PR_SET_THP_DISABLE)
+    pub huge_pages: HugePages,
+}
+
+/// Whether a process may get huge pages. The host decides whether it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HugePages {
+    #[default]
+    Allowed,
+    Disabled,
 }
 
 impl Task {
@@ -205,6 +220,11 @@ impl Task {
     /// CPU time that it has used.
     pub fn cpu_time(&self) -> CpuTime {
         self.thread().map_or_else(CpuTime::default, |thread| CpuTime::new(thread.cpu_time()))
+    }
+
+    /// The same in one, which may be had for less.
+    pub fn cpu_total(&self) -> Duration {
+        self.thread().map_or(Duration::ZERO, |thread| thread.cpu_total())
     }
 
     /// Itself as somebody who waits.

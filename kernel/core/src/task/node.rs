@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::pids::Tree;
-use super::{CpuTime, ExitStatus, Pid, Process, Session};
+use super::{Counts, CpuTime, ExitStatus, Pid, Process, Session};
 use crate::signal::Signal;
 
 /// A process in the tree.
@@ -44,6 +44,8 @@ pub(crate) struct Exit {
     pub status: ExitStatus,
     /// With that of the children that it waited for.
     pub time: CpuTime,
+    /// The same.
+    pub counts: Counts,
 }
 
 impl Tree {

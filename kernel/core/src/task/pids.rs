@@ -102,6 +102,11 @@ impl Pids {
         self.tree().task_limit = tasks;
     }
 
+    /// How often the limit was met.
+    pub fn refused(&self) -> u64 {
+        self.tree().refused
+    }
+
     pub(crate) fn tree(&self) -> MutexGuard<'_, Tree> {
         self.0.lock()
     }
@@ -124,6 +129,8 @@ pub(crate) struct Tree {
     last: u32,
     task_count: usize,
     task_limit: Option<usize>,
+    /// How often that was met.
+    refused: u64,
     /// Init ended: nothing new begins.
     closed: bool,
 }
@@ -137,6 +144,7 @@ impl Tree {
             return Err(Errno::ENOMEM);
         }
         if self.task_limit.is_some_and(|limit| self.task_count >= limit) {
+            self.refused += 1;
             return Err(Errno::EAGAIN);
         }
         let pid = match wanted {

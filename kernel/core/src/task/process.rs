@@ -8,7 +8,9 @@ use core::time::Duration;
 use stockade_kernel_sync::Mutex;
 
 use super::job::Group;
-use super::{CpuTime, ExitStatus, Limit, Limits, Namespaces, Pid, Pids, ProcessWatcher, Record, Resource, Task};
+use super::{
+    Counts, CpuTime, ExitStatus, Limit, Limits, Namespaces, Pid, Pids, ProcessWatcher, Record, Resource, Task,
+};
 use crate::Kernel;
 use crate::platform::HostClock;
 use crate::signal::{Actions, ProcessSignals};
@@ -46,13 +48,17 @@ pub struct Process {
     pub(crate) record: Record,
 }
 
-/// CPU time that does not belong to live tasks.
+/// CPU time and counts that do not belong to live tasks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Of tasks that ended.
     pub tasks: CpuTime,
     /// Of children that were waited for.
     pub children: CpuTime,
+    /// What tasks that ended counted.
+    pub task_counts: Counts,
+    /// What children that were waited for counted.
+    pub child_counts: Counts,
 }
 
 /// Whom a vfork child holds up.
@@ -230,6 +236,12 @@ impl Process {
             total += task.cpu_time();
         }
         total
+    }
+
+    /// The same in one, which may be had for less.
+    pub fn cpu_total(&self) -> Duration {
+        let ended = self.usage.lock().tasks.total();
+        self.tasks().iter().fold(ended, |total, task| total + task.cpu_total())
     }
 
     /// CPU time of the children that it waited for.

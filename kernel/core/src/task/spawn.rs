@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use stockade_kernel_sync::Mutex;
 
 use super::{
-    Change, Credentials, Limits, Namespaces, NewProcess, Node, Pid, Process, ProcessWatcher, Resource, RobustList,
-    Scheduling, Session, Settings, Sleep, Task,
+    Change, Counters, Credentials, HugePages, Limits, Namespaces, NewProcess, Node, Pid, Process, ProcessWatcher,
+    Resource, RobustList, Scheduling, Session, Settings, Sleep, Task,
 };
 use crate::mm::{Memory, TaskMemory};
 use crate::platform::{Frame, HostCall, UserThread};
@@ -134,6 +134,7 @@ impl Default for Settings {
             dumpable: 1,
             personality: 0,
             scheduling: Scheduling::default(),
+            huge_pages: HugePages::default(),
         }
     }
 }
@@ -155,6 +156,7 @@ impl Task {
             restart: Mutex::default(),
             last_fault: Mutex::default(),
             settings: Mutex::new(new.settings),
+            counters: Counters::default(),
         })
     }
 

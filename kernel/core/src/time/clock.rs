@@ -76,9 +76,9 @@ impl Clock {
     pub fn now(&self, kernel: &Kernel) -> Duration {
         match self {
             Clock::Wall(clock) | Clock::Coarse(clock) => kernel.machine().now(*clock),
-            Clock::Process(process, CpuKind::Total) => process.cpu_time().total(),
+            Clock::Process(process, CpuKind::Total) => process.cpu_total(),
             Clock::Process(process, CpuKind::User) => process.cpu_time().user,
-            Clock::Task(task, CpuKind::Total) => task.cpu_time().total(),
+            Clock::Task(task, CpuKind::Total) => task.cpu_total(),
             Clock::Task(task, CpuKind::User) => task.cpu_time().user,
         }
     }

@@ -144,7 +144,7 @@ impl Process {
     /// Its CPU time reached the soft limit, or a second more.
     pub(crate) fn cpu_limit_reached(self: &Arc<Self>) {
         let hard = Duration::from_secs(self.limit(Resource::Cpu).hard);
-        let signal = if self.cpu_time().total() >= hard { Signal::KILL } else { Signal::XCPU };
+        let signal = if self.cpu_total() >= hard { Signal::KILL } else { Signal::XCPU };
         self.send_signal(SignalInfo::kernel(signal));
     }
 

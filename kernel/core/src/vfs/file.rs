@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use stockade_kernel_sync::Mutex;
 
 use super::{
-    DirEntry, Emit, FileKind, FileObject, FileSignals, Hooks, InUse, Inode, LockOwner, OpenFlags, Path, Seeking,
-    WatchMask, WriteAt,
+    DirEntry, Emit, FileKind, FileObject, FileSignals, Hooks, InUse, Inode, LockOwner, OpenFlags, Path, PollEvents,
+    Seeking, Telling, WatchMask, WriteAt,
 };
 use crate::Errno;
 use crate::account::Charge;
@@ -233,7 +233,19 @@ impl File {
     fn tell_of_events(&self, wanted: bool) {
         let Some(queue) = self.object.queue() else { return };
         let waiter: Arc<dyn Waiter> = self.signals.clone();
-        if wanted { queue.register(&waiter) } else { queue.deregister(&waiter) }
+        self.signals.set_telling(if wanted { Telling::All } else { Telling::Urgent });
+        if wanted {
+            return queue.register(&waiter);
+        }
+        queue.deregister(&waiter);
+        queue.register_for(&waiter, PollEvents::PRI);
+    }
+
+    /// Somebody owns it now (F_SETOWN), and hears of what is urgent.
+    pub fn tell_of_urgent(&self) {
+        let Some(queue) = self.object.queue() else { return };
+        let waiter: Arc<dyn Waiter> = self.signals.clone();
+        queue.register_for(&waiter, PollEvents::PRI);
     }
 
     fn note_access(&self) {

@@ -19,6 +19,8 @@ pub enum Happening {
     Output,
     /// POLL_MSG, with the descriptor of a directory that is watched.
     Directory(i32),
+    /// Out-of-band data, which SIGURG tells of whatever F_SETSIG says.
+    Urgent,
 }
 
 impl Happening {
@@ -27,6 +29,7 @@ impl Happening {
         match self {
             Happening::Input => (1, readable.bits()),
             Happening::Output => (2, (PollEvents::OUT | PollEvents::WRNORM | PollEvents::WRBAND).bits()),
+            Happening::Urgent => (6, (PollEvents::PRI | PollEvents::RDBAND).bits()),
             Happening::Directory(_) => (3, (readable | PollEvents::MSG).bits()),
         }
     }
@@ -53,6 +56,18 @@ struct Facts {
     uids: (u32, u32),
     signal: Option<Signal>,
     fd: i32,
+    /// O_ASYNC
+    tells: Telling,
+}
+
+/// Whether a file tells of input and output, beside what is urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Telling {
+    /// It does not.
+    #[default]
+    Urgent,
+    /// It does (O_ASYNC).
+    All,
 }
 
 /// How one open file tells of input and output.
@@ -81,6 +96,11 @@ impl FileSignals {
         facts.uids = (credentials.uid, credentials.euid);
     }
 
+    /// What it tells of.
+    pub fn set_telling(&self, tells: Telling) {
+        self.facts.lock().tells = tells;
+    }
+
     /// The signal; `None` is SIGIO without details.
     pub fn signal(&self) -> Option<Signal> {
         self.facts.lock().signal
@@ -105,6 +125,7 @@ impl FileSignals {
         let (code, band) = what.code_and_band();
         let fd = if let Happening::Directory(fd) = what { fd } else { fd };
         let info = match signal {
+            _ if what == Happening::Urgent => SignalInfo::kernel(Signal::URG),
             None => SignalInfo::kernel(Signal::IO),
             Some(signal) => SignalInfo { signal, errno: 0, code, detail: Detail::Poll { band: band.into(), fd } },
         };
@@ -140,6 +161,13 @@ impl Waiter for FileSignals {
 
     fn notify(self: Arc<Self>, events: PollEvents) {
         let Some(object) = self.object.upgrade() else { return };
+        // What comes with all events says nothing about this one.
+        if events.contains(PollEvents::PRI) && events != PollEvents::all() {
+            self.tell(Happening::Urgent);
+        }
+        if self.facts.lock().tells == Telling::Urgent {
+            return;
+        }
         let now = object.poll() & events;
         if now.intersects(PollEvents::READABLE | PollEvents::ERR | PollEvents::HUP) {
             self.tell(Happening::Input);

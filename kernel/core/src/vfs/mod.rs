@@ -42,7 +42,7 @@ pub use dentry::Dentry;
 pub use device::Driver;
 pub use fd_table::{Descriptor, FdFlags, FdTable};
 pub use file::File;
-pub use file_signals::{FileOwner, FileSignals, Happening};
+pub use file_signals::{FileOwner, FileSignals, Happening, Telling};
 pub use hooks::Hooks;
 pub use inode::{Allocation, Changes, Inode, InodeKey, LinkTarget, NewInode, NewKind, Opening, Rename, XattrSet};
 pub use locks::{Lock, LockKind, LockOwner, LockRefused, Locks};

@@ -115,6 +115,11 @@ pub trait FileObject: Any + Debug + Send + Sync {
         None
     }
 
+    /// The file as a task sees it, where tasks see different things (signalfd(2)).
+    fn seen_by(&self, _task: &Arc<Task>) -> Option<Arc<dyn FileObject>> {
+        None
+    }
+
     /// How long a call waits for these events; `None` for ever (SO_RCVTIMEO and SO_SNDTIMEO).
     fn time_limit(&self, _events: PollEvents) -> Option<Duration> {
         None

@@ -9,6 +9,7 @@ use stockade_kernel_stub::abi::{COMMAND_SIGNAL, Command, KICK_SIGNAL};
 
 use super::checked;
 
+const CPUCLOCK_PROF: i32 = 0;
 const CPUCLOCK_VIRT: i32 = 1;
 const CPUCLOCK_SCHED: i32 = 2;
 
@@ -57,10 +58,23 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) {
     unsafe { libc::waitid(libc::P_PIDFD, id, std::ptr::null_mut(), options) };
 }
 
-/// User and system time of a process (the clock ids of clock_getcpuclockid(3)).
+/// User and system time of a process (the clock ids of clock_getcpuclockid(3)): how much it was is exact, which part of
+/// it was which comes from samples.
 pub(crate) fn cpu_time(pid: Pid) -> (Duration, Duration) {
-    let user = clock(pid, CPUCLOCK_VIRT);
-    (user, clock(pid, CPUCLOCK_SCHED).saturating_sub(user))
+    let (user, both) = (clock(pid, CPUCLOCK_VIRT), clock(pid, CPUCLOCK_PROF));
+    parts_of(cpu_total(pid), (user, both.saturating_sub(user)))
+}
+
+/// The sum of both.
+pub(crate) fn cpu_total(pid: Pid) -> Duration {
+    clock(pid, CPUCLOCK_SCHED)
+}
+
+/// Parts a time in the ratio of samples; what no sample met is the application's.
+pub(crate) fn parts_of(total: Duration, (user, system): (Duration, Duration)) -> (Duration, Duration) {
+    let share = (total.as_nanos() * user.as_nanos()).checked_div((user + system).as_nanos());
+    let user = share.and_then(|share| u64::try_from(share).ok()).map_or(total, Duration::from_nanos);
+    (user, total.saturating_sub(user))
 }
 
 fn clock(pid: Pid, kind: i32) -> Duration {
@@ -69,4 +83,17 @@ fn clock(pid: Pid, kind: i32) -> Duration {
     // SAFETY: the host writes to `time`.
     unsafe { libc::clock_gettime(id, &raw mut time) };
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_parted_as_the_samples_say() {
+        let ms = Duration::from_millis;
+        assert_eq!(parts_of(ms(9), (ms(20), ms(10))), (ms(6), ms(3)));
+        assert_eq!(parts_of(ms(9), (ms(0), ms(10))), (ms(0), ms(9)));
+        assert_eq!(parts_of(ms(9), (ms(0), ms(0))), (ms(9), ms(0)));
+    }
 }

@@ -8,6 +8,7 @@ mod frame;
 mod layout;
 mod notice;
 mod reply;
+mod used;
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -25,6 +26,7 @@ use crate::sys::seccomp::Listener;
 use batch::Batch;
 pub(crate) use frame::write_entry;
 use notice::Waiting;
+use used::Told;
 
 /// The kernel's hold on a thread.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Inner {
     tid: AtomicI32,
     /// The first notification, when it came before; and what time the host thread had used by then.
     parked: Option<(u64, (Duration, Duration))>,
+    told: Told,
     state: Mutex<State>,
 }
 
@@ -176,6 +179,7 @@ impl HostThread {
             listener: spare.listener,
             tid: AtomicI32::new(spare.tid),
             parked: spare.parked,
+            told: Told::default(),
             state: Mutex::new(State::new(setup, events)),
         }))
     }
@@ -230,13 +234,19 @@ impl UserThread for HostThread {
     }
 
     fn cpu_time(&self) -> (Duration, Duration) {
-        if self.0.stub.has_had_one_thread() {
-            return process::cpu_time(self.0.stub.pid());
-        }
-        let tid = self.0.tid.load(Ordering::Relaxed);
-        let (user, system) = self.0.machine.proc.thread_cpu_time(self.0.stub.pid(), tid);
-        let (user_before, system_before) = self.0.parked.map_or_else(Default::default, |(_, used)| used);
-        (user.saturating_sub(user_before), system.saturating_sub(system_before))
+        self.0.cpu_time()
+    }
+
+    fn cpu_total(&self) -> Duration {
+        self.0.cpu_total()
+    }
+
+    fn faults(&self) -> (u64, u64) {
+        self.0.machine.proc.thread_faults(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
+    }
+
+    fn involuntary_switches(&self) -> u64 {
+        self.0.machine.proc.thread_involuntary_switches(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
     }
 }
 

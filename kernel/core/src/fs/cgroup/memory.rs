@@ -17,12 +17,11 @@ pub(super) fn current(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
     line(Some(system.kernel.memory_used()))
 }
 
-/// `memory.events`
-pub(super) fn events(_: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
+/// `memory.events`: how often the limit was met is the host's to know, but not whom it ended for that.
+pub(super) fn events(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
     let mut text = Text::new();
-    for name in ["low", "high", "max", "oom", "oom_kill", "oom_group_kill"] {
-        writeln!(text, "{name} 0");
-    }
+    let ended = system.kernel.starved();
+    writeln!(text, "low 0\nhigh 0\nmax {ended}\noom {ended}\noom_kill {ended}\noom_group_kill 0");
     text.finish()
 }
 

@@ -101,7 +101,7 @@ static ROOT: Node<System> = Node::Directory(&Directory::of(&[
     Entry::constant("memory.zswap.current", "0\n"),
     Entry::constant("memory.zswap.max", "max\n").mode(0o644),
     Entry::text("pids.current", pids::current),
-    Entry::constant("pids.events", "max 0\n"),
+    Entry::text("pids.events", pids::events),
     Entry::text("pids.max", pids::max).mode(0o644),
     Entry::text("pids.peak", pids::current),
 ]));

@@ -34,3 +34,10 @@ pub(super) fn current(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
 pub(super) fn max(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
     line(system.namespaces.pids.usage().1.map(|limit| limit as u64))
 }
+
+/// `pids.events`
+pub(super) fn events(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let mut text = Text::new();
+    writeln!(text, "max {}", system.namespaces.pids.refused());
+    text.finish()
+}

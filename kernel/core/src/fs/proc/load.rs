@@ -77,11 +77,14 @@ fn hundredths(time: Duration) -> alloc::string::String {
     alloc::format!("{}.{:02}", time.as_secs(), time.subsec_millis() / 10)
 }
 
-/// /proc/loadavg: the averages are the host's to know, and not told.
+/// /proc/loadavg
 pub(super) fn loadavg(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
     let (running, all) = running(system);
     let mut text = Text::new();
-    writeln!(text, "0.00 0.00 0.00 {running}/{all} {}", system.namespaces.pids.last());
+    for (whole, hundredths) in system.kernel.load_averages().hundredths() {
+        write!(text, "{whole}.{hundredths:02} ");
+    }
+    writeln!(text, "{running}/{all} {}", system.namespaces.pids.last());
     text.finish()
 }
 

@@ -4,11 +4,11 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use linux_raw_sys::net::SO_PASSCRED;
+use linux_raw_sys::net::{SO_OOBINLINE, SO_PASSCRED};
 
 use super::{Address, Backlog, Link, Role, Ucred, UnixSocket};
 use crate::Errno;
-use crate::net::{Kind, Limit};
+use crate::net::{Kind, Limit, Socket as _};
 use crate::task::Task;
 use crate::vfs::PollEvents;
 
@@ -89,6 +89,7 @@ impl UnixSocket {
             state.peer_credentials = Some(who);
         }
         accepted.common.options.lock().clone_from(&listener.common.options.lock());
+        accepted.option_changed(SO_OOBINLINE);
         accepted.apply_send_bytes();
         let link = accepted.link();
         backlog.waiting.push_back(accepted);

@@ -12,7 +12,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use linux_raw_sys::net::{SO_SNDBUF, SO_SNDBUFFORCE};
+use linux_raw_sys::net::{SO_OOBINLINE, SO_SNDBUF, SO_SNDBUFFORCE};
 use stockade_kernel_sync::Mutex;
 
 use super::Ucred;
@@ -216,8 +216,10 @@ impl Socket for UnixSocket {
     }
 
     fn option_changed(&self, name: u32) {
-        if matches!(name, SO_SNDBUF | SO_SNDBUFFORCE) {
-            self.apply_send_bytes();
+        match name {
+            SO_SNDBUF | SO_SNDBUFFORCE => self.apply_send_bytes(),
+            SO_OOBINLINE => self.inbox.set_urgent_inline(self.common.options.lock().is_on(name)),
+            _ => {}
         }
     }
 
@@ -226,7 +228,7 @@ impl Socket for UnixSocket {
     }
 
     fn send(&self, source: &mut dyn Source, message: &mut Outgoing<'_>) -> Result<usize, Errno> {
-        if message.urgency == Urgency::Urgent {
+        if message.urgency == Urgency::Urgent && (self.kind != Kind::Stream || source.remaining() == 0) {
             return Err(Errno::EOPNOTSUPP);
         }
         if self.has_connections() { self.send_to_peer(source, message) } else { self.send_datagram(source, message) }
@@ -240,6 +242,14 @@ impl Socket for UnixSocket {
         self.inbox.take(sink, taking)
     }
 
+    fn receive_urgent(&self, taking: Taking) -> Result<Option<u8>, Errno> {
+        self.inbox.take_urgent(taking)
+    }
+
+    fn is_at_urgent(&self) -> bool {
+        self.inbox.is_at_urgent()
+    }
+
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
         self.shut_down(how)
     }
@@ -248,8 +258,9 @@ impl Socket for UnixSocket {
         self.ready()
     }
 
+    /// What is out of band counts too (`unix_inq_len` of Linux).
     fn readable_bytes(&self) -> usize {
-        self.inbox.len()
+        self.inbox.len_with_urgent()
     }
 
     fn is_listening(&self) -> bool {

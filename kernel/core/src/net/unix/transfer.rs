@@ -33,7 +33,8 @@ impl UnixSocket {
         let rights = message.rights.as_ref().map(super::Rights::copy);
         let named = self.kind != Kind::Stream && !self.identity.name.lock().is_empty();
         let from = named.then(|| self.identity.address());
-        Parcel { from, sender: message.sender.unwrap_or(self.owner), rights, ..Parcel::default() }
+        let urgency = message.urgency;
+        Parcel { from, sender: message.sender.unwrap_or(self.owner), rights, urgency, ..Parcel::default() }
     }
 
     fn check_len(&self, source: &dyn Source) -> Result<(), Errno> {

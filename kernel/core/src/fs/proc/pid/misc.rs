@@ -42,11 +42,16 @@ fn shown(limit: u64) -> alloc::string::String {
     if limit == INFINITY { "unlimited".into() } else { alloc::format!("{limit}") }
 }
 
-/// /proc/PID/io: what is read and written is not counted.
+/// /proc/PID/io. No disk is read or written: files are in memory, or the host's.
 pub(super) fn io(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
-    subject.process()?;
+    let counts = match &subject.task {
+        Some(_) => subject.task()?.transfers(),
+        None => subject.process()?.transfers(),
+    };
     let mut text = Text::new();
-    for name in ["rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes"] {
+    writeln!(text, "rchar: {}\nwchar: {}", counts.read_bytes, counts.written_bytes);
+    writeln!(text, "syscr: {}\nsyscw: {}", counts.reads, counts.writes);
+    for name in ["read_bytes", "write_bytes", "cancelled_write_bytes"] {
         writeln!(text, "{name}: 0");
     }
     text.finish()

@@ -9,7 +9,7 @@ use super::access::may_inspect;
 use crate::Errno;
 use crate::fs::synthetic::{Opener, Text};
 use crate::mm::{Memory, PAGE};
-use crate::task::{CpuTime, ExitStatus, Pid, Process, Resource, Scheduling, Task, ticks};
+use crate::task::{Counts, CpuTime, ExitStatus, Pid, Process, Resource, Scheduling, Task, ticks};
 
 /// PF_RANDOMIZE
 const FLAGS: u32 = 0x40_0000;
@@ -96,7 +96,10 @@ pub(super) fn stat(subject: &PidSubject, opener: &Opener) -> Result<Vec<u8>, Err
     text.bytes(&super::settings::name(&process, task.as_ref()));
     let Kinship { parent, group, session, terminal, foreground, .. } = kinship;
     write!(text, ") {} {parent} {group} {session} {terminal} {foreground}", kinship.letter(task.as_ref()));
-    write!(text, " {FLAGS} 0 0 0 0");
+    let counts = counts(subject, &process, task.as_ref());
+    let children = process.children_counts();
+    write!(text, " {FLAGS} {} {}", counts.minor_faults, children.minor_faults);
+    write!(text, " {} {}", counts.major_faults, children.major_faults);
     times(&mut text, subject, &process, task.as_ref());
     memory_fields(&mut text, &process, task.as_ref(), permitted);
     signals(&mut text, &process, task.as_ref());
@@ -108,6 +111,14 @@ pub(super) fn stat(subject: &PidSubject, opener: &Opener) -> Result<Vec<u8>, Err
     let code = kinship.exit.filter(|_| permitted).map_or(0, ExitStatus::raw);
     writeln!(text, " {code}");
     text.finish()
+}
+
+fn counts(subject: &PidSubject, process: &Process, task: Option<&Arc<Task>>) -> Counts {
+    match (&subject.task, task) {
+        (Some(_), Some(task)) => task.counts(),
+        (Some(_), None) => Counts::default(),
+        (None, _) => process.counts(),
+    }
 }
 
 fn times(text: &mut Text, subject: &PidSubject, process: &Process, task: Option<&Arc<Task>>) {

@@ -9,7 +9,7 @@ use crate::Errno;
 use crate::fs::synthetic::{Opener, Text};
 use crate::fs::system::{all_cpus, list_text, mask_text};
 use crate::mm::PAGE;
-use crate::task::{Credentials, Process, Resource, Task};
+use crate::task::{Credentials, HugePages, Process, Resource, Task};
 
 /// `MAX_NUMNODES` of Debian's kernels.
 const NODES: u32 = 1024;
@@ -31,12 +31,15 @@ pub(super) fn status(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno>
     if let Some(task) = &task {
         memory(&mut text, task);
     }
-    writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff");
+    let huge = task.as_ref().is_none_or(|task| task.settings.lock().huge_pages == HugePages::Allowed);
+    writeln!(text, "CoreDumping:\t0\nTHP_enabled:\t{}\nuntag_mask:\t0xffffffffffffffff", u8::from(huge));
     writeln!(text, "Threads:\t{}", process.task_count());
     signals(&mut text, &process, task.as_ref());
     capabilities(&mut text, &credentials(&process, task.as_ref()));
     placement(&mut text, subject, task.as_ref());
-    writeln!(text, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0");
+    let counts = task.as_ref().map(|task| task.counts()).unwrap_or_default();
+    writeln!(text, "voluntary_ctxt_switches:\t{}", counts.voluntary_switches);
+    writeln!(text, "nonvoluntary_ctxt_switches:\t{}", counts.involuntary_switches);
     text.finish()
 }
 

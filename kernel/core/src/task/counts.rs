@@ -1,0 +1,149 @@
+//! What is counted beside CPU time (getrusage(2), proc_pid_io(5)).
+
+use core::ops::AddAssign;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Process, Task};
+use crate::wait::Stop;
+
+/// Counters of one task. Those of the host are its thread's.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    reads: AtomicU64,
+    read_bytes: AtomicU64,
+    writes: AtomicU64,
+    written_bytes: AtomicU64,
+    sleeps: AtomicU64,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that read, and what they got, from whichever file.
+    pub reads: u64,
+    /// Bytes.
+    pub read_bytes: u64,
+    /// Calls that write, and what they wrote.
+    pub writes: u64,
+    /// Bytes.
+    pub written_bytes: u64,
+    /// Page faults without input.
+    pub minor_faults: u64,
+    /// Page faults with.
+    pub major_faults: u64,
+    /// How often a call slept.
+    pub voluntary_switches: u64,
+    /// How often others ran first; of tasks that live.
+    pub involuntary_switches: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.reads += other.reads;
+        self.read_bytes += other.read_bytes;
+        self.writes += other.writes;
+        self.written_bytes += other.written_bytes;
+        self.minor_faults += other.minor_faults;
+        self.major_faults += other.major_faults;
+        self.voluntary_switches += other.voluntary_switches;
+        self.involuntary_switches += other.involuntary_switches;
+    }
+}
+
+impl Counters {
+    /// A call that reads came to this.
+    pub fn read(&self, result: &Result<usize, Stop>) {
+        count(&self.reads, &self.read_bytes, result);
+    }
+
+    /// A call that writes did.
+    pub fn wrote(&self, result: &Result<usize, Stop>) {
+        count(&self.writes, &self.written_bytes, result);
+    }
+
+    /// A call sleeps.
+    pub fn sleep(&self) {
+        self.sleeps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> Counts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            reads: load(&self.reads),
+            read_bytes: load(&self.read_bytes),
+            writes: load(&self.writes),
+            written_bytes: load(&self.written_bytes),
+            voluntary_switches: load(&self.sleeps),
+            ..Counts::default()
+        }
+    }
+}
+
+/// A call that waits is not over.
+fn count(calls: &AtomicU64, bytes: &AtomicU64, result: &Result<usize, Stop>) {
+    match result {
+        Ok(done) => {
+            bytes.fetch_add(*done as u64, Ordering::Relaxed);
+        }
+        Err(Stop::Error(_)) => {}
+        Err(_) => return,
+    }
+    calls.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Task {
+    /// What it counted so far.
+    pub fn counts(&self) -> Counts {
+        let switches = self.thread().map_or(0, |thread| thread.involuntary_switches());
+        Counts { involuntary_switches: switches, ..self.last_counts() }
+    }
+
+    /// The same when it ends, as far as it can be had at little cost.
+    pub(crate) fn last_counts(&self) -> Counts {
+        let (minor_faults, major_faults) = self.thread().map_or((0, 0), |thread| thread.faults());
+        Counts { minor_faults, major_faults, ..self.counters.counts() }
+    }
+
+    /// What it read and wrote, which the host need not be asked for.
+    pub(crate) fn transfers(&self) -> Counts {
+        self.counters.counts()
+    }
+}
+
+impl Process {
+    /// What all its tasks counted, those that ended too.
+    pub fn counts(&self) -> Counts {
+        let mut total = self.usage.lock().task_counts;
+        self.tasks().iter().for_each(|task| total += task.counts());
+        total
+    }
+
+    /// What the children that it waited for counted.
+    pub fn children_counts(&self) -> Counts {
+        self.usage.lock().child_counts
+    }
+
+    /// What its tasks read and wrote.
+    pub(crate) fn transfers(&self) -> Counts {
+        let mut total = self.usage.lock().task_counts;
+        self.tasks().iter().for_each(|task| total += task.transfers());
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Errno;
+
+    #[test]
+    fn calls_count_once_they_are_over() {
+        let counters = Counters::default();
+        counters.read(&Err(Stop::Wait));
+        counters.read(&Ok(5));
+        counters.read(&Err(Stop::Error(Errno::EIO)));
+        counters.wrote(&Ok(7));
+        let Counts { reads, read_bytes, writes, written_bytes, .. } = counters.counts();
+        assert_eq!((reads, read_bytes, writes, written_bytes), (2, 5, 1, 7));
+    }
+}
