@@ -9,7 +9,7 @@ use stockade_tests::workspace_root;
 use crate::{build, sh};
 
 /// Where fuzz targets are: each folder is a workspace of its own, so that these flags reach nothing else.
-const FOLDERS: &[&str] = &["erofs/fuzz", "image/fuzz", "kernel/fuzz"];
+const FOLDERS: &[&str] = &["erofs/fuzz", "image/fuzz", "kernel/fuzz", "vm/fuzz"];
 
 /// What cargo-fuzz passes, less the sanitizers, which need a nightly compiler: LLVM's coverage pass (its documentation,
 /// "SanitizerCoverage"), and the checks of a debug build.
