@@ -6,7 +6,8 @@
 use alloc::vec::Vec;
 
 use crate::Errno;
-use crate::platform::{Pool, Space};
+use crate::mm::Memory;
+use crate::platform::Pool;
 
 /// Takes what a file gives.
 pub trait Sink {
@@ -75,7 +76,7 @@ const RANGES_AT_ONCE: usize = 8;
 /// Ranges of an application's memory, consumed from the front.
 #[derive(Clone, Debug)]
 pub struct UserBuffer<'a> {
-    space: &'a dyn Space,
+    memory: &'a Memory,
     /// Empty only at the end.
     current: UserRange,
     /// Those behind it begin at `next`. Most calls have none, and so no allocation.
@@ -85,17 +86,17 @@ pub struct UserBuffer<'a> {
 }
 
 impl<'a> UserBuffer<'a> {
-    /// Ranges in a space, in this order.
-    pub fn new(space: &'a dyn Space, ranges: Vec<UserRange>) -> Self {
+    /// Ranges in an address space, in this order.
+    pub fn new(memory: &'a Memory, ranges: Vec<UserRange>) -> Self {
         let left = ranges.iter().map(|range| range.len).sum();
-        let mut buffer = Self { space, current: UserRange { address: 0, len: 0 }, more: ranges, next: 0, left };
+        let mut buffer = Self { memory, current: UserRange { address: 0, len: 0 }, more: ranges, next: 0, left };
         buffer.settle();
         buffer
     }
 
     /// One range.
-    pub fn single(space: &'a dyn Space, address: u64, len: usize) -> Self {
-        Self { space, current: UserRange { address, len }, more: Vec::new(), next: 0, left: len }
+    pub fn single(memory: &'a Memory, address: u64, len: usize) -> Self {
+        Self { memory, current: UserRange { address, len }, more: Vec::new(), next: 0, left: len }
     }
 
     /// Passes over bytes that an earlier run moved.
@@ -126,17 +127,17 @@ impl<'a> UserBuffer<'a> {
         }
     }
 
-    /// Walks over up to `len` bytes: `copy(space, ranges, done, step)` says how many bytes of each step it moved.
+    /// Walks over up to `len` bytes: `copy(memory, ranges, done, step)` says how many bytes of each step it moved.
     fn walk(
         &mut self,
         len: usize,
-        mut copy: impl FnMut(&dyn Space, &[(u64, usize)], usize, usize) -> usize,
+        mut copy: impl FnMut(&Memory, &[(u64, usize)], usize, usize) -> usize,
     ) -> Result<usize, Errno> {
         let mut done = 0;
         while done < len && self.current.len > 0 {
             let mut ranges = [(0, 0); RANGES_AT_ONCE];
             let (count, step) = self.front(len - done, &mut ranges);
-            let moved = copy(self.space, &ranges[..count], done, step);
+            let moved = copy(self.memory, &ranges[..count], done, step);
             done += moved;
             self.skip(moved);
             if moved < step {
@@ -169,11 +170,11 @@ impl Sink for UserBuffer<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        self.walk(bytes.len(), |space, ranges, done, step| space.write_ranges(ranges, &bytes[done..done + step]))
+        self.walk(bytes.len(), |memory, ranges, done, step| memory.copy_out(ranges, &bytes[done..done + step]))
     }
 
     fn put_from_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
-        self.walk(len, |space, ranges, done, _| space.write_from_pool(ranges, offset + done as u64))
+        self.walk(len, |memory, ranges, done, _| memory.space().write_from_pool(ranges, offset + done as u64))
     }
 }
 
@@ -184,11 +185,11 @@ impl Source for UserBuffer<'_> {
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let len = buffer.len();
-        self.walk(len, |space, ranges, done, step| space.read_ranges(ranges, &mut buffer[done..done + step]))
+        self.walk(len, |memory, ranges, done, step| memory.copy_in(ranges, &mut buffer[done..done + step]))
     }
 
     fn take_into_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
-        self.walk(len, |space, ranges, done, _| space.read_into_pool(ranges, offset + done as u64))
+        self.walk(len, |memory, ranges, done, _| memory.space().read_into_pool(ranges, offset + done as u64))
     }
 }
 

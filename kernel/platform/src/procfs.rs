@@ -46,6 +46,12 @@ impl Proc {
         String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
+    /// A process's memory as a file. Whoever uses it passes over the permissions of private mappings.
+    pub(crate) fn memory(&self, pid: Pid) -> io::Result<OwnedFd> {
+        let path = format!("{}/mem", pid.as_raw_nonzero());
+        Ok(openat(&self.0, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
     /// How soon a process, and all that it forks, ends for lack of memory.
     pub(crate) fn set_expendable(&self, pid: Pid, expendable: Expendable) -> io::Result<()> {
         let path = format!("{}/oom_score_adj", pid.as_raw_nonzero());

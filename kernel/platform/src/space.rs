@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::{pread, pwrite};
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Forked, Frame, HostCall, RangeUsage, Space, ThreadEvents, UserThread};
 use stockade_kernel_stub::abi::{Command, SAID_WORD};
@@ -82,6 +83,23 @@ impl Space for HostSpace {
 
     fn write(&self, address: u64, bytes: &[u8]) -> usize {
         if self.is_current() { memory::write(self.stub.pid(), address, bytes) } else { 0 }
+    }
+
+    fn read_mapped(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let file = self.is_current().then(|| self.stub.memory(&self.machine.proc)).flatten();
+        match file.and_then(|file| pread(file, &mut *buffer, address).ok()) {
+            Some(count) if count == buffer.len() => count,
+            // The host may say more of what it can do of it.
+            _ => self.read(address, buffer),
+        }
+    }
+
+    fn write_mapped(&self, address: u64, bytes: &[u8]) -> usize {
+        let file = self.is_current().then(|| self.stub.memory(&self.machine.proc)).flatten();
+        match file.and_then(|file| pwrite(file, bytes, address).ok()) {
+            Some(count) if count == bytes.len() => count,
+            _ => self.write(address, bytes),
+        }
     }
 
     fn read_ranges(&self, ranges: &[(u64, usize)], buffer: &mut [u8]) -> usize {

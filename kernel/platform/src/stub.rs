@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use stockade_kernel_stub::abi::SLOTS;
 
 use crate::boot::Spawner;
+use crate::procfs::Proc;
 use crate::thread::Spare;
 
 /// Each costs about as much memory as a running thread.
 const SPARES_MAX: usize = 4;
+/// Copies after which a process's memory is opened: that takes as long as ten more.
+const COPIES_MIN: u32 = 32;
 
 /// The process. Dropping it ends it; the watch takes its remains away.
 #[derive(Debug)]
@@ -31,6 +34,9 @@ pub(crate) struct Stub {
     killed: AtomicBool,
     /// Whether others end before it for lack of memory.
     preferred: AtomicBool,
+    /// Its memory as a file, once that is worth it.
+    memory: OnceLock<Option<OwnedFd>>,
+    copies: AtomicU32,
     /// Application threads that it ever had.
     threads: AtomicU32,
 }
@@ -49,12 +55,27 @@ impl Stub {
             program: AtomicU32::new(0),
             killed: AtomicBool::new(false),
             preferred: AtomicBool::new(false),
+            memory: OnceLock::new(),
+            copies: AtomicU32::new(0),
             threads: AtomicU32::new(0),
         })
     }
 
     pub(crate) fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Its memory as a file, which small copies are a fifth cheaper by than by process id; `None` as long as there were
+    /// few. Many processes make only few before they end.
+    pub(crate) fn memory(&self, proc: &Proc) -> Option<&OwnedFd> {
+        if let Some(memory) = self.memory.get() {
+            return memory.as_ref();
+        }
+        if self.copies.fetch_add(1, Ordering::Relaxed) < COPIES_MIN {
+            return None;
+        }
+        let opened = || proc.memory(self.pid).inspect_err(|error| tracing::debug!(%error, "no file of a memory")).ok();
+        self.memory.get_or_init(opened).as_ref()
     }
 
     /// Its spawner.

@@ -156,6 +156,28 @@ fn memory_is_copied_between_pool_and_space() {
 }
 
 #[test]
+fn small_copies_are_the_same_by_process_and_by_its_memory_file() {
+    let kernel = Kernel::with_hook(Box::new(|task, event| match *event {
+        Event::Call { number: OWN, arguments: [address, ..], .. } => {
+            // The file is opened after a few.
+            for round in 0..100_u8 {
+                assert_eq!(task.space.write_mapped(address, &[round; 8]), 8);
+                let mut bytes = [0; 9];
+                assert_eq!(task.space.read_mapped(address, &mut bytes), 9);
+                assert_eq!((&bytes[..8], bytes[8]), (&[round; 8][..], b'.'));
+                // Whoever is wrong about what is mapped hears how much was there.
+                assert_eq!(task.space.read_mapped(address + 4000, &mut [0; 200]), 96);
+                assert_eq!(task.space.write_mapped(0x6000_0000, &[0; 8]), 0);
+            }
+            Some(Reply::Value(0))
+        }
+        _ => None,
+    }));
+    let source = "void start(void) { char *p = map(4096); p[8] = '.'; sys(1000, p, 0, 0); exit_group(p[0] - 99); }";
+    assert_eq!(kernel.run(source).0, Ending::Code(0));
+}
+
+#[test]
 fn the_timer_rings_once_and_can_be_set_again() {
     let kernel = Kernel::start();
     let (tell, told) = channel();

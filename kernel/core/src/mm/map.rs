@@ -63,7 +63,7 @@ impl MapRequest {
     fn pieces(&self) -> Result<Vec<MapPiece>, Errno> {
         match &self.source {
             Some((source, offset)) => source.map(*offset, self.len, self.sharing),
-            None => Ok(alloc::vec![MapPiece { len: self.len, backing: Backing::Anonymous, keep: None }]),
+            None => Ok(alloc::vec![MapPiece { len: self.len, backing: Backing::Anonymous, keep: None, fixed: None }]),
         }
     }
 
@@ -73,6 +73,7 @@ impl MapRequest {
             Some((source, offset)) => Object::Source {
                 source: source.clone(),
                 offset: offset + from,
+                fixed: piece.fixed.clone().filter(|_| !self.protection.contains(Protection::WRITE)),
                 keeps: piece.keep.iter().cloned().collect(),
             },
             None => Object::Anonymous,
@@ -110,7 +111,7 @@ impl Memory {
 
 /// The whole request as if it were one piece.
 fn whole(request: &MapRequest) -> MapPiece {
-    MapPiece { len: request.len, backing: Backing::Anonymous, keep: None }
+    MapPiece { len: request.len, backing: Backing::Anonymous, keep: None, fixed: None }
 }
 
 impl State {

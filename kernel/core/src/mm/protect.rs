@@ -85,7 +85,7 @@ impl State {
                 _ => parts.push(part),
             }
         }
-        self.vmas.update(range, |vma| vma.protection = protection);
+        self.vmas.update(range, |vma| vma.set_protection(protection));
         let call = |part: Range<u64>| HostCall::Protect { address: part.start, len: len(&part), protection };
         parts.into_iter().map(call).collect()
     }

@@ -110,7 +110,9 @@ fn extension(vma: &Vma, request: &RemapRequest) -> Result<Vec<MapPiece>, Errno> 
     let growth = request.growth();
     match &vma.object {
         _ if growth == 0 => Ok(Vec::new()),
-        Object::Anonymous => Ok(alloc::vec![MapPiece { len: growth, backing: Backing::Anonymous, keep: None }]),
+        Object::Anonymous => {
+            Ok(alloc::vec![MapPiece { len: growth, backing: Backing::Anonymous, keep: None, fixed: None }])
+        }
         Object::Source { source, offset, .. } => source.map(offset + request.old_len, growth, vma.sharing),
     }
 }

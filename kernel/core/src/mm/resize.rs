@@ -115,8 +115,8 @@ impl State {
         for (start, vma) in &old {
             let mut vma = vma.clone();
             vma.flags = (vma.flags - VmaFlags::HOLE) | hole;
-            if let Object::Source { keeps, .. } = &mut vma.object {
-                *keeps = piece.keep.iter().cloned().collect();
+            if let Object::Source { keeps, fixed, .. } = &mut vma.object {
+                (*keeps, *fixed) = (piece.keep.iter().cloned().collect(), None);
             }
             self.vmas.insert(*start, vma);
         }

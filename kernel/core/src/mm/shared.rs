@@ -45,8 +45,8 @@ impl Source for SharedMemory {
     fn map(&self, offset: u64, len: u64, sharing: Sharing) -> Result<Vec<MapPiece>, Errno> {
         let there = self.range.len().saturating_sub(offset).min(len);
         let backing = Backing::Pool { offset: self.range.offset() + offset, sharing };
-        let inside = MapPiece { len: there, backing, keep: Some(self.range.clone()) };
-        let beyond = MapPiece { len: len - there, backing: Backing::Nothing, keep: None };
+        let inside = MapPiece { len: there, backing, keep: Some(self.range.clone()), fixed: None };
+        let beyond = MapPiece { len: len - there, backing: Backing::Nothing, keep: None, fixed: None };
         Ok([inside, beyond].into_iter().filter(|piece| piece.len > 0).collect())
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt::Debug;
 
-use super::Mappers;
+use super::{Fixed, Mappers};
 use crate::Errno;
 use crate::platform::{Backing, Machine, Sharing};
 
@@ -19,6 +19,8 @@ pub struct MapPiece {
     pub backing: Backing,
     /// Keeps the memory from being used for something else while it is mapped; usually a [`PoolRange`].
     pub keep: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where else its bytes can be read, if they never change.
+    pub fixed: Option<Fixed>,
 }
 
 /// What /proc/PID/maps says about a mapping.

@@ -232,8 +232,8 @@ impl Source for Growing {
         let end = page_up(self.bytes.load(Ordering::Relaxed)).unwrap();
         let there = end.saturating_sub(offset).min(len);
         let backing = crate::platform::Backing::Pool { offset: self.range.offset() + offset, sharing };
-        let inside = MapPiece { len: there, backing, keep: Some(self.range.clone()) };
-        let beyond = MapPiece { len: len - there, backing: crate::platform::Backing::Nothing, keep: None };
+        let inside = MapPiece { len: there, backing, keep: Some(self.range.clone()), fixed: None };
+        let beyond = MapPiece { len: len - there, backing: crate::platform::Backing::Nothing, keep: None, fixed: None };
         Ok([inside, beyond].into_iter().filter(|piece| piece.len > 0).collect())
     }
 

@@ -17,12 +17,14 @@ const PAGE: u64 = 4096;
 impl Memory {
     /// Fills the buffer, or says `EFAULT`.
     pub fn read_bytes(&self, address: u64, buffer: &mut [u8]) -> Result<(), Errno> {
-        if self.space.read(address, buffer) == buffer.len() { Ok(()) } else { Err(Errno::EFAULT) }
+        let is_read = buffer.is_empty() || self.copy_in(&[(address, buffer.len())], buffer) == buffer.len();
+        if is_read { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
     /// Copies all bytes, or says `EFAULT`; some may have been copied then.
     pub fn write_bytes(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
-        if self.space.write(address, bytes) == bytes.len() { Ok(()) } else { Err(Errno::EFAULT) }
+        let is_written = bytes.is_empty() || self.copy_out(&[(address, bytes.len())], bytes) == bytes.len();
+        if is_written { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
     /// `len` bytes in a buffer of their own; the caller bounds `len`.
@@ -84,17 +86,23 @@ impl Memory {
         Err(too_long)
     }
 
-    /// Appends up to the end of the page, and says whether the string ended. The step never crosses a page, since what
-    /// follows a string need not be mapped.
+    /// Appends the next bytes, and says whether the string ended.
     fn extend_string(&self, at: u64, max: usize, string: &mut Vec<u8>) -> Result<bool, Errno> {
         let mut step = [0; 256];
+        let len = step.len().min(max - string.len());
+        let count = self.read_some(at, &mut step[..len]);
+        let end = step[..count].iter().position(|byte| *byte == 0);
+        string.extend_from_slice(&step[..end.unwrap_or(count)]);
+        if end.is_none() && count < len { Err(Errno::EFAULT) } else { Ok(end.is_some()) }
+    }
+
+    /// Fills the front of a buffer shorter than a page. The next page need not be mapped, so it is a range of its own.
+    fn read_some(&self, at: u64, buffer: &mut [u8]) -> usize {
         let to_page_end = usize::try_from(PAGE - at % PAGE).unwrap_or(usize::MAX);
-        let len = step.len().min(to_page_end).min(max - string.len());
-        let step = &mut step[..len];
-        self.read_bytes(at, step)?;
-        let end = step.iter().position(|byte| *byte == 0);
-        string.extend_from_slice(&step[..end.unwrap_or(len)]);
-        Ok(end.is_some())
+        let first = buffer.len().min(to_page_end);
+        let ranges = [(at, first), (at.wrapping_add(first as u64), buffer.len() - first)];
+        let count = if first < buffer.len() { 2 } else { 1 };
+        self.copy_in(&ranges[..count], buffer)
     }
 
     /// A path: `ENAMETOOLONG` from PATH_MAX on.
@@ -104,12 +112,17 @@ impl Memory {
 
     /// One range for a read or a write, not yet known to be there.
     pub fn buffer(&self, address: u64, len: usize) -> UserBuffer<'_> {
-        UserBuffer::single(&*self.space, address, len.min(BYTES_MAX))
+        UserBuffer::single(self, address, len.min(BYTES_MAX))
     }
 
     /// The ranges of an array of `struct iovec`. `EINVAL` when there are too many or one is longer than `ssize_t`.
     pub fn vectors(&self, address: u64, count: usize) -> Result<UserBuffer<'_>, Errno> {
-        Ok(UserBuffer::new(&*self.space, self.vector_ranges(address, count)?))
+        Ok(self.buffer_of(self.vector_ranges(address, count)?))
+    }
+
+    /// Ranges that were judged already.
+    pub fn buffer_of(&self, ranges: Vec<UserRange>) -> UserBuffer<'_> {
+        UserBuffer::new(self, ranges)
     }
 
     /// The same as mere ranges.
@@ -157,6 +170,8 @@ mod tests {
         assert_eq!(memory.read_path(at), Err(Errno::EFAULT));
         assert_eq!(memory.read_string(at, 4, Errno::E2BIG), Err(Errno::E2BIG));
         assert_eq!(memory.read_path(u64::MAX), Err(Errno::EFAULT));
+        memory.write_bytes(AT + PAGE - 2, b"abcd\0").unwrap();
+        assert_eq!(memory.read_path(AT + PAGE - 2).unwrap(), b"abcd");
     }
 
     #[test]

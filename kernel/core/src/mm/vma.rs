@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::Range;
 
-use super::{MapPiece, Source};
+use super::{Fixed, MapPiece, Source};
 use crate::platform::{Protection, Sharing};
 
 /// The page size.
@@ -67,6 +67,8 @@ pub enum Object {
         source: Arc<dyn Source>,
         /// From where on.
         offset: u64,
+        /// Where else its bytes can be read, as long as nobody could write to the mapping.
+        fixed: Option<Fixed>,
         /// What keeps its memory.
         keeps: Vec<Arc<dyn Any + Send + Sync>>,
     },
@@ -110,6 +112,12 @@ impl Vma {
             && self.flags == next.flags
             && !self.flags.intersects(VmaFlags::GROWS_DOWN | VmaFlags::STACK)
             && self.continues_in(start, next)
+            && self.fixed() == next.fixed()
+    }
+
+    /// Where else its bytes can be read.
+    pub fn fixed(&self) -> Option<&Fixed> {
+        if let Object::Source { fixed, .. } = &self.object { fixed.as_ref() } else { None }
     }
 
     /// Whether the contents of `next` follow on the contents of this one.
@@ -120,6 +128,16 @@ impl Vma {
                 Arc::ptr_eq(source, other) && offset + (self.end - start) == *next
             }
             _ => false,
+        }
+    }
+
+    /// Changes access. What was writable once need not hold what its file does.
+    pub fn set_protection(&mut self, protection: Protection) {
+        self.protection = protection;
+        if let Object::Source { fixed, .. } = &mut self.object
+            && protection.contains(Protection::WRITE)
+        {
+            *fixed = None;
         }
     }
 

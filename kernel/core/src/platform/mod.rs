@@ -96,6 +96,17 @@ pub trait Space: Debug + Send + Sync {
     /// Copies to the application; stops at the first address that cannot be written and says how many bytes went.
     fn write(&self, address: u64, bytes: &[u8]) -> usize;
 
+    /// [`Self::read`] of a few bytes that the kernel's map has in one mapping that may be read: whether it may need not
+    /// be looked at again.
+    fn read_mapped(&self, address: u64, buffer: &mut [u8]) -> usize {
+        self.read(address, buffer)
+    }
+
+    /// [`Self::write`] of a few bytes, in the same way.
+    fn write_mapped(&self, address: u64, bytes: &[u8]) -> usize {
+        self.write(address, bytes)
+    }
+
     /// Copies from the pool to several ranges of the application, one after the other, without a buffer between.
     fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize;
 

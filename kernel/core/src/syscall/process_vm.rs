@@ -45,7 +45,7 @@ fn sides(task: &Task, call: &Call) -> Result<(Arc<Memory>, [Vectors; 2]), Errno>
 /// Ranges of the other process, which are listed in this one.
 fn remote_buffer<'a>(memory: &Memory, other: &'a Memory, (address, count): Vectors) -> Result<UserBuffer<'a>, Errno> {
     let ranges = memory.vector_ranges(address, count)?;
-    Ok(UserBuffer::new(&**other.space(), ranges))
+    Ok(UserBuffer::new(other, ranges))
 }
 
 /// Copies until one side ends or faults; `EFAULT` when nothing was copied.

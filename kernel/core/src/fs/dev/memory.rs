@@ -80,10 +80,15 @@ impl FileObject for MemoryDevice {
             return Err(Errno::ENODEV);
         }
         let piece = match sharing {
-            Sharing::Private => MapPiece { len, backing: Backing::Anonymous, keep: None },
+            Sharing::Private => MapPiece { len, backing: Backing::Anonymous, keep: None, fixed: None },
             Sharing::Shared => {
                 let range = PoolRange::allocate(&self.machine, len)?;
-                MapPiece { len, backing: Backing::Pool { offset: range.offset(), sharing }, keep: Some(range) }
+                MapPiece {
+                    len,
+                    backing: Backing::Pool { offset: range.offset(), sharing },
+                    keep: Some(range),
+                    fixed: None,
+                }
             }
         };
         Ok(alloc::vec![piece])

@@ -8,7 +8,7 @@ use stockade_erofs::format;
 use super::{Volume, damaged, xattrs};
 use crate::Errno;
 use crate::io::Sink;
-use crate::mm::{MapPiece, PoolRange};
+use crate::mm::{Fixed, MapPiece, PoolRange};
 use crate::platform::{Backing, Sharing};
 use crate::vfs::{
     Caller, Device, DirEntry, Direction, Emit, FileKind, FileObject, Inode, LinkTarget, Opening, PAGE_BYTES, Seeking,
@@ -50,8 +50,9 @@ impl Node {
                 if pages == 0 {
                     return self.copied(position);
                 }
-                let blob = self.volume.blob.id();
-                Ok(MapPiece { len: pages.min(len_max), backing: Backing::Blob { blob, offset, sharing }, keep: None })
+                let fixed = Some(Fixed::new(&self.volume.blob, position, offset));
+                let backing = Backing::Blob { blob: self.volume.blob.id(), offset, sharing };
+                Ok(MapPiece { len: pages.min(len_max), backing, keep: None, fixed })
             }
             _ => self.copied(position),
         }
@@ -65,7 +66,7 @@ impl Node {
         self.volume.machine.pool().write(range.offset(), &page);
         // Private even when shared was asked for: nobody can write to it.
         let backing = Backing::Pool { offset: range.offset(), sharing: Sharing::Private };
-        Ok(MapPiece { len: PAGE_BYTES, backing, keep: Some(range) })
+        Ok(MapPiece { len: PAGE_BYTES, backing, keep: Some(range), fixed: None })
     }
 }
 
@@ -193,7 +194,7 @@ impl FileObject for Node {
             let (position, rest) = (offset.saturating_add(done), len - done);
             let piece = match position < pages_end {
                 true => self.piece(position, rest, sharing)?,
-                false => MapPiece { len: rest, backing: Backing::Nothing, keep: None },
+                false => MapPiece { len: rest, backing: Backing::Nothing, keep: None, fixed: None },
             };
             done += piece.len;
             pieces.push(piece);

@@ -109,7 +109,7 @@ impl FileObject for HostFileObject {
         };
         let backing = Backing::File { file: file.id(), offset, sharing };
         let keep: Arc<dyn Any + Send + Sync> = file;
-        Ok(alloc::vec![MapPiece { len, backing, keep: Some(keep) }])
+        Ok(alloc::vec![MapPiece { len, backing, keep: Some(keep), fixed: None }])
     }
 }
 

@@ -205,11 +205,11 @@ impl Data {
         let mut pieces = Vec::new();
         let mut at = offset;
         while let Some(Run::Data { range, offset, len }) = state.run_to(at, file_end) {
-            pieces.push(MapPiece { len, backing: Backing::Pool { offset, sharing }, keep: Some(range) });
+            pieces.push(MapPiece { len, backing: Backing::Pool { offset, sharing }, keep: Some(range), fixed: None });
             at += len;
         }
         if at < end {
-            pieces.push(MapPiece { len: end - at, backing: Backing::Nothing, keep: None });
+            pieces.push(MapPiece { len: end - at, backing: Backing::Nothing, keep: None, fixed: None });
         }
         Ok(pieces)
     }
