@@ -12,7 +12,7 @@ use crate::platform::{Form, HostClock, Reply};
 use crate::task::Task;
 use crate::time::TimerKey;
 use crate::vfs::PollEvents;
-use crate::wait::{SharedQueue, Stop};
+use crate::wait::{Moment, SharedQueue, Stop};
 
 /// How a call ended.
 #[derive(Debug)]
@@ -63,6 +63,17 @@ pub enum TimeForm {
     Timeval,
 }
 
+/// What a call knows about wake-ups that came before it was registered.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    /// When its handler began.
+    since: Moment,
+    /// Whether one of its queues was woken since.
+    missed: bool,
+    /// Whether what it waits for is told by its queues, and by nothing else.
+    relies: bool,
+}
+
 /// One system call under way.
 pub struct Call {
     /// Its number.
@@ -74,6 +85,7 @@ pub struct Call {
     /// What it remembers.
     pub resume: Resume,
     queues: Vec<SharedQueue>,
+    looked: Looked,
     timer: Option<TimerKey>,
     kept: Option<Box<dyn Any + Send>>,
     remainder: Option<(u64, TimeForm)>,
@@ -94,6 +106,7 @@ impl Call {
             form,
             resume: Resume::default(),
             queues: Vec::new(),
+            looked: Looked { since: Moment::now(), missed: false, relies: false },
             timer: None,
             kept: None,
             remainder: None,
@@ -129,14 +142,27 @@ impl Call {
 
     /// The same, for these events only.
     pub fn watch_for(&mut self, task: &Arc<Task>, queue: &SharedQueue, interest: PollEvents) {
-        queue.register_for(&task.waiter(), interest);
+        self.looked.missed |= queue.register_for(&task.waiter(), interest) > self.looked.since;
         if !self.queues.iter().any(|other| Arc::ptr_eq(other, queue)) {
             self.queues.push(queue.clone());
         }
     }
 
-    /// Watches the queue for these events and waits: `return Err(call.wait_for(task, queue, events))`.
+    /// All that the call waits for changes before one of the queues that it watches is woken. What others see of its
+    /// being registered must not be part of it.
+    pub fn relies_on_queues(&mut self) {
+        self.looked.relies = true;
+    }
+
+    /// Whether the handler would see again what it saw when it first ran.
+    pub(crate) fn has_seen_all(&self) -> bool {
+        self.looked.relies && !self.looked.missed
+    }
+
+    /// Watches the queue for these events, which it tells of, and waits:
+    /// `return Err(call.wait_for(task, queue, events))`.
     pub fn wait_for(&mut self, task: &Arc<Task>, queue: &SharedQueue, interest: PollEvents) -> Stop {
+        self.relies_on_queues();
         self.watch_for(task, queue, interest | PollEvents::ERR | PollEvents::HUP);
         Stop::Wait
     }

@@ -115,7 +115,8 @@ pub fn epoll_pwait2(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
 fn store(memory: &Memory, address: u64, ready: &[Ready]) -> Result<usize, Errno> {
     let mut to = Encoder::with_capacity(ready.len() * Event::LEN);
     ready.iter().for_each(|ready| Event { events: ready.events.bits(), data: ready.data }.encode(&mut to));
-    let stored = memory.space().write(address, &to.finish()) / Event::LEN;
+    let events = to.finish();
+    let stored = memory.copy_out(&[(address, events.len())], &events) / Event::LEN;
     if stored > 0 { Ok(stored) } else { Err(Errno::EFAULT) }
 }
 
@@ -136,6 +137,7 @@ fn wait(task: &Arc<Task>, call: &mut Call, timeout: Option<Duration>) -> Result<
     }
     if let Some(queue) = file.object().queue() {
         call.watch_for(task, &queue, PollEvents::READABLE);
+        call.relies_on_queues();
     }
     Err(Stop::WaitNoRestart)
 }

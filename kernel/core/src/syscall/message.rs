@@ -1,9 +1,11 @@
 //! `struct msghdr`.
 
+use alloc::vec::Vec;
+
 use super::Call;
 use crate::Errno;
 use crate::abi::{Abi, Decoder, Encoder};
-use crate::io::UserBuffer;
+use crate::io::{UserBuffer, UserRange};
 use crate::mm::Memory;
 use crate::wait::Stop;
 
@@ -37,10 +39,15 @@ impl Header {
 
     /// Its parts: `EMSGSIZE` when there are too many.
     pub fn vectors<'a>(&self, memory: &'a Memory) -> Result<UserBuffer<'a>, Errno> {
+        Ok(memory.buffer_of(self.ranges(memory)?))
+    }
+
+    /// The same as mere ranges.
+    pub fn ranges(&self, memory: &Memory) -> Result<Vec<UserRange>, Errno> {
         if self.vector_count > MESSAGES_MAX {
             return Err(Errno::EMSGSIZE);
         }
-        memory.vectors(self.vectors, usize::try_from(self.vector_count).map_err(|_| Errno::EMSGSIZE)?)
+        memory.vector_ranges(self.vectors, usize::try_from(self.vector_count).map_err(|_| Errno::EMSGSIZE)?)
     }
 
     /// Bytes of control messages; 0 when there are none.

@@ -107,6 +107,7 @@ fn wait_for_any(
     let found = scan(task, call, &mut asked.entries, patience);
     if found == 0 && patience == Look::Wait {
         call.keep(asked);
+        call.relies_on_queues();
         return Err(Stop::WaitNoRestart);
     }
     task.memory().write_array(call.arg(0), &asked.entries)?;

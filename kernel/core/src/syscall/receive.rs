@@ -1,6 +1,7 @@
 //! recvfrom(2), recvmsg(2), recvmmsg(2).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use linux_raw_sys::net as abi;
 
@@ -10,7 +11,8 @@ use super::message::{Header, MESSAGES_MAX};
 use super::socket::{Opened, write_address};
 use crate::Errno;
 use crate::abi::Timespec;
-use crate::io::{Collect, Sink as _, UserBuffer};
+use crate::io::{Collect, Sink as _, UserBuffer, UserRange};
+use crate::mm::Memory;
 use crate::net::{Connecting, Direction, Kind, Socket, Taken, Taking};
 use crate::task::Task;
 use crate::vfs::OpenFlags;
@@ -107,6 +109,24 @@ pub fn recvmmsg(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     Ok(call.messages_done())
 }
 
+/// Where a message goes, read once: the application may use its memory for something else while it waits.
+#[derive(Clone, Debug)]
+struct Room {
+    address: u64,
+    header: Header,
+    ranges: Vec<UserRange>,
+}
+
+impl Room {
+    fn of(call: &Call, memory: &Memory, address: u64) -> Result<Self, Errno> {
+        if let Some(kept) = call.kept::<Self>().filter(|kept| kept.address == address) {
+            return Ok(kept.clone());
+        }
+        let header: Header = memory.read_struct(address)?;
+        Ok(Self { address, ranges: header.ranges(memory)?, header })
+    }
+}
+
 fn receive_one(
     task: &Arc<Task>,
     call: &mut Call,
@@ -115,9 +135,15 @@ fn receive_one(
     flags: ReceiveFlags,
 ) -> Result<usize, Stop> {
     let memory = task.memory();
-    let mut header: Header = memory.read_struct(address)?;
-    let buffer = header.vectors(&memory)?;
-    let taken = receive(task, call, opened, buffer, flags)?;
+    let room = Room::of(call, &memory, address)?;
+    let taken = match receive(task, call, opened, memory.buffer_of(room.ranges.clone()), flags) {
+        Err(stop @ (Stop::Wait | Stop::WaitNoRestart)) => {
+            call.keep(room);
+            return Err(stop);
+        }
+        taken => taken?,
+    };
+    let mut header = room.header;
     if header.name != 0 {
         let bytes = taken.parcel.from.as_ref().map(crate::net::Address::to_bytes).unwrap_or_default();
         let room = usize::try_from(header.name_len).unwrap_or(0);

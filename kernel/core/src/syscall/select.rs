@@ -20,8 +20,16 @@ const WANTED: [PollEvents; 3] = [
     PollEvents::PRI,
 ];
 
+/// What was asked, read once: the application may use its memory for something else while it waits.
+#[derive(Clone, Debug)]
+struct Asked {
+    sets: Sets,
+    count: usize,
+    timeout: Option<Duration>,
+}
+
 /// Three sets of descriptors: to read, to write, with exceptions. A set that is not given is empty.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sets {
     addresses: [u64; 3],
     words: [Vec<u64>; 3],
@@ -75,11 +83,12 @@ impl Sets {
 
 /// select(2)
 pub fn select(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
-    let timeout = task.memory().read_optional::<Timeval>(call.arg(4))?;
-    let timeout = timeout.map(lenient).transpose()?;
     call.report_remainder(call.arg(4), TimeForm::Timeval);
-    let found = wait_for_any(task, call, timeout)?;
-    if timeout.is_some() {
+    let found = wait_for_any(task, call, |call| {
+        let timeout = task.memory().read_optional::<Timeval>(call.arg(4))?;
+        timeout.map(lenient).transpose()
+    })?;
+    if call.resume.deadline.is_some() {
         let _ = task.memory().write_struct(call.arg(4), &Timeval::from(time_left(task, call)));
     }
     Ok(found)
@@ -93,31 +102,50 @@ fn lenient(time: Timeval) -> Result<Duration, Errno> {
 
 /// pselect6(2)
 pub fn pselect6(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
-    let memory = task.memory();
-    let timeout = memory.read_optional::<Timespec>(call.arg(4))?;
-    let timeout = timeout.map(Timespec::duration).transpose()?;
-    let [mask, len] = memory.read_optional::<[u64; 2]>(call.arg(5))?.unwrap_or_default();
-    replace_mask(task, mask, len)?;
     call.report_remainder(call.arg(4), TimeForm::Timespec);
-    let found = wait_for_any(task, call, timeout)?;
-    if timeout.is_some() {
-        let _ = memory.write_struct(call.arg(4), &Timespec::from(time_left(task, call)));
+    let found = wait_for_any(task, call, |call| {
+        let memory = task.memory();
+        let timeout = memory.read_optional::<Timespec>(call.arg(4))?;
+        let timeout = timeout.map(Timespec::duration).transpose()?;
+        let [mask, len] = memory.read_optional::<[u64; 2]>(call.arg(5))?.unwrap_or_default();
+        replace_mask(task, mask, len)?;
+        Ok(timeout)
+    })?;
+    if call.resume.deadline.is_some() {
+        let _ = task.memory().write_struct(call.arg(4), &Timespec::from(time_left(task, call)));
     }
     Ok(found)
 }
 
-fn wait_for_any(task: &Arc<Task>, call: &mut Call, timeout: Option<Duration>) -> Result<u64, Stop> {
-    let limit = task.process().limit(Resource::Files).soft;
-    let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?;
-    let count = count.min(usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut sets = Sets::read(task, call, count)?;
-    let patience = patience(task, call, timeout);
-    let found = scan(task, call, &mut sets, count, patience)?;
+fn wait_for_any(
+    task: &Arc<Task>,
+    call: &mut Call,
+    timeout: impl FnOnce(&Call) -> Result<Option<Duration>, Errno>,
+) -> Result<u64, Stop> {
+    let asked = match call.kept::<Asked>() {
+        Some(asked) => asked.clone(),
+        None => {
+            let (timeout, count) = (timeout(call)?, count(task, call)?);
+            Asked { sets: Sets::read(task, call, count)?, count, timeout }
+        }
+    };
+    let patience = patience(task, call, asked.timeout);
+    let mut sets = asked.sets.clone();
+    let found = scan(task, call, &mut sets, asked.count, patience)?;
     if found == 0 && patience == Look::Wait {
+        call.keep(asked);
+        call.relies_on_queues();
         return Err(Stop::WaitNoRestart);
     }
     sets.write(task)?;
     Ok(found)
+}
+
+/// How many descriptors are looked at.
+fn count(task: &Task, call: &Call) -> Result<usize, Errno> {
+    let limit = task.process().limit(Resource::Files).soft;
+    let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?;
+    Ok(count.min(usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
 fn scan(task: &Arc<Task>, call: &mut Call, sets: &mut Sets, count: usize, mut patience: Look) -> Result<u64, Errno> {

@@ -41,7 +41,7 @@ impl Waiter for Task {
 /// Which run of a handler it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
-    /// What it waits for is not registered yet: a `Wait` is looked into once more.
+    /// What it waits for is not registered yet: a `Wait` is looked into once more, unless nothing was told meanwhile.
     First,
     /// All was registered before the handler looked.
     Registered,
@@ -69,14 +69,14 @@ impl Task {
                 Err(Stop::Error(errno)) => return self.finish_value(call, -i64::from(errno.raw())),
                 Err(stop) => stop,
             };
+            let mut seen = call.has_seen_all();
             if self.has_signal() {
                 match self.interrupt_call(call, stop) {
-                    Some(back) => call = back,
+                    Some(back) => (call, seen) = (back, false),
                     None => return,
                 }
             }
-            if pass == Pass::First {
-                pass = Pass::Registered;
+            if core::mem::replace(&mut pass, Pass::Registered) == Pass::First && !seen {
                 continue;
             }
             call.set_alarm(self);

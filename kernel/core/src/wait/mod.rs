@@ -5,12 +5,15 @@
 //! the task to the run queue, and the waker's host thread runs the same handler again from its start.
 //!
 //! No wake-up is lost: the dispatcher runs a handler once more after its first `Wait`, and only a second `Wait`, which
-//! looked at the condition while already registered, puts the task to sleep.
+//! looked at the condition while already registered, puts the task to sleep. A call that waits for nothing but what its
+//! queues tell ([`Call::relies_on_queues`](crate::syscall::Call::relies_on_queues)) is spared that: an object wakes its
+//! queue after it changed, so when none of the queues was woken since the handler began, it would see the same again.
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::array;
 use core::fmt::Debug;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
@@ -47,10 +50,35 @@ pub trait Waiter: Debug + Send + Sync {
     }
 }
 
+/// A place in the order of all wake-ups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+static WAKE_UPS: AtomicU64 = AtomicU64::new(0);
+
+impl Moment {
+    /// Before all wake-ups to come.
+    pub fn now() -> Self {
+        Self(WAKE_UPS.load(Ordering::Acquire))
+    }
+
+    /// That of one more wake-up.
+    fn next() -> Self {
+        Self(WAKE_UPS.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+}
+
 /// Who waits for one condition of one object. The object wakes the queue after it changed, without its own lock held.
 #[derive(Debug, Default)]
 pub struct WaitQueue {
-    waiters: Mutex<Vec<Registered>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiters: Vec<Registered>,
+    /// When it was last woken.
+    woken: Moment,
 }
 
 /// A waiter, and which news it wants.
@@ -93,7 +121,7 @@ impl Woken {
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
-        Self { waiters: Mutex::new(Vec::new()) }
+        Self { state: Mutex::new(State { waiters: Vec::new(), woken: Moment(0) }) }
     }
 
     /// Adds a waiter, once, for all news.
@@ -101,18 +129,20 @@ impl WaitQueue {
         self.register_for(waiter, PollEvents::all());
     }
 
-    /// Adds a waiter, once. It is told of these events, and of those it registered for before.
-    pub fn register_for(&self, waiter: &Arc<dyn Waiter>, interest: PollEvents) {
-        let mut waiters = self.waiters.lock();
-        match waiters.iter_mut().find(|other| other.is(waiter)) {
+    /// Adds a waiter, once. It is told of these events, and of those it registered for before. Says when the queue was
+    /// woken last.
+    pub fn register_for(&self, waiter: &Arc<dyn Waiter>, interest: PollEvents) -> Moment {
+        let mut state = self.state.lock();
+        match state.waiters.iter_mut().find(|other| other.is(waiter)) {
             Some(known) => known.interest |= interest,
-            None => waiters.push(Registered { waiter: Arc::downgrade(waiter), interest }),
+            None => state.waiters.push(Registered { waiter: Arc::downgrade(waiter), interest }),
         }
+        state.woken
     }
 
     /// Takes a waiter out.
     pub fn deregister(&self, waiter: &Arc<dyn Waiter>) {
-        self.waiters.lock().retain(|other| !other.is(waiter));
+        self.state.lock().waiters.retain(|other| !other.is(waiter));
     }
 
     /// Tells everybody. They stay registered until they take themselves out.
@@ -124,8 +154,9 @@ impl WaitQueue {
     pub fn wake_for(&self, events: PollEvents) {
         let mut woken = Woken::new();
         {
-            let waiters = self.waiters.lock();
-            let wanted = waiters.iter().filter(|waiter| waiter.interest.intersects(events));
+            let mut state = self.state.lock();
+            state.woken = Moment::next();
+            let wanted = state.waiters.iter().filter(|waiter| waiter.interest.intersects(events));
             wanted.filter_map(|waiter| waiter.waiter.upgrade()).for_each(|waiter| woken.push(waiter));
         }
         let Woken { few, more, .. } = woken;
@@ -136,9 +167,33 @@ impl WaitQueue {
 
     /// Whether anybody waits.
     pub fn is_empty(&self) -> bool {
-        self.waiters.lock().is_empty()
+        self.state.lock().waiters.is_empty()
     }
 }
 
 /// A queue that outlives its object, so that a sleeping task can take itself out. Every pollable object has one.
 pub type SharedQueue = Arc<WaitQueue>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Waiter for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn who_registers_hears_whether_it_comes_late() {
+        let (queue, other) = (WaitQueue::new(), WaitQueue::new());
+        let waiter: Arc<dyn Waiter> = Arc::new(Nobody);
+        queue.wake();
+        let began = Moment::now();
+        other.wake();
+        assert!(queue.register_for(&waiter, PollEvents::READABLE) <= began);
+        queue.wake_for(PollEvents::WRITABLE);
+        assert!(queue.register_for(&waiter, PollEvents::READABLE) > began);
+    }
+}

@@ -4,6 +4,7 @@ mod aio;
 mod mounts;
 mod moving;
 mod telling;
+mod waiting;
 
 use crate::Errno;
 use crate::args;
