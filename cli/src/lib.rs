@@ -15,3 +15,4 @@ pub mod runtime;
 pub mod suggest;
 pub mod template;
 pub mod verbs;
+mod vmm;

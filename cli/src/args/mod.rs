@@ -8,6 +8,7 @@ mod later;
 mod limits;
 mod process;
 mod system;
+mod vmm;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub use image::{
 };
 pub use process::{ProcessFlags, SessionFlags};
 pub use system::{CompletionArgs, EventsArgs, FormatArg, InfoArgs, InspectArgs, InspectType, ManArgs};
+pub use vmm::VmmArgs;
 
 /// Secure containers: one engine, three isolation classes.
 #[derive(Debug, Parser)]
@@ -108,6 +110,8 @@ pub enum Verb {
     Import(ImportArgs),
     /// Give an image a further name
     Tag(TagArgs),
+    /// Run a microVM in the foreground, with Firecracker's flags and API
+    Vmm(Box<VmmArgs>),
     /// Show the host, the classes, and what is stored
     Info(InfoArgs),
     /// Show the version

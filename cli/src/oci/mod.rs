@@ -7,7 +7,7 @@
 mod argv;
 mod bundle;
 mod class;
-mod console;
+pub(crate) mod console;
 mod create;
 mod events;
 mod exec;

@@ -23,11 +23,13 @@ mod stats;
 mod store;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::args::{self, Cli, ContainerVerb, ImageVerb, InspectType, OnContainers, Verb};
+use crate::vmm;
 use context::Context;
 
 /// The exit status of wrong usage, and of engine errors in `run` and `create`.
@@ -39,6 +41,10 @@ const SIGPIPE_STATUS: u8 = 141;
 /// The hidden verb that the engine starts supervisors with; kept out of clap, which they have no memory for.
 const SUPERVISE: &str = "supervise";
 
+/// The verb that ends with Firecracker's statuses, and the name by which Firecracker's clients call a program.
+const VMM: &str = "vmm";
+const FIRECRACKER: &str = "firecracker";
+
 /// All of `stockade`.
 pub fn main() -> ExitCode {
     if let Some(status) = stockade_kernel_monitor::program(std::env::args_os()) {
@@ -46,7 +52,10 @@ pub fn main() -> ExitCode {
     }
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_else(|| "stockade".into());
-    let rest: Vec<OsString> = arguments.collect();
+    let mut rest: Vec<OsString> = arguments.collect();
+    if Path::new(&program).file_name().is_some_and(|name| name == FIRECRACKER) {
+        rest.insert(0, VMM.into());
+    }
     match rest.first() {
         Some(verb) if verb == SUPERVISE => supervise(&rest[1..]),
         Some(_) => people(program, rest),
@@ -66,9 +75,10 @@ fn supervise(arguments: &[OsString]) -> ExitCode {
 }
 
 fn people(program: OsString, rest: Vec<OsString>) -> ExitCode {
+    let bad_usage = if rest.first().is_some_and(|verb| verb == VMM) { vmm::BAD_USAGE } else { ENGINE_ERROR };
     let cli = match args::parse(std::iter::once(program).chain(rest)) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, bad_usage),
     };
     let failure_code = match &cli.verb {
         Verb::On(verb) | Verb::Container(ContainerVerb::On(verb)) => failure_code(verb),
@@ -91,10 +101,10 @@ fn help() -> ExitCode {
 }
 
 /// Help and version are no errors; the rest is wrong usage.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, status: u8) -> ExitCode {
     let _ = error.print();
     match error.use_stderr() {
-        true => ExitCode::from(ENGINE_ERROR),
+        true => ExitCode::from(status),
         false => ExitCode::SUCCESS,
     }
 }
@@ -110,6 +120,7 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::Version(args) => info::version(&args),
         Verb::Completion(args) => docs::completion(&args),
         Verb::Man(args) => docs::man(&args),
+        Verb::Vmm(args) => Ok(vmm::run(&args)),
         Verb::Info(args) if args.default_config => info::default_config(),
         Verb::Info(args) => info::info(&context()?, &args),
         Verb::On(verb) => on_containers(&context()?, verb),

@@ -39,7 +39,7 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: Stockade\r
 /// A bound socket that nobody serves yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: StdListener,
+    listener: Option<StdListener>,
     payload_bytes: usize,
 }
 
@@ -65,7 +65,13 @@ impl Server {
             _ => BindError::Other(error),
         })?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, payload_bytes })
+        Ok(Self { listener: Some(listener), payload_bytes })
+    }
+
+    /// One that nobody can reach: it only writes metrics.
+    #[must_use]
+    pub fn without_socket() -> Self {
+        Self { listener: None, payload_bytes: 0 }
     }
 
     /// Serves a session until `stop` is ready, and gives what that gave. Metrics are written every minute meanwhile.
@@ -80,8 +86,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let shared = Rc::new(RefCell::new(session));
         let outcome = tokio::task::LocalSet::new().block_on(&runtime, async {
-            let listener = UnixListener::from_std(self.listener)?;
-            info!("API server started.");
+            let listener = self.listener.map(UnixListener::from_std).transpose()?;
             tokio::select! {
                 outcome = stop => Ok::<T, io::Error>(outcome),
                 never = accept(listener, &shared, self.payload_bytes) => match never {},
@@ -105,10 +110,12 @@ async fn write_metrics<C: Controller>(session: &RefCell<Session<C>>) -> Infallib
 }
 
 async fn accept<C: Controller + 'static>(
-    listener: UnixListener,
+    listener: Option<UnixListener>,
     session: &Rc<RefCell<Session<C>>>,
     payload_bytes: usize,
 ) -> Infallible {
+    let Some(listener) = listener else { return std::future::pending().await };
+    info!("API server started.");
     let open = Rc::new(());
     loop {
         match listener.accept().await {

@@ -40,6 +40,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("qemu-system-common", "virtiofsd, the lab's files"),
     ("kmod", "depmod for the lab's kernel; modprobe in the lab"),
     ("xz-utils", "unpacks kernel modules"),
+    ("curl", "Firecracker's getting-started session"),
     ("perl", "bcrypt for the registry with a login"),
 ];
 

@@ -1,0 +1,205 @@
+//! The API's controller on a real machine.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::{Map, Value, json};
+use stockade_vm_api::{Controller, ControllerError};
+use stockade_vmm::config::{BalloonStats, CreateSnapshot, DriveUpdate, LoadSnapshot, NetworkUpdate, VmConfig};
+use stockade_vmm::devices::virtio::block::{Access, Disk};
+use stockade_vmm::machine::{Console, Machine, Outcome, Place};
+use stockade_vmm::mmds::SharedMmds;
+use tokio::sync::oneshot::Sender;
+use tracing::{error, info};
+
+use crate::oci::console::RawTerminal;
+
+/// What to do with the time that a guest took to boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BootTimer {
+    Log,
+    Ignore,
+}
+
+/// A machine that is there once it was started.
+pub(super) struct Vmm {
+    timer: BootTimer,
+    ended: Option<Sender<Outcome>>,
+    running: Option<Running>,
+}
+
+struct Running {
+    machine: Arc<Machine>,
+    config: VmConfig,
+    exits: Exits,
+    // Last, so that the terminal is as before when the machine is gone.
+    _terminal: Option<RawTerminal>,
+}
+
+/// Exits that metrics have told.
+#[derive(Default)]
+struct Exits {
+    ports: u64,
+    addresses: u64,
+}
+
+impl Vmm {
+    /// No machine yet; how it ends will be told to `ended`.
+    pub(super) fn new(timer: BootTimer, ended: Sender<Outcome>) -> Self {
+        Self { timer, ended: Some(ended), running: None }
+    }
+
+    fn running(&mut self) -> Result<&mut Running, ControllerError> {
+        self.running.as_mut().ok_or_else(|| lacking("a machine"))
+    }
+}
+
+impl Controller for Vmm {
+    fn start(&mut self, config: &VmConfig, _: &SharedMmds) -> Result<(), ControllerError> {
+        check_served(config)?;
+        let console = standard_streams().map_err(|error| words(&error))?;
+        let machine = Machine::start(config, console).map_err(|error| words(&error))?;
+        let machine = Arc::new(machine);
+        if let Some(ended) = self.ended.take() {
+            watch(Arc::clone(&machine), self.timer, ended)?;
+        }
+        let (config, exits, _terminal) = (config.clone(), Exits::default(), RawTerminal::enter());
+        self.running = Some(Running { machine, config, exits, _terminal });
+        Ok(())
+    }
+
+    fn pause(&mut self) -> Result<(), ControllerError> {
+        self.running()?.machine.pause();
+        Ok(())
+    }
+
+    fn resume(&mut self) -> Result<(), ControllerError> {
+        self.running()?.machine.resume().map_err(|error| words(&error))
+    }
+
+    fn send_ctrl_alt_del(&mut self) -> Result<(), ControllerError> {
+        Err(lacking("a keyboard controller"))
+    }
+
+    fn create_snapshot(&mut self, _: &CreateSnapshot) -> Result<(), ControllerError> {
+        Err(lacking("snapshots"))
+    }
+
+    fn load_snapshot(&mut self, _: &LoadSnapshot, _: &SharedMmds) -> Result<VmConfig, ControllerError> {
+        Err(lacking("snapshots"))
+    }
+
+    fn update_drive(&mut self, update: &DriveUpdate) -> Result<(), ControllerError> {
+        let Running { machine, config, .. } = self.running()?;
+        let updated = config.with_drive(update).ok_or_else(|| lacking("this drive"))?;
+        let drive = updated.drives().iter().find(|drive| drive.drive_id == update.drive_id);
+        let drive = drive.ok_or_else(|| lacking("this drive"))?;
+        if let Some(path) = &update.path_on_host {
+            let access = if drive.read_only() { Access::ReadOnly } else { Access::ReadWrite };
+            let disk = Disk::open(Path::new(path), access, drive.cache_type).map_err(|error| words(&error))?;
+            machine.replace_disk(&update.drive_id, disk).map_err(|error| words(&error))?;
+        }
+        machine.limit_disk(&update.drive_id, drive.rate_limiter).map_err(|error| words(&error))?;
+        *config = updated;
+        Ok(())
+    }
+
+    fn update_network(&mut self, update: &NetworkUpdate) -> Result<(), ControllerError> {
+        let Running { machine, config, .. } = self.running()?;
+        let updated = config.with_network(update).ok_or_else(|| lacking("this interface"))?;
+        let network = updated.network_interfaces().iter().find(|network| network.iface_id == update.iface_id);
+        let (receive, transmit) = network.map_or((None, None), |card| (card.rx_rate_limiter, card.tx_rate_limiter));
+        machine.limit_network(&update.iface_id, receive, transmit).map_err(|error| words(&error))?;
+        *config = updated;
+        Ok(())
+    }
+
+    fn resize_balloon(&mut self, amount_mib: u32) -> Result<(), ControllerError> {
+        self.running()?.machine.resize_balloon(amount_mib).map_err(|error| words(&error))
+    }
+
+    fn set_balloon_interval(&mut self, seconds: u16) -> Result<(), ControllerError> {
+        self.running()?.machine.set_balloon_interval(seconds).map_err(|error| words(&error))
+    }
+
+    fn balloon_stats(&mut self) -> Result<BalloonStats, ControllerError> {
+        let stats = self.running()?.machine.balloon_stats().map_err(|error| words(&error))?;
+        stats.ok_or_else(|| ControllerError("Balloon: Received stats query when stats are disabled.".to_owned()))
+    }
+
+    fn metrics(&mut self) -> Map<String, Value> {
+        self.running.as_mut().map(Running::metrics).unwrap_or_default()
+    }
+}
+
+impl Running {
+    /// Reads and writes are not told apart: both count as the processor's exits to its device.
+    fn metrics(&mut self) -> Map<String, Value> {
+        let statistics = self.machine.statistics();
+        let sum = |places: [Place; 2]| places.into_iter().map(|place| statistics.exits_at(place)).sum::<u64>();
+        let now = Exits {
+            ports: sum([Place::Serial, Place::OtherPort]),
+            addresses: sum([Place::Virtio, Place::OtherAddress]),
+        };
+        let vcpu = json!({
+            "exit_io": now.ports - self.exits.ports,
+            "exit_mmio": now.addresses - self.exits.addresses,
+        });
+        self.exits = now;
+        Map::from_iter([("vcpu".to_owned(), vcpu)])
+    }
+}
+
+impl Drop for Running {
+    /// The thread that waits for the machine's end has a share of it.
+    fn drop(&mut self) {
+        self.machine.stop();
+    }
+}
+
+/// A serial line on standard input and output.
+fn standard_streams() -> io::Result<Console> {
+    Ok(Console { output: Box::new(io::stdout()), input: Some(io::stdin().as_fd().try_clone_to_owned()?) })
+}
+
+/// Waits in a thread for the machine's end, and tells it.
+fn watch(machine: Arc<Machine>, timer: BootTimer, ended: Sender<Outcome>) -> Result<(), ControllerError> {
+    let wait = move || {
+        let outcome = machine.wait();
+        if let (BootTimer::Log, Some(booted)) = (timer, machine.booted()) {
+            info!("Guest-boot-time = {} us {} ms", booted.as_micros(), booted.as_millis());
+        }
+        match &outcome {
+            Outcome::Failed(reason) => error!("the microVM failed: {reason}"),
+            outcome => info!("Vmm is stopping: {outcome:?}."),
+        }
+        // Who would hear it may be gone already.
+        let _ = ended.send(outcome);
+    };
+    let thread = thread::Builder::new().name("vmm_end".to_owned()).spawn(wait);
+    thread.map(drop).map_err(|error| words(&error))
+}
+
+/// What the machine cannot do yet is said, not left out.
+fn check_served(config: &VmConfig) -> Result<(), ControllerError> {
+    let parts = [
+        ("the metadata service", config.mmds().is_some()),
+        ("rate limits of entropy", config.entropy().is_some_and(|entropy| entropy.rate_limiter.is_some())),
+        ("threads of one core (smt)", config.machine().smt),
+    ];
+    match parts.into_iter().find(|(_, asked)| *asked) {
+        Some((part, _)) => Err(lacking(part)),
+        None => Ok(()),
+    }
+}
+
+fn words(error: &dyn std::error::Error) -> ControllerError {
+    ControllerError::from_chain(error)
+}
+
+fn lacking(part: &str) -> ControllerError {
+    ControllerError(format!("this build's machine does not have {part} yet"))
+}
