@@ -55,6 +55,11 @@ impl Options {
 }
 
 impl DevPts {
+    /// Whether mount options are known.
+    pub(super) fn check(data: &[u8]) -> Result<(), Errno> {
+        Options::parse(data).map(drop)
+    }
+
     /// Shows a container's terminals.
     pub fn new(terminals: &Arc<Terminals>, options: &[u8]) -> Result<Arc<Self>, Errno> {
         let options = Options::parse(options)?;

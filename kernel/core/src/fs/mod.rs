@@ -2,11 +2,13 @@
 
 mod anonymous;
 mod cgroup;
+mod configuration;
 pub mod dev;
 mod devpts;
 mod erofs;
 mod hostdir;
 mod overlay;
+mod parameters;
 mod proc;
 mod stream;
 pub mod synthetic;
@@ -17,6 +19,7 @@ mod types;
 
 pub use anonymous::{Anonymous, AnonymousFs};
 pub use cgroup::Cgroup2;
+pub use configuration::{Configuration, Value};
 pub use devpts::DevPts;
 pub use erofs::Erofs;
 pub use hostdir::HostDir;

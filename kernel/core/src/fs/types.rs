@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::{Cgroup2, DevPts, Proc, ProcOptions, Sysfs, Tmpfs, TmpfsOptions, dev};
+use super::{Cgroup2, DevPts, Proc, ProcOptions, Sysfs, Tmpfs, TmpfsOptions, dev, parameters};
 use crate::mqueue::Mqueue;
 use crate::task::Namespaces;
 use crate::vfs::Filesystem;
@@ -19,10 +19,14 @@ pub fn make(
     data: &[u8],
 ) -> Result<Arc<dyn Filesystem>, Errno> {
     let machine = kernel.shared_machine();
+    let known = TYPES.iter().find(|known| known.as_bytes() == name).ok_or(Errno::ENODEV)?;
+    parameters::check(known, data)?;
     match name {
-        b"tmpfs" | b"ramfs" => Ok(Tmpfs::new(machine, TmpfsOptions::parse(data)?)?),
+        b"tmpfs" => Ok(Tmpfs::new(machine, TmpfsOptions::parse(data)?)?),
+        b"ramfs" => Ok(Tmpfs::called("ramfs", machine, TmpfsOptions::parse(data)?)?),
         b"devtmpfs" => {
-            let devices = Tmpfs::new(machine, TmpfsOptions { permissions: 0o755, ..TmpfsOptions::parse(data)? })?;
+            let options = TmpfsOptions { permissions: 0o755, ..TmpfsOptions::parse(data)? };
+            let devices = Tmpfs::called("devtmpfs", machine, options)?;
             dev::populate(&devices.root())?;
             Ok(devices)
         }

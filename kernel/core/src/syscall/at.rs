@@ -50,6 +50,8 @@ pub struct At {
     /// Who gave it.
     pub caller: Caller,
     base: Option<Path>,
+    /// Why there is no base, where an empty path would need one.
+    missing: Option<Errno>,
     text: Vec<u8>,
 }
 
@@ -58,11 +60,16 @@ impl At {
     pub fn new(task: &Arc<Task>, directory: i32, path: u64) -> Result<Self, Errno> {
         let text = task.memory().read_path(path)?;
         let caller = Caller::of(task);
-        let base = match text.first() {
-            Some(b'/') => None,
-            _ => base(task, directory)?,
+        let (base, missing) = match text.first() {
+            Some(b'/') => (None, None),
+            Some(_) => (base(task, directory)?, None),
+            // That a path is empty is found before its descriptor is looked at.
+            None => match base(task, directory) {
+                Ok(base) => (base, None),
+                Err(errno) => (None, Some(errno)),
+            },
         };
-        Ok(Self { context: task.fs(), caller, base, text })
+        Ok(Self { context: task.fs(), caller, base, missing, text })
     }
 
     /// The same where an absolute path, too, starts at the directory (RESOLVE_IN_ROOT of openat2(2)).
@@ -83,6 +90,9 @@ impl At {
     /// Finds the file. An empty path names the directory itself where the flags allow it.
     pub fn find(&self, flags: AtFlags, follow: Follow) -> Result<Path, Errno> {
         if self.text.is_empty() && flags.contains(AtFlags::EMPTY_PATH) {
+            if let Some(errno) = self.missing {
+                return Err(errno);
+            }
             return Ok(self.base.clone().unwrap_or_else(|| self.context.cwd()));
         }
         self.name().find(follow)

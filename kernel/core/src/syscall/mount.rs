@@ -7,18 +7,18 @@ use linux_raw_sys::general as abi;
 
 use super::Call;
 use super::at::{At, AtFlags};
+use super::mount_attributes::PROPAGATION;
+use super::open_tree;
 use crate::Errno;
 use crate::fs;
 use crate::task::{Capabilities, Task};
-use crate::vfs::{FileKind, Follow, MountFlags, Path};
+use crate::vfs::{FileKind, Follow, Mount, MountFlags, Path, ReadOnly};
 use crate::wait::Stop;
 
-/// How mounts pass on to other namespaces: there is one namespace, and they never do.
-const PROPAGATION: u32 = abi::MS_SHARED | abi::MS_PRIVATE | abi::MS_SLAVE | abi::MS_UNBINDABLE;
 /// The magic number in the upper half that old programs set.
 const MAGIC: u32 = 0xc0ed_0000;
 
-fn check_admin(task: &Arc<Task>) -> Result<(), Errno> {
+pub(super) fn check_admin(task: &Arc<Task>) -> Result<(), Errno> {
     if task.credentials().has(Capabilities::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
 }
 
@@ -58,8 +58,11 @@ fn mount_flags(flags: u32) -> Result<MountFlags, Errno> {
         | abi::MS_BIND;
     let flags = flags & !harmless;
     let known = MountFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    let times = MountFlags::NO_ATIME | MountFlags::STRICT_ATIME;
-    Ok(if known.intersects(times) { known } else { known | MountFlags::RELATIVE_ATIME })
+    Ok(known.with_default_times())
+}
+
+fn read_only(flags: MountFlags) -> ReadOnly {
+    if flags.contains(MountFlags::READ_ONLY) { ReadOnly::Yes } else { ReadOnly::No }
 }
 
 fn text(task: &Arc<Task>, address: u64) -> Result<Vec<u8>, Errno> {
@@ -81,6 +84,7 @@ fn add(task: &Arc<Task>, call: &Call, target: &Path, flags: u32) -> Result<(), E
     }
     let filesystem = fs::make(task.kernel(), task.process().namespaces(), &name, &data)?;
     let superblock = task.kernel().vfs().superblock(filesystem);
+    superblock.set_read_only(read_only(flags));
     task.fs().namespace().mount(target, &superblock, flags, &source).map(drop)
 }
 
@@ -90,7 +94,9 @@ fn remount(task: &Arc<Task>, target: &Path, flags: u32, data: u64) -> Result<(),
     }
     let new = mount_flags(flags)?;
     if flags & abi::MS_BIND == 0 {
-        target.mount.superblock().filesystem().remount(&text(task, data)?)?;
+        let superblock = target.mount.superblock();
+        superblock.filesystem().remount(&text(task, data)?)?;
+        superblock.set_read_only(read_only(new));
     }
     target.mount.set_flags(new);
     Ok(())
@@ -109,27 +115,30 @@ fn bind(task: &Arc<Task>, source: u64, target: &Path, flags: u32) -> Result<(), 
 
 fn set_propagation(task: &Arc<Task>, target: &Path, flags: u32) -> Result<(), Errno> {
     let allowed = PROPAGATION | abi::MS_REC | abi::MS_SILENT;
-    let one = (flags & PROPAGATION).is_power_of_two();
-    if !target.is_mount_root() || flags & !allowed != 0 || !one || flags & abi::MS_SHARED != 0 {
+    if !target.is_mount_root() || flags & !allowed != 0 {
         return Err(Errno::EINVAL);
     }
     let mut mounts = alloc::vec![target.mount.clone()];
     if flags & abi::MS_REC != 0 {
         mounts.extend(task.fs().namespace().below(&target.mount));
     }
+    propagate(&mounts, flags & PROPAGATION)
+}
+
+/// How mounts pass on to other namespaces: there is one namespace, and they never do.
+pub(super) fn propagate(mounts: &[Arc<Mount>], how: u32) -> Result<(), Errno> {
+    if how & !PROPAGATION != 0 || !how.is_power_of_two() || how & abi::MS_SHARED != 0 {
+        return Err(Errno::EINVAL);
+    }
     for mount in mounts {
-        if flags & abi::MS_UNBINDABLE != 0 { mount.forbid_binding() } else { mount.allow_binding() }
+        if how & abi::MS_UNBINDABLE != 0 { mount.forbid_binding() } else { mount.allow_binding() }
     }
     Ok(())
 }
 
 fn relocate(task: &Arc<Task>, source: u64, target: &Path) -> Result<(), Errno> {
     let source = At::cwd(task, source)?.find(AtFlags::empty(), Follow::Yes)?;
-    if !source.is_mount_root() || source.mount.point().is_none() {
-        return Err(Errno::EINVAL);
-    }
-    check_same_kind(&source, target)?;
-    task.fs().namespace().relocate(&source.mount, target)
+    open_tree::relocate(task, &source, target)
 }
 
 /// umount2(2)

@@ -106,10 +106,20 @@ pub fn link(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 /// linkat(2)
 pub fn linkat(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let flags = AtFlags::check(call.uint(4), AtFlags::SYMLINK_FOLLOW | AtFlags::EMPTY_PATH)?;
-    if flags.contains(AtFlags::EMPTY_PATH) && !task.credentials().has(Capabilities::DAC_READ_SEARCH) {
-        return Err(Errno::ENOENT.into());
+    if flags.contains(AtFlags::EMPTY_PATH) {
+        check_empty_link(task, call.int(0), call.arg(1))?;
     }
     add_name(task, (call.int(0), call.arg(1)), (call.int(2), call.arg(3)), flags)
+}
+
+/// A file without a path is linked by who opened it, or with a capability (Linux 6.10).
+fn check_empty_link(task: &Arc<Task>, fd: i32, path: u64) -> Result<(), Errno> {
+    let credentials = task.credentials();
+    let by_descriptor = fd != CWD && task.memory().read_path(path)?.first() != Some(&b'/');
+    if !by_descriptor || credentials.has(Capabilities::DAC_READ_SEARCH) {
+        return Ok(());
+    }
+    if task.files().get(fd)?.was_opened_with(&credentials) { Ok(()) } else { Err(Errno::ENOENT) }
 }
 
 fn add_name(task: &Arc<Task>, from: (i32, u64), to: (i32, u64), flags: AtFlags) -> Result<(), Stop> {

@@ -10,7 +10,7 @@ use super::new_file::install;
 use crate::Errno;
 use crate::abi::{Abi as _, Decoder};
 use crate::pipe::{FifoOpen, open_fifo};
-use crate::task::Task;
+use crate::task::{Credentials, Task};
 use crate::vfs::{OpenFlags, OpenHow, Opened, Resolve};
 use crate::wait::Stop;
 
@@ -39,7 +39,7 @@ pub fn openat2(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
 }
 
 /// open(2) ignores bits that it does not know, and the mode unless a file may be made.
-fn lenient(flags: u32, mode: u32) -> Result<OpenHow, Errno> {
+pub(super) fn lenient(flags: u32, mode: u32) -> Result<OpenHow, Errno> {
     let mut flags = OpenFlags::from_bits_truncate(flags) | OpenFlags::LARGE_FILE;
     if flags.contains(OpenFlags::PATH) {
         flags &= OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW | OpenFlags::CLOSE_ON_EXEC;
@@ -103,12 +103,25 @@ fn open_at(
         true => At::within(task, directory, path)?,
         false => At::new(task, directory, path)?,
     };
-    let file = match task.kernel().vfs().open(&at.name(), &how)? {
+    let opened = task.kernel().vfs().open(&at.name(), &how)?;
+    finish(task, call, opened, how.flags, &at.caller.credentials)
+}
+
+/// Gives what was opened a descriptor; a fifo may have to wait for its other end first.
+pub(super) fn finish(
+    task: &Arc<Task>,
+    call: &mut Call,
+    opened: Opened,
+    flags: OpenFlags,
+    credentials: &Arc<Credentials>,
+) -> Result<u64, Stop> {
+    let file = match opened {
         Opened::File(file) => file,
-        Opened::Fifo(path) => match open_fifo(task, path, how.flags, &mut call.resume)? {
+        Opened::Fifo(path) => match open_fifo(task, path, flags, &mut call.resume)? {
             FifoOpen::Open(file) => file,
             FifoOpen::Wait(queue) => return Err(call.wait(task, &queue)),
         },
     };
-    Ok(install(task, file, how.flags)?)
+    file.set_opener(credentials);
+    Ok(install(task, file, flags)?)
 }

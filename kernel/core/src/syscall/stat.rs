@@ -68,13 +68,20 @@ pub fn statx(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
         return Err(Errno::EINVAL.into());
     }
     let path = At::new(task, call.int(0), call.arg(1))?.find(flags, flags.follow())?;
-    Ok(task.memory().write_bytes(call.arg(4), &encode_statx(&path)?)?)
+    Ok(task.memory().write_bytes(call.arg(4), &encode_statx(&path, call.uint(3))?)?)
 }
 
-/// `struct statx`.
-fn encode_statx(path: &Path) -> Result<alloc::vec::Vec<u8>, Errno> {
+/// STATX_MNT_ID_UNIQUE
+const MNT_ID_UNIQUE: u32 = 0x4000;
+
+/// `struct statx`. Few of the fields are there only when they are asked for.
+fn encode_statx(path: &Path, asked: u32) -> Result<alloc::vec::Vec<u8>, Errno> {
     let stat = path.stat()?;
-    let mut mask = abi::STATX_BASIC_STATS | abi::STATX_MNT_ID;
+    let (id_kind, id) = match asked & MNT_ID_UNIQUE {
+        0 => (abi::STATX_MNT_ID, path.mount.id().0.into()),
+        _ => (MNT_ID_UNIQUE, path.mount.id().unique()),
+    };
+    let mut mask = abi::STATX_BASIC_STATS | id_kind;
     if stat.btime.is_some() {
         mask |= abi::STATX_BTIME;
     }
@@ -90,7 +97,7 @@ fn encode_statx(path: &Path) -> Result<alloc::vec::Vec<u8>, Errno> {
     for device in [stat.rdev, path.mount.superblock().device()] {
         to.put(device.major).put(device.minor);
     }
-    to.put(u64::from(path.mount.id().0));
+    to.put(id);
     let rest = 256 - to.len();
     to.zeros(rest);
     Ok(to.finish())
@@ -117,7 +124,7 @@ fn store_fs(task: &Arc<Task>, mount: &Mount, address: u64) -> Result<(), Errno> 
     const VALID: u64 = 0x20;
     let facts = mount.superblock().filesystem().statfs()?;
     let device = mount.superblock().device();
-    let flags = mount.flags();
+    let flags = mount.shown_flags();
     let bits = [
         (MountFlags::READ_ONLY, 0x1_u64),
         (MountFlags::NO_SUID, 0x2),

@@ -320,6 +320,8 @@ calls! {
     298 system::perf_event_open Partial("refused: EPERM");
     299 receive::recvmmsg Full;
     302 usage::prlimit64 Full;
+    303 handles::name_to_handle_at Full;
+    304 handles::open_by_handle_at Partial("files of tmpfs and cgroup2");
     305 clock::clock_adjtime Partial("only looking, EPERM otherwise");
     306 seek::syncfs Full;
     307 send::sendmmsg Full;
@@ -346,6 +348,12 @@ calls! {
     332 stat::statx Full;
     333 aio::io_pgetevents Full;
     424 kill::pidfd_send_signal Full;
+    428 open_tree::open_tree Full;
+    429 open_tree::move_mount Partial("no MOVE_MOUNT_BENEATH; nothing propagates");
+    430 fsopen::fsopen Full;
+    431 fsopen::fsconfig Full;
+    432 fsopen::fsmount Full;
+    433 fsopen::fspick Full;
     434 pidfd::pidfd_open Full;
     435 clone::clone3 Partial("as clone, no CLONE_INTO_CGROUP");
     436 descriptors::close_range Full;
@@ -353,11 +361,15 @@ calls! {
     438 pidfd::pidfd_getfd Full;
     439 attributes::faccessat2 Full;
     441 epoll::epoll_pwait2 Full;
+    442 mount_attributes::mount_setattr Partial("no mapped ids; nothing propagates");
     449 futex::futex_waitv Full;
     452 attributes::fchmodat2 Full;
     454 futex::futex_wake Full;
     455 futex::futex_wait Full;
     456 futex::futex_requeue Full;
+    457 statmount::statmount Full;
+    458 statmount::listmount Full;
+    467 mount_attributes::open_tree_attr Partial("no mapped ids; nothing propagates");
 }
 
 /// How many numbers there are.

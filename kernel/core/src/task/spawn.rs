@@ -273,7 +273,7 @@ impl Task {
         let child = Task::new(NewTask {
             tid,
             process: &process,
-            credentials: self.credentials(),
+            credentials: self.child_credentials(request),
             resources: self.child_resources(request),
             signals: TaskSignals::new(self.signals.lasting_mask(), self.child_stack(request)),
             settings: self.child_settings(request),
@@ -302,6 +302,12 @@ impl Task {
         let mine =
             tasks.iter().flat_map(|process| process.tasks()).filter(|task| task.credentials().uid == credentials.uid);
         if mine.count() as u64 >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
+    }
+
+    /// Threads share theirs; a process has its own, though they are the same at first.
+    fn child_credentials(&self, request: &Clone) -> Arc<Credentials> {
+        let own = self.credentials();
+        if request.flags.contains(CloneFlags::THREAD) { own } else { Arc::new((*own).clone()) }
     }
 
     fn child_process(self: &Arc<Self>, request: &Clone, pid: Pid) -> Arc<Process> {

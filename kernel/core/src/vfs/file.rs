@@ -1,7 +1,7 @@
 //! Open file descriptions (open(2)).
 
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::mm::{self, MapPiece, MappedName, Mappers};
 use crate::platform::Sharing;
+use crate::task::Credentials;
 use crate::wait::Waiter;
 
 /// An open file description: what descriptors that were duplicated share.
@@ -30,6 +31,7 @@ pub struct File {
     signals: Arc<FileSignals>,
     hooks: Arc<Hooks>,
     usage: Mutex<Option<InUse>>,
+    opener: Mutex<Weak<Credentials>>,
     _memory: Charge,
 }
 
@@ -63,8 +65,19 @@ impl File {
             position: Mutex::new(0),
             hooks: hooks.clone(),
             usage: Mutex::new(None),
+            opener: Mutex::default(),
             _memory: memory,
         }))
+    }
+
+    /// Notes with whose rights it was opened by a path.
+    pub fn set_opener(&self, credentials: &Arc<Credentials>) {
+        *self.opener.lock() = Arc::downgrade(credentials);
+    }
+
+    /// Whether it was opened by a path and with these very rights: the same process, unchanged since.
+    pub fn was_opened_with(&self, credentials: &Arc<Credentials>) -> bool {
+        core::ptr::eq(self.opener.lock().as_ptr(), Arc::as_ptr(credentials))
     }
 
     /// As long as it is open, its file is written or run.

@@ -36,9 +36,23 @@ bitflags::bitflags! {
     }
 }
 
+impl MountFlags {
+    /// With [`Self::RELATIVE_ATIME`] unless something else is said of times.
+    pub fn with_default_times(self) -> Self {
+        if self.intersects(Self::NO_ATIME | Self::STRICT_ATIME) { self } else { self | Self::RELATIVE_ATIME }
+    }
+}
+
 /// The number of a mount in mountinfo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MountId(pub u32);
+
+impl MountId {
+    /// The number that no other mount ever has (statmount(2)). Ours never come again anyway.
+    pub fn unique(self) -> u64 {
+        u64::from(self.0) + (1 << 31)
+    }
+}
 
 /// A file system, or a part of it, that shows at a point.
 #[derive(Debug)]
@@ -51,6 +65,8 @@ pub struct Mount {
     point: Mutex<Option<Path>>,
     bindable: AtomicBool,
     expiry: AtomicU8,
+    /// It shows nowhere, and can be put somewhere (fsmount(2), open_tree(2)).
+    floating: AtomicBool,
 }
 
 /// [`Mount::expires`]: it was not asked for yet, or used since.
@@ -71,7 +87,8 @@ impl Mount {
         self.bindable.store(true, Ordering::Relaxed);
     }
 
-    fn is_bindable(&self) -> bool {
+    /// Whether it may be shown elsewhere too.
+    pub fn is_bindable(&self) -> bool {
         self.bindable.load(Ordering::Relaxed)
     }
 
@@ -124,7 +141,18 @@ impl Mount {
 
     /// `EROFS` unless names and data can be changed.
     pub fn check_writable(&self) -> Result<(), Errno> {
-        if self.flags().contains(MountFlags::READ_ONLY) { Err(Errno::EROFS) } else { Ok(()) }
+        if self.shown_flags().contains(MountFlags::READ_ONLY) { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// What it allows, by its file system too.
+    pub fn shown_flags(&self) -> MountFlags {
+        let read_only = if self.superblock.is_read_only() { MountFlags::READ_ONLY } else { MountFlags::empty() };
+        self.flags() | read_only
+    }
+
+    /// Whether it was never put anywhere.
+    pub fn is_floating(&self) -> bool {
+        self.floating.load(Ordering::Acquire)
     }
 }
 
@@ -166,7 +194,17 @@ fn new_mount(superblock: &Arc<Superblock>, root: &Arc<Dentry>, flags: MountFlags
         point: Mutex::new(None),
         bindable: AtomicBool::new(true),
         expiry: AtomicU8::new(IN_USE),
+        floating: AtomicBool::new(false),
     })
+}
+
+/// One more mount of what is at a path.
+fn copy(from: &Path) -> Result<Arc<Mount>, Errno> {
+    let mount = &from.mount;
+    if !mount.is_bindable() {
+        return Err(Errno::EINVAL);
+    }
+    Ok(new_mount(mount.superblock(), &from.dentry, mount.flags(), mount.source()))
 }
 
 impl MountNamespace {
@@ -211,11 +249,7 @@ impl MountNamespace {
 
     /// Shows what is at one path at another too (MS_BIND).
     pub fn bind(&self, from: &Path, at: &Path) -> Result<Arc<Mount>, Errno> {
-        let mount = &from.mount;
-        if !mount.is_bindable() {
-            return Err(Errno::EINVAL);
-        }
-        self.attach(at, new_mount(mount.superblock(), &from.dentry, mount.flags(), mount.source()))
+        self.attach(at, copy(from)?)
     }
 
     /// The same with all mounts below (MS_BIND | MS_REC).
@@ -223,6 +257,12 @@ impl MountNamespace {
         let below = self.below(&from.mount);
         self.table.lock().check_room(below.len() + 1)?;
         let top = self.bind(from, at)?;
+        self.copy_below(from, below, &top)?;
+        Ok(top)
+    }
+
+    /// Copies mounts that lie below a path to below a copy of its mount.
+    fn copy_below(&self, from: &Path, below: Vec<Arc<Mount>>, top: &Arc<Mount>) -> Result<(), Errno> {
         let mut copies = BTreeMap::from([(from.mount.id(), top.clone())]);
         for mount in below {
             let Some(point) = mount.point().filter(|_| mount.is_bindable()) else { continue };
@@ -232,7 +272,60 @@ impl MountNamespace {
             copies.insert(mount.id(), copy.clone());
             self.attach(&Path { mount: parent, dentry: point.dentry }, copy)?;
         }
+        Ok(())
+    }
+
+    /// A mount that shows nowhere yet (fsmount(2)).
+    pub fn float(&self, superblock: &Arc<Superblock>, flags: MountFlags, source: &[u8]) -> Arc<Mount> {
+        let mount = new_mount(superblock, superblock.root(), flags, source);
+        mount.floating.store(true, Ordering::Release);
+        mount
+    }
+
+    /// A copy of what is at a path that shows nowhere yet (open_tree(2)).
+    pub fn copy_floating(&self, from: &Path) -> Result<Arc<Mount>, Errno> {
+        let mount = copy(from)?;
+        mount.floating.store(true, Ordering::Release);
+        Ok(mount)
+    }
+
+    /// The same with all mounts below.
+    pub fn copy_all_floating(&self, from: &Path) -> Result<Arc<Mount>, Errno> {
+        let below = self.below(&from.mount);
+        self.table.lock().check_room(below.len())?;
+        let top = self.copy_floating(from)?;
+        self.copy_below(from, below, &top).inspect_err(|_| self.sink(&top))?;
         Ok(top)
+    }
+
+    /// Puts a mount that shows nowhere to its place.
+    pub fn settle(&self, mount: &Arc<Mount>, at: &Path) -> Result<(), Errno> {
+        if at.dentry.is_unlinked() {
+            return Err(Errno::ENOENT);
+        }
+        let mut table = self.table.lock();
+        if at.is_below(&Path::root_of(mount)) {
+            return Err(Errno::ELOOP);
+        }
+        table.check_room(1)?;
+        if !mount.floating.swap(false, Ordering::AcqRel) {
+            return Err(Errno::EINVAL);
+        }
+        table.attach(at, mount);
+        Ok(())
+    }
+
+    /// Nobody can put a mount that shows nowhere to a place any more: takes what lies on it away.
+    pub fn sink(&self, mount: &Arc<Mount>) {
+        if mount.floating.swap(false, Ordering::AcqRel) {
+            let below = self.below(mount);
+            let mut table = self.table.lock();
+            for child in below.iter().rev() {
+                table.detach(child);
+            }
+            // Before the last references of what was taken away go.
+            drop(table);
+        }
     }
 
     fn attach(&self, at: &Path, mount: Arc<Mount>) -> Result<Arc<Mount>, Errno> {

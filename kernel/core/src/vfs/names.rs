@@ -6,7 +6,7 @@ use super::dentry::{LockedDir, renamed};
 use super::open::new_inode;
 use super::permission::{Access, check_changing_names, check_linking, check_mode, check_sticky};
 use super::walk::check_name;
-use super::{Dentry, FileKind, Name, NewKind, Parent, Path, Rename, Stat, Vfs};
+use super::{Dentry, FileKind, Name, NewKind, Parent, Path, Protected, Rename, Stat, Vfs};
 use crate::Errno;
 use crate::task::Credentials;
 
@@ -54,7 +54,9 @@ impl Vfs {
         if !Arc::ptr_eq(&directory.mount, &file.mount) {
             return Err(Errno::EXDEV);
         }
-        check_linking(file, &name.caller.credentials)?;
+        if self.protections().level(Protected::Hardlinks) > 0 {
+            check_linking(file, &name.caller.credentials)?;
+        }
         check_changing_names(directory, &name.caller.credentials)?;
         if file.inode().kind() == FileKind::Directory {
             return Err(Errno::EPERM);

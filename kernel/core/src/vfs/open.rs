@@ -69,6 +69,9 @@ impl Vfs {
 
     /// Opens what is at a place, as open(2) does with its path.
     pub fn open_at(&self, name: &Name<'_>, path: Path, flags: OpenFlags) -> Result<Opened, Errno> {
+        if flags.contains(OpenFlags::PATH) {
+            return self.open_place(path, flags).map(Opened::File);
+        }
         self.open_found(name, path, flags, Found::Before)
     }
 
@@ -132,10 +135,19 @@ impl Vfs {
             }
             walker.cross(&mut path)?;
             if path.inode().kind() != FileKind::Symlink || how.flags.contains(OpenFlags::NO_FOLLOW) {
+                self.check_found(name, &walker, &path)?;
                 return Ok((path, found));
             }
-            walker.follow(&path)?;
+            walker.follow_last(&path)?;
         }
+    }
+
+    /// Refuses what somebody else put where a new file was to be (`may_create_in_sticky` of Linux).
+    fn check_found(&self, name: &Name<'_>, walker: &Walker<'_>, path: &Path) -> Result<(), Errno> {
+        if path.inode().kind() == FileKind::Directory {
+            return Ok(());
+        }
+        self.protections().check_found(&walker.at().stat()?, &path.stat()?, &name.caller.credentials)
     }
 
     fn child_or_create(
@@ -171,8 +183,13 @@ impl Vfs {
         if how.flags.contains(OpenFlags::DIRECTORY) && path.inode().kind() != FileKind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        let kept = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
-        self.file(Arc::new(PathOnly), path, how.flags & kept)
+        self.open_place(path, how.flags)
+    }
+
+    /// A file that stands for a place only (O_PATH).
+    pub fn open_place(&self, path: Path, flags: OpenFlags) -> Result<Arc<File>, Errno> {
+        let kept = OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
+        self.file(Arc::new(PathOnly), path, OpenFlags::PATH | flags & kept)
     }
 
     fn open_temporary(&self, name: &Name<'_>, how: &OpenHow) -> Result<Arc<File>, Errno> {

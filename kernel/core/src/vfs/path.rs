@@ -96,6 +96,17 @@ impl Path {
         self.text_or_unreachable(&top)
     }
 
+    /// Where a name lies within its file system.
+    pub fn within(dentry: &Arc<Dentry>) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut here = dentry.clone();
+        while let Some(parent) = here.parent() {
+            names.push(here.name());
+            here = parent;
+        }
+        join(&names)
+    }
+
     /// Whether it is `top` or below.
     pub fn is_below(&self, top: &Path) -> bool {
         self.names(top).1

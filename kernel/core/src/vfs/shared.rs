@@ -8,7 +8,7 @@ use stockade_kernel_sync::Mutex;
 
 use super::{
     Dentry, Device, Driver, FdTable, File, FileKind, FileObject, Filesystem, Hooks, Inode, LockOwner, Mount,
-    MountNamespace, OpenFlags, Path, Superblock, Timestamp,
+    MountNamespace, OpenFlags, Path, Protections, Superblock, Timestamp,
 };
 use crate::Errno;
 use crate::fs::{Anonymous, AnonymousFs, Tmpfs};
@@ -32,6 +32,7 @@ pub struct Vfs {
     /// Where files without a path lie.
     internal: Arc<Mount>,
     hooks: Arc<Hooks>,
+    protections: Protections,
     fifos: Fifos,
     pub(super) drivers: Mutex<BTreeMap<u32, Arc<dyn Driver>>>,
     /// Files in memory without a path, and where they lie.
@@ -51,6 +52,7 @@ impl Vfs {
             machine: machine.clone(),
             internal: MountNamespace::internal(&superblock),
             hooks: Arc::default(),
+            protections: Protections::default(),
             fifos: Fifos::default(),
             drivers: Mutex::new(BTreeMap::new()),
             memory,
@@ -138,6 +140,11 @@ impl Vfs {
     /// Locks on files, and watches.
     pub fn hooks(&self) -> &Arc<Hooks> {
         &self.hooks
+    }
+
+    /// What keeps users of one directory apart.
+    pub fn protections(&self) -> &Protections {
+        &self.protections
     }
 
     /// Named pipes in use.

@@ -2,13 +2,13 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::fmt::Debug;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
-use super::{Dentry, Device, Inode, StatFs};
+use super::{Dentry, Device, HandleForm, Inode, StatFs};
 use crate::Errno;
 
 /// Whether looked-up names may be kept.
@@ -18,6 +18,15 @@ pub enum Caching {
     Names,
     /// Names come and go by themselves (proc): each is looked up every time.
     Nothing,
+}
+
+/// Whether a file system can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// It cannot.
+    Yes,
+    /// It can, through mounts that allow it.
+    No,
 }
 
 /// A file system.
@@ -41,6 +50,11 @@ pub trait Filesystem: Debug + Send + Sync {
         Caching::Names
     }
 
+    /// What handles of its files are like.
+    fn handles(&self) -> HandleForm {
+        HandleForm::Identity
+    }
+
     /// Makes it all last.
     fn sync(&self) -> Result<(), Errno> {
         Ok(())
@@ -62,6 +76,9 @@ pub struct Superblock {
     /// Held by renames between two directories.
     pub(super) renaming: Mutex<()>,
     recent: Mutex<Recent>,
+    read_only: AtomicBool,
+    /// Names that handles were made of.
+    pub(super) handled: Mutex<BTreeMap<u64, Weak<Dentry>>>,
 }
 
 /// The names that were looked up last, by when.
@@ -79,13 +96,24 @@ impl Superblock {
     pub fn new(filesystem: Arc<dyn Filesystem>, device: Device) -> Arc<Self> {
         let root = Dentry::top(filesystem.root(), b"");
         let caching = filesystem.caching();
-        let (renaming, recent) = (Mutex::new(()), Mutex::default());
-        Arc::new(Self { filesystem, caching, device, root, renaming, recent })
+        let (renaming, recent, handled) = (Mutex::new(()), Mutex::default(), Mutex::default());
+        let read_only = AtomicBool::new(false);
+        Arc::new(Self { filesystem, caching, device, root, renaming, recent, read_only, handled })
     }
 
     /// The file system.
     pub fn filesystem(&self) -> &Arc<dyn Filesystem> {
         &self.filesystem
+    }
+
+    /// Whether nothing in it can be changed, through no mount.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Acquire)
+    }
+
+    /// Sets that.
+    pub fn set_read_only(&self, read_only: ReadOnly) {
+        self.read_only.store(read_only == ReadOnly::Yes, Ordering::Release);
     }
 
     /// Its `st_dev`.

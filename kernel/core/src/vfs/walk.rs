@@ -176,7 +176,7 @@ impl<'a> Walker<'a> {
             };
             let path = self.child(&self.text[range])?;
             if path.inode().kind() == FileKind::Symlink && (slash || follow == Follow::Yes) {
-                self.follow(&path)?;
+                self.follow_last(&path)?;
             } else if slash && path.inode().kind() != FileKind::Directory {
                 return Err(Errno::ENOTDIR);
             } else {
@@ -270,8 +270,17 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    /// The same for the last part of a path, which others may have put here.
+    pub fn follow_last(&mut self, link: &Path) -> Result<(), Errno> {
+        if let Some(task) = self.caller.task.as_ref().filter(|_| self.links < LINKS_MAX) {
+            let protections = task.kernel().vfs().protections();
+            protections.check_following(&self.at.stat()?, &link.stat()?, &self.caller.credentials)?;
+        }
+        self.follow(link)
+    }
+
     /// Goes on at the target of a link that was found here.
-    pub fn follow(&mut self, link: &Path) -> Result<(), Errno> {
+    fn follow(&mut self, link: &Path) -> Result<(), Errno> {
         self.links += 1;
         let forbidden =
             self.resolve.contains(Resolve::NO_SYMLINKS) || link.mount.flags().contains(MountFlags::NO_SYMLINK_FOLLOW);

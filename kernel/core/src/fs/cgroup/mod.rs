@@ -15,7 +15,7 @@ use super::proc::PRESSURE_TEXT;
 use super::synthetic::{Directory, Entry, Node, Opener, Synthetic, Text};
 use super::system::System;
 use crate::task::Namespaces;
-use crate::vfs::{Filesystem, Inode, StatFs};
+use crate::vfs::{Filesystem, HandleForm, Inode, StatFs};
 use crate::{Errno, Kernel};
 
 /// `CGROUP2_SUPER_MAGIC`
@@ -46,6 +46,10 @@ impl Filesystem for Cgroup2 {
 
     fn statfs(&self) -> Result<StatFs, Errno> {
         Ok(StatFs::of(MAGIC))
+    }
+
+    fn handles(&self) -> HandleForm {
+        HandleForm::Node
     }
 
     fn options(&self) -> String {

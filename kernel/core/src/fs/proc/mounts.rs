@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::Errno;
 use crate::fs::synthetic::Text;
-use crate::vfs::{Dentry, FsContext, Mount, MountFlags};
+use crate::vfs::{FsContext, Mount, MountFlags, Path};
 
 /// What Linux escapes in these files.
 const SPECIAL: &[u8] = b" \t\n\\";
@@ -46,14 +46,16 @@ fn seen(context: &FsContext) -> Vec<Seen> {
     let root = context.root();
     let point = |mount: &Arc<Mount>| match mount.point() {
         Some(point) => point.text(&root),
-        None => crate::vfs::Path::root_of(mount).text(&root),
+        None => Path::root_of(mount).text(&root),
     };
     let visible = |mount: Arc<Mount>| {
         let at_root = Arc::ptr_eq(&mount, &root.mount);
         let point = if at_root { Some(b"/".to_vec()) } else { point(&mount) };
         point.map(|point| Seen { mount, point })
     };
-    context.namespace().all().into_iter().filter_map(visible).collect()
+    let mut all = context.namespace().all();
+    all.sort_unstable_by_key(|mount| mount.id());
+    all.into_iter().filter_map(visible).collect()
 }
 
 /// /proc/PID/mounts
@@ -64,7 +66,7 @@ pub(super) fn mounts(context: &FsContext) -> Result<Vec<u8>, Errno> {
         source(&mut text, &mount);
         text.bytes(b" ").escaped(&point, SPECIAL);
         write!(text, " {} ", filesystem.name());
-        text.bytes(&Vec::from(mount_options(mount.flags()))).bytes(filesystem.options().as_bytes());
+        text.bytes(&Vec::from(mount_options(mount.shown_flags()))).bytes(filesystem.options().as_bytes());
         text.bytes(b" 0 0\n");
     }
     text.finish()
@@ -83,27 +85,14 @@ pub(super) fn mountinfo(context: &FsContext) -> Result<Vec<u8>, Errno> {
         let device = mount.superblock().device();
         let parent = mount.point().map_or(NO_PARENT, |point| point.mount.id().0);
         write!(text, "{} {parent} {}:{} ", mount.id().0, device.major, device.minor);
-        text.escaped(&within(mount.root()), SPECIAL).bytes(b" ").escaped(&point, SPECIAL).bytes(b" ");
+        text.escaped(&Path::within(mount.root()), SPECIAL).bytes(b" ").escaped(&point, SPECIAL).bytes(b" ");
         text.bytes(&Vec::from(mount_options(mount.flags())));
         write!(text, " - {} ", filesystem.name());
         source(&mut text, &mount);
-        writeln!(text, " rw{}", filesystem.options());
+        let access = if mount.superblock().is_read_only() { "ro" } else { "rw" };
+        writeln!(text, " {access}{}", filesystem.options());
     }
     text.finish()
-}
-
-/// Where a mount's root lies within its file system.
-fn within(root: &Arc<Dentry>) -> Vec<u8> {
-    let mut names = Vec::new();
-    let mut here = root.clone();
-    while let Some(parent) = here.parent() {
-        names.push(here.name());
-        here = parent;
-    }
-    if names.is_empty() {
-        return b"/".to_vec();
-    }
-    names.iter().rev().flat_map(|name| core::iter::once(b'/').chain(name.iter().copied())).collect()
 }
 
 /// /proc/PID/mountstats

@@ -14,6 +14,7 @@ pub(super) static ROOT: Node<ProcSystem> = Node::Directory(&Directory { entries:
 
 const ENTRIES: &[Entry<ProcSystem>] = &[
     Entry::constant("buddyinfo", ""),
+    Entry::directory("bus", &Directory::of(&[])),
     Entry::constant("cgroups", lists::CGROUPS),
     Entry::constant("cmdline", "\n"),
     Entry::constant("consoles", ""),

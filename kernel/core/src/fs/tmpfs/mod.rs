@@ -14,10 +14,12 @@ use alloc::sync::Arc;
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use stockade_kernel_sync::Mutex;
+
 use crate::Errno;
 use crate::account::MEMORY;
 use crate::platform::{HostClock, Machine};
-use crate::vfs::{Filesystem, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
+use crate::vfs::{Filesystem, HandleForm, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
 
 pub use node::Node;
 pub use options::TmpfsOptions;
@@ -40,15 +42,16 @@ fn xattr_bytes(name: &[u8], value: &[u8]) -> u64 {
 pub struct Tmpfs {
     shared: Arc<Shared>,
     root: Arc<Node>,
-    options: TmpfsOptions,
+    options: Mutex<TmpfsOptions>,
+    name: &'static str,
 }
 
 /// What all inodes of a tmpfs share.
 #[derive(Debug)]
 struct Shared {
     machine: Arc<dyn Machine>,
-    bytes_max: u64,
-    inodes_max: u64,
+    bytes_max: AtomicU64,
+    inodes_max: AtomicU64,
     bytes: AtomicU64,
     inodes: AtomicU64,
     xattr_bytes: AtomicU64,
@@ -58,10 +61,15 @@ struct Shared {
 impl Tmpfs {
     /// An empty one.
     pub fn new(machine: &Arc<dyn Machine>, options: TmpfsOptions) -> Result<Arc<Self>, Errno> {
+        Self::called("tmpfs", machine, options)
+    }
+
+    /// The same, for a file system of another name that is like it.
+    pub fn called(name: &'static str, machine: &Arc<dyn Machine>, options: TmpfsOptions) -> Result<Arc<Self>, Errno> {
         let shared = Arc::new(Shared {
             machine: machine.clone(),
-            bytes_max: options.bytes.unwrap_or(u64::MAX),
-            inodes_max: options.inodes.unwrap_or(u64::MAX),
+            bytes_max: AtomicU64::new(options.bytes.unwrap_or(u64::MAX)),
+            inodes_max: AtomicU64::new(options.inodes.unwrap_or(u64::MAX)),
             bytes: AtomicU64::new(0),
             inodes: AtomicU64::new(0),
             xattr_bytes: AtomicU64::new(0),
@@ -69,7 +77,7 @@ impl Tmpfs {
         });
         let TmpfsOptions { permissions, uid, gid, .. } = options;
         let root = Node::new(&shared, &NewInode { kind: NewKind::Directory, permissions, uid, gid })?;
-        Ok(Arc::new(Self { shared, root, options }))
+        Ok(Arc::new(Self { shared, root, options: Mutex::new(options), name }))
     }
 
     /// One without limits of its own.
@@ -92,7 +100,7 @@ pub fn sealed_node(inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
 
 impl Filesystem for Tmpfs {
     fn name(&self) -> &'static str {
-        "tmpfs"
+        self.name
     }
 
     fn root(&self) -> Arc<dyn Inode> {
@@ -103,24 +111,38 @@ impl Filesystem for Tmpfs {
         // Without a limit of its own, as much as the machine has: installers refuse to write where nothing is free.
         let memory = self.shared.machine.info().memory_bytes;
         let free = |max: u64, used: &AtomicU64| (max, max.saturating_sub(used.load(Ordering::Relaxed)));
-        let (bytes, bytes_free) = free(self.options.bytes.unwrap_or(memory), &self.shared.bytes);
-        let (files, files_free) = free(self.options.inodes.unwrap_or(memory / PAGE_BYTES), &self.shared.inodes);
+        let options = self.options.lock().clone();
+        let (bytes, bytes_free) = free(options.bytes.unwrap_or(memory), &self.shared.bytes);
+        let (files, files_free) = free(options.inodes.unwrap_or(memory / PAGE_BYTES), &self.shared.inodes);
         let (blocks, blocks_free) = (bytes / PAGE_BYTES, bytes_free / PAGE_BYTES);
         Ok(StatFs { blocks, blocks_free, files, files_free, ..StatFs::of(MAGIC) })
     }
 
+    fn handles(&self) -> HandleForm {
+        HandleForm::Number
+    }
+
     fn options(&self) -> String {
-        let mut text = String::new();
-        if let Some(bytes) = self.options.bytes {
+        let (mut text, options) = (String::new(), self.options.lock().clone());
+        if let Some(bytes) = options.bytes {
             let _infallible = write!(text, ",size={}k", bytes / 1024);
         }
-        if let Some(inodes) = self.options.inodes {
+        if let Some(inodes) = options.inodes {
             let _infallible = write!(text, ",nr_inodes={inodes}");
         }
-        if self.options.permissions != 0o1777 {
-            let _infallible = write!(text, ",mode={:o}", self.options.permissions);
+        if options.permissions != 0o1777 {
+            let _infallible = write!(text, ",mode={:o}", options.permissions);
         }
         text
+    }
+
+    /// Sizes can change as far as what is there leaves room; the root keeps its owner and mode.
+    fn remount(&self, data: &[u8]) -> Result<(), Errno> {
+        let mut options = self.options.lock();
+        let new = options.clone().with(data)?;
+        self.shared.resize(&new)?;
+        (options.bytes, options.inodes) = (new.bytes, new.inodes);
+        Ok(())
     }
 }
 
@@ -130,8 +152,19 @@ impl Shared {
     }
 
     fn new_number(&self) -> Result<u64, Errno> {
-        charge(&self.inodes, 1, self.inodes_max)?;
+        charge(&self.inodes, 1, self.inodes_max.load(Ordering::Relaxed))?;
         Ok(self.last_number.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// `EINVAL` when more is used already (`shmem_reconfigure` of Linux).
+    fn resize(&self, options: &TmpfsOptions) -> Result<(), Errno> {
+        let (bytes, inodes) = (options.bytes.unwrap_or(u64::MAX), options.inodes.unwrap_or(u64::MAX));
+        if self.bytes.load(Ordering::Relaxed) > bytes || self.inodes.load(Ordering::Relaxed) > inodes {
+            return Err(Errno::EINVAL);
+        }
+        self.bytes_max.store(bytes, Ordering::Relaxed);
+        self.inodes_max.store(inodes, Ordering::Relaxed);
+        Ok(())
     }
 
     fn release_number(&self) {
@@ -154,7 +187,7 @@ impl Shared {
     }
 
     fn charge_bytes(&self, bytes: u64) -> Result<(), Errno> {
-        charge(&self.bytes, bytes, self.bytes_max)
+        charge(&self.bytes, bytes, self.bytes_max.load(Ordering::Relaxed))
     }
 
     fn release_bytes(&self, bytes: u64) {

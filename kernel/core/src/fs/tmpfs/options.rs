@@ -26,12 +26,16 @@ impl Default for TmpfsOptions {
 impl TmpfsOptions {
     /// From the data of mount(2): `EINVAL` for what is not known.
     pub fn parse(data: &[u8]) -> Result<Self, Errno> {
-        let mut options = Self::default();
+        Self::default().with(data)
+    }
+
+    /// Changed by such data.
+    pub fn with(mut self, data: &[u8]) -> Result<Self, Errno> {
         let text = core::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
         for option in text.split(',').filter(|option| !option.is_empty()) {
-            options.set(option).ok_or(Errno::EINVAL)?;
+            self.set(option).ok_or(Errno::EINVAL)?;
         }
-        Ok(options)
+        Ok(self)
     }
 
     fn set(&mut self, option: &str) -> Option<()> {

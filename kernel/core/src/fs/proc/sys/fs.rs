@@ -9,7 +9,7 @@ use crate::Errno;
 use crate::fs::proc::ProcSystem;
 use crate::fs::synthetic::{Directory, Entry, Opener, Text};
 use crate::mqueue::Limits;
-use crate::vfs::UserLimit;
+use crate::vfs::{Protected, UserLimit};
 
 pub(super) static FS: Directory<ProcSystem> = Directory::of(&[
     value("aio-max-nr", "65536\n"),
@@ -32,10 +32,26 @@ pub(super) static FS: Directory<ProcSystem> = Directory::of(&[
     value("pipe-max-size", "1048576\n"),
     value("pipe-user-pages-hard", "0\n"),
     value("pipe-user-pages-soft", "16384\n"),
-    value("protected_fifos", "1\n"),
-    value("protected_hardlinks", "1\n"),
-    value("protected_regular", "2\n"),
-    value("protected_symlinks", "1\n"),
+    Entry::setting(
+        "protected_fifos",
+        |system, _| line(level(system, Protected::Fifos)),
+        |system, _, bytes| set_level(system, bytes, Protected::Fifos, 2),
+    ),
+    Entry::setting(
+        "protected_hardlinks",
+        |system, _| line(level(system, Protected::Hardlinks)),
+        |system, _, bytes| set_level(system, bytes, Protected::Hardlinks, 1),
+    ),
+    Entry::setting(
+        "protected_regular",
+        |system, _| line(level(system, Protected::Regular)),
+        |system, _, bytes| set_level(system, bytes, Protected::Regular, 2),
+    ),
+    Entry::setting(
+        "protected_symlinks",
+        |system, _| line(level(system, Protected::Symlinks)),
+        |system, _, bytes| set_level(system, bytes, Protected::Symlinks, 1),
+    ),
     value("suid_dumpable", "0\n"),
 ]);
 
@@ -91,14 +107,26 @@ fn change(
     allowed: RangeInclusive<u32>,
     field: fn(&mut Limits) -> &mut u32,
 ) -> Result<(), Errno> {
-    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
-    let value: u32 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
-    if !allowed.contains(&value) {
-        return Err(Errno::EINVAL);
-    }
+    let value = number(bytes, &allowed)?;
     let mut limits = queues(system);
     *field(&mut limits) = value;
     system.namespaces.ipc.queues.set_limits(limits);
+    Ok(())
+}
+
+/// What was written to a setting that is one number.
+fn number(bytes: &[u8], allowed: &RangeInclusive<u32>) -> Result<u32, Errno> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let value = text.trim().parse().map_err(|_| Errno::EINVAL)?;
+    if allowed.contains(&value) { Ok(value) } else { Err(Errno::EINVAL) }
+}
+
+fn level(system: &ProcSystem, which: Protected) -> u32 {
+    system.kernel.vfs().protections().level(which)
+}
+
+fn set_level(system: &ProcSystem, bytes: &[u8], which: Protected, max: u32) -> Result<(), Errno> {
+    system.kernel.vfs().protections().set_level(which, number(bytes, &(0..=max))?);
     Ok(())
 }
 
