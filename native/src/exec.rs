@@ -70,7 +70,7 @@ pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest) -> Result<u
 }
 
 /// What the process does not say is as it is for the container's init.
-fn with_defaults(mut process: Process, defaults: &ProcessDefaults) -> Process {
+pub(crate) fn with_defaults(mut process: Process, defaults: &ProcessDefaults) -> Process {
     macro_rules! inherit {
         ($get:ident, $set:ident) => {
             if process.$get().is_none() {

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use rustix::process::ioctl_tiocsctty;
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, Status};
 
@@ -213,6 +213,11 @@ pub fn live_cgroup(state_root: &Path, id: &ContainerId) -> Result<Cgroup> {
         Status::Stopped | Status::Creating => Err(Error::NotRunning),
         _ => Ok(record.cgroup),
     }
+}
+
+/// A process of `exec`: what it does not say is as it is for the container's init.
+pub fn with_defaults(state_root: &Path, id: &ContainerId, process: Process) -> Result<Process> {
+    Ok(crate::exec::with_defaults(process, &Dir::of(state_root, id).read()?.defaults))
 }
 
 /// Freezes a container whose processes cannot all be frozen: an application that waits for the monitor sleeps in a way

@@ -9,10 +9,11 @@ use stockade_sandbox::{ContainerId, Error, ExecRequest, Result, Terminal};
 
 use super::files::Luggage;
 use super::launch::helper_proxy;
-use super::terminal;
+use super::{rlimits, terminal};
 
 /// Runs a process in a container and returns the pid of its proxy.
-pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, request: ExecRequest) -> Result<u32> {
+pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut request: ExecRequest) -> Result<u32> {
+    rlimits::inherit(&mut request.process)?;
     let mut luggage = Luggage::default();
     let terminal = match &request.terminal {
         Terminal::Console(socket) => Some(terminal::open(socket)?),

@@ -16,7 +16,7 @@ use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Terminal};
 
 use super::files::{self, Luggage};
 use super::owner::Owner;
-use super::{SOCKET, binds, connect, limits, terminal};
+use super::{SOCKET, binds, connect, limits, rlimits, terminal};
 use crate::settings::Settings;
 use crate::{FILES, MONITOR, PROXY};
 
@@ -121,7 +121,9 @@ fn create(
     request: &CreateRequest,
     luggage: Luggage,
 ) -> Result<()> {
-    let spec_json = serde_json::to_vec(spec).map_err(|error| Error::Other(error.to_string()))?;
+    let mut inside = spec.clone();
+    inside.process_mut().as_mut().map(rlimits::inherit).transpose()?;
+    let spec_json = serde_json::to_vec(&inside).map_err(|error| Error::Other(error.to_string()))?;
     let message = CreateContainer {
         id: id.to_string(),
         spec: spec_json,

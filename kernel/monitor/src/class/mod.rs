@@ -7,6 +7,7 @@ mod lacks;
 mod launch;
 mod limits;
 mod owner;
+mod rlimits;
 mod stats;
 mod terminal;
 
@@ -121,11 +122,12 @@ impl Runtime for KernelClass {
         self.native.start(id)
     }
 
-    fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<u32> {
+    fn exec(&self, id: &ContainerId, mut request: ExecRequest) -> Result<u32> {
         if self.native.state(id)?.status == Status::Paused && !request.ignore_paused {
             return Err(Error::Paused { verb: "exec in" });
         }
         let cgroup = hosted::live_cgroup(&self.state_root, id)?;
+        request.process = hosted::with_defaults(&self.state_root, id, request.process)?;
         exec::exec(id, self.monitor(id)?, &cgroup, request)
     }
 

@@ -13,6 +13,7 @@ mod directory;
 pub(crate) mod filter;
 mod limits;
 mod log;
+mod masks;
 mod namespaces;
 mod process;
 mod root;

@@ -18,6 +18,7 @@ use stockade_sandbox::protocol::BoundFile;
 use stockade_sandbox::{Error, Result};
 
 use super::directory::Directory;
+use super::masks;
 
 /// A longer text file than this is an attack on our memory.
 const TEXT_BYTES_MAX: usize = 16 << 20;
@@ -54,6 +55,7 @@ impl Builder<'_> {
                 let fs = self.root(self.overlay(&layers)?, b"overlay");
                 self.fill(&fs, spec)?;
                 files.iter().try_for_each(|file| self.copy(&fs, &file.destination, file))?;
+                masks::apply(self.kernel, self.namespaces, &fs, spec)?;
                 restrict(&fs, spec);
                 Ok(Root { fs, directory: None })
             }
@@ -68,7 +70,8 @@ impl Builder<'_> {
         let fs = self.root(root, b"rootfs");
         self.fill(&fs, spec)?;
         self.bind_all(&fs, files)?;
-        if restrict(&fs, spec) == MountFlags::READ_ONLY {
+        masks::apply(self.kernel, self.namespaces, &fs, spec)?;
+        if restrict(&fs, spec).contains(MountFlags::READ_ONLY) {
             directory.seal().map_err(at("make the root read-only"))?;
         }
         Ok(Root { fs, directory: Some(directory) })
@@ -76,7 +79,7 @@ impl Builder<'_> {
 
     fn root(&self, filesystem: Arc<dyn Filesystem>, source: &[u8]) -> Arc<FsContext> {
         let superblock = self.kernel.vfs().superblock(filesystem);
-        FsContext::new(MountNamespace::new(&superblock, MountFlags::empty(), source))
+        FsContext::new(MountNamespace::new(&superblock, MountFlags::RELATIVE_ATIME, source))
     }
 
     fn fill(&self, fs: &Arc<FsContext>, spec: &Spec) -> Result<()> {
@@ -182,7 +185,7 @@ impl Builder<'_> {
 fn restrict(fs: &FsContext, spec: &Spec) -> MountFlags {
     let mount = fs.root().mount;
     if spec.root().as_ref().is_some_and(|root| root.readonly().unwrap_or(false)) {
-        mount.set_flags(MountFlags::READ_ONLY);
+        mount.set_flags(mount.flags() | MountFlags::READ_ONLY);
     }
     mount.flags()
 }
@@ -204,16 +207,18 @@ impl Options {
                 "nodev" => flags |= MountFlags::NO_DEV,
                 "noexec" => flags |= MountFlags::NO_EXEC,
                 "noatime" => flags |= MountFlags::NO_ATIME,
+                "nodiratime" => flags |= MountFlags::NO_DIR_ATIME,
+                "strictatime" => flags |= MountFlags::STRICT_ATIME,
                 "rw" => flags -= MountFlags::READ_ONLY,
                 "suid" => flags -= MountFlags::NO_SUID,
                 "dev" => flags -= MountFlags::NO_DEV,
                 "exec" => flags -= MountFlags::NO_EXEC,
-                "relatime" | "strictatime" => {}
+                "relatime" => {}
                 data_option if data_option.contains('=') => data.push(data_option),
                 _ => {}
             }
         }
-        Self { flags, data: data.join(",") }
+        Self { flags: flags.with_default_times(), data: data.join(",") }
     }
 }
 
@@ -240,7 +245,7 @@ fn open_layer(machine: &Arc<HostMachine>, layer: &OwnedFd) -> Result<Arc<dyn Fil
 }
 
 /// The kernel itself, which may do anything.
-fn root_caller() -> Caller {
+pub(super) fn root_caller() -> Caller {
     Caller::kernel(Arc::new(Credentials::root(Capabilities::all())))
 }
 
