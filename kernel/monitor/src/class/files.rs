@@ -47,7 +47,7 @@ impl Luggage {
         let stderr = self.roles.iter().position(|role| *role == i32::from(FdRole::Stderr));
         let stream = terminal.or_else(|| self.descriptors.get(stderr?));
         let taker = match (trace, stream) {
-            (Trace::File(path), _) => append(path)?,
+            (Trace::File(path), _) => append_at_once(path)?,
             (Trace::Stderr, Some(stream)) => {
                 stream.try_clone().map_err(|error| Error::os("copy standard error", error))?
             }
@@ -92,6 +92,13 @@ const PTY_SLAVES: std::ops::RangeInclusive<u32> = 136..=143;
 pub(super) fn append(path: &Path) -> Result<OwnedFd> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     file.map(Into::into).map_err(|error| Error::os(format!("open {}", path.display()), error))
+}
+
+/// The same without waiting: a named pipe must have its reader already.
+fn append_at_once(path: &Path) -> Result<OwnedFd> {
+    let wanted = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, wanted, Mode::RUSR | Mode::WUSR)
+        .map_err(|errno| Error::os(format!("open {}", path.display()), errno))
 }
 
 /// Opens a file of the host.
