@@ -252,6 +252,27 @@ pub struct ProcessEntry {
     /// Its arguments; empty for a zombie.
     #[prost(string, tag = "14")]
     pub command: String,
+    /// Its effective user's id.
+    #[prost(uint32, tag = "15")]
+    pub effective_uid: u32,
+    /// Its effective group's id.
+    #[prost(uint32, tag = "16")]
+    pub effective_gid: u32,
+    /// Its effective user's name in the container, or nothing.
+    #[prost(string, tag = "17")]
+    pub user: String,
+    /// Its real user's.
+    #[prost(string, tag = "18")]
+    pub real_user: String,
+    /// Its effective group's.
+    #[prost(string, tag = "19")]
+    pub group_name: String,
+    /// Its nice value.
+    #[prost(sint32, tag = "20")]
+    pub nice: i32,
+    /// The process group in the foreground of its terminal, or -1.
+    #[prost(sint64, tag = "21")]
+    pub foreground: i64,
 }
 
 /// Something that happened to a container.

@@ -195,7 +195,9 @@ impl Container {
 
     /// Its processes, as ps(1) tells of them.
     pub(super) fn processes(&self) -> Vec<ProcessEntry> {
-        tell::processes(&self.kernel, &self.namespaces)
+        let read = |path| root::read_text(&self.kernel, &self.fs, path).unwrap_or_default();
+        let names = tell::Names::new(&read("/etc/passwd"), &read("/etc/group"));
+        tell::processes(&self.kernel, &self.namespaces, &names)
     }
 
     /// What it uses.

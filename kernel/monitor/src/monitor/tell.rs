@@ -1,5 +1,6 @@
 //! What the kernel tells of a container: its processes and what they use.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stockade_kernel::Kernel;
@@ -9,14 +10,43 @@ use stockade_kernel::task::Namespaces;
 use stockade_sandbox::Stats;
 use stockade_sandbox::protocol::ProcessEntry;
 
-/// A container's processes by rising id.
-pub(super) fn processes(kernel: &Kernel, namespaces: &Namespaces) -> Vec<ProcessEntry> {
-    let now = kernel.machine().now(HostClock::Monotonic);
-    let all = namespaces.pids.processes();
-    all.iter().filter_map(|process| ProcessReport::of(process).ok()).map(|report| entry(report, now)).collect()
+/// What a container calls its users and groups.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    users: BTreeMap<u32, String>,
+    groups: BTreeMap<u32, String>,
 }
 
-fn entry(report: ProcessReport, now: Duration) -> ProcessEntry {
+impl Names {
+    /// From the text of passwd(5) and group(5); the first name of a number counts.
+    pub(super) fn new(users: &str, groups: &str) -> Self {
+        let read = |text: &str| text.lines().rev().filter_map(named).collect();
+        Self { users: read(users), groups: read(groups) }
+    }
+
+    fn user(&self, uid: u32) -> String {
+        self.users.get(&uid).cloned().unwrap_or_default()
+    }
+}
+
+/// Number and name of a line of either.
+fn named(line: &str) -> Option<(u32, String)> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|name| !name.is_empty() && name.len() <= NAME_BYTES_MAX)?;
+    Some((fields.nth(1)?.parse().ok()?, name.to_owned()))
+}
+
+/// Longer names than useradd(8) makes are an attack on terminals.
+const NAME_BYTES_MAX: usize = 32;
+
+/// A container's processes by rising id.
+pub(super) fn processes(kernel: &Kernel, namespaces: &Namespaces, names: &Names) -> Vec<ProcessEntry> {
+    let now = kernel.machine().now(HostClock::Monotonic);
+    let all = namespaces.pids.processes();
+    all.iter().filter_map(|process| ProcessReport::of(process).ok()).map(|report| entry(report, names, now)).collect()
+}
+
+fn entry(report: ProcessReport, names: &Names, now: Duration) -> ProcessEntry {
     ProcessEntry {
         pid: report.pid,
         parent: report.parent,
@@ -32,6 +62,13 @@ fn entry(report: ProcessReport, now: Duration) -> ProcessEntry {
         resident_bytes: report.resident_bytes,
         name: report.name,
         command: report.command,
+        effective_uid: report.effective_uid,
+        effective_gid: report.effective_gid,
+        user: names.user(report.effective_uid),
+        real_user: names.user(report.uid),
+        group_name: names.groups.get(&report.effective_gid).cloned().unwrap_or_default(),
+        nice: report.nice,
+        foreground: report.foreground,
     }
 }
 
@@ -68,4 +105,16 @@ fn milliseconds(time: Duration) -> u64 {
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_name_of_a_number_counts() {
+        let names = Names::new("root:x:0:0\ntoor:x:0:0\nbad\n:x:5:\nwww:x:33:\nx:y:z\n", "staff:x:50:\n");
+        assert_eq!((names.user(0), names.user(33), names.user(5)), ("root".into(), "www".into(), String::new()));
+        assert_eq!(names.groups.get(&50).map(String::as_str), Some("staff"));
+    }
 }

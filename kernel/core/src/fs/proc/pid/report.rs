@@ -26,6 +26,14 @@ pub struct ProcessReport {
     pub session: u32,
     /// Its real user's.
     pub uid: u32,
+    /// Its effective user's.
+    pub effective_uid: u32,
+    /// Its effective group's.
+    pub effective_gid: u32,
+    /// Its nice value.
+    pub nice: i32,
+    /// The process group in the foreground of its terminal, or -1.
+    pub foreground: i64,
     /// The letter of its state (proc_pid_stat(5)).
     pub state: char,
     /// Its terminal below /dev, or nothing.
@@ -55,12 +63,18 @@ impl ProcessReport {
         let totals = memory.as_ref().map(|memory| memory.totals()).unwrap_or_default();
         let arguments = memory.map(|memory| command_line(&memory)).unwrap_or_default();
         let name = settings::name(process, leader.as_ref());
+        let credentials = leader.as_ref().map(|task| task.credentials());
+        let effective = credentials.map_or((process.uid(), 0), |credentials| (credentials.euid, credentials.egid));
         Ok(Self {
             pid: process.pid().raw(),
             parent: kinship.parent.raw(),
             group: kinship.group.raw(),
             session: kinship.session.raw(),
             uid: process.uid(),
+            effective_uid: effective.0,
+            effective_gid: effective.1,
+            nice: leader.as_ref().map_or(0, |task| task.settings.lock().scheduling.nice),
+            foreground: kinship.foreground,
             state: kinship.letter(leader.as_ref()),
             terminal: terminal(kinship.terminal),
             started: process.started(),

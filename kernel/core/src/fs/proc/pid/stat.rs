@@ -22,7 +22,7 @@ pub(super) struct Kinship {
     pub group: Pid,
     pub session: Pid,
     pub terminal: u64,
-    foreground: i64,
+    pub foreground: i64,
     exit_signal: i32,
     exit: Option<ExitStatus>,
     stopped: bool,
