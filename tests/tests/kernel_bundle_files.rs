@@ -12,7 +12,7 @@ use serde_json::json;
 use stockade_tests::{Bundle, Scratch, wait_until};
 
 /// Programs of `tests/conformance` about files; they run in a directory of the bundle.
-const PROGRAMS: [&str; 6] = ["directories", "files", "locks", "pipes", "unix", "xattrs"];
+const PROGRAMS: [&str; 7] = ["acls", "directories", "files", "locks", "pipes", "unix", "xattrs"];
 
 fn with_programs(scratch: &Scratch) -> Bundle {
     let args = [&["sh", "-c", DRIVER, "sh", "/data"], &PROGRAMS[..]].concat();

@@ -16,6 +16,7 @@ fn process_flags() {
         &["--ulimit", "nofile=123:456", "--ulimit", "core=0", "--ulimit", "stack=1048576"],
         "ulimit -Sn; ulimit -Hn; ulimit -c; ulimit -s",
     );
+    same(&[], "ulimit -Sn; ulimit -Hn; ulimit -s; ulimit -l; ulimit -c");
     same(&["-h", "web", "--domainname", "example"], "hostname; cat /etc/hostname; cat /proc/sys/kernel/domainname");
     same(&["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status");
     same(&["--cap-drop", "ALL", "--cap-add", "NET_RAW"], "grep Cap /proc/self/status");
@@ -39,6 +40,19 @@ fn file_flags() {
         &["--add-host", "db:10.1.2.3", "--dns", "9.9.9.9", "-h", "web"],
         "grep db /etc/hosts; cat /etc/resolv.conf; ls -l /etc/hosts | cut -c1-10",
     );
+}
+
+#[test]
+fn paths_of_the_system_are_masked() {
+    let kernel = Kernel::new(DEBIAN);
+    let same = |flags: &[&str], script: &str| kernel.same(flags, &["bash", "-c", script]);
+    same(
+        &[],
+        "head -c 9 /proc/keys | wc -c; ls -ld /proc/keys | cut -c1-10; ls -A /sys/firmware; touch /sys/firmware/x",
+    );
+    same(&[], "echo x >/proc/sys/kernel/hostname; grep '^proc /proc/sys ' /proc/mounts");
+    same(&[], "grep -E ' /(dev/mqueue|proc) ' /proc/mounts; grep -c ' /sys/firmware tmpfs ro' /proc/mounts");
+    same(&["--security-opt", "systempaths=unconfined"], "ls -ld /proc/keys | cut -c1; grep -c ' /proc/' /proc/mounts");
 }
 
 #[test]

@@ -102,6 +102,11 @@ fn top_and_stats_tell_of_the_inside() {
     );
     let init: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
     assert_eq!((init[0], init[1], init[2]), ("root", "1", "0"), "{table}");
+    let sleeper = top(&["axo", "pid=,stat,ruser,args"]);
+    let is_told =
+        |line: &str| line.contains(" S") && line.trim_end().ends_with(" sleep 2000") && line.contains(" root ");
+    assert!(sleeper.lines().any(is_told), "{sleeper}");
+    assert!(top(&["aux"]).starts_with("USER"), "the form of BSD");
     kernel.stockade(&["top", "box", "-T"]).exits(1);
     let stats: Value = kernel.stockade(&["stats", "--no-stream", "--format", "json", "box"]).ok().json();
     let text = |key: &str| stats[key].as_str().unwrap_or_default().to_owned();

@@ -22,7 +22,7 @@ use crate::io::Collect;
 use crate::mm::Memory;
 use crate::platform::{Frame, Registers, Space};
 use crate::task::{Credentials, HostProcess, Limits, Program, Resource};
-use crate::vfs::permission::{Access, check_mode};
+use crate::vfs::permission::{Access, check_inode};
 use crate::vfs::{Caller, File, FileKind, Follow, FsContext, MountFlags, Name, OpenFlags, Opening, Path};
 use crate::{Errno, Kernel};
 
@@ -106,7 +106,7 @@ fn open(request: &Request<'_>, path: Path) -> Result<Arc<File>, Errno> {
     if path.mount.flags().contains(MountFlags::NO_EXEC) {
         return Err(Errno::EACCES);
     }
-    check_mode(&path.stat()?, &request.caller.credentials, Access::EXECUTE)?;
+    check_inode(&**path.inode(), &request.caller.credentials, Access::EXECUTE)?;
     let flags = OpenFlags::empty();
     let usage = request.kernel.vfs().hooks().begin_running(path.key())?;
     let object = path.inode().clone().open(&Opening { path: &path, flags, caller: request.caller })?;

@@ -52,7 +52,7 @@ pub fn option(filesystem: &str, key: &str, value: Option<&str>) -> Result<String
     };
     let takes_value = names.contains(&alloc::format!("{key}=").as_str());
     let as_flag = names.contains(&key);
-    if !takes_value && !as_flag {
+    if key.contains('=') || (!takes_value && !as_flag) {
         return Err(Refusal::Unknown);
     }
     let well_formed = takes_value == value.is_some() && !text.contains(',');

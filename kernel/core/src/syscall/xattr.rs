@@ -10,6 +10,7 @@ use super::at::{At, AtFlags};
 use crate::Errno;
 use crate::exec::check_file_capabilities;
 use crate::task::{Capabilities, Credentials, Task};
+use crate::vfs::acl;
 use crate::vfs::permission::{Access, check_inode, is_owner};
 use crate::vfs::{FileKind, Follow, Path, XattrSet};
 use crate::wait::Stop;
@@ -68,6 +69,9 @@ fn set(task: &Arc<Task>, call: &Call, path: &Path) -> Result<(), Errno> {
         return Err(Errno::E2BIG);
     }
     let value = task.memory().read_vec(call.arg(2), len)?;
+    if is_acl(&name) {
+        return task.kernel().vfs().set_acl(path, &name, &value, &task.credentials());
+    }
     check(path, &name, &task.credentials(), Access::WRITE)?;
     if name == b"security.capability" {
         check_file_capabilities(&value)?;
@@ -85,6 +89,9 @@ fn list(task: &Arc<Task>, call: &Call, path: &Path) -> Result<usize, Errno> {
 
 fn remove(task: &Arc<Task>, call: &Call, path: &Path) -> Result<(), Errno> {
     let name = read_name(task, call.arg(1))?;
+    if is_acl(&name) {
+        return task.kernel().vfs().set_acl(path, &name, &[], &task.credentials());
+    }
     check(path, &name, &task.credentials(), Access::WRITE)?;
     path.inode().remove_xattr(&name)
 }
@@ -105,6 +112,11 @@ fn give(task: &Arc<Task>, address: u64, room: usize, bytes: &[u8]) -> Result<usi
     Ok(bytes.len())
 }
 
+/// Whether an attribute is an access list, which says who may do what and is changed by owners.
+fn is_acl(name: &[u8]) -> bool {
+    name == acl::ACCESS || name == acl::DEFAULT
+}
+
 /// `xattr_permission` of Linux.
 fn check(path: &Path, name: &[u8], credentials: &Credentials, access: Access) -> Result<(), Errno> {
     let writes = access == Access::WRITE;
@@ -122,6 +134,9 @@ fn check(path: &Path, name: &[u8], credentials: &Credentials, access: Access) ->
     if name.starts_with(b"security.") {
         let setfcap = name == b"security.capability" && credentials.has(Capabilities::SETFCAP);
         return if !writes || setfcap || credentials.has(Capabilities::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) };
+    }
+    if is_acl(name) {
+        return if inode.kind() == FileKind::Symlink { Err(Errno::EOPNOTSUPP) } else { Ok(()) };
     }
     if !name.starts_with(b"user.") {
         return Err(Errno::EOPNOTSUPP);

@@ -2,6 +2,7 @@
 
 use linux_raw_sys::general::{S_ISGID, S_ISUID, S_IXGRP};
 
+use super::acl;
 use super::permission::{Access, check_path, is_owner};
 use super::{Changes, FileKind, Path, Stat, Timestamp, Vfs};
 use crate::Errno;
@@ -33,7 +34,8 @@ impl Vfs {
         if !credentials.in_group(stat.gid) && !credentials.has(Capabilities::FSETID) {
             permissions &= !S_ISGID;
         }
-        self.change(path, &Changes { permissions: Some(permissions), ..Changes::default() })
+        self.change(path, &Changes { permissions: Some(permissions), ..Changes::default() })?;
+        acl::follow_mode(&**path.inode(), permissions)
     }
 
     /// chown(2); `None` leaves an id as it is.

@@ -259,6 +259,11 @@ pub trait Inode: Any + Debug + Send + Sync {
         Err(Errno::EOPNOTSUPP)
     }
 
+    /// Whether it may have an access list ([`super::acl`]), or a directory one for what is made in it. Asked often.
+    fn has_acl(&self) -> bool {
+        false
+    }
+
     /// Makes it last (fsync(2)).
     fn sync(&self) -> Result<(), Errno> {
         Ok(())

@@ -8,6 +8,7 @@
 //! has inside. A directory's lock is held while its file system changes names in it; two are held only by a rename,
 //! under the superblock's lock. A file's position is locked while it is read or written, before anything else.
 
+pub mod acl;
 mod attributes;
 mod context;
 mod dentry;

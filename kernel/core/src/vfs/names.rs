@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::dentry::{LockedDir, renamed};
 use super::open::new_inode;
-use super::permission::{Access, check_changing_names, check_linking, check_mode, check_sticky};
+use super::permission::{Access, check_changing_names, check_linking, check_stat, check_sticky};
 use super::walk::check_name;
 use super::{Dentry, FileKind, Name, NewKind, Parent, Path, Protected, Rename, Stat, Vfs};
 use crate::Errno;
@@ -33,7 +33,9 @@ impl Vfs {
             return Err(Errno::ENOENT);
         }
         let stat = check_changing_names(directory, &name.caller.credentials)?;
-        let inode = directory.inode().create(last, &new_inode(name, &stat, kind, permissions))?;
+        let (new, inherited) = new_inode(name, (&**directory.inode(), &stat), kind, permissions);
+        let inode = directory.inode().create(last, &new)?;
+        inherited.give(&*inode)?;
         let dentry = locked.add(superblock, last, inode);
         drop(locked);
         self.notify_created(directory, last, kind.kind());
@@ -275,6 +277,6 @@ impl Moving<'_> {
             return Ok(());
         }
         let stat: Stat = file.inode().stat()?;
-        check_mode(&stat, self.credentials, Access::WRITE)
+        check_stat(&**file.inode(), &stat, self.credentials, Access::WRITE)
     }
 }

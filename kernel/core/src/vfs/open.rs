@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 
+use super::acl::Inherited;
 use super::file::PathOnly;
-use super::permission::{Access, check_changing_names, check_mode, is_owner};
+use super::permission::{Access, check_changing_names, check_stat, is_owner};
 use super::walk::check_name;
 use super::{
-    Dentry, File, FileKind, Follow, Last, MountFlags, Name, NewInode, NewKind, OpenFlags, Opening, Path, Resolve, Stat,
-    Vfs, Walker,
+    Dentry, File, FileKind, Follow, Inode, Last, MountFlags, Name, NewInode, NewKind, OpenFlags, Opening, Path,
+    Resolve, Stat, Vfs, Walker,
 };
 use crate::Errno;
 use crate::task::{Capabilities, Credentials};
@@ -165,8 +166,10 @@ impl Vfs {
             Ok(dentry) => (dentry, Found::Before),
             Err(Errno::ENOENT) => {
                 let stat = check_changing_names(directory, &name.caller.credentials)?;
-                let new = new_inode(name, &stat, NewKind::Regular, how.permissions);
-                let inode = directory.inode().create(last, &new)?;
+                let parent = &**directory.inode();
+                let (new, inherited) = new_inode(name, (parent, &stat), NewKind::Regular, how.permissions);
+                let inode = parent.create(last, &new)?;
+                inherited.give(&*inode)?;
                 (locked.add(superblock, last, inode), Found::Made)
             }
             Err(errno) => return Err(errno),
@@ -198,25 +201,35 @@ impl Vfs {
             return Err(Errno::ENOTDIR);
         }
         let stat = check_changing_names(&directory, &name.caller.credentials)?;
-        let inode = directory.inode().create_unnamed(&new_inode(name, &stat, NewKind::Regular, how.permissions))?;
+        let parent = &**directory.inode();
+        let (new, inherited) = new_inode(name, (parent, &stat), NewKind::Regular, how.permissions);
+        let inode = parent.create_unnamed(&new)?;
+        inherited.give(&*inode)?;
         let called = alloc::format!("#{}", inode.number());
         let dentry = Dentry::unnamed(inode, &directory.dentry, called.as_bytes(), how.flags);
         self.open_inode_at(name, Path { mount: directory.mount.clone(), dentry }, how.flags)
     }
 }
 
-/// What a new file gets from its maker and its directory.
-pub(super) fn new_inode<'a>(name: &Name<'_>, directory: &Stat, kind: NewKind<'a>, permissions: u32) -> NewInode<'a> {
+/// What a new file gets from its maker and its directory; what it inherits besides is to be given to it.
+pub(super) fn new_inode<'a>(
+    name: &Name<'_>,
+    (directory, stat): (&dyn Inode, &Stat),
+    kind: NewKind<'a>,
+    permissions: u32,
+) -> (NewInode<'a>, Inherited) {
     const SETGID: u32 = linux_raw_sys::general::S_ISGID;
     let credentials = &name.caller.credentials;
-    let (mut permissions, mut gid) = (permissions & 0o7777 & !name.context.umask(), credentials.fsgid);
+    let inherited = Inherited::of(directory, kind.kind(), permissions & 0o7777);
+    let by_maker = permissions & 0o7777 & !name.context.umask();
+    let (mut permissions, mut gid) = (inherited.permissions.unwrap_or(by_maker), credentials.fsgid);
     match kind {
         NewKind::Symlink(_) => permissions = 0o777,
         NewKind::Directory => permissions &= 0o1777,
         _ => {}
     }
-    if directory.mode & SETGID != 0 {
-        gid = directory.gid;
+    if stat.mode & SETGID != 0 {
+        gid = stat.gid;
         if kind == NewKind::Directory {
             permissions |= SETGID;
         } else if permissions & 0o2010 == 0o2010 && !credentials.in_group(gid) && !credentials.has(Capabilities::FSETID)
@@ -224,7 +237,7 @@ pub(super) fn new_inode<'a>(name: &Name<'_>, directory: &Stat, kind: NewKind<'a>
             permissions &= !SETGID;
         }
     }
-    NewInode { kind, permissions, uid: credentials.fsuid, gid }
+    (NewInode { kind, permissions, uid: credentials.fsuid, gid }, inherited)
 }
 
 fn follow(flags: OpenFlags) -> Follow {
@@ -245,7 +258,7 @@ fn check_open(path: &Path, credentials: &Credentials, flags: OpenFlags) -> Resul
         _ => {}
     }
     let stat = path.stat()?;
-    check_mode(&stat, credentials, access)?;
+    check_stat(&**path.inode(), &stat, credentials, access)?;
     if flags.contains(OpenFlags::NO_ATIME) && !is_owner(&stat, credentials) {
         return Err(Errno::EPERM);
     }

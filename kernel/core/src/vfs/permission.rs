@@ -17,7 +17,16 @@ bitflags::bitflags! {
     }
 }
 
-/// `EACCES` unless the mode bits or a capability grant it.
+/// `EACCES` unless an inode's mode bits, its access list or a capability grant it.
+pub fn check_stat(inode: &dyn Inode, stat: &Stat, credentials: &Credentials, access: Access) -> Result<(), Errno> {
+    match super::acl::granted(inode, stat, credentials, access) {
+        None => check_mode(stat, credentials, access),
+        Some(granted) if granted || overrides(stat, credentials, access) => Ok(()),
+        Some(_) => Err(Errno::EACCES),
+    }
+}
+
+/// The same for what has no list.
 pub fn check_mode(stat: &Stat, credentials: &Credentials, access: Access) -> Result<(), Errno> {
     let shift = if credentials.fsuid == stat.uid {
         6
@@ -44,7 +53,7 @@ fn is_directory(stat: &Stat) -> bool {
 
 /// The same for an inode.
 pub fn check_inode(inode: &dyn Inode, credentials: &Credentials, access: Access) -> Result<(), Errno> {
-    check_mode(&inode.stat()?, credentials, access)
+    check_stat(inode, &inode.stat()?, credentials, access)
 }
 
 /// The same for a path: writing a file, directory or link on a read-only mount is `EROFS`.
@@ -68,7 +77,7 @@ pub fn check_changing_names(directory: &Path, credentials: &Credentials) -> Resu
     }
     directory.mount.check_writable()?;
     let stat = directory.stat()?;
-    check_mode(&stat, credentials, Access::WRITE | Access::EXECUTE)?;
+    check_stat(&**directory.inode(), &stat, credentials, Access::WRITE | Access::EXECUTE)?;
     Ok(stat)
 }
 
@@ -94,7 +103,7 @@ pub fn check_linking(file: &Path, credentials: &Credentials) -> Result<(), Errno
     let safe = file.inode().kind() == super::FileKind::Regular
         && stat.mode & S_ISUID == 0
         && stat.mode & group_program != group_program
-        && check_mode(&stat, credentials, Access::READ | Access::WRITE).is_ok();
+        && check_stat(&**file.inode(), &stat, credentials, Access::READ | Access::WRITE).is_ok();
     if safe || is_owner(&stat, credentials) { Ok(()) } else { Err(Errno::EPERM) }
 }
 

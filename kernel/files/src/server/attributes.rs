@@ -13,7 +13,7 @@ use super::nodes::{Kind, kind, own_path, reopen};
 use crate::protocol::{SetXattr, Times, VALUE_BYTES_MAX};
 
 /// What a client sees and changes of a file's extended attributes: its own, and file capabilities, which are part of a
-/// root file system. Access lists are not: the client checks permissions, and does not know them.
+/// root file system, and access lists, by which the client checks permissions.
 fn checked(name: &[u8]) -> Result<CString> {
     if !is_served(name) {
         return Err(Errno::OPNOTSUPP);
@@ -22,7 +22,8 @@ fn checked(name: &[u8]) -> Result<CString> {
 }
 
 fn is_served(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name == b"security.capability"
+    let acl = [&b"system.posix_acl_access"[..], b"system.posix_acl_default"];
+    name.starts_with(b"user.") || name == b"security.capability" || acl.contains(&name)
 }
 
 impl Server {

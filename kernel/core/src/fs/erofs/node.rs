@@ -10,6 +10,7 @@ use crate::Errno;
 use crate::io::Sink;
 use crate::mm::{Fixed, MapPiece, PoolRange};
 use crate::platform::{Backing, Sharing};
+use crate::vfs::acl::{ACCESS, DEFAULT};
 use crate::vfs::{
     Caller, Device, DirEntry, Direction, Emit, FileKind, FileObject, Inode, LinkTarget, Opening, PAGE_BYTES, Seeking,
     Stat, Timestamp,
@@ -137,6 +138,10 @@ impl Inode for Node {
 
     fn xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
         self.volume.image.xattr(&self.inode, name).map_err(damaged)?.ok_or(Errno::ENODATA)
+    }
+
+    fn has_acl(&self) -> bool {
+        [ACCESS, DEFAULT].iter().any(|name| self.xattr(name).is_ok())
     }
 
     fn xattrs(&self) -> Result<Vec<Vec<u8>>, Errno> {

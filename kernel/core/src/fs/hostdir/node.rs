@@ -14,6 +14,7 @@ use super::names::Names;
 use super::{Shared, TRUST};
 use crate::Errno;
 use crate::platform::{FileAccess, HostFacts, HostFile};
+use crate::vfs::acl::{ACCESS, DEFAULT};
 use crate::vfs::{
     Allocation, Caller, Changes, FileKind, FileObject, Inode, LinkTarget, NewInode, Opening, Rename, Stat, XattrSet,
 };
@@ -43,6 +44,8 @@ struct Facts {
     named: Duration,
     /// When it was asked for, and the renames before.
     stat: Option<(Duration, u64, Stat)>,
+    /// When it was asked for an access list, and whether there was one.
+    acl: Option<(Duration, bool)>,
     /// Where a symbolic link leads, which never changes.
     target: Option<Vec<u8>>,
     /// It lost a name.
@@ -141,6 +144,7 @@ impl Node {
         let mut facts = self.facts.lock();
         self.shared.count_change();
         facts.stat = None;
+        facts.acl = None;
     }
 
     /// It came open.
@@ -392,6 +396,16 @@ impl Inode for Node {
 
     fn xattrs(&self) -> Result<Vec<Vec<u8>>, Errno> {
         self.shared.directory.xattrs(self.id()?)
+    }
+
+    fn has_acl(&self) -> bool {
+        let now = self.shared.now();
+        if let Some((_, has)) = self.facts.lock().acl.filter(|(asked, _)| now.saturating_sub(*asked) < TRUST) {
+            return has;
+        }
+        let has = self.xattrs().is_ok_and(|names| names.iter().any(|name| *name == ACCESS || *name == DEFAULT));
+        self.facts.lock().acl = Some((now, has));
+        has
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<(), Errno> {

@@ -215,6 +215,10 @@ impl Inode for Node {
         Ok(names)
     }
 
+    fn has_acl(&self) -> bool {
+        self.real().has_acl()
+    }
+
     fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<(), Errno> {
         if name.starts_with(PRIVATE) {
             return Err(Errno::EOPNOTSUPP);

@@ -14,6 +14,7 @@ use crate::account::Charge;
 use crate::io::{Sink, Source};
 use crate::mm::{MapPiece, Mappers};
 use crate::platform::Sharing;
+use crate::vfs::acl::{ACCESS, DEFAULT};
 use crate::vfs::{
     Allocation, Caller, Changes, Device, DirEntry, Direction, Emit, FileKind, FileObject, Inode, LinkTarget, NewInode,
     NewKind, Opening, Rename, Seeking, Stat, Timestamp, WriteAt, Written, XattrSet,
@@ -329,6 +330,11 @@ impl Inode for Node {
 
     fn xattrs(&self) -> Result<Vec<Vec<u8>>, Errno> {
         Ok(self.facts.lock().xattrs.keys().cloned().collect())
+    }
+
+    fn has_acl(&self) -> bool {
+        let facts = self.facts.lock();
+        !facts.xattrs.is_empty() && [ACCESS, DEFAULT].iter().any(|name| facts.xattrs.contains_key(*name))
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], how: XattrSet) -> Result<(), Errno> {
