@@ -7,6 +7,7 @@ mod build;
 mod demo;
 mod docs;
 mod fuzz;
+mod guest_kernel;
 mod lab;
 mod lint;
 mod setup;
@@ -42,6 +43,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// A virtual machine with a standard /dev/kvm and cgroup v2, on any machine.
     Lab(lab::Options),
+    /// Build the kernel of class vm's guests from Debian's sources: ten minutes of a processor, once.
+    GuestKernel(guest_kernel::Options),
     /// Check formatting and run clippy, warnings denied.
     Lint,
 }
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Bench(options) => bench::run(&options),
         Verb::Docs(options) => docs::run(&options),
         Verb::Fuzz(options) => fuzz::run(&options),
+        Verb::GuestKernel(options) => guest_kernel::run(&options),
         Verb::Lab(options) => lab::run(&options),
         Verb::Lint => lint::run(),
     }

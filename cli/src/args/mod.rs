@@ -8,6 +8,7 @@ mod later;
 mod limits;
 mod process;
 mod system;
+mod vm;
 mod vmm;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use image::{
 };
 pub use process::{ProcessFlags, SessionFlags};
 pub use system::{CompletionArgs, EventsArgs, FormatArg, InfoArgs, InspectArgs, InspectType, ManArgs};
+pub use vm::{KernelImportArgs, KernelListArgs, KernelNamesArgs, KernelVerb, VmVerb};
 pub use vmm::VmmArgs;
 
 /// Secure containers: one engine, three isolation classes.
@@ -112,6 +114,9 @@ pub enum Verb {
     Tag(TagArgs),
     /// Run a microVM in the foreground, with Firecracker's flags and API
     Vmm(Box<VmmArgs>),
+    /// Work on virtual machines
+    #[command(subcommand)]
+    Vm(VmVerb),
     /// Show the host, the classes, and what is stored
     Info(InfoArgs),
     /// Show the version

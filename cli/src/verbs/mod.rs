@@ -12,6 +12,7 @@ mod events;
 mod images;
 mod info;
 mod inspect;
+mod kernels;
 mod lifecycle;
 mod logs;
 mod message;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::args::{self, Cli, ContainerVerb, ImageVerb, InspectType, OnContainers, Verb};
+use crate::args::{self, Cli, ContainerVerb, ImageVerb, InspectType, KernelVerb, OnContainers, Verb, VmVerb};
 use crate::vmm;
 use context::Context;
 
@@ -137,6 +138,15 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::Load(args) => store::load(&context()?, &args),
         Verb::Import(args) => store::import(&context()?, &args),
         Verb::Tag(args) => store::tag(&context()?, &args),
+        Verb::Vm(VmVerb::Kernel(verb)) => kernel(&context()?, &verb),
+    }
+}
+
+fn kernel(context: &Context, verb: &KernelVerb) -> Result<u8> {
+    match verb {
+        KernelVerb::Ls(args) => kernels::list(context, args),
+        KernelVerb::Import(args) => kernels::import(context, args),
+        KernelVerb::Rm(args) => kernels::remove(context, args),
     }
 }
 

@@ -29,8 +29,8 @@ pub enum ImageError {
     /// Neither magic number is there.
     #[error("neither a vmlinux (ELF) nor a bzImage")]
     Unknown,
-    /// ELF for another machine, or an object file or a module.
-    #[error("an ELF file, but no x86-64 program: name the uncompressed vmlinux of an x86-64 kernel")]
+    /// ELF for another machine, or a module, or a program.
+    #[error("an ELF file, but no Linux for x86-64: name the uncompressed vmlinux")]
     Foreign,
 }
 
@@ -61,10 +61,10 @@ impl Image {
         let is_program = bytes.get(4..6) == Some(&[2, 1])
             && matches!(bytes.get(16..18), Some([2 | 3, 0]))
             && bytes.get(18..20) == Some(&[62, 0]);
-        if !is_program {
-            return Err(ImageError::Foreign);
+        match elf_release(bytes) {
+            Some(release) if is_program => Ok(Self { format: Format::Elf, release: Some(release) }),
+            _ => Err(ImageError::Foreign),
         }
-        Ok(Self { format: Format::Elf, release: elf_release(bytes) })
     }
 }
 
@@ -109,6 +109,8 @@ pub(crate) mod tests {
         assert_eq!((found.format, found.release.as_deref()), (Format::Elf, Some("6.12.1-stockade")));
         let mut module = vmlinux("6.12.1");
         module[16] = 1;
+        let program = vmlinux("6.12.1")[..20].to_vec();
+        assert!(matches!(Image::recognise(&program), Err(ImageError::Foreign)));
         assert!(matches!(Image::recognise(&module), Err(ImageError::Foreign)));
         assert!(matches!(Image::recognise(b"\x7fELF"), Err(ImageError::Foreign)));
         assert!(matches!(Image::recognise(b"#!/bin/sh"), Err(ImageError::Unknown)));

@@ -4,9 +4,9 @@ mod debian;
 mod images;
 mod kernel;
 mod layers;
-mod packages;
+pub mod packages;
 mod rootfs;
-mod stamp;
+pub mod stamp;
 mod workloads;
 
 use anyhow::Result;
@@ -38,13 +38,13 @@ pub fn verb(options: &Options) -> Result<()> {
 
 /// Sets up what the lab needs, and nothing else.
 pub fn lab() -> Result<()> {
-    packages::install_missing()?;
+    packages::install_missing(packages::PACKAGES)?;
     stamp::Folder::open(fixtures_dir())?.build("lab/kernel", kernel::debian)
 }
 
 /// Installs what is missing and builds what is not built yet.
 pub fn run(scope: Scope) -> Result<()> {
-    packages::install_missing()?;
+    packages::install_missing(packages::PACKAGES)?;
     let fixtures = stamp::Folder::open(fixtures_dir())?;
     fixtures.build("rootfs/busybox", rootfs::busybox)?;
     fixtures.build("rootfs/debian", rootfs::debian)?;

@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 use crate::sh;
 
 /// Package, and what uses it.
-const PACKAGES: &[(&str, &str)] = &[
+pub type Package = (&'static str, &'static str);
+
+/// What builds, tests and the lab need.
+pub const PACKAGES: &[Package] = &[
     ("gcc", "links Rust programs, compiles zstd"),
     ("g++", "libFuzzer"),
     ("libc6-dev", "static glibc for the binaries"),
@@ -44,14 +47,25 @@ const PACKAGES: &[(&str, &str)] = &[
     ("perl", "bcrypt for the registry with a login"),
 ];
 
+/// What building a guest kernel needs.
+pub const GUEST_KERNEL: &[Package] = &[
+    ("gcc", "compiles it"),
+    ("make", "runs its build"),
+    ("flex", "its configuration language"),
+    ("bison", "its configuration language"),
+    ("bc", "its time constants"),
+    ("libelf-dev", "objtool, for its defences"),
+    ("xz-utils", "unpacks the sources"),
+];
+
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const POLICY_MARK: &str =
     "# Made by `cargo xtask setup` and removed by it: no service starts while packages are installed.";
 
 /// Installs the packages that are missing. Services that come with them are not started.
-pub fn install_missing() -> Result<()> {
+pub fn install_missing(packages: &'static [Package]) -> Result<()> {
     remove_own_policy()?;
-    let missing = missing()?;
+    let missing = missing(packages)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -65,17 +79,20 @@ pub fn install_missing() -> Result<()> {
     })
 }
 
-fn missing() -> Result<Vec<(&'static str, &'static str)>> {
+fn missing(packages: &'static [Package]) -> Result<Vec<Package>> {
     if !Path::new("/usr/bin/dpkg-query").exists() {
-        bail!("set-up installs Debian packages and this is no Debian system; install the equivalents of:\n{}", list());
+        bail!(
+            "set-up installs Debian packages and this is no Debian system; install the equivalents of:\n{}",
+            list(packages)
+        );
     }
     let installed = sh::output(&mut sh::cmd("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n"]))?;
     let is_installed = |name: &str| installed.lines().any(|line| line == format!("{name} installed"));
-    Ok(PACKAGES.iter().copied().filter(|(name, _)| !is_installed(name)).collect())
+    Ok(packages.iter().copied().filter(|(name, _)| !is_installed(name)).collect())
 }
 
-fn list() -> String {
-    PACKAGES.iter().map(|(name, why)| format!("  {name:16} {why}\n")).collect()
+fn list(packages: &[Package]) -> String {
+    packages.iter().map(|(name, why)| format!("  {name:16} {why}\n")).collect()
 }
 
 fn check_can_install() -> Result<()> {

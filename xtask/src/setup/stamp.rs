@@ -40,8 +40,13 @@ impl Folder {
 
     /// Builds `name` by `recipe`, which fills the directory it is given, unless that was done before.
     pub fn build(&self, name: &str, recipe: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.build_version(name, recipe_version(name), recipe)
+    }
+
+    /// The same where the recipe does not depend on this tree alone: `version` says what else it depends on.
+    pub fn build_version(&self, name: &str, version: &str, recipe: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let (place, stamp) = (self.dir.join(name), self.dir.join(".stamps").join(name.replace('/', "-")));
-        if place.exists() && fs::read_to_string(&stamp).is_ok_and(|text| text == recipe_version(name)) {
+        if place.exists() && fs::read_to_string(&stamp).is_ok_and(|text| text == version) {
             return Ok(());
         }
         println!("fixture {name}: building");
@@ -52,7 +57,7 @@ impl Folder {
         fs::create_dir_all(place.parent().context("a fixture lies in the folder")?)?;
         remove(&place)?;
         fs::rename(&tmp, &place)?;
-        fs::write(&stamp, recipe_version(name))?;
+        fs::write(&stamp, version)?;
         println!("fixture {name}: built in {:.1} s", begin.elapsed().as_secs_f64());
         Ok(())
     }
