@@ -13,8 +13,7 @@ pub struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Run a command as root in the lab, with this machine's files at their paths; what it writes is gone afterwards,
-    /// but for what it writes below --share.
+    /// Run a command as root in the lab, with this machine's files at their paths; what it writes is gone afterwards
     Run(run::Options),
     /// The lab's process 1.
     #[command(hide = true)]
