@@ -208,13 +208,17 @@ static void robust_exit_group(void) {
 }
 
 static uint32_t inner, turn;
+static struct {
+    long result;
+    int mine;
+} turns[4];
 
 /* Waits for `word`, and has the lock `inner` when it returns. */
 static void *waits_for_lock(void *argument) {
     long n = (long)argument;
     result[n] = futex(&word, FUTEX_WAIT_REQUEUE_PI, 7, 0, &inner, 0);
-    int mine = (inner & FUTEX_TID_MASK) == (uint32_t)syscall(SYS_gettid);
-    SHOW("turn %u: %ld mine %d\n", turn++, result[n], mine);
+    turns[turn].result = result[n];
+    turns[turn++].mine = (inner & FUTEX_TID_MASK) == (uint32_t)syscall(SYS_gettid);
     result[n] = futex(&inner, FUTEX_UNLOCK_PI, 0, 0, 0, 0);
     return 0;
 }
@@ -242,13 +246,13 @@ static void requeueing(void) {
     TRY("moves the last", futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)9, &inner, 7));
     TRY("unlock", futex(&inner, FUTEX_UNLOCK_PI, 0, 0, 0, 0));
     for (int i = 0; i < 3; i++) pthread_join(thread[i], 0);
-    for (int i = 0; i < 3; i++) SHOW("unlocked %ld\n", result[i]);
+    for (int i = 0; i < 3; i++) SHOW("turn %d: %ld mine %d, unlocked %ld\n", i, turns[i].result, turns[i].mine, result[i]);
     SHOW("free %u\n", inner);
     pthread_create(&thread[0], 0, waits_for_lock, 0);
     long given = 0;
     while (given == 0) usleep(1000), given = futex(&word, FUTEX_CMP_REQUEUE_PI, 1, 0, &inner, 7);
     SHOW("gives it at once %ld\n", given);
-    pthread_join(thread[0], 0), SHOW("free %u\n", inner);
+    pthread_join(thread[0], 0), SHOW("turn 3: %ld mine %d, free %u\n", turns[3].result, turns[3].mine, inner);
 }
 
 static void interrupted(int signal) {

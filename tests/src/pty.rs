@@ -145,10 +145,11 @@ fn open_pair() -> (File, OwnedFd) {
     (File::from(master), slave)
 }
 
-/// setsid(1) makes the terminal the controlling one and then executes the command in the same process.
+/// setsid(1) makes the terminal the controlling one and then executes the command in the same process. Tests that a
+/// shell started in the background ignore Ctrl-C; what they start here does not.
 fn on_terminal(command: &Command, slave: &OwnedFd) -> Command {
-    let mut wrapped = Command::new("setsid");
-    wrapped.arg("--ctty").arg(command.get_program()).args(command.get_args());
+    let mut wrapped = Command::new("env");
+    wrapped.args(["--default-signal", "setsid", "--ctty"]).arg(command.get_program()).args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {
             Some(value) => wrapped.env(key, value),

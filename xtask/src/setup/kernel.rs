@@ -114,6 +114,6 @@ mod tests {
         image[0x24c..0x250].copy_from_slice(&10_u32.to_le_bytes());
         image[1544..1550].copy_from_slice(b"kernel");
         assert_eq!(bz_payload(&image).unwrap(), b"kernel");
-        assert!(bz_payload(&image[..1550]).is_err() && bz_payload(&[0; 100]).is_err());
+        assert!(bz_payload(&image[..1549]).is_err() && bz_payload(&[0; 100]).is_err());
     }
 }

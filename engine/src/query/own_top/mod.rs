@@ -149,6 +149,7 @@ mod tests {
         ProcessEntry {
             pid: 7,
             parent: 1,
+            group: 7,
             state: "S".to_owned(),
             age_ms: 20_000,
             cpu_ms: 5_000,
