@@ -1,5 +1,5 @@
 /* Mounts by descriptors: fsopen and what goes with it, open_tree, move_mount, mount_setattr, statmount, listmount. */
-#include "show.h"
+#include "mountinfo.h"
 #include <linux/mount.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -22,27 +22,6 @@ int mount(const char *, const char *, const char *, unsigned long, const void *)
 #define SETATTR(fd, path, flags, attr, size) syscall(SYS_mount_setattr, fd, path, flags, attr, size)
 #define HERE AT_FDCWD
 #define EMPTY MOVE_MOUNT_F_EMPTY_PATH
-
-static void shown(const char *point) {
-    char line[1024], path[256];
-    FILE *f = fopen("/proc/self/mountinfo", "r");
-    getcwd(path, sizeof path), strcat(path, "/"), strcat(path, point);
-    int found = 0;
-    while (fgets(line, sizeof line, f)) {
-        char at[256], root[256], options[256];
-        if (sscanf(line, "%*d %*d %*s %255s %255s %255s", root, at, options) == 3 && !strcmp(at, path)) {
-            char *type = strstr(line, " - ");
-            type = type ? strtok(type + 3, " ") : "?";
-            SHOW("  %s %s %s %s\n", point, strcmp(root, "/") ? "sub" : "/", options, type), found = 1;
-        }
-    }
-    if (!found) SHOW("  %s none\n", point);
-    fclose(f);
-}
-
-static void put(const char *name) {
-    close(open(name, O_CREAT | O_WRONLY, 0644));
-}
 
 /* The messages that a descriptor kept. */
 static void told(int fd) {
