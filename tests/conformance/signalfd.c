@@ -44,7 +44,7 @@ int main(void) {
     }
     fcntl(fd, F_SETFL, 0);
     n = read(fd, i, sizeof *i);
-    printf("waited %u\n", i[0].ssi_signo);
+    printf("waited %u\n", i[0].ssi_signo), wait(0);
     /* Another process reads its own signals from the same file. */
     fcntl(fd, F_SETFL, O_NONBLOCK);
     kill(getpid(), SIGUSR1), fflush(stdout);
