@@ -82,9 +82,10 @@ static void sessions(void) {
     struct sigaction a = {.sa_handler = caught};
     for (int i = 1; i < 32; i++)
         if (i != SIGKILL && i != SIGSTOP && i != SIGSEGV && i != SIGCHLD) sigaction(i, &a, 0);
-    say("\003"), usleep(20000), SHOW("intr %d\n", last), say("\034"), usleep(20000), SHOW("quit %d\n", last),
-        say("\032"), usleep(20000), SHOW("susp %d\n", last);
-    got("echo", master);
+    /* Each discards what nobody has read yet. */
+    say("\003"), usleep(20000), SHOW("intr %d\n", last), got("echo", master);
+    say("\034"), usleep(20000), SHOW("quit %d\n", last), got("echo", master);
+    say("\032"), usleep(20000), SHOW("susp %d\n", last), got("echo", master);
     struct winsize w = {10, 20, 0, 0};
     ioctl(master, TIOCSWINSZ, &w), usleep(20000), SHOW("winch %d\n", last);
     TRY("no group", tcsetpgrp(slave, 99999)), TRY("other", tcsetpgrp(slave, 1));
