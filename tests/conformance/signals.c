@@ -284,7 +284,6 @@ static void restarts(void) {
     sigprocmask(SIG_UNBLOCK, &usr, 0);
     install(SIGALRM, note, 0);
     count = 0;
-    ualarm(20000, 0);
     r = wait(0);
     SHOW("wait none %d %d\n", r, errno);
     pid_t c = fork();
@@ -293,6 +292,7 @@ static void restarts(void) {
         _exit(3);
     }
     int st;
+    ualarm(50000, 0);
     r = waitpid(c, &st, 0);
     SHOW("waitpid %d %d count %d\n", r, errno, count);
     reap();
