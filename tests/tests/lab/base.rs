@@ -1,14 +1,12 @@
-//! What this machine cannot show, shown in the lab: standard KVM, and cgroup v2 with all controllers. One boot for all.
+//! The lab itself, and what of classes `native` and `kernel` needs pure cgroup v2.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use stockade_tests::{LAB, Lab, bin, rootfs};
 
-type Case = (&'static str, fn(&mut Lab));
+use super::Case;
 
-/// Each must leave the lab as it found it.
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("status and streams", status_and_streams),
     ("what a command leaves running ends with it", leftovers_end),
     ("cgroup v2 has its controllers", controllers),
@@ -17,19 +15,6 @@ const CASES: &[Case] = &[
     ("limits through stockade-oci", oci_limits),
     ("limits of both classes through stockade", limits_inside),
 ];
-
-#[test]
-fn what_needs_the_lab() {
-    let mut lab = Lab::boot(env!("CARGO_BIN_EXE_lab-agent"));
-    let mut failed = Vec::new();
-    for (name, case) in CASES {
-        eprintln!("in the lab: {name}");
-        if catch_unwind(AssertUnwindSafe(|| case(&mut lab))).is_err() {
-            failed.push(*name);
-        }
-    }
-    assert!(failed.is_empty(), "failed in the lab: {}", failed.join(", "));
-}
 
 fn status_and_streams(lab: &mut Lab) {
     let output = lab.run(["sh", "-c", "echo out; echo err >&2; pwd; exit 7"]);
