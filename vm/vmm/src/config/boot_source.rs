@@ -42,6 +42,11 @@ impl BootSource {
         if let Some(initrd) = &self.initrd_path {
             File::open(initrd).map_err(BootSourceError::InitrdPath)?;
         }
+        self.check_words()
+    }
+
+    /// The same for files that are given open.
+    pub(super) fn check_words(&self) -> Result<(), BootSourceError> {
         check_command_line(self.command_line())
     }
 }

@@ -77,8 +77,13 @@ impl DriveConfig {
     /// # Errors
     /// See the variants of [`BlockError`].
     pub fn check(&self) -> Result<(), BlockError> {
+        self.check_file(self.back_end()?)
+    }
+
+    /// The path of its file, if it has one back end of a kind that is served.
+    pub(super) fn back_end(&self) -> Result<&str, BlockError> {
         match (&self.path_on_host, &self.socket) {
-            (Some(path), None) => self.check_file(path),
+            (Some(path), None) => Ok(path),
             (None, Some(_)) => Err(BlockError::VhostUser),
             _ => Err(BlockError::InvalidConfig),
         }

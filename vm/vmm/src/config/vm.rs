@@ -8,9 +8,20 @@ use super::{
     NetworkError, NetworkUpdate, RateLimiterConfig, VsockConfig, VsockConfigError,
 };
 
+/// Where the files that a configuration names come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Source {
+    /// The names are paths of the host, which are opened to see whether that goes.
+    #[default]
+    Paths,
+    /// Somebody has them open (`crate::machine::Files`).
+    Given,
+}
+
 /// The configuration that a machine is built from. Every part was checked when it was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VmConfig {
+    source: Source,
     machine: MachineConfig,
     boot_source: Option<BootSource>,
     drives: Vec<DriveConfig>,
@@ -22,6 +33,12 @@ pub struct VmConfig {
 }
 
 impl VmConfig {
+    /// A configuration whose files will be given open, under the names that it has for them.
+    #[must_use]
+    pub fn of_given_files() -> Self {
+        Self { source: Source::Given, ..Self::default() }
+    }
+
     /// Processors and memory.
     #[must_use]
     pub fn machine(&self) -> &MachineConfig {
@@ -89,7 +106,10 @@ impl VmConfig {
     /// # Errors
     /// See the variants of [`BootSourceError`].
     pub fn set_boot_source(&mut self, source: BootSource) -> Result<(), BootSourceError> {
-        source.check()?;
+        match self.source {
+            Source::Paths => source.check()?,
+            Source::Given => source.check_words()?,
+        }
         self.boot_source = Some(source);
         Ok(())
     }
@@ -103,7 +123,10 @@ impl VmConfig {
         if drive.is_root_device && self.drives.iter().any(others_root) {
             return Err(DriveError::RootBlockDeviceAlreadyAdded);
         }
-        drive.check()?;
+        match self.source {
+            Source::Paths => drive.check()?,
+            Source::Given => drive.back_end().map(drop)?,
+        }
         let drive = DriveConfig {
             rate_limiter: drive.rate_limiter.and_then(RateLimiterConfig::effective),
             ..drive.with_defaults()

@@ -1,7 +1,5 @@
 //! From a configuration to a machine that stands before its first instruction.
 
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,25 +10,23 @@ use super::events::DeviceThread;
 use super::platform::{Platform, Plugged};
 use super::statistics::{Phase, Statistics};
 use super::vcpu::VcpuThread;
-use super::{Console, Machine, StartError};
+use super::{Console, Files, Machine, StartError};
 use crate::boot::{self, acpi};
 use crate::config::{BootSource, DriveConfig, HugePages, NetworkConfig, RateLimiterConfig, VmConfig};
 use crate::devices::BootTimer;
 use crate::devices::serial::{Line, Port};
 use crate::devices::virtio::Device;
 use crate::devices::virtio::balloon::Balloon;
-use crate::devices::virtio::block::{Access, Block, Disk};
+use crate::devices::virtio::block::Block;
 use crate::devices::virtio::limiter::Limiter;
 use crate::devices::virtio::mmio::{self, Transport};
-use crate::devices::virtio::net::{Identity, Net, Tap};
+use crate::devices::virtio::net::{Identity, Net};
 use crate::devices::virtio::rng::Rng;
-use crate::devices::virtio::vsock::Vsock;
-use crate::hypervisor::kvm::Kvm;
 use crate::hypervisor::{DirtyLog, Vcpu, Vm, trial};
 use crate::memory::{self, Memory, layout};
 
 /// Builds all, and starts threads that stand still.
-pub fn build(config: &VmConfig, console: Console) -> Result<Machine, StartError> {
+pub fn build(config: &VmConfig, mut files: Files, console: Console) -> Result<Machine, StartError> {
     let started = Instant::now();
     let source = config.boot_source().ok_or(StartError::NoBootSource)?;
     let settings = config.machine();
@@ -39,7 +35,7 @@ pub fn build(config: &VmConfig, console: Console) -> Result<Machine, StartError>
     }
     let log = if settings.track_dirty_pages { DirtyLog::On } else { DirtyLog::Off };
     let memory = memory::anonymous(u64::try_from(settings.mem_size_mib).unwrap_or(u64::MAX), log)?;
-    let mut vm = Kvm::open()?.create_vm()?;
+    let mut vm = files.kvm()?.create_vm()?;
     vm.map_memory(&memory, log)?;
     let vcpus = vcpus(vm.as_ref(), settings.vcpu_count, &memory)?;
 
@@ -47,11 +43,11 @@ pub fn build(config: &VmConfig, console: Console) -> Result<Machine, StartError>
     let platform = Arc::new(Platform {
         serial: Some(serial(vm.as_ref(), output)?),
         timer: BootTimer::new(started),
-        virtio: plug(vm.as_ref(), &memory, devices(config)?)?,
+        virtio: plug(vm.as_ref(), &memory, devices(config, &mut files)?)?,
         statistics: Statistics::new(started),
         control: Arc::new(Control::paused()),
     });
-    load(config, source, &memory, &platform, vcpus[0].as_ref())?;
+    load(config, (source, &mut files), &memory, &platform, vcpus[0].as_ref())?;
     platform.statistics.mark(Phase::Built);
     let devices = Some(DeviceThread::start(&platform, input)?);
     let mut machine = Machine { vcpus: Vec::new(), devices, platform: platform.clone(), vm, memory };
@@ -81,20 +77,20 @@ fn serial(vm: &dyn Vm, output: Box<dyn std::io::Write + Send>) -> Result<Port, S
 type Named = (String, Box<dyn Device>);
 
 /// Devices in the order in which the guest numbers them.
-fn devices(config: &VmConfig) -> Result<Vec<Named>, StartError> {
+fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartError> {
     let mut devices: Vec<Named> = Vec::new();
     for drive in root_first(config.drives()) {
-        let block = Block::new(disk(drive)?, limiter(drive.rate_limiter)?);
+        let block = Block::new(files.disk(drive)?, limiter(drive.rate_limiter)?);
         devices.push((drive.drive_id.clone(), Box::new(block)));
     }
     for network in config.network_interfaces() {
-        devices.push((network.iface_id.clone(), Box::new(net(network)?)));
+        devices.push((network.iface_id.clone(), Box::new(net(network, files)?)));
     }
     if let Some(balloon) = config.balloon() {
         devices.push(("balloon".into(), Box::new(Balloon::new(balloon.clone()).map_err(StartError::Device)?)));
     }
     if let Some(vsock) = config.vsock() {
-        let device = Vsock::new(vsock.guest_cid, Path::new(&vsock.uds_path)).map_err(StartError::Device)?;
+        let device = files.vsock(vsock)?;
         devices.push((vsock.vsock_id.clone().unwrap_or_else(|| "vsock".into()), Box::new(device)));
     }
     if config.entropy().is_some() {
@@ -109,16 +105,10 @@ fn root_first(drives: &[DriveConfig]) -> impl Iterator<Item = &DriveConfig> {
     root.into_iter().chain(others)
 }
 
-fn disk(drive: &DriveConfig) -> Result<Disk, StartError> {
-    let path = drive.path_on_host.as_deref().ok_or(StartError::Unsupported("a drive has no path_on_host"))?;
-    let access = if drive.read_only() { Access::ReadOnly } else { Access::ReadWrite };
-    Ok(Disk::open(Path::new(path), access, drive.cache_type)?)
-}
-
-fn net(network: &NetworkConfig) -> Result<Net, StartError> {
+fn net(network: &NetworkConfig, files: &mut Files) -> Result<Net, StartError> {
     let identity = Identity { mac: network.guest_mac, mtu: network.mtu };
     let (receive, transmit) = (limiter(network.rx_rate_limiter)?, limiter(network.tx_rate_limiter)?);
-    Ok(Net::new(Tap::open(&network.host_dev_name)?, identity, receive, transmit))
+    Ok(Net::new(files.tap(&network.host_dev_name)?, identity, receive, transmit))
 }
 
 fn limiter(config: Option<RateLimiterConfig>) -> Result<Limiter, StartError> {
@@ -144,13 +134,13 @@ fn plug(vm: &dyn Vm, memory: &Memory, devices: Vec<Named>) -> Result<Vec<Plugged
 
 fn load(
     config: &VmConfig,
-    source: &BootSource,
+    (source, files): (&BootSource, &mut Files),
     memory: &Memory,
     platform: &Platform,
     first: &dyn Vcpu,
 ) -> Result<(), StartError> {
-    let mut kernel = open(&source.kernel_image_path)?;
-    let mut initrd = source.initrd_path.as_deref().map(open).transpose()?;
+    let mut kernel = files.open(&source.kernel_image_path)?;
+    let mut initrd = source.initrd_path.as_deref().map(|path| files.open(path)).transpose()?;
     let command_line = command_line(source, config.drives());
     let mut source = boot::Source { kernel: &mut kernel, initrd: initrd.as_mut(), command_line: &command_line };
     let entry = boot::load(memory, &mut source)?;
@@ -160,10 +150,6 @@ fn load(
     acpi::write(memory, &tables).map_err(boot::Error::from)?;
     first.set_entry(entry, memory)?;
     Ok(())
-}
-
-fn open(path: &str) -> Result<File, StartError> {
-    File::open(path).map_err(|source| StartError::Open { path: path.into(), source })
 }
 
 /// The configured line with the root disk, as Firecracker adds it.

@@ -12,6 +12,7 @@
 mod build;
 mod control;
 mod events;
+mod files;
 mod platform;
 mod statistics;
 mod vcpu;
@@ -36,6 +37,7 @@ use crate::memory::Memory;
 use crate::{boot, devices, memory};
 
 pub use self::events::Error as EventsError;
+pub use self::files::Files;
 pub use self::statistics::{Phase, Place, Statistics};
 
 /// The balloon's name among devices.
@@ -132,7 +134,12 @@ pub struct Machine {
 impl Machine {
     /// Builds a machine and lets it run.
     pub fn start(config: &VmConfig, console: Console) -> Result<Self, StartError> {
-        let machine = build::build(config, console)?;
+        Self::start_with(config, Files::default(), console)
+    }
+
+    /// The same with files that are open already.
+    pub fn start_with(config: &VmConfig, files: Files, console: Console) -> Result<Self, StartError> {
+        let machine = build::build(config, files, console)?;
         machine.platform.control.run();
         Ok(machine)
     }
@@ -184,7 +191,7 @@ impl Machine {
 
     /// Puts another file behind a drive, which the guest hears of.
     pub fn replace_disk(&self, drive: &str, disk: Disk) -> Result<(), DeviceError> {
-        self.with_device(drive, |block: &mut Block| block.replace(disk))?;
+        self.with_device(drive, |block: &mut Block| block.replace(disk.named(drive)))?;
         self.announce(drive)
     }
 

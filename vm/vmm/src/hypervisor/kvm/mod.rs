@@ -6,7 +6,9 @@ mod registers;
 mod vcpu;
 mod vm;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::{FromRawFd, IntoRawFd};
 
 use kvm_ioctls::{Cap, Kvm as Device};
 
@@ -41,7 +43,14 @@ impl Kvm {
     /// Opens `/dev/kvm` and names what is wrong with it. Whether it can run guest code shows in a trial
     /// ([`crate::machine`] makes one in each new machine).
     pub fn open() -> Result<Self, Error> {
-        let device = Device::new().map_err(|errno| open_error(io::Error::from(errno)))?;
+        Self::on(device()?)
+    }
+
+    /// The same for what [`device`] opened, perhaps in another process.
+    pub fn on(device: File) -> Result<Self, Error> {
+        // SAFETY: the descriptor is open and given away. If it is none of KVM's, its ioctls fail: the version is asked
+        // for before anything else. There is no safe way to make a `Device` of an open file.
+        let device = unsafe { Device::from_raw_fd(device.into_raw_fd()) };
         let version = device.get_api_version();
         if version != API_VERSION {
             return Err(Error::Version(version));
@@ -56,6 +65,11 @@ impl Kvm {
     pub fn create_vm(&self) -> Result<Box<dyn Vm>, Error> {
         Ok(Box::new(KvmVm::new(&self.device)?))
     }
+}
+
+/// Opens `/dev/kvm`, or says what is in the way.
+pub fn device() -> Result<File, Error> {
+    File::options().read(true).write(true).open("/dev/kvm").map_err(open_error)
 }
 
 fn open_error(error: io::Error) -> Error {

@@ -1,4 +1,4 @@
-//! The file behind a block device.
+//! The file behind a block device, or the files.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
@@ -39,13 +39,39 @@ pub enum OpenError {
     },
 }
 
+/// What the guest reads as a disk's serial number (`VIRTIO_BLK_ID_BYTES`).
+pub(super) type Serial = [u8; 20];
+
+/// The serial number of a disk without a name.
+const NAMELESS: &str = "stockade";
+
+/// Files that make one disk are as long as whole ones of these, so that what lies in each is aligned for its reader.
+const PART_UNIT: u64 = 4096;
+
 /// An open disk.
 #[derive(Debug)]
 pub struct Disk {
-    file: File,
+    /// One after the other; never none.
+    parts: Vec<Part>,
     sectors: u64,
     access: Access,
     cache: CacheType,
+    serial: Serial,
+}
+
+#[derive(Debug)]
+struct Part {
+    file: File,
+    /// Where on the disk it begins.
+    start: u64,
+    len: u64,
+}
+
+/// A stretch of a disk that lies in one file.
+pub(super) struct Piece<'a> {
+    pub file: &'a File,
+    pub offset: u64,
+    pub len: u32,
 }
 
 impl Disk {
@@ -59,7 +85,36 @@ impl Disk {
     /// A disk on an open file.
     pub fn new(mut file: File, access: Access, cache: CacheType) -> io::Result<Self> {
         let sectors = file.seek(SeekFrom::End(0))? / SECTOR;
-        Ok(Disk { file, sectors, access, cache })
+        let parts = vec![Part { file, start: 0, len: sectors * SECTOR }];
+        Ok(Disk { parts, sectors, access, cache, serial: serial(NAMELESS) })
+    }
+
+    /// Open files, one after the other, as one disk that the guest may only read. Each has a whole number of pages.
+    pub fn concatenated(files: Vec<File>) -> io::Result<Self> {
+        let mut parts = Vec::with_capacity(files.len());
+        let mut start = 0_u64;
+        for mut file in files {
+            let len = file.seek(SeekFrom::End(0))?;
+            let end = start.checked_add(len).filter(|_| len.is_multiple_of(PART_UNIT));
+            parts.push(Part { file, start, len });
+            start = end.ok_or_else(|| io::Error::other("a part of a disk has no whole number of pages"))?;
+        }
+        if parts.is_empty() {
+            return Err(io::Error::other("a disk has no part"));
+        }
+        let (sectors, cache) = (start / SECTOR, CacheType::Unsafe);
+        Ok(Disk { parts, sectors, access: Access::ReadOnly, cache, serial: serial(NAMELESS) })
+    }
+
+    /// The same disk with a serial number, of which 20 bytes count.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Disk { serial: serial(name), ..self }
+    }
+
+    /// What tells the guest which disk it is.
+    pub(super) fn serial(&self) -> &Serial {
+        &self.serial
     }
 
     /// Its size in sectors.
@@ -77,9 +132,24 @@ impl Disk {
         self.cache
     }
 
-    /// For transfers.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// Where `len` bytes at `offset` lie, for transfers. They are on the disk.
+    pub(super) fn pieces(&self, mut offset: u64, mut len: u32) -> impl Iterator<Item = Piece<'_>> {
+        std::iter::from_fn(move || {
+            if len == 0 {
+                return None;
+            }
+            let part = &self.parts[self.parts.partition_point(|part| part.start + part.len <= offset)..].first()?;
+            let within = offset - part.start;
+            let here = u32::try_from(part.len - within).unwrap_or(u32::MAX).min(len);
+            offset += u64::from(here);
+            len -= here;
+            Some(Piece { file: &part.file, offset: within, len: here })
+        })
+    }
+
+    /// The file of a disk that can be written to, which has one.
+    fn file(&self) -> &File {
+        &self.parts[0].file
     }
 
     /// The byte offset of `len` bytes at `sector`, if all of it lies on the disk.
@@ -92,17 +162,63 @@ impl Disk {
     pub(super) fn flush(&self) -> io::Result<()> {
         match self.cache {
             CacheType::Unsafe => Ok(()),
-            CacheType::Writeback => self.file.sync_data(),
+            CacheType::Writeback => self.file().sync_data(),
         }
     }
 
     /// Gives space back; the range reads as zeroes after it.
     pub(super) fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
-        Ok(fallocate(&self.file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len)?)
+        Ok(fallocate(self.file(), FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len)?)
     }
 
     /// Makes a range read as zeroes and keeps its space.
     pub(super) fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
-        Ok(fallocate(&self.file, FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, offset, len)?)
+        Ok(fallocate(self.file(), FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, offset, len)?)
+    }
+}
+
+fn serial(name: &str) -> Serial {
+    let mut serial = Serial::default();
+    for (to, from) in serial.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    serial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(len: u64) -> File {
+        let file = tempfile::tempfile().expect("file");
+        file.set_len(len).expect("grow");
+        file
+    }
+
+    #[test]
+    fn parts_follow_each_other() {
+        let disk = Disk::concatenated(vec![file(4096), file(0), file(8192)]).expect("whole pages");
+        assert_eq!((disk.sectors(), disk.access()), (24, Access::ReadOnly));
+        let check = |offset, len, expected: &[(u64, u32)]| {
+            let pieces: Vec<_> = disk.pieces(offset, len).map(|piece| (piece.offset, piece.len)).collect();
+            assert_eq!(pieces, expected, "{len} at {offset}");
+        };
+        check(0, 4096, &[(0, 4096)]);
+        check(3584, 1024, &[(3584, 512), (0, 512)]);
+        check(4096, 8192, &[(0, 8192)]);
+        check(0, 12288, &[(0, 4096), (0, 8192)]);
+    }
+
+    #[test]
+    fn what_is_no_whole_page_is_no_part() {
+        assert!(Disk::concatenated(vec![file(4096), file(512)]).is_err());
+        assert!(Disk::concatenated(Vec::new()).is_err());
+    }
+
+    #[test]
+    fn names_become_serial_numbers() {
+        let disk = |name: &str| Disk::new(file(512), Access::ReadOnly, CacheType::Unsafe).expect("disk").named(name);
+        assert_eq!(disk("layers0").serial(), b"layers0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(disk("a-name-that-is-too-long").serial(), b"a-name-that-is-too-l");
     }
 }

@@ -10,8 +10,6 @@ use crate::memory::Memory;
 const HEADER: u32 = 16;
 const RANGE: usize = 16;
 const RANGE_LEN: u32 = 16;
-/// `VIRTIO_BLK_ID_BYTES`.
-const SERIAL: [u8; 20] = *b"stockade\0\0\0\0\0\0\0\0\0\0\0\0";
 const UNMAP: u32 = 1;
 
 /// What a request came to.
@@ -52,7 +50,7 @@ impl Request {
             0 => self.read(disk, memory, chain),
             1 => (self.write(disk, memory, chain), 0),
             4 => (of(disk.flush()), 0),
-            8 => (Status::Ok, self.identify(memory, chain)),
+            8 => (Status::Ok, self.identify(disk, memory, chain)),
             11 => (ranges(disk, memory, chain, Range::discard), 0),
             13 => (ranges(disk, memory, chain, Range::write_zeroes), 0),
             _ => (Status::Unsupported, 0),
@@ -74,25 +72,36 @@ impl Request {
     fn read(&self, disk: &Disk, memory: &Memory, chain: &Chain) -> (Status, u32) {
         let len = self.status_at;
         let Some(offset) = self.place(disk, len) else { return (Status::Failed, 0) };
-        match iovec::read_at(disk.file(), offset, memory, slice(&chain.writable, 0, len)) {
-            Ok(()) => (Status::Ok, len),
-            Err(error) => (failed(&error), 0),
+        let mut done = 0;
+        for piece in disk.pieces(offset, len) {
+            let spans = slice(&chain.writable, done, piece.len);
+            if let Err(error) = iovec::read_at(piece.file, piece.offset, memory, spans) {
+                return (failed(&error), 0);
+            }
+            done += piece.len;
         }
+        (Status::Ok, len)
     }
 
     fn write(&self, disk: &Disk, memory: &Memory, chain: &Chain) -> Status {
         let len = chain.readable_len() - HEADER;
         match self.place(disk, len) {
             Some(offset) if disk.access() == Access::ReadWrite => {
-                of(iovec::write_at(disk.file(), offset, memory, slice(&chain.readable, HEADER, len)))
+                let mut done = HEADER;
+                of(disk.pieces(offset, len).try_for_each(|piece| {
+                    let spans = slice(&chain.readable, done, piece.len);
+                    done += piece.len;
+                    iovec::write_at(piece.file, piece.offset, memory, spans)
+                }))
             }
             _ => Status::Failed,
         }
     }
 
-    fn identify(&self, memory: &Memory, chain: &Chain) -> u32 {
+    fn identify(&self, disk: &Disk, memory: &Memory, chain: &Chain) -> u32 {
         let room = usize::try_from(self.status_at).unwrap_or(usize::MAX);
-        let written = chain.write(memory, 0, &SERIAL[..room.min(SERIAL.len())]);
+        let serial = disk.serial();
+        let written = chain.write(memory, 0, &serial[..room.min(serial.len())]);
         u32::try_from(written).unwrap_or(0)
     }
 

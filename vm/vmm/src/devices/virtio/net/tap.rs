@@ -68,7 +68,8 @@ impl Tap {
         Ok(tap)
     }
 
-    /// For tests: frames over any descriptor that keeps them apart and does not block.
+    /// A tap that somebody opened as [`Tap::open`] does. In tests, any descriptor that keeps frames apart and does not
+    /// block.
     pub fn over(file: File) -> Self {
         Tap { file }
     }

@@ -41,9 +41,19 @@ struct Owed {
     credit_request: bool,
 }
 
+/// What a process of the host hears once the guest accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    /// Nothing.
+    None,
+    /// A line with the port that it has.
+    Line,
+}
+
 /// One connection.
 pub struct Connection {
     ports: Ports,
+    greeting: Greeting,
     stream: UnixStream,
     phase: Phase,
     owed: Owed,
@@ -74,14 +84,15 @@ impl Connection {
     }
 
     /// A connection that a process of the host asks the guest for.
-    pub fn requested(ports: Ports, stream: UnixStream) -> Self {
+    pub fn requested(ports: Ports, stream: UnixStream, greeting: Greeting) -> Self {
         let owed = Owed { request: true, ..Default::default() };
-        Connection { owed, ..Self::new(ports, stream, Phase::Requested) }
+        Connection { owed, greeting, ..Self::new(ports, stream, Phase::Requested) }
     }
 
     fn new(ports: Ports, stream: UnixStream, phase: Phase) -> Self {
         Connection {
             ports,
+            greeting: Greeting::None,
             stream,
             phase,
             owed: Owed::default(),
@@ -233,6 +244,9 @@ impl Connection {
 
     fn opened(&mut self) {
         self.phase = Phase::Open;
+        if self.greeting == Greeting::None {
+            return;
+        }
         let answer = format!("OK {}\n", self.ports.host);
         // A new socket takes a line.
         if self.stream.write_all(answer.as_bytes()).is_err() {

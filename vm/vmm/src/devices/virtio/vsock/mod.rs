@@ -1,16 +1,20 @@
 //! Sockets between guest and host (virtio 1.2, 5.10) by Firecracker's scheme of unix sockets.
 //!
 //! A process of the host connects to the device's socket and says `CONNECT port`; a guest that connects to port P of
-//! the host reaches the unix socket whose path has `_P` appended.
+//! the host reaches the unix socket whose path has `_P` appended. A process that has the machine within itself can have
+//! a [`channel`] instead.
 
 mod connection;
 mod handshake;
+mod host;
 mod muxer;
 mod packet;
 
 use std::io;
 use std::path::Path;
 
+pub use self::host::{Channel, ChannelPeer, channel};
+use self::host::{Host, Sockets};
 use self::muxer::Muxer;
 use self::packet::{HEADER_LEN, Received};
 use super::queue::{Chain, Queues, ROUND};
@@ -33,7 +37,16 @@ pub struct Vsock {
 impl Vsock {
     /// A device for the guest with this address, reached through a new socket at `path`.
     pub fn new(guest_cid: u32, path: &Path) -> io::Result<Self> {
-        Ok(Vsock { muxer: Muxer::new(guest_cid.into(), path)?, chain: Chain::default(), data: Vec::new() })
+        Self::over(guest_cid, Box::new(Sockets::bind(path)?))
+    }
+
+    /// A device for the guest with this address, reached through a channel within this process.
+    pub fn within(guest_cid: u32, channel: Channel) -> io::Result<Self> {
+        Self::over(guest_cid, Box::new(channel))
+    }
+
+    fn over(guest_cid: u32, host: Box<dyn Host>) -> io::Result<Self> {
+        Ok(Vsock { muxer: Muxer::new(guest_cid.into(), host)?, chain: Chain::default(), data: Vec::new() })
     }
 
     /// Packets of the guest.

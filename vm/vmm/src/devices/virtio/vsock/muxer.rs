@@ -1,18 +1,18 @@
-//! All connections of one guest, and the unix sockets that lead to them.
+//! All connections of one guest, and the sockets that lead to them.
 //!
 //! Sockets wait in an epoll instance of their own, edge-triggered: a connection remembers that it may have data until a
 //! read says otherwise, so that a guest without buffers costs nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 use rustix::event::{Timespec, epoll};
 
-use super::connection::Connection;
+use super::connection::{Connection, Greeting};
 use super::handshake::{Handshake, Progress};
+use super::host::{Asked, Host};
 use super::packet::{Credit, HOST_CID, Operation, Ports, Received, Sent, Shutdown, TYPE_STREAM};
 
 /// Connections and unfinished handshakes together.
@@ -32,8 +32,7 @@ enum Peer {
 /// All of it.
 pub struct Muxer {
     guest_cid: u64,
-    path: PathBuf,
-    listener: UnixListener,
+    host: Box<dyn Host>,
     epoll: OwnedFd,
     peers: BTreeMap<u64, Peer>,
     names: BTreeMap<(u32, u32), u64>,
@@ -45,16 +44,13 @@ pub struct Muxer {
 }
 
 impl Muxer {
-    /// Listens at `path`.
-    pub fn new(guest_cid: u64, path: &Path) -> io::Result<Self> {
-        let listener = UnixListener::bind(path)?;
-        listener.set_nonblocking(true)?;
+    /// For the guest with this address.
+    pub fn new(guest_cid: u64, host: Box<dyn Host>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, host.fd(), epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
         Ok(Muxer {
             guest_cid,
-            path: path.into(),
-            listener,
+            host,
             epoll,
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -155,10 +151,10 @@ impl Muxer {
 
     fn accept(&mut self) {
         loop {
-            match self.listener.accept() {
+            match self.host.accept() {
                 // One too many is closed at once.
                 Ok(_) if self.peers.len() >= CONNECTIONS_MAX => {}
-                Ok((stream, _)) => self.begin(stream),
+                Ok(asked) => self.begin(asked),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     if error.kind() != ErrorKind::WouldBlock {
@@ -170,15 +166,22 @@ impl Muxer {
         }
     }
 
-    fn begin(&mut self, stream: UnixStream) {
+    fn begin(&mut self, asked: Asked) {
         let token = self.token();
-        match stream.set_nonblocking(true).and_then(|()| self.watch(token, &stream)) {
-            Ok(()) => {
+        let (Asked::Line(stream) | Asked::Port(_, stream)) = &asked;
+        if let Err(error) = self.watch(token, stream) {
+            return tracing::warn!("vsock: {error}");
+        }
+        match asked {
+            Asked::Line(stream) => {
                 self.peers.insert(token, Peer::Handshake(Handshake::new(stream)));
                 // Its line may have come with it.
                 self.event(token, epoll::EventFlags::IN);
             }
-            Err(error) => tracing::warn!("vsock: {error}"),
+            Asked::Port(guest, stream) => {
+                let ports = Ports { host: self.port(guest), guest };
+                self.insert(token, Connection::requested(ports, stream, Greeting::None));
+            }
         }
     }
 
@@ -189,24 +192,18 @@ impl Muxer {
             Progress::Port(guest) => {
                 let Some(Peer::Handshake(handshake)) = self.peers.remove(&token) else { return };
                 let ports = Ports { host: self.port(*guest), guest: *guest };
-                self.insert(token, Connection::requested(ports, handshake.into_stream()));
+                self.insert(token, Connection::requested(ports, handshake.into_stream(), Greeting::Line));
             }
         }
     }
 
     fn connect(&mut self, ports: Ports, credit: Credit) {
-        let mut path = self.path.clone().into_os_string();
-        path.push(format!("_{}", ports.host));
         let token = self.token();
         let stream = match self.peers.len() < CONNECTIONS_MAX {
-            true => UnixStream::connect(path),
+            true => self.host.connect(ports.host),
             false => Err(ErrorKind::QuotaExceeded.into()),
         };
-        let ready = stream.and_then(|stream| {
-            stream.set_nonblocking(true)?;
-            self.watch(token, &stream)?;
-            Ok(stream)
-        });
+        let ready = stream.and_then(|stream| self.watch(token, &stream).map(|()| stream));
         match ready {
             Ok(stream) => self.insert(token, Connection::accepted(ports, stream, credit)),
             Err(error) => {
@@ -216,7 +213,8 @@ impl Muxer {
         }
     }
 
-    fn watch(&self, token: u64, stream: &impl AsFd) -> io::Result<()> {
+    fn watch(&self, token: u64, stream: &UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         Ok(epoll::add(&self.epoll, stream, epoll::EventData::new_u64(token), flags)?)
     }
@@ -265,14 +263,6 @@ impl Muxer {
             if !self.names.contains_key(&key(Ports { host: port, guest })) {
                 return port;
             }
-        }
-    }
-}
-
-impl Drop for Muxer {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!("vsock: {}: {error}", self.path.display());
         }
     }
 }

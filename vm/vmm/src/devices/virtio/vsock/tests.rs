@@ -37,6 +37,10 @@ impl Case {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("directory");
         let vsock = Vsock::new(CID, &directory.path().join("v")).expect("listen");
+        Self::with(vsock, directory)
+    }
+
+    fn with(vsock: Vsock, directory: tempfile::TempDir) -> Self {
         let mut case = Case { driver: Driver::new(&QUEUES), vsock, directory, buffers: 0 };
         case.offer_buffers(8);
         case
@@ -266,4 +270,40 @@ fn strangers_that_say_nothing_useful_are_sent_away() {
     case.poll();
     assert!(matches!(process.read(&mut [0; 8]), Ok(0) | Err(_)));
     assert_eq!(case.operations(), [] as [u16; 0]);
+}
+
+#[test]
+fn a_channel_reaches_the_guest_without_a_word() {
+    let (inside, peer) = channel(&[1024]).expect("bells");
+    let directory = tempfile::tempdir().expect("directory");
+    let mut case = Case::with(Vsock::within(CID, inside).expect("device"), directory);
+    let mut host = peer.connect(7).expect("a socket");
+    host.write_all(b"hello").expect("write");
+    case.poll();
+    let request = case.got().remove(0);
+    assert_eq!((request.operation, request.guest), (REQUEST, 7));
+    case.send(RESPONSE, (request.host, 7), 0, b"");
+    case.poll();
+    let data = case.got().remove(0);
+    assert_eq!((data.operation, data.data.as_slice()), (RW, &b"hello"[..]));
+    case.send(RW, (request.host, 7), 0, b"and you");
+    let mut said = [0; 7];
+    host.read_exact(&mut said).expect("read");
+    assert_eq!(&said, b"and you");
+}
+
+#[test]
+fn a_channel_takes_the_guest_at_its_ports_alone() {
+    let (inside, peer) = channel(&[1024]).expect("bells");
+    let directory = tempfile::tempdir().expect("directory");
+    let mut case = Case::with(Vsock::within(CID, inside).expect("device"), directory);
+    case.send(REQUEST, (1025, 1000), 0, b"");
+    case.send(REQUEST, (1024, 1000), 0, b"");
+    assert_eq!(case.operations(), [RESET, RESPONSE]);
+    let (port, mut host) = peer.accept().expect("a connection");
+    case.send(RW, (1024, 1000), 0, b"ping");
+    let mut said = [0; 4];
+    host.read_exact(&mut said).expect("read");
+    assert_eq!((port, &said), (1024, b"ping"));
+    assert!(peer.accept().is_none());
 }
