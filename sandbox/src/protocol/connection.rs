@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use prost::Message;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -62,12 +63,18 @@ pub struct Connection {
     socket: OwnedFd,
     buffer: Vec<u8>,
     descriptors: VecDeque<OwnedFd>,
+    patience: Option<Timespec>,
 }
 
 impl Connection {
     /// Speaks over a connected stream socket.
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: Vec::new(), descriptors: VecDeque::new() }
+        Self { socket, buffer: Vec::new(), descriptors: VecDeque::new(), patience: None }
+    }
+
+    /// Waits for a peer who is slow to take a message, for so long each time, although the socket does not block.
+    pub fn with_patience(self, patience: Timespec) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// The next request. `None` when it has not arrived in full and the socket would block.
@@ -195,11 +202,21 @@ impl Connection {
                     control.clear();
                 }
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.await_room()?,
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(ProtocolError::Closed),
                 Err(errno) => return Err(errno.into()),
             }
         }
         Ok(())
+    }
+
+    fn await_room(&self) -> Result<(), ProtocolError> {
+        let Some(patience) = &self.patience else { return Err(Errno::AGAIN.into()) };
+        match poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(patience)) {
+            Ok(0) => Err(Errno::TIMEDOUT.into()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
@@ -262,6 +279,21 @@ mod tests {
         let (ours, mut theirs) = pair();
         rustix::io::write(&ours, &[0xff; 64]).unwrap();
         assert!(matches!(theirs.request(), Err(ProtocolError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_slow_peer_is_waited_for_only_so_long() {
+        let (ours, mut theirs) = pair();
+        rustix::io::ioctl_fionbio(&ours, true).unwrap();
+        let ours = ours.with_patience(Timespec { tv_sec: 30, tv_nsec: 0 });
+        let reader = std::thread::spawn(move || theirs.answer().unwrap().unwrap().result.unwrap().len());
+        ours.respond(1, Ok(vec![7; 3 << 20])).unwrap();
+        assert_eq!(reader.join().unwrap(), 3 << 20);
+        let (ours, _theirs) = pair();
+        rustix::io::ioctl_fionbio(&ours, true).unwrap();
+        let ours = ours.with_patience(Timespec { tv_sec: 0, tv_nsec: 1_000_000 });
+        let failed = ours.respond(1, Ok(vec![7; 3 << 20])).unwrap_err();
+        assert!(matches!(failed, ProtocolError::Socket(Errno::TIMEDOUT)), "{failed}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 
 use prost::Message;
 
+use super::guest::{GuestRoot, SharedMount, StreamId};
 use crate::{Error, IsolationClass};
 
 /// ttrpc's envelope of a request.
@@ -80,6 +81,15 @@ pub struct CreateContainer {
     /// The container of the same sandbox whose namespaces it shares, where the spec names them by a path.
     #[prost(string, optional, tag = "6")]
     pub beside: Option<String>,
+    /// In place of descriptors, where they cannot travel.
+    #[prost(message, repeated, tag = "7")]
+    pub streams: Vec<StreamId>,
+    /// Where its root comes from, in a guest.
+    #[prost(message, optional, tag = "8")]
+    pub root: Option<GuestRoot>,
+    /// The bind mounts that shares of the host serve.
+    #[prost(message, repeated, tag = "9")]
+    pub mounts: Vec<SharedMount>,
 }
 
 /// A file of the host that a spec's bind mount shows.
@@ -114,6 +124,9 @@ pub struct ExecProcess {
     /// As in [`CreateContainer`].
     #[prost(enumeration = "FdRole", repeated, tag = "5")]
     pub descriptors: Vec<i32>,
+    /// As in [`CreateContainer`].
+    #[prost(message, repeated, tag = "6")]
+    pub streams: Vec<StreamId>,
 }
 
 /// `Start`, `Stats`, `Pause`, `Resume`, `Processes`, `Delete`.
@@ -305,6 +318,9 @@ pub struct WireError {
     /// The errno of [`Error::Os`].
     #[prost(int32, tag = "4")]
     pub errno: i32,
+    /// The class of [`Error::Unsupported`].
+    #[prost(string, tag = "5")]
+    pub class: String,
 }
 
 impl WireError {
@@ -324,7 +340,9 @@ impl From<Error> for WireError {
             Error::NoSuchProgram(program) => Self::of("no-program", program),
             Error::InvalidConfig(text) => Self::of("config", text),
             Error::NotExecutable { program, reason } => Self { detail: reason, ..Self::of("not-executable", program) },
-            Error::Unsupported { what, why, .. } => Self { detail: why, ..Self::of("unsupported", what) },
+            Error::Unsupported { class, what, why } => {
+                Self { detail: why, class: class.to_string(), ..Self::of("unsupported", what) }
+            }
             Error::Os { what, source } => {
                 Self { errno: source.raw_os_error().unwrap_or_default(), ..Self::of("os", what) }
             }
@@ -344,7 +362,12 @@ impl From<WireError> for Error {
             "no-program" => Error::NoSuchProgram(wire.text),
             "config" => Error::InvalidConfig(wire.text),
             "not-executable" => Error::NotExecutable { program: wire.text, reason: wire.detail },
-            "unsupported" => Error::Unsupported { class: IsolationClass::Kernel, what: wire.text, why: wire.detail },
+            "unsupported" => Error::Unsupported {
+                // The first peers were of this class and did not say so.
+                class: wire.class.parse().unwrap_or(IsolationClass::Kernel),
+                what: wire.text,
+                why: wire.detail,
+            },
             "os" => Error::os(wire.text, io::Error::from_raw_os_error(wire.errno)),
             _ => Error::Other(wire.text),
         }

@@ -2,7 +2,7 @@
 //!
 //! Wire format: ttrpc (containerd/ttrpc, PROTOCOL.md) over a stream: frames with a ten-byte header, protobuf inside.
 //! On a unix socket the descriptors that a request hands over travel as SCM_RIGHTS with its first byte; over vsock
-//! there are none. The service is [`SERVICE`]; a change that an older peer would misread gets a new version in its
+//! there are none, and a process's streams are connections of their own ([`StreamId`]). The service is [`SERVICE`]; a change that an older peer would misread gets a new version in its
 //! name.
 //!
 //! Either side takes the other's bytes as hostile: frames and descriptors are bounded, and what does not parse ends
@@ -11,10 +11,16 @@
 mod client;
 mod connection;
 mod frame;
+mod guest;
 mod message;
 
 pub use client::Client;
 pub use connection::{Answer, Connection, Incoming, ProtocolError};
+pub use guest::{
+    ADDRESSES_MAX, CONTROL_PORT, Configure, DiskPart, ENTROPY_BYTES_MAX, GuestInterface, GuestNetwork, GuestRoot,
+    GuestRoute, GuestUpper, INTERFACES_MAX, OomRequest, PARTS_MAX, ROUTES_MAX, SHARES_MAX, STREAM_PORT, STREAMS_MAX,
+    Share, SharePath, SharedMount, Shutdown, StreamId,
+};
 pub use message::{
     BoundFile, ContainerRequest, CreateContainer, Empty, Event, ExecProcess, ExitStatus, FdRole, ProcessEntry,
     ProcessRequest, Processes, Resize, SignalRequest, StatsReply, Update, WireError,
@@ -50,9 +56,15 @@ pub enum Method {
     Processes,
     /// Removes a container.
     Delete,
+    /// Tells a guest what its machine is to be like: time, entropy, network, shares.
+    Configure,
+    /// Ends a guest in good order.
+    Shutdown,
+    /// Answers once a process of a container was killed for lack of memory.
+    WaitOom,
 }
 
-const METHODS: [(Method, &str); 12] = [
+const METHODS: [(Method, &str); 15] = [
     (Method::Create, "Create"),
     (Method::Start, "Start"),
     (Method::Exec, "Exec"),
@@ -65,6 +77,9 @@ const METHODS: [(Method, &str); 12] = [
     (Method::Resume, "Resume"),
     (Method::Processes, "Processes"),
     (Method::Delete, "Delete"),
+    (Method::Configure, "Configure"),
+    (Method::Shutdown, "Shutdown"),
+    (Method::WaitOom, "WaitOom"),
 ];
 
 impl Method {

@@ -34,6 +34,7 @@ pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut re
         spec: serde_json::to_vec(&request.process).map_err(|error| Error::Other(error.to_string()))?,
         user: request.user,
         descriptors: luggage.roles,
+        streams: Vec::new(),
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Exec, &message, &descriptors)?;

@@ -131,6 +131,9 @@ fn create(
         descriptors: luggage.roles,
         files: binds::read_all(spec, stage.bundle)?,
         beside: request.sandbox.as_ref().map(ToString::to_string),
+        streams: Vec::new(),
+        root: None,
+        mounts: Vec::new(),
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Create, &message, &descriptors).map(drop)
