@@ -9,24 +9,18 @@ use std::thread;
 use serde_json::{Map, Value, json};
 use stockade_vm_api::{Controller, ControllerError};
 use stockade_vmm::config::{BalloonStats, CreateSnapshot, DriveUpdate, LoadSnapshot, NetworkUpdate, VmConfig};
+use stockade_vmm::devices::Announce;
 use stockade_vmm::devices::virtio::block::{Access, Disk};
-use stockade_vmm::machine::{Console, Machine, Outcome, Place};
+use stockade_vmm::machine::{Console, Files, Machine, Outcome, Place};
 use stockade_vmm::mmds::SharedMmds;
 use tokio::sync::oneshot::Sender;
 use tracing::{error, info};
 
 use crate::oci::console::RawTerminal;
 
-/// What to do with the time that a guest took to boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BootTimer {
-    Log,
-    Ignore,
-}
-
 /// A machine that is there once it was started.
 pub(super) struct Vmm {
-    timer: BootTimer,
+    boot: Announce,
     ended: Option<Sender<Outcome>>,
     running: Option<Running>,
 }
@@ -48,8 +42,19 @@ struct Exits {
 
 impl Vmm {
     /// No machine yet; how it ends will be told to `ended`.
-    pub(super) fn new(timer: BootTimer, ended: Sender<Outcome>) -> Self {
-        Self { timer, ended: Some(ended), running: None }
+    pub(super) fn new(boot: Announce, ended: Sender<Outcome>) -> Self {
+        Self { boot, ended: Some(ended), running: None }
+    }
+
+    /// Files are opened by their paths; beside them there is what Firecracker's machine has.
+    fn files(&self, mmds: &SharedMmds) -> Files {
+        let mut files = Files::default();
+        files.give_metadata(Arc::clone(mmds));
+        files.give_keyboard();
+        if self.boot == Announce::Yes {
+            files.announce_boot();
+        }
+        files
     }
 
     fn running(&mut self) -> Result<&mut Running, ControllerError> {
@@ -58,13 +63,12 @@ impl Vmm {
 }
 
 impl Controller for Vmm {
-    fn start(&mut self, config: &VmConfig, _: &SharedMmds) -> Result<(), ControllerError> {
-        check_served(config)?;
+    fn start(&mut self, config: &VmConfig, mmds: &SharedMmds) -> Result<(), ControllerError> {
         let console = standard_streams().map_err(|error| words(&error))?;
-        let machine = Machine::start(config, console).map_err(|error| words(&error))?;
+        let machine = Machine::start_with(config, self.files(mmds), console).map_err(|error| words(&error))?;
         let machine = Arc::new(machine);
         if let Some(ended) = self.ended.take() {
-            watch(Arc::clone(&machine), self.timer, ended)?;
+            watch(Arc::clone(&machine), ended)?;
         }
         let (config, exits, _terminal) = (config.clone(), Exits::default(), RawTerminal::enter());
         self.running = Some(Running { machine, config, exits, _terminal });
@@ -81,7 +85,7 @@ impl Controller for Vmm {
     }
 
     fn send_ctrl_alt_del(&mut self) -> Result<(), ControllerError> {
-        Err(lacking("a keyboard controller"))
+        self.running()?.machine.press_ctrl_alt_delete().map_err(|error| words(&error))
     }
 
     fn create_snapshot(&mut self, _: &CreateSnapshot) -> Result<(), ControllerError> {
@@ -166,12 +170,9 @@ fn standard_streams() -> io::Result<Console> {
 }
 
 /// Waits in a thread for the machine's end, and tells it.
-fn watch(machine: Arc<Machine>, timer: BootTimer, ended: Sender<Outcome>) -> Result<(), ControllerError> {
+fn watch(machine: Arc<Machine>, ended: Sender<Outcome>) -> Result<(), ControllerError> {
     let wait = move || {
         let outcome = machine.wait();
-        if let (BootTimer::Log, Some(booted)) = (timer, machine.booted()) {
-            info!("Guest-boot-time = {} us {} ms", booted.as_micros(), booted.as_millis());
-        }
         match &outcome {
             Outcome::Failed(reason) => error!("the microVM failed: {reason}"),
             outcome => info!("Vmm is stopping: {outcome:?}."),
@@ -181,19 +182,6 @@ fn watch(machine: Arc<Machine>, timer: BootTimer, ended: Sender<Outcome>) -> Res
     };
     let thread = thread::Builder::new().name("vmm_end".to_owned()).spawn(wait);
     thread.map(drop).map_err(|error| words(&error))
-}
-
-/// What the machine cannot do yet is said, not left out.
-fn check_served(config: &VmConfig) -> Result<(), ControllerError> {
-    let parts = [
-        ("the metadata service", config.mmds().is_some()),
-        ("rate limits of entropy", config.entropy().is_some_and(|entropy| entropy.rate_limiter.is_some())),
-        ("threads of one core (smt)", config.machine().smt),
-    ];
-    match parts.into_iter().find(|(_, asked)| *asked) {
-        Some((part, _)) => Err(lacking(part)),
-        None => Ok(()),
-    }
 }
 
 fn words(error: &dyn std::error::Error) -> ControllerError {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use stockade_vm_api::{API_VERSION, Logger, Metrics, Server, Session, Setup};
 use stockade_vmm::config::{InstanceId, InstanceInfo, LoggerConfig, MetricsConfig, VmConfig, VmFile, VmState};
+use stockade_vmm::devices::Announce;
 use stockade_vmm::machine::Outcome;
 use stockade_vmm::mmds::Mmds;
 use tracing::{error, info, warn};
@@ -22,7 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::args::VmmArgs;
 pub use exit::BAD_USAGE;
 use exit::Failure;
-use machine::{BootTimer, Vmm};
+use machine::Vmm;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -64,10 +65,10 @@ fn live(args: &VmmArgs) -> Result<(), Failure> {
         false => Some(Server::bind(&args.api_sock, args.http_api_max_payload_size)?),
     };
     let (ended, end) = tokio::sync::oneshot::channel();
-    let timer = if args.boot_timer { BootTimer::Log } else { BootTimer::Ignore };
+    let boot = if args.boot_timer { Announce::Yes } else { Announce::No };
     let setup = setup(args, id, logger, metrics)?;
     let starts = args.config_file.is_some();
-    let mut session = Session::new(Vmm::new(timer, ended), setup);
+    let mut session = Session::new(Vmm::new(boot, ended), setup);
     if starts {
         session.start().map_err(Failure::StartFromFile)?;
         info!("Successfully started microvm that was configured from one single json");

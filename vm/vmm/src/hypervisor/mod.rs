@@ -33,6 +33,35 @@ pub enum Entry {
     },
 }
 
+/// How many processors there are, and whether pairs of them are threads of one core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topology {
+    vcpus: u8,
+    threads_per_core: u8,
+}
+
+impl Topology {
+    /// So many cores of one thread.
+    pub fn cores(vcpus: u8) -> Self {
+        Topology { vcpus, threads_per_core: 1 }
+    }
+
+    /// So many threads, two of each core; a single one is a core.
+    pub fn threads(vcpus: u8) -> Self {
+        Topology { vcpus, threads_per_core: vcpus.clamp(1, 2) }
+    }
+
+    /// Processors.
+    pub fn vcpus(self) -> u8 {
+        self.vcpus
+    }
+
+    /// Threads of one core.
+    pub fn threads_per_core(self) -> u8 {
+        self.threads_per_core
+    }
+}
+
 /// A stretch of guest memory behind one slot of the hypervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirtyLog {
@@ -70,7 +99,7 @@ pub trait Vm: Send + Sync {
     /// Makes guest memory visible to the guest. The hypervisor keeps the memory mapped as long as it lives.
     fn map_memory(&mut self, memory: &Memory, log: DirtyLog) -> Result<(), Error>;
     /// Adds a processor. Those after the first wait for the guest to start them.
-    fn create_vcpu(&self, index: u8, count: u8) -> Result<Box<dyn Vcpu>, Error>;
+    fn create_vcpu(&self, index: u8, topology: Topology) -> Result<Box<dyn Vcpu>, Error>;
     /// Writes to `event` raise interrupt line `gsi`, as an edge.
     fn connect_interrupt(&self, event: &EventFd, gsi: u32) -> Result<(), Error>;
     /// A 32-bit guest store of `value` to `address` signals `event` and wakes no processor thread.

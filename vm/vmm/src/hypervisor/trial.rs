@@ -105,7 +105,7 @@ fn outcome(vcpu: &mut dyn Vcpu) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::super::kvm::Kvm;
-    use super::super::{DirtyLog, Vm};
+    use super::super::{DirtyLog, Topology, Vm};
     use super::*;
     use crate::memory;
 
@@ -113,7 +113,7 @@ mod tests {
         let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
         let mut vm: Box<dyn Vm> = Kvm::open()?.create_vm()?;
         vm.map_memory(&memory, DirtyLog::Off)?;
-        run(vm.create_vcpu(0, 1)?, &memory).map(drop)
+        run(vm.create_vcpu(0, Topology::cores(1))?, &memory).map(drop)
     }
 
     #[test]

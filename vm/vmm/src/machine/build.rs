@@ -12,17 +12,19 @@ use super::statistics::{Phase, Statistics};
 use super::vcpu::VcpuThread;
 use super::{Console, Files, Machine, StartError};
 use crate::boot::{self, acpi};
-use crate::config::{BootSource, DriveConfig, HugePages, NetworkConfig, RateLimiterConfig, VmConfig};
-use crate::devices::BootTimer;
+use crate::config::{
+    BootSource, DriveConfig, HugePages, MachineConfig, MmdsConfig, NetworkConfig, RateLimiterConfig, VmConfig,
+};
 use crate::devices::serial::{Line, Port};
 use crate::devices::virtio::Device;
 use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::Block;
 use crate::devices::virtio::limiter::Limiter;
 use crate::devices::virtio::mmio::{self, Transport};
-use crate::devices::virtio::net::{Identity, Net};
+use crate::devices::virtio::net::{Identity, Metadata, Net};
 use crate::devices::virtio::rng::Rng;
-use crate::hypervisor::{DirtyLog, Vcpu, Vm, trial};
+use crate::devices::{BootTimer, Keyboard};
+use crate::hypervisor::{DirtyLog, Topology, Vcpu, Vm, trial};
 use crate::memory::{self, Memory, layout};
 
 /// Builds all, and starts threads that stand still.
@@ -37,12 +39,13 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console) -> Result<Ma
     let memory = memory::anonymous(u64::try_from(settings.mem_size_mib).unwrap_or(u64::MAX), log)?;
     let mut vm = files.kvm()?.create_vm()?;
     vm.map_memory(&memory, log)?;
-    let vcpus = vcpus(vm.as_ref(), settings.vcpu_count, &memory)?;
+    let vcpus = vcpus(vm.as_ref(), topology(settings), &memory)?;
 
     let Console { output, input } = console;
     let platform = Arc::new(Platform {
         serial: Some(serial(vm.as_ref(), output)?),
-        timer: BootTimer::new(started),
+        keyboard: files.has_keyboard().then(|| keyboard(vm.as_ref())).transpose()?,
+        timer: BootTimer::new(started, files.announce()),
         virtio: plug(vm.as_ref(), &memory, devices(config, &mut files)?)?,
         statistics: Statistics::new(started),
         control: Arc::new(Control::paused()),
@@ -58,13 +61,26 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console) -> Result<Ma
     Ok(machine)
 }
 
+fn topology(settings: &MachineConfig) -> Topology {
+    match settings.smt {
+        true => Topology::threads(settings.vcpu_count),
+        false => Topology::cores(settings.vcpu_count),
+    }
+}
+
 /// All processors; the first has shown that it runs guest code.
-fn vcpus(vm: &dyn Vm, count: u8, memory: &Memory) -> Result<Vec<Box<dyn Vcpu>>, StartError> {
-    let mut vcpus = vec![trial::run(vm.create_vcpu(0, count)?, memory)?];
-    for index in 1..count {
-        vcpus.push(vm.create_vcpu(index, count)?);
+fn vcpus(vm: &dyn Vm, topology: Topology, memory: &Memory) -> Result<Vec<Box<dyn Vcpu>>, StartError> {
+    let mut vcpus = vec![trial::run(vm.create_vcpu(0, topology)?, memory)?];
+    for index in 1..topology.vcpus() {
+        vcpus.push(vm.create_vcpu(index, topology)?);
     }
     Ok(vcpus)
+}
+
+fn keyboard(vm: &dyn Vm) -> Result<Keyboard, StartError> {
+    let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
+    vm.connect_interrupt(&line, layout::KEYBOARD_GSI)?;
+    Ok(Keyboard::new(line))
 }
 
 fn serial(vm: &dyn Vm, output: Box<dyn std::io::Write + Send>) -> Result<Port, StartError> {
@@ -84,7 +100,8 @@ fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartErro
         devices.push((drive.drive_id.clone(), Box::new(block)));
     }
     for network in config.network_interfaces() {
-        devices.push((network.iface_id.clone(), Box::new(net(network, files)?)));
+        let card = with_metadata(net(network, files)?, &network.iface_id, config.mmds(), files)?;
+        devices.push((network.iface_id.clone(), Box::new(card)));
     }
     if let Some(balloon) = config.balloon() {
         devices.push(("balloon".into(), Box::new(Balloon::new(balloon.clone()).map_err(StartError::Device)?)));
@@ -93,8 +110,9 @@ fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartErro
         let device = files.vsock(vsock)?;
         devices.push((vsock.vsock_id.clone().unwrap_or_else(|| "vsock".into()), Box::new(device)));
     }
-    if config.entropy().is_some() {
-        devices.push(("entropy".into(), Box::<Rng>::default()));
+    if let Some(entropy) = config.entropy() {
+        let limits = entropy.rate_limiter.map(|limits| limiter(Some(limits))).transpose()?;
+        devices.push(("entropy".into(), Box::new(limits.map_or_else(Rng::default, Rng::limited))));
     }
     Ok(devices)
 }
@@ -109,6 +127,17 @@ fn net(network: &NetworkConfig, files: &mut Files) -> Result<Net, StartError> {
     let identity = Identity { mac: network.guest_mac, mtu: network.mtu };
     let (receive, transmit) = (limiter(network.rx_rate_limiter)?, limiter(network.tx_rate_limiter)?);
     Ok(Net::new(files.tap(&network.host_dev_name)?, identity, receive, transmit))
+}
+
+/// The card, with the metadata service if it is one of those that reach it.
+fn with_metadata(net: Net, id: &str, config: Option<&MmdsConfig>, files: &Files) -> Result<Net, StartError> {
+    match config.filter(|config| config.network_interfaces.iter().any(|name| name == id)) {
+        Some(config) => {
+            let mmds = files.metadata().ok_or(StartError::Unsupported("the metadata service has nothing to tell"))?;
+            Ok(net.with_metadata(Metadata::new(config.address(), mmds).map_err(StartError::Device)?))
+        }
+        None => Ok(net),
+    }
 }
 
 fn limiter(config: Option<RateLimiterConfig>) -> Result<Limiter, StartError> {
@@ -146,7 +175,8 @@ fn load(
     let entry = boot::load(memory, &mut source)?;
     let virtio: Vec<_> = platform.virtio.iter().map(|plugged| plugged.slot).collect();
     let serial = platform.serial.is_some().then_some(acpi::Serial);
-    let tables = acpi::Platform { vcpus: config.machine().vcpu_count, virtio: &virtio, serial };
+    let keyboard = platform.keyboard.is_some().then_some(acpi::Keyboard);
+    let tables = acpi::Platform { vcpus: config.machine().vcpu_count, virtio: &virtio, serial, keyboard };
     acpi::write(memory, &tables).map_err(boot::Error::from)?;
     first.set_entry(entry, memory)?;
     Ok(())

@@ -1,4 +1,5 @@
-//! Files that a machine gets open, because the process that it runs in cannot open any: its root is empty.
+//! What a machine gets from its owner beside its configuration: files that are open, because the process that it runs
+//! in cannot open any, and what a configuration does not say.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,10 +7,12 @@ use std::path::Path;
 
 use super::StartError;
 use crate::config::{DriveConfig, VsockConfig};
+use crate::devices::Announce;
 use crate::devices::virtio::block::{Access, Disk};
 use crate::devices::virtio::net::Tap;
 use crate::devices::virtio::vsock::{Channel, Vsock};
 use crate::hypervisor::kvm::Kvm;
+use crate::mmds::SharedMmds;
 
 /// What is given, by the names that the configuration has. What is not given is opened by these, as paths.
 #[derive(Debug, Default)]
@@ -18,6 +21,9 @@ pub struct Files {
     files: BTreeMap<String, Vec<File>>,
     taps: BTreeMap<String, File>,
     vsock: Option<Channel>,
+    metadata: Option<SharedMmds>,
+    keyboard: bool,
+    announce: Announce,
 }
 
 impl Files {
@@ -45,6 +51,34 @@ impl Files {
     /// The host's side of the vsock device.
     pub fn give_vsock(&mut self, channel: Channel) {
         self.vsock = Some(channel);
+    }
+
+    /// What the metadata service tells guests, where the configuration has one.
+    pub fn give_metadata(&mut self, mmds: SharedMmds) {
+        self.metadata = Some(mmds);
+    }
+
+    /// A keyboard, for [`super::Machine::press_ctrl_alt_delete`]. A guest that finds one spends some hundred exits on
+    /// it; without, its controller only resets the machine.
+    pub fn give_keyboard(&mut self) {
+        self.keyboard = true;
+    }
+
+    /// The log shall hear of the guest's boot.
+    pub fn announce_boot(&mut self) {
+        self.announce = Announce::Yes;
+    }
+
+    pub(super) fn metadata(&self) -> Option<SharedMmds> {
+        self.metadata.clone()
+    }
+
+    pub(super) fn has_keyboard(&self) -> bool {
+        self.keyboard
+    }
+
+    pub(super) fn announce(&self) -> Announce {
+        self.announce
     }
 
     pub(super) fn kvm(&mut self) -> Result<Kvm, StartError> {

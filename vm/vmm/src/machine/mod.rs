@@ -27,6 +27,7 @@ use self::events::DeviceThread;
 use self::platform::Platform;
 use self::vcpu::VcpuThread;
 use crate::config::{BalloonStats, RateLimiterConfig, VmConfig};
+use crate::devices::PressError;
 use crate::devices::virtio::Device;
 use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Block, Disk};
@@ -182,6 +183,11 @@ impl Machine {
     /// How long the guest took to its boot timer.
     pub fn booted(&self) -> Option<Duration> {
         self.platform.timer.booted()
+    }
+
+    /// Presses Ctrl, Alt and Delete.
+    pub fn press_ctrl_alt_delete(&self) -> Result<(), PressError> {
+        self.platform.keyboard.as_ref().ok_or(PressError::Absent)?.press_ctrl_alt_delete()
     }
 
     /// Exits and phases.

@@ -8,7 +8,7 @@ use super::statistics::{Phase, Place, Statistics};
 use crate::boot::acpi::VirtioSlot;
 use crate::devices::serial::Port;
 use crate::devices::virtio::mmio::Transport;
-use crate::devices::{BootTimer, PowerRequest, power_request};
+use crate::devices::{BootTimer, Keyboard, PowerRequest, power_request};
 use crate::hypervisor::Bus;
 use crate::memory::layout;
 
@@ -26,6 +26,8 @@ pub struct Plugged {
 pub struct Platform {
     /// COM1.
     pub serial: Option<Port>,
+    /// Where the host presses keys.
+    pub keyboard: Option<Keyboard>,
     /// Ends the measurement of a boot.
     pub timer: BootTimer,
     /// In order of their slots.
@@ -54,6 +56,17 @@ impl Platform {
         }
     }
 
+    /// Nothing drives the bus but the keyboard controller, whose reset is served also where there is no keyboard: it is
+    /// ready for a command.
+    fn other_port(&self, port: u16) -> u8 {
+        match (port, &self.keyboard) {
+            (layout::KEYBOARD_COMMAND_PORT, Some(keyboard)) => keyboard.status(),
+            (layout::KEYBOARD_COMMAND_PORT, None) => 0,
+            (layout::KEYBOARD_DATA_PORT, Some(keyboard)) => keyboard.data(),
+            _ => 0xff,
+        }
+    }
+
     fn power(&self, request: PowerRequest) {
         self.control.end(match request {
             PowerRequest::Reset => Outcome::Reset,
@@ -64,8 +77,7 @@ impl Platform {
     fn booted(&self, data: &[u8]) {
         if let Some(elapsed) = self.timer.write(data) {
             self.statistics.mark(Phase::Booted);
-            tracing::info!("Guest-boot-time = {:>6} us {} ms", elapsed.as_micros(), elapsed.as_millis());
-            tracing::debug!("boot:\n{}", self.statistics);
+            tracing::debug!("booted in {elapsed:?}:\n{}", self.statistics);
         }
     }
 }
@@ -80,8 +92,7 @@ impl Bus for Platform {
             _ => {
                 self.count(Place::OtherPort);
                 tracing::trace!("read of port {port:#x}");
-                // Nothing drives the bus; the keyboard controller, whose reset is served, is ready for a command.
-                data.fill(if port == layout::KEYBOARD_COMMAND_PORT { 0 } else { 0xff });
+                data.fill(self.other_port(port));
             }
         }
     }
@@ -95,8 +106,11 @@ impl Bus for Platform {
             _ => {
                 self.count(Place::OtherPort);
                 tracing::trace!("write of {data:?} to port {port:#x}");
-                if let Some(request) = power_request(port, data) {
-                    self.power(request);
+                match (power_request(port, data), &self.keyboard, port, data) {
+                    (Some(request), ..) => self.power(request),
+                    (_, Some(keyboard), layout::KEYBOARD_COMMAND_PORT, [command]) => keyboard.command(*command),
+                    (_, Some(keyboard), layout::KEYBOARD_DATA_PORT, [byte]) => keyboard.set_data(*byte),
+                    _ => {}
                 }
             }
         }

@@ -60,6 +60,10 @@ pub const TSS: usize = 0xfffb_d000;
 pub const SERIAL_PORT: u16 = 0x3f8;
 /// COM1's line, fixed since the IBM PC.
 pub const SERIAL_GSI: u32 = 4;
+/// The keyboard controller's data port, and its interrupt line, fixed since the IBM PC.
+pub const KEYBOARD_DATA_PORT: u16 = 0x60;
+/// See [`KEYBOARD_DATA_PORT`].
+pub const KEYBOARD_GSI: u32 = 1;
 /// The keyboard controller's command port: 0xfe resets.
 pub const KEYBOARD_COMMAND_PORT: u16 = 0x64;
 /// ACPI's sleep control register, and its status register one above: a guest's power off.

@@ -38,7 +38,8 @@ pub fn table(platform: &Platform<'_>) -> Vec<u8> {
     power_off(&mut body);
     let devices = platform.virtio.iter().map(|slot| virtio(*slot));
     let devices: Vec<Vec<u8>> =
-        devices.chain(platform.serial.map(|_| serial())).chain([generation_id(), events()]).collect();
+        devices.chain(platform.serial.map(|_| serial())).chain(platform.keyboard.map(|_| keyboard())).collect();
+    let devices: Vec<Vec<u8>> = devices.into_iter().chain([generation_id(), events()]).collect();
     let devices: Vec<Raw<'_>> = devices.iter().map(|bytes| Raw(bytes)).collect();
     let children = devices.iter().map(|device| device as &dyn Aml).collect();
     Scope::new("_SB_".into(), children).to_aml_bytes(&mut body);
@@ -93,6 +94,18 @@ fn serial() -> Vec<u8> {
             &Name::new("_HID".into(), &EISAName::new("PNP0501")),
             &Name::new("_UID".into(), &ZERO),
             &Name::new("_CRS".into(), &ResourceTemplate::new(vec![&ports, &edge(layout::SERIAL_GSI)])),
+        ],
+    )
+}
+
+fn keyboard() -> Vec<u8> {
+    let port = |port: u16| IO::new(port, port, 1, 1);
+    let (data, command) = (port(layout::KEYBOARD_DATA_PORT), port(layout::KEYBOARD_COMMAND_PORT));
+    device(
+        "KBD_",
+        vec![
+            &Name::new("_HID".into(), &EISAName::new("PNP0303")),
+            &Name::new("_CRS".into(), &ResourceTemplate::new(vec![&data, &command, &edge(layout::KEYBOARD_GSI)])),
         ],
     )
 }

@@ -21,9 +21,10 @@ const OEM: [u8; 6] = *b"STOCKD";
 const OEM_TABLE: [u8; 8] = *b"STOCKADE";
 const OEM_REVISION: u32 = 1;
 
-/// `IAPC_BOOT_ARCH` (ACPI 6.5, 5.2.9.3): no VGA, no MSI towards PCI, no ASPM, no CMOS clock; no 8042 either, by the
-/// absence of its bit.
+/// `IAPC_BOOT_ARCH` (ACPI 6.5, 5.2.9.3): no VGA, no MSI towards PCI, no ASPM, no CMOS clock.
 const BOOT_ARCH: u16 = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
+/// Also of `IAPC_BOOT_ARCH`: there is an 8042.
+const BOOT_ARCH_8042: u16 = 1 << 1;
 
 /// Why there are no tables.
 #[derive(Debug, thiserror::Error)]
@@ -44,17 +45,23 @@ pub struct Platform<'a> {
     pub virtio: &'a [VirtioSlot],
     /// Whether there is a serial port.
     pub serial: Option<Serial>,
+    /// Whether there is a keyboard controller that does more than reset.
+    pub keyboard: Option<Keyboard>,
 }
 
 /// The serial port needs no more than its presence: its place is fixed.
 #[derive(Debug, Clone, Copy)]
 pub struct Serial;
 
+/// So is the keyboard controller's.
+#[derive(Debug, Clone, Copy)]
+pub struct Keyboard;
+
 /// Writes all tables, the root pointer at [`layout::RSDP`].
 pub fn write(memory: &Memory, platform: &Platform<'_>) -> Result<(), Error> {
     let mut area = Area { memory, next: layout::ACPI_TABLES };
     let dsdt = area.add(&dsdt::table(platform))?;
-    let fadt = area.add(&bytes_of(&fadt(dsdt)))?;
+    let fadt = area.add(&bytes_of(&fadt(dsdt, platform)))?;
     let madt = area.add(&madt(platform.vcpus))?;
     let mut xsdt = XSDT::new(OEM, OEM_TABLE, OEM_REVISION);
     xsdt.add_entry(fadt);
@@ -96,7 +103,7 @@ fn sdt(signature: [u8; 4], revision: u8, body: &[u8]) -> Vec<u8> {
     table.as_slice().to_vec()
 }
 
-fn fadt(dsdt: u64) -> impl Aml {
+fn fadt(dsdt: u64, platform: &Platform<'_>) -> impl Aml + use<> {
     let port = |address: u16| GAS::new(AddressSpace::SystemIo, 8, 0, AccessSize::ByteAccess, u64::from(address));
     let mut fadt = FADTBuilder::new(OEM, OEM_TABLE, OEM_REVISION)
         .dsdt_64(dsdt)
@@ -104,7 +111,7 @@ fn fadt(dsdt: u64) -> impl Aml {
         .flag(Flags::ResetRegSup)
         .flag(Flags::PwrButton)
         .flag(Flags::SlpButton);
-    fadt.iapc_boot_arch = BOOT_ARCH.into();
+    fadt.iapc_boot_arch = (BOOT_ARCH | platform.keyboard.map_or(0, |_| BOOT_ARCH_8042)).into();
     fadt.reset_reg = port(layout::KEYBOARD_COMMAND_PORT);
     fadt.reset_value = KEYBOARD_RESET;
     fadt.sleep_control_reg = port(layout::SLEEP_PORT);
@@ -131,7 +138,7 @@ mod tests {
     fn written(vcpus: u8, slots: u32) -> Memory {
         let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
         let virtio: Vec<_> = (0..slots).map(VirtioSlot::new).collect();
-        let platform = Platform { vcpus, virtio: &virtio, serial: Some(Serial) };
+        let platform = Platform { vcpus, virtio: &virtio, serial: Some(Serial), keyboard: Some(Keyboard) };
         write(&memory, &platform).expect("tables");
         memory
     }

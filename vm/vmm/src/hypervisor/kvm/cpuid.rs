@@ -1,11 +1,11 @@
 //! What a guest learns of its processors: the host's features as KVM supports them, with a topology of its own, one
-//! package of single-threaded cores.
+//! package of cores with one thread or two.
 //!
 //! Leaf numbers and fields: Intel SDM 2A (CPUID), AMD APM 3 appendix E, Documentation/virt/kvm/x86/cpuid.rst.
 
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
 
-use super::super::Error;
+use super::super::{Error, Topology};
 
 const ECX1_DEADLINE_TIMER: u32 = 1 << 24;
 const ECX1_HYPERVISOR: u32 = 1 << 31;
@@ -45,37 +45,38 @@ pub fn prepare(supported: &mut CpuId, timer: DeadlineTimer) {
     }
 }
 
-/// The leaves of processor `index` of `count`.
-pub fn for_vcpu(prepared: &CpuId, index: u8, count: u8) -> Result<CpuId, Error> {
+/// The leaves of processor `index`.
+pub fn for_vcpu(prepared: &CpuId, index: u8, topology: Topology) -> Result<CpuId, Error> {
     let mut cpuid = prepared.clone();
     for entry in cpuid.as_mut_slice() {
-        set_topology(entry, index, count);
+        set_topology(entry, index, topology);
     }
     let last = cpuid.as_slice().iter().find(|entry| entry.function == 0).map_or(0, |entry| entry.eax);
-    for entry in topology_leaves(index, count).filter(|entry| entry.function <= last) {
+    for entry in topology_leaves(index, topology).filter(|entry| entry.function <= last) {
         cpuid.push(entry).map_err(|_| Error::Capability("room for the processors' topology"))?;
     }
     Ok(cpuid)
 }
 
-fn set_topology(entry: &mut kvm_cpuid_entry2, index: u8, count: u8) {
-    let (index, count) = (u32::from(index), u32::from(count));
+fn set_topology(entry: &mut kvm_cpuid_entry2, index: u8, topology: Topology) {
+    let index = u32::from(index);
+    let (count, threads) = (u32::from(topology.vcpus()), u32::from(topology.threads_per_core()));
+    // Caches of the first two levels belong to one core, deeper ones to all.
+    let sharing = |eax: u32| if (eax >> 5) & 7 >= 3 { count - 1 } else { threads - 1 };
     match entry.function {
         1 => {
             entry.ebx = (entry.ebx & 0xffff) | count << 16 | index << 24;
             entry.edx = with_bit(entry.edx, EDX1_HYPER_THREADING, count > 1);
         }
-        // Caches of the first two levels belong to one core, deeper ones to all.
         4 if entry.eax & 0x1f != 0 => {
-            let sharing = if (entry.eax >> 5) & 7 >= 3 { count - 1 } else { 0 };
-            entry.eax = (entry.eax & 0x3fff) | sharing << 14 | (count - 1).min(63) << 26;
+            let cores = count / threads;
+            entry.eax = (entry.eax & 0x3fff) | sharing(entry.eax) << 14 | (cores - 1).min(63) << 26;
         }
         0x8000_0008 => entry.ecx = (count - 1) | id_bits(count) << 12,
         0x8000_001d if entry.eax & 0x1f != 0 => {
-            let sharing = if (entry.eax >> 5) & 7 >= 3 { count - 1 } else { 0 };
-            entry.eax = (entry.eax & 0x3fff) | sharing << 14;
+            entry.eax = (entry.eax & 0x3fff) | sharing(entry.eax) << 14;
         }
-        0x8000_001e => (entry.eax, entry.ebx, entry.ecx) = (index, index, 0),
+        0x8000_001e => (entry.eax, entry.ebx, entry.ecx) = (index, (index / threads) | ((threads - 1) << 8), 0),
         _ => {}
     }
 }
@@ -84,14 +85,15 @@ fn with_bit(value: u32, bit: u32, set: bool) -> u32 {
     if set { value | bit } else { value & !bit }
 }
 
-/// Bits that number `count` cores.
+/// Bits that number so many.
 fn id_bits(count: u32) -> u32 {
     count.next_power_of_two().trailing_zeros()
 }
 
-fn topology_leaves(index: u8, count: u8) -> impl Iterator<Item = kvm_cpuid_entry2> {
-    let (index, count) = (u32::from(index), u32::from(count));
-    let levels = [(0, 1, LEVEL_THREADS), (id_bits(count), count, LEVEL_CORES), (0, 0, 0)];
+fn topology_leaves(index: u8, topology: Topology) -> impl Iterator<Item = kvm_cpuid_entry2> {
+    let index = u32::from(index);
+    let (count, threads) = (u32::from(topology.vcpus()), u32::from(topology.threads_per_core()));
+    let levels = [(id_bits(threads), threads, LEVEL_THREADS), (id_bits(count), count, LEVEL_CORES), (0, 0, 0)];
     [LEAF_TOPOLOGY, LEAF_TOPOLOGY_2].into_iter().flat_map(move |function| {
         (0..).zip(levels).map(move |(level, (shift, processors, kind))| kvm_cpuid_entry2 {
             function,
@@ -121,7 +123,7 @@ mod tests {
         let zero = kvm_cpuid_entry2 { eax: 0xb, ..Default::default() };
         let mut supported = CpuId::from_entries(&[zero, one]).expect("two entries");
         prepare(&mut supported, DeadlineTimer::Present);
-        let cpuid = for_vcpu(&supported, 2, 3).expect("room");
+        let cpuid = for_vcpu(&supported, 2, Topology::cores(3)).expect("room");
         assert_eq!(leaf(&cpuid, 1, 0).ebx, 0x0203_0800);
         assert_eq!(leaf(&cpuid, 1, 0).ecx, ECX1_HYPERVISOR | ECX1_DEADLINE_TIMER);
         assert_eq!(leaf(&cpuid, 1, 0).edx, EDX1_HYPER_THREADING);
@@ -134,8 +136,24 @@ mod tests {
         let cache =
             |level: u32| kvm_cpuid_entry2 { function: 4, index: level, eax: 1 | level << 5, ..Default::default() };
         let supported = CpuId::from_entries(&[cache(1), cache(3)]).expect("two entries");
-        let cpuid = for_vcpu(&supported, 0, 4).expect("room");
+        let cpuid = for_vcpu(&supported, 0, Topology::cores(4)).expect("room");
         let sharing = |level| (leaf(&cpuid, 4, level).eax >> 14) & 0xfff;
         assert_eq!((sharing(1), sharing(3)), (0, 3));
+    }
+
+    #[test]
+    fn threads_of_a_core_share_it() {
+        let cache =
+            |level: u32| kvm_cpuid_entry2 { function: 4, index: level, eax: 1 | level << 5, ..Default::default() };
+        let zero = kvm_cpuid_entry2 { eax: 0xb, ..Default::default() };
+        let core = kvm_cpuid_entry2 { function: 0x8000_001e, ..Default::default() };
+        let supported = CpuId::from_entries(&[zero, cache(1), cache(3), core]).expect("four entries");
+        let cpuid = for_vcpu(&supported, 3, Topology::threads(4)).expect("room");
+        let sharing = |level| (leaf(&cpuid, 4, level).eax >> 14) & 0xfff;
+        assert_eq!((sharing(1), sharing(3), leaf(&cpuid, 4, 1).eax >> 26), (1, 3, 1));
+        let threads = leaf(&cpuid, LEAF_TOPOLOGY, 0);
+        assert_eq!((threads.eax, threads.ebx, threads.ecx, threads.edx), (1, 2, 0x100, 3));
+        assert_eq!((leaf(&cpuid, LEAF_TOPOLOGY, 1).eax, leaf(&cpuid, LEAF_TOPOLOGY, 1).ebx), (2, 4));
+        assert_eq!(leaf(&cpuid, 0x8000_001e, 0).ebx, 0x101);
     }
 }

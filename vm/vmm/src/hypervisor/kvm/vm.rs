@@ -8,7 +8,7 @@ use kvm_ioctls::{Cap, IoEventAddress, Kvm as Device, VmFd};
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::super::{DirtyLog, Error, Vcpu, Vm, VmState};
+use super::super::{DirtyLog, Error, Topology, Vcpu, Vm, VmState};
 use super::vcpu::KvmVcpu;
 use super::{cpuid, kick, refused};
 use crate::memory::{Memory, Region, layout};
@@ -71,9 +71,9 @@ impl Vm for KvmVm {
         Ok(())
     }
 
-    fn create_vcpu(&self, index: u8, count: u8) -> Result<Box<dyn Vcpu>, Error> {
+    fn create_vcpu(&self, index: u8, topology: Topology) -> Result<Box<dyn Vcpu>, Error> {
         let fd = self.fd.create_vcpu(u64::from(index)).map_err(refused("create a processor"))?;
-        let cpuid = cpuid::for_vcpu(&self.supported, index, count)?;
+        let cpuid = cpuid::for_vcpu(&self.supported, index, topology)?;
         fd.set_cpuid2(&cpuid).map_err(refused("set a processor's features"))?;
         Ok(Box::new(KvmVcpu::new(fd, index, self.saved_msrs.clone())?))
     }

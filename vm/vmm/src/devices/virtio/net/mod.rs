@@ -3,6 +3,7 @@
 //! Checksums and segmentation are left to whoever is at the other end of the tap, as far as the driver agrees: frames
 //! of up to 64 KiB cross in one piece, with the header that says what is left to do. The kernel checks that header.
 
+mod metadata;
 mod tap;
 
 use std::io;
@@ -13,6 +14,7 @@ use super::queue::{Chain, Queues, ROUND};
 use super::{Device, Error, Source, SourceMode, copy_config, id, iovec};
 use crate::config::MacAddress;
 
+pub use self::metadata::Metadata;
 pub use self::tap::{OpenError, Tap};
 
 const QUEUES: [u16; 2] = [256; 2];
@@ -21,6 +23,7 @@ const TRANSMIT: usize = 1;
 const TAP: u32 = 0;
 const RECEIVE_TIMER: u32 = 1;
 const TRANSMIT_TIMER: u32 = 2;
+const METADATA_TIMER: u32 = 3;
 
 /// `struct virtio_net_hdr_v1`.
 const HEADER: usize = 12;
@@ -56,6 +59,7 @@ pub struct Net {
     identity: Identity,
     receive_limiter: Limiter,
     transmit_limiter: Limiter,
+    metadata: Option<Metadata>,
     /// Chains for one frame, with the bytes that go into each.
     chains: Vec<(Chain, usize)>,
     chain: Chain,
@@ -81,6 +85,7 @@ impl Net {
             identity,
             receive_limiter,
             transmit_limiter,
+            metadata: None,
             chains: Vec::new(),
             chain: Chain::default(),
             frame: Vec::new(),
@@ -89,13 +94,18 @@ impl Net {
         }
     }
 
+    /// The card with the metadata service on its link.
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        Net { metadata: Some(metadata), ..self }
+    }
+
     /// Limits of what the guest receives and sends.
     pub fn limiters(&mut self) -> (&mut Limiter, &mut Limiter) {
         (&mut self.receive_limiter, &mut self.transmit_limiter)
     }
 
     fn transmit(&mut self, queues: &mut Queues) -> Result<(), Error> {
-        let (tap, limiter) = (&self.tap, &mut self.transmit_limiter);
+        let (tap, limiter, metadata) = (&self.tap, &mut self.transmit_limiter, &mut self.metadata);
         if limiter.is_waiting() {
             return Ok(());
         }
@@ -103,6 +113,9 @@ impl Net {
             let len = usize::try_from(chain.readable_len()).unwrap_or(usize::MAX);
             if !(HEADER..=FRAME_MAX).contains(&len) {
                 // No frame: the driver gets its buffer back.
+                return Some(0);
+            }
+            if metadata.as_mut().is_some_and(|metadata| metadata.take(memory, chain)) {
                 return Some(0);
             }
             if !limiter.take(u64::from(chain.readable_len())) {
@@ -142,6 +155,10 @@ impl Net {
         if self.pending > 0 {
             return Ok(true);
         }
+        if let Some(frame) = self.metadata.as_mut().and_then(Metadata::answer) {
+            self.put(&frame);
+            return Ok(self.receive_limiter.take(self.pending as u64));
+        }
         match self.tap.read(&mut self.frame) {
             // No frame is shorter than its header.
             Ok(len) if len < HEADER => return Ok(false),
@@ -153,6 +170,13 @@ impl Net {
         }
         // One that the limit does not allow waits in its place.
         Ok(self.receive_limiter.take(self.pending as u64))
+    }
+
+    /// A frame of ours, with a header that leaves nothing to be done.
+    fn put(&mut self, frame: &[u8]) {
+        self.pending = HEADER + frame.len();
+        self.frame[..HEADER].fill(0);
+        self.frame[HEADER..self.pending].copy_from_slice(frame);
     }
 
     /// Copies the frame into as many chains as it needs; false if there are not enough.
@@ -234,25 +258,40 @@ impl Device for Net {
 
     fn reset(&mut self) {
         self.pending = 0;
+        if let Some(metadata) = &mut self.metadata {
+            metadata.clear();
+        }
     }
 
     fn notified(&mut self, queue: usize, queues: &mut Queues) -> Result<(), Error> {
         match queue {
-            TRANSMIT => self.transmit(queues),
+            TRANSMIT => {
+                self.transmit(queues)?;
+                // What the metadata service answered.
+                if self.metadata.is_some() { self.receive(queues) } else { Ok(()) }
+            }
             _ => self.receive(queues),
         }
     }
 
     fn sources(&self) -> Vec<Source> {
         let tap = Source { fd: self.tap.fd(), token: TAP, mode: SourceMode::Edge };
-        vec![tap, self.receive_limiter.source(RECEIVE_TIMER), self.transmit_limiter.source(TRANSMIT_TIMER)]
+        let timer = |metadata: &Metadata| Source { fd: metadata.fd(), token: METADATA_TIMER, mode: SourceMode::Level };
+        let timers = [self.receive_limiter.source(RECEIVE_TIMER), self.transmit_limiter.source(TRANSMIT_TIMER)];
+        [tap].into_iter().chain(timers).chain(self.metadata.as_ref().map(timer)).collect()
     }
 
     fn ready(&mut self, token: u32, queues: &mut Queues) -> Result<(), Error> {
         match token {
             TRANSMIT_TIMER => {
                 self.transmit_limiter.elapsed();
-                self.transmit(queues)
+                self.notified(TRANSMIT, queues)
+            }
+            METADATA_TIMER => {
+                if let Some(metadata) = &mut self.metadata {
+                    metadata.elapsed();
+                }
+                self.receive(queues)
             }
             RECEIVE_TIMER => {
                 self.receive_limiter.elapsed();

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::sync::{Arc, Mutex};
 
 use super::super::testing::{DATA, Driver, Part};
 use super::*;
 use crate::config::{RateLimiterConfig, TokenBucketConfig};
+use crate::mmds::{MMDS_MAC, Mmds};
 
 struct Case {
     driver: Driver,
@@ -137,4 +139,27 @@ fn the_card_tells_its_address_and_mtu() {
     case.net.read_config(0, &mut config);
     assert_eq!(config, [2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0x78, 0x05]);
     assert_eq!(case.net.features() & (FEATURE_MAC | FEATURE_MTU), FEATURE_MAC | FEATURE_MTU);
+}
+
+#[test]
+fn the_metadata_service_is_on_the_link_and_not_on_the_tap() {
+    let address = [169, 254, 169, 254];
+    let mmds = Arc::new(Mutex::new(Mmds::new(1000)));
+    let mut case = Case::new(0);
+    case.net.metadata = Some(Metadata::new(address.into(), mmds).expect("timer"));
+    // RFC 826: who has the service's address? First one asks for another's, which is the network's to answer.
+    let ask = |address: [u8; 4]| {
+        let ethernet = [[0xff; 6].as_slice(), &[2, 0, 0, 0, 0, 1], &[8, 6]].concat();
+        let arp = [&[0, 1, 8, 0, 6, 4, 0, 1], [2, 0, 0, 0, 0, 1].as_slice(), &[10, 0, 0, 2], &[0; 6], &address];
+        [&[0; HEADER], ethernet.as_slice(), &arp.concat()].concat()
+    };
+    for (index, target) in [[10, 0, 0, 1], address].into_iter().enumerate() {
+        case.driver.write(DATA, &ask(target));
+        case.driver.add(TRANSMIT, &[Part::Read(DATA, 54)]);
+        case.driver.add(RECEIVE, &[Part::Write(DATA + 0x1000, 2000)]);
+        case.net.notified(TRANSMIT, &mut case.driver.queues).expect("sent");
+        assert_eq!(case.heard(), (index == 0).then(|| ask(target)));
+        assert_eq!(case.driver.used(RECEIVE).len(), index);
+    }
+    assert_eq!(case.driver.read(DATA + 0x1000 + 12 + 6, 6), MMDS_MAC);
 }
