@@ -1,5 +1,6 @@
 //! From an isolation class to the code that serves it; the only place that knows them all.
 
+use std::env::ArgsOs;
 use std::path::Path;
 
 use stockade_kernel_monitor::KernelClass;
@@ -50,4 +51,10 @@ pub fn runtime(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runti
         IsolationClass::Kernel => Box::new(KernelClass::new(state_root)),
         _ => Box::new(Native::new(state_root)),
     })
+}
+
+/// What this process is, by the name that it was started with: `None` when it is no helper of a class, else the exit
+/// status once it is done.
+pub fn program(arguments: impl Fn() -> ArgsOs) -> Option<i32> {
+    stockade_hosted::program(arguments()).or_else(|| stockade_kernel_monitor::program(arguments()))
 }

@@ -21,10 +21,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kernel/platform", &["stockade-kernel", "stockade-kernel-stub", "stockade-kernel-sync"]),
     ("image", &["stockade-erofs", "stockade-erofs-writer"]),
     ("native", &["stockade-sandbox"]),
+    ("sandbox/hosted", &["stockade-native", "stockade-sandbox"]),
     (
         "kernel/monitor",
         &[
             "stockade-erofs",
+            "stockade-hosted",
             "stockade-kernel",
             "stockade-kernel-files",
             "stockade-kernel-platform",
@@ -39,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "stockade-engine",
+            "stockade-hosted",
             "stockade-image",
             "stockade-kernel-monitor",
             "stockade-native",

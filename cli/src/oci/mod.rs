@@ -51,7 +51,7 @@ const EXEC: &str = "exec";
 
 /// Runs the command line of this process; its exit status.
 pub fn main() -> i32 {
-    if let Some(status) = stockade_kernel_monitor::program(env::args_os()) {
+    if let Some(status) = crate::runtime::program(env::args_os) {
         return status;
     }
     let words: Vec<OsString> = env::args_os().skip(1).collect();

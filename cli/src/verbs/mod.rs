@@ -48,7 +48,7 @@ const FIRECRACKER: &str = "firecracker";
 
 /// All of `stockade`.
 pub fn main() -> ExitCode {
-    if let Some(status) = stockade_kernel_monitor::program(std::env::args_os()) {
+    if let Some(status) = crate::runtime::program(std::env::args_os) {
         return u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from);
     }
     let mut arguments = std::env::args_os();

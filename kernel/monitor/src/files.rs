@@ -3,7 +3,6 @@
 //! Its descriptors: 0 is the socket to the monitor, over which the directory comes first; 2 is the monitor's log.
 
 use oci_spec::runtime::LinuxSeccomp;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::stdio::{stderr, stdin};
 
 use crate::monitor::filter::{PROT_EXEC, allow, install_list, list, masked};
@@ -77,18 +76,11 @@ pub(crate) fn main() -> i32 {
 }
 
 fn serve() -> Result<(), String> {
-    raise_descriptor_limit();
+    stockade_hosted::files::raise_descriptor_limit();
     let socket = stdin().try_clone_to_owned().map_err(|error| format!("copy a descriptor: {error}"))?;
     let ready = stockade_kernel_files::receive(&socket).map_err(|error| error.to_string())?;
     install_list(&profile().map_err(|error| format!("make the filter: {error}"))?)?;
     ready.serve(&socket).map_err(|error| error.to_string())
-}
-
-/// As many open files as the host lets us have: each file that the kernel knows a name of takes one.
-pub(crate) fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    // With fewer, less is remembered.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn profile() -> Result<LinuxSeccomp, oci_spec::OciSpecError> {

@@ -1,14 +1,14 @@
 //! Class `kernel` behind the sandbox protocol.
 //!
 //! Four parts, one binary: [`KernelClass`] is what callers use; it starts the *monitor* (the jailed process that holds
-//! the kernel), one *proxy* per container init and exec (the process that callers see), and for a bundle's directory
-//! its *file server*. [`program`] is what the binary does when it was started as one of these three.
+//! the kernel), one *proxy* per container init and exec (the process that callers see: `stockade_hosted`), and for a
+//! bundle's directory its *file server*. [`program`] is what the binary does when it was started as monitor or file
+//! server.
 #![forbid(unsafe_code)]
 
 mod class;
 mod files;
 mod monitor;
-mod proxy;
 mod settings;
 
 pub use class::KernelClass;
@@ -17,8 +17,6 @@ use std::ffi::OsString;
 
 /// The monitor's name as a program.
 const MONITOR: &str = "stockade-monitor";
-/// A proxy's name as a program.
-const PROXY: &str = "stockade-proxy";
 /// A file server's name as a program.
 const FILES: &str = "stockade-files";
 
@@ -37,7 +35,6 @@ pub fn file_server_calls() -> Vec<&'static str> {
 pub fn program(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
     match arguments.next()?.to_str()? {
         MONITOR => Some(monitor::main(arguments)),
-        PROXY => Some(proxy::main(arguments)),
         FILES => Some(files::main()),
         _ => None,
     }

@@ -1,24 +1,22 @@
 //! `create`: the monitor, the container in it, and the container's proxy.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::time::Duration;
 
 use oci_spec::runtime::Spec;
-use rustix::fs::OFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use stockade_hosted::{Luggage, SOCKET, binds, connect, files, null, proxy_of, rlimits};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers, root_tree};
 use stockade_native::jail::{self, Authority, Network, Starting};
 use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method};
-use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Terminal};
+use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
 
-use super::files::{self, Luggage};
+use super::limits;
 use super::owner::Owner;
-use super::{SOCKET, binds, connect, limits, rlimits, terminal};
 use crate::settings::Settings;
-use crate::{FILES, MONITOR, PROXY};
+use crate::{FILES, MONITOR};
 
 /// The monitor's own messages, in the container's directory of state.
 const LOG: &str = "monitor.log";
@@ -51,7 +49,7 @@ pub(super) fn launch(
     create(id, &mut client, &stage, spec, request, luggage)?;
     let connection = OwnedFd::from(client.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
-    let proxy = helper_proxy(id, "", connection, Some(fifo), terminal.as_ref())?;
+    let proxy = proxy_of(id, "", connection, Some(fifo), terminal.as_ref())?;
     stage.spawn_proxy(&proxy, monitor, terminal.as_ref())
 }
 
@@ -90,15 +88,7 @@ fn start_file_server(stage: &Stage<'_>, spec: &Spec, monitor: Option<&Starting>)
 
 /// What goes with the container; and its terminal's slave, if it has one.
 fn pack(request: &mut CreateRequest, server: Option<(Starting, OwnedFd)>) -> Result<(Option<OwnedFd>, Luggage)> {
-    let mut luggage = Luggage::default();
-    let terminal = match &request.terminal {
-        Terminal::Console(socket) => Some(terminal::open(socket)?),
-        Terminal::None => None,
-    };
-    match &terminal {
-        Some(slave) => luggage.add_stream(FdRole::Terminal, copy(slave)?),
-        None => luggage.add_streams(std::mem::take(&mut request.stdio))?,
-    }
+    let (terminal, mut luggage) = stockade_hosted::pack(request)?;
     if let Some(trace) = &request.trace {
         luggage.add_trace(trace, terminal.as_ref())?;
     }
@@ -129,7 +119,7 @@ fn create(
         spec: spec_json,
         user: request.user.clone(),
         descriptors: luggage.roles,
-        files: binds::read_all(spec, stage.bundle)?,
+        files: binds::read_all(IsolationClass::Kernel, spec, stage.bundle)?,
         beside: request.sandbox.as_ref().map(ToString::to_string),
         streams: Vec::new(),
         root: None,
@@ -137,30 +127,4 @@ fn create(
     };
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Create, &message, &descriptors).map(drop)
-}
-
-/// What a proxy gets: a connection as descriptor 0, an init's fifo as 1, its terminal as 2.
-pub(super) fn helper_proxy(
-    id: &ContainerId,
-    process: &str,
-    connection: OwnedFd,
-    fifo: Option<OwnedFd>,
-    terminal: Option<&OwnedFd>,
-) -> Result<Helper> {
-    let terminal = terminal.map_or_else(null, copy)?;
-    Ok(Helper {
-        program: files::own_program()?,
-        arguments: vec![PROXY.to_owned(), id.to_string(), process.to_owned()],
-        environment: Vec::new(),
-        streams: [connection, fifo.map_or_else(null, Ok)?, terminal],
-        descriptors: Vec::new(),
-    })
-}
-
-fn null() -> Result<OwnedFd> {
-    files::open(Path::new("/dev/null"), OFlags::RDWR)
-}
-
-fn copy(descriptor: &OwnedFd) -> Result<OwnedFd> {
-    descriptor.try_clone().map_err(|error| Error::os("copy a descriptor", error))
 }

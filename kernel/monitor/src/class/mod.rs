@@ -1,20 +1,16 @@
 //! The class's service, in the process of whoever calls a verb.
 
-mod binds;
-mod exec;
-mod files;
 mod lacks;
 mod launch;
 mod limits;
 mod owner;
-mod rlimits;
 mod stats;
-mod terminal;
 
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 use prost::Message;
+use stockade_hosted::{SOCKET, connect};
 use stockade_kernel_platform::TrapPath;
 use stockade_native::cgroup::Cgroup;
 use stockade_native::{Native, hosted};
@@ -28,8 +24,6 @@ use stockade_sandbox::{
 
 use owner::Owner;
 
-/// The monitor's socket, in a container's directory of state. It marks the container as one of this class.
-const SOCKET: &str = "monitor.sock";
 const SIGKILL: i32 = 9;
 
 /// Isolation class `kernel`.
@@ -93,14 +87,6 @@ impl KernelClass {
     }
 }
 
-/// Connects to the monitor whose socket lies in a directory, whatever the length of its path.
-fn connect(dir: &Path) -> Result<Client> {
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-    let dir = rustix::fs::open(dir, flags, rustix::fs::Mode::empty())
-        .map_err(|errno| Error::os(format!("open {}", dir.display()), errno))?;
-    Client::connect(&files::short_path(&dir, SOCKET))
-}
-
 impl Runtime for KernelClass {
     fn class(&self) -> IsolationClass {
         IsolationClass::Kernel
@@ -128,7 +114,7 @@ impl Runtime for KernelClass {
         }
         let cgroup = hosted::live_cgroup(&self.state_root, id)?;
         request.process = hosted::with_defaults(&self.state_root, id, request.process)?;
-        exec::exec(id, self.monitor(id)?, &cgroup, request)
+        stockade_hosted::exec(id, self.monitor(id)?, &cgroup, request)
     }
 
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {

@@ -9,10 +9,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
+use stockade_hosted::SOCKET;
 use stockade_native::hosted::state_dir;
 use stockade_sandbox::{ContainerId, Error, IsolationClass, Result};
 
-use super::{KernelClass, SOCKET};
+use super::KernelClass;
 
 /// Names the owner, in the directory of state of one that joined.
 const OWNER: &str = "sandbox";

@@ -12,7 +12,6 @@ mod container;
 mod directory;
 pub(crate) mod filter;
 mod limits;
-mod log;
 mod masks;
 mod namespaces;
 mod process;
@@ -26,15 +25,16 @@ mod trace;
 use std::ffi::OsString;
 
 use rustix::stdio::{stderr, stdin};
+use stockade_hosted::{files, log};
 
 use crate::settings::Settings;
 
 /// Runs as the monitor; its exit status.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
     let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
-    crate::files::raise_descriptor_limit();
+    files::raise_descriptor_limit();
     if let Ok(taker) = stderr().try_clone_to_owned() {
-        log::install(taker);
+        log::install(crate::MONITOR, taker);
     }
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
         let settings = Settings::parse(&words).map_err(|error| error.to_string())?;

@@ -1,4 +1,5 @@
-//! Bind mounts of a spec: files of the host are copied into the container, since the kernel opens no path of the host.
+//! Bind mounts of a spec: files of the host are copied into the container, since the kernel
+//! that serves it opens no path of the host.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,17 +14,19 @@ use stockade_sandbox::{Error, IsolationClass, Result};
 const BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the files that a spec binds. A directory is refused.
-pub(super) fn read_all(spec: &Spec, bundle: &Path) -> Result<Vec<BoundFile>> {
+pub fn read_all(class: IsolationClass, spec: &Spec, bundle: &Path) -> Result<Vec<BoundFile>> {
     let mut left = BYTES_MAX;
-    spec.mounts().iter().flatten().filter(|mount| is_bind(mount)).map(|mount| read(mount, bundle, &mut left)).collect()
+    let binds = spec.mounts().iter().flatten().filter(|mount| is_bind(mount));
+    binds.map(|mount| read(class, mount, bundle, &mut left)).collect()
 }
 
-fn is_bind(mount: &Mount) -> bool {
+/// Whether a mount of a spec shows a path of the host.
+pub fn is_bind(mount: &Mount) -> bool {
     let bound = |option: &String| option == "bind" || option == "rbind";
     mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(bound)
 }
 
-fn read(mount: &Mount, bundle: &Path, left: &mut u64) -> Result<BoundFile> {
+fn read(class: IsolationClass, mount: &Mount, bundle: &Path, left: &mut u64) -> Result<BoundFile> {
     let destination = mount.destination().to_string_lossy().into_owned();
     let source = mount.source().as_ref().ok_or_else(|| Error::InvalidConfig(format!("{destination} has no source")))?;
     let source = bundle.join(source);
@@ -31,10 +34,10 @@ fn read(mount: &Mount, bundle: &Path, left: &mut u64) -> Result<BoundFile> {
     let file = File::open(&source).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if !meta.is_file() {
-        return Err(refused(&destination, "it is no regular file, and this class has no host volumes yet"));
+        return Err(refused(class, &destination, "it is no regular file, and this class has no host volumes yet"));
     }
     if meta.len() > *left {
-        return Err(refused(&destination, "files beyond 1 MiB in all are not copied into a container"));
+        return Err(refused(class, &destination, "files beyond 1 MiB in all are not copied into a container"));
     }
     let mut content = Vec::new();
     file.take(*left).read_to_end(&mut content).map_err(failed)?;
@@ -42,9 +45,9 @@ fn read(mount: &Mount, bundle: &Path, left: &mut u64) -> Result<BoundFile> {
     Ok(BoundFile { destination, content, permissions: meta.mode() & 0o7777 })
 }
 
-fn refused(destination: &str, why: &str) -> Error {
+fn refused(class: IsolationClass, destination: &str, why: &str) -> Error {
     Error::Unsupported {
-        class: IsolationClass::Kernel,
+        class,
         what: format!("bind a host path at {destination}"),
         why: format!("{why}; use --isolation native"),
     }

@@ -1,4 +1,4 @@
-//! The monitor's log: what its parts report by `tracing`, on the descriptor of its messages.
+//! A monitor's log: what its parts report by `tracing`, on the descriptor of its messages.
 //!
 //! Applications can cause such reports, so the log has an end, and nothing of theirs reaches a reader's terminal as
 //! more than text.
@@ -19,31 +19,33 @@ const REPORT_CHARS_MAX: usize = 1000;
 
 /// Warnings and errors as lines. Spans are ignored.
 struct Log {
+    /// The monitor's name as a program.
+    program: &'static str,
     taker: OwnedFd,
     /// Bytes that there is room for.
     room: Mutex<usize>,
 }
 
-/// Sends what is reported from here on to `taker`.
-pub(super) fn install(taker: OwnedFd) {
+/// Sends what is reported from here on to `taker`, as the words of `program`.
+pub fn install(program: &'static str, taker: OwnedFd) {
     // Only a second call can fail, and there is none.
-    let _ = tracing::subscriber::set_global_default(Log::new(taker));
+    let _ = tracing::subscriber::set_global_default(Log::new(program, taker));
 }
 
 impl Log {
-    fn new(taker: OwnedFd) -> Self {
-        Self { taker, room: Mutex::new(LOG_BYTES_MAX) }
+    fn new(program: &'static str, taker: OwnedFd) -> Self {
+        Self { program, taker, room: Mutex::new(LOG_BYTES_MAX) }
     }
 
     fn write(&self, level: tracing::Level, report: &str) {
-        let line = format!("stockade-monitor: {level}: {}\n", shown(report));
+        let line = format!("{}: {level}: {}\n", self.program, shown(report));
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         match room.checked_sub(line.len()) {
             Some(left) => *room = left,
             None if *room == 0 => return,
             None => {
                 *room = 0;
-                return self.put("stockade-monitor: the log is full: nothing more is reported\n");
+                return self.put(&format!("{}: the log is full: nothing more is reported\n", self.program));
             }
         }
         self.put(&line);
@@ -56,7 +58,7 @@ impl Log {
 }
 
 /// A report on one line, without control characters, and not too long.
-fn shown(report: &str) -> String {
+pub fn shown(report: &str) -> String {
     let mut text = String::new();
     for character in report.trim_start().chars().take(REPORT_CHARS_MAX) {
         match character.is_control() {
@@ -120,7 +122,7 @@ mod tests {
     /// What is in a log after some reports.
     fn logged(report: impl FnOnce()) -> String {
         let file = File::from(memfd_create("log", MemfdFlags::CLOEXEC).expect("make a memory file"));
-        let log = Log::new(file.try_clone().expect("copy a descriptor").into());
+        let log = Log::new("stockade-monitor", file.try_clone().expect("copy a descriptor").into());
         tracing::subscriber::with_default(log, report);
         let len = file.metadata().expect("look at it").len();
         let mut bytes = vec![0; usize::try_from(len).expect("a short file")];

@@ -24,7 +24,7 @@ const ALL: [(Kind, Resource); 16] = [
 ];
 
 /// Adds the calling process's limits where there are none.
-pub(super) fn inherit(process: &mut Process) -> Result<()> {
+pub fn inherit(process: &mut Process) -> Result<()> {
     let mut limits = process.rlimits().clone().unwrap_or_default();
     for (kind, resource) in ALL {
         if limits.iter().all(|limit| limit.typ() != kind) {

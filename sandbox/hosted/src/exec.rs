@@ -7,12 +7,11 @@ use stockade_native::hosted::spawn_exec_proxy;
 use stockade_sandbox::protocol::{Client, Empty, ExecProcess, FdRole, Method};
 use stockade_sandbox::{ContainerId, Error, ExecRequest, Result, Terminal};
 
-use super::files::Luggage;
-use super::launch::helper_proxy;
-use super::{rlimits, terminal};
+use crate::luggage::Luggage;
+use crate::{launch, rlimits, terminal};
 
 /// Runs a process in a container and returns the pid of its proxy.
-pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut request: ExecRequest) -> Result<u32> {
+pub fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut request: ExecRequest) -> Result<u32> {
     rlimits::inherit(&mut request.process)?;
     let mut luggage = Luggage::default();
     let terminal = match &request.terminal {
@@ -39,7 +38,7 @@ pub(super) fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut re
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Exec, &message, &descriptors)?;
     let connection = OwnedFd::from(client.into_connection());
-    let proxy = helper_proxy(id, &process, connection, None, terminal.as_ref())?;
+    let proxy = launch::proxy_of(id, &process, connection, None, terminal.as_ref())?;
     let pid = spawn_exec_proxy(&proxy, cgroup, terminal.as_ref())?;
     if let Some(path) = &request.pid_file {
         stockade_native::hosted::write_pid_file(path, pid)?;

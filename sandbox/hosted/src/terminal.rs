@@ -1,7 +1,7 @@
 //! The host's side of a container's terminal.
 //!
-//! The kernel has a line discipline of its own, so the host's is switched off: the slave is raw and goes to the
-//! monitor, the master to whoever asked for a console.
+//! The kernel that serves the container has a line discipline of its own, so the host's is switched off: the slave is
+//! raw and goes to the monitor, the master to whoever asked for a console.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -14,7 +14,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use stockade_sandbox::{Error, Result};
 
 /// Opens a pty, sends its master over the console socket as runc does, and returns the slave.
-pub(super) fn open(console: &UnixStream) -> Result<OwnedFd> {
+pub fn open(console: &UnixStream) -> Result<OwnedFd> {
     let failed = |what: &'static str| move |errno: rustix::io::Errno| Error::os(what, errno);
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = openpt(flags).map_err(failed("open a pty"))?;
