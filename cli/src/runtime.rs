@@ -1,60 +1,61 @@
 //! From an isolation class to the code that serves it; the only place that knows them all.
 
 use std::env::ArgsOs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stockade_kernel_monitor::KernelClass;
-use stockade_native::Native;
-use stockade_sandbox::{Error, IsolationClass, Result, Runtime};
+use stockade_native::{Native, seal};
+use stockade_sandbox::{IsolationClass, Result, Runtime};
+use stockade_vm_monitor::{Places, VmClass};
 
-/// Every class with, where this build lacks it, the reason.
-pub fn classes() -> [(IsolationClass, Option<&'static str>); 3] {
-    [IsolationClass::Native, IsolationClass::Kernel, IsolationClass::Vm].map(|class| (class, lacking(class)))
-}
+/// The guest agent's program, beside this one or where packages put what nobody calls.
+const AGENT: &str = "stockade-agent";
+const AGENT_DIRECTORY: &str = "/usr/libexec/stockade";
 
-/// Why a class cannot be had, if it cannot.
-pub fn lacking(class: IsolationClass) -> Option<&'static str> {
+/// All classes.
+pub const CLASSES: [IsolationClass; 3] = [IsolationClass::Native, IsolationClass::Kernel, IsolationClass::Vm];
+
+/// How a class does its work on this host, where there is more than one way; or why it cannot. `root` is the data
+/// directory.
+pub fn detail(class: IsolationClass, root: &Path) -> std::result::Result<Option<String>, String> {
     match class {
-        IsolationClass::Native | IsolationClass::Kernel => None,
-        IsolationClass::Vm => Some("this build lacks the class"),
-    }
-}
-
-/// How a class does its work on this host, where there is more than one way.
-pub fn detail(class: IsolationClass) -> Option<String> {
-    match class {
-        IsolationClass::Kernel => Some(match KernelClass::trap_path() {
+        IsolationClass::Native => Ok(None),
+        IsolationClass::Kernel => Ok(Some(match KernelClass::trap_path() {
             Ok(path) => format!("trap path {path}"),
             Err(error) => format!("no trap path: {error}"),
-        }),
-        IsolationClass::Native | IsolationClass::Vm => None,
+        })),
+        IsolationClass::Vm => VmClass::detail(&places(root)).map(Some),
     }
 }
 
-/// The error for a class that this build lacks.
-pub fn check(class: IsolationClass) -> Result<()> {
-    match lacking(class) {
-        None => Ok(()),
-        Some(reason) => Err(Error::Unsupported {
-            class,
-            what: "run containers".to_owned(),
-            why: format!("{reason}; choose --isolation native"),
-        }),
+/// The error for a class that lacks something on this host which shows at once.
+pub fn check(class: IsolationClass, root: &Path) -> Result<()> {
+    match class {
+        IsolationClass::Native | IsolationClass::Kernel => Ok(()),
+        IsolationClass::Vm => VmClass::check(&places(root)),
     }
 }
 
-/// The service of `class`, with its state below `state_root`. A class that is lacking is an error: never another one.
-pub fn runtime(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runtime>> {
-    check(class)?;
+/// The service of `class`, with its state below `state_root` and data below `root`.
+pub fn runtime(class: IsolationClass, state_root: &Path, root: &Path) -> Box<dyn Runtime> {
     let state_root = state_root.to_path_buf();
-    Ok(match class {
+    match class {
+        IsolationClass::Native => Box::new(Native::new(state_root)),
         IsolationClass::Kernel => Box::new(KernelClass::new(state_root)),
-        _ => Box::new(Native::new(state_root)),
-    })
+        IsolationClass::Vm => Box::new(VmClass::new(state_root, places(root))),
+    }
+}
+
+fn places(root: &Path) -> Places {
+    let beside = seal::directory();
+    let agents = beside.into_iter().chain([PathBuf::from(AGENT_DIRECTORY)]).map(|dir| dir.join(AGENT)).collect();
+    Places { root: root.to_owned(), agents }
 }
 
 /// What this process is, by the name that it was started with: `None` when it is no helper of a class, else the exit
 /// status once it is done.
 pub fn program(arguments: impl Fn() -> ArgsOs) -> Option<i32> {
-    stockade_hosted::program(arguments()).or_else(|| stockade_kernel_monitor::program(arguments()))
+    stockade_hosted::program(arguments())
+        .or_else(|| stockade_kernel_monitor::program(arguments()))
+        .or_else(|| stockade_vm_monitor::program(arguments()))
 }

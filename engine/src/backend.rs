@@ -30,4 +30,6 @@ pub struct SupervisorCommand {
     pub program: PathBuf,
     /// For example the hidden verb.
     pub arguments: Vec<OsString>,
+    /// A variable of its environment.
+    pub environment: Option<(OsString, OsString)>,
 }

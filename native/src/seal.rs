@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::fs::{
@@ -18,6 +19,8 @@ use crate::sys::mount::{Change, Depth, MountAttr, set_attributes};
 use crate::sys::process::{CStrings, execveat};
 
 const PROGRAM: &str = "/proc/self/exe";
+/// Names the program's directory to a process that runs from a sealed view, which has none.
+pub const DIRECTORY_VARIABLE: &str = "STOCKADE_PROGRAM_DIRECTORY";
 const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
 /// Why the program could not be run from a sealed view.
@@ -49,6 +52,13 @@ pub fn program() -> Result<OwnedFd, SealError> {
         }
     };
     file.try_clone().map_err(at("copy the descriptor of"))
+}
+
+/// The directory that this program was started from, sealed or not, where its companions are.
+pub fn directory() -> Option<PathBuf> {
+    let file = std::fs::read_link(PROGRAM).ok().filter(|path| path.is_file());
+    let own = file.and_then(|path| path.parent().map(Path::to_owned));
+    own.or_else(|| std::env::var_os(DIRECTORY_VARIABLE).map(PathBuf::from))
 }
 
 fn sealed_program() -> Result<OwnedFd, SealError> {
@@ -103,7 +113,9 @@ fn sealed_copy(program: OwnedFd) -> io::Result<OwnedFd> {
 
 fn run_again(program: impl AsFd) -> io::Error {
     let text = |s: std::ffi::OsString| s.into_vec();
-    let environment = std::env::vars_os().map(|(name, value)| [text(name), text(value)].join(&b'='));
+    let own = std::env::vars_os().filter(|(name, _)| name != DIRECTORY_VARIABLE);
+    let directory = directory().map(|path| (DIRECTORY_VARIABLE.into(), path.into_os_string()));
+    let environment = own.chain(directory).map(|(name, value)| [text(name), text(value)].join(&b'='));
     let strings = (CStrings::from_bytes(std::env::args_os().map(text)), CStrings::from_bytes(environment));
     match strings {
         (Ok(arguments), Ok(environment)) => execveat(program, &arguments, &environment),

@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("vm/vmm", &[]),
     ("vm/api", &["stockade-vmm"]),
+    ("vm/monitor", &["stockade-hosted", "stockade-native", "stockade-sandbox", "stockade-vm-kernel", "stockade-vmm"]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     (
         "cli",
@@ -48,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "stockade-sandbox",
             "stockade-vm-api",
             "stockade-vm-kernel",
+            "stockade-vm-monitor",
             "stockade-vmm",
         ],
     ),

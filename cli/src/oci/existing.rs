@@ -1,6 +1,6 @@
 //! Containers that exist: each verb goes to the class that made the container.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 use stockade_kernel_monitor::KernelClass;
@@ -10,6 +10,7 @@ use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, ExecRequest, IsolationClass, OomWatch, Result, Runtime,
     SignalTarget, Stats,
 };
+use stockade_vm_monitor::VmClass;
 
 /// All containers below one state directory, of whatever class.
 #[derive(Debug)]
@@ -24,10 +25,13 @@ impl Existing {
     }
 
     fn class_of(&self, id: &ContainerId) -> Box<dyn Runtime> {
-        match KernelClass::has(&self.state_root, id) {
-            true => Box::new(KernelClass::new(self.state_root.clone())),
-            false => Box::new(self.native()),
-        }
+        let class = match (VmClass::has(&self.state_root, id), KernelClass::has(&self.state_root, id)) {
+            (true, _) => IsolationClass::Vm,
+            (false, true) => IsolationClass::Kernel,
+            (false, false) => IsolationClass::Native,
+        };
+        // What exists needs no data any more.
+        crate::runtime::runtime(class, &self.state_root, Path::new(""))
     }
 
     fn native(&self) -> Native {

@@ -72,12 +72,13 @@ pub fn main() -> i32 {
 }
 
 /// Whether a container could reach this process. Looked for before parsing, because the guard starts the program anew.
-/// In class `kernel` only what serves a container is reachable at all, and that is started from a sealed file.
+/// In classes `kernel` and `vm` only what serves a container is reachable at all, and that is started from a sealed
+/// file.
 fn needs_guard(words: &[OsString], globals: &argv::Globals) -> bool {
     let may_do = |verb: &str| words.iter().any(|word| word == verb);
     let class = globals.value("isolation").and_then(|class| class.to_str()?.parse().ok());
-    let is_kernel = class == Some(IsolationClass::Kernel);
-    CLONING.into_iter().any(may_do) && (!is_kernel || may_do(EXEC))
+    let is_hosted = matches!(class, Some(IsolationClass::Kernel | IsolationClass::Vm));
+    CLONING.into_iter().any(may_do) && (!is_hosted || may_do(EXEC))
 }
 
 fn parse(words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
@@ -201,7 +202,8 @@ mod tests {
         check("run -b bundle id", true);
         check("--root state create id", true);
         check("--isolation native run id", true);
-        check("--isolation vm run id", true);
+        check("--isolation vm run id", false);
+        check("--isolation vm exec id", true);
         check("--isolation kernel run id", false);
         check("-isolation=kernel create id", false);
         check("--isolation kernel --isolation native run id", true);

@@ -18,7 +18,7 @@ pub struct Binary;
 
 impl Backend for Binary {
     fn runtime(&self, class: IsolationClass, directories: &Directories) -> Result<Box<dyn Runtime>> {
-        runtime::runtime(class, &directories.class(&class.to_string()))
+        Ok(runtime::runtime(class, &directories.class(&class.to_string()), &directories.root))
     }
 
     fn default_seccomp(&self, capabilities: &Capabilities) -> LinuxSeccomp {
@@ -30,7 +30,8 @@ impl Backend for Binary {
     }
 
     fn supervisor(&self) -> SupervisorCommand {
-        SupervisorCommand { program: own_program(), arguments: vec![SUPERVISE.into()] }
+        let environment = seal::directory().map(|dir| (seal::DIRECTORY_VARIABLE.into(), dir.into()));
+        SupervisorCommand { program: own_program(), arguments: vec![SUPERVISE.into()], environment }
     }
 }
 

@@ -59,7 +59,7 @@ impl Made {
         let flags = &args.flags;
         flags.later.check().map_err(|text| anyhow!(text))?;
         let class = class(context, flags)?;
-        runtime::check(class)?;
+        runtime::check(class, &context.directories.root)?;
         let (name, command) = args.image_and_command.split_first().context("an image is needed")?;
         let mut options = options::container(&context.config, flags, command)?;
         options.isolation = Some(class);

@@ -31,8 +31,7 @@ pub fn version(args: &FormatArg) -> Result<u8> {
         "Arch": std::env::consts::ARCH,
         "OCIRuntimeSpec": crate::oci::SPEC_VERSION,
         "KernelVersion": host.release().to_string_lossy(),
-        "Classes": runtime::classes().iter().filter(|(_, lacking)| lacking.is_none())
-            .map(|(class, _)| class.to_string()).collect::<Vec<_>>(),
+        "Classes": runtime::CLASSES.map(|class| class.to_string()),
     });
     show(&document, args.format.as_deref(), VERSION)
 }
@@ -97,7 +96,7 @@ fn document(context: &Context) -> Result<Value> {
         "Images": context.store()?.list()?.len(),
         "Version": env!("CARGO_PKG_VERSION"),
         "DefaultClass": context.config.isolation,
-        "Classes": classes(),
+        "Classes": runtime::CLASSES.map(|class| described(class, &context.directories.root)),
         "LoggingDriver": context.config.container.log_driver,
         "CgroupVersion": cgroup_version(),
         "Driver": "erofs",
@@ -115,13 +114,12 @@ fn document(context: &Context) -> Result<Value> {
     }))
 }
 
-fn classes() -> Vec<Value> {
-    runtime::classes().into_iter().map(class).collect()
-}
-
-fn class((class, lacking): (IsolationClass, Option<&str>)) -> Value {
-    json!({"Name": class, "Available": lacking.is_none(), "Reason": lacking.unwrap_or_default(),
-        "Detail": runtime::detail(class)})
+fn described(class: IsolationClass, root: &Path) -> Value {
+    let (available, detail, reason) = match runtime::detail(class, root) {
+        Ok(detail) => (true, detail, String::new()),
+        Err(reason) => (false, None, reason),
+    };
+    json!({"Name": class, "Available": available, "Reason": reason, "Detail": detail})
 }
 
 /// cgroups(7): a pure v2 host has the controllers in the root of the tree.

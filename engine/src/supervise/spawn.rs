@@ -62,6 +62,7 @@ pub(crate) fn spawn(
         }
         Command::new(&command.program)
             .env("GLIBC_TUNABLES", MALLOC_TUNABLES)
+            .envs(command.environment.clone())
             .args(&command.arguments)
             .arg(task.as_str())
             .args([&engine.directories.root, &engine.directories.state])

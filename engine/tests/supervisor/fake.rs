@@ -40,7 +40,7 @@ impl Backend for FakeBackend {
     fn rest(&self) {}
 
     fn supervisor(&self) -> SupervisorCommand {
-        SupervisorCommand { program: "/proc/self/exe".into(), arguments: vec!["supervise".into()] }
+        SupervisorCommand { program: "/proc/self/exe".into(), arguments: vec!["supervise".into()], environment: None }
     }
 }
 

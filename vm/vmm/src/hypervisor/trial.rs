@@ -11,8 +11,9 @@ use std::time::Duration;
 use vm_memory::{Bytes, GuestAddress};
 use vmm_sys_util::signal::Killable;
 
-use super::{Bus, Entry, Error, Exit, Vcpu, kick_signal};
-use crate::memory::Memory;
+use super::kvm::Kvm;
+use super::{Bus, DirtyLog, Entry, Error, Exit, Topology, Vcpu, kick_signal};
+use crate::memory::{self, Memory};
 
 /// Below everything that a boot writes.
 const CODE: u64 = 0x1000;
@@ -37,6 +38,16 @@ const PROGRAM: &[u8] = &[
     0xbe, 0x00, 0x20, 0x00, 0x00, 0x48, 0x0f, 0xae, 0x06, 0x48, 0x0f, 0xae, 0x0e, 0xf0, 0x48, 0x0f, 0xc7, 0x8e, 0x00,
     0x04, 0x00, 0x00, 0x0f, 0x20, 0xe0, 0x0f, 0x22, 0xe0, 0x0f, 0x01, 0x3e, 0xb0, WORD, 0xe6, 0x80, 0xf4,
 ];
+
+/// Whether this host runs guests, shown by one; or why it does not.
+pub fn of_host() -> Result<(), Error> {
+    let log = DirtyLog::Off;
+    let refused = |error: memory::Error| Error::Refused { what: "map memory", source: std::io::Error::other(error) };
+    let memory = memory::anonymous(2, log).map_err(refused)?;
+    let mut vm = Kvm::open()?.create_vm()?;
+    vm.map_memory(&memory, log)?;
+    run(vm.create_vcpu(0, Topology::cores(1))?, &memory).map(drop)
+}
 
 /// Runs the trial on the first processor and gives it back, or says why no guest can run.
 pub fn run(vcpu: Box<dyn Vcpu>, memory: &Memory) -> Result<Box<dyn Vcpu>, Error> {
@@ -104,22 +115,12 @@ fn outcome(vcpu: &mut dyn Vcpu) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kvm::Kvm;
-    use super::super::{DirtyLog, Topology, Vm};
     use super::*;
-    use crate::memory;
-
-    fn try_this_host() -> Result<(), Error> {
-        let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
-        let mut vm: Box<dyn Vm> = Kvm::open()?.create_vm()?;
-        vm.map_memory(&memory, DirtyLog::Off)?;
-        run(vm.create_vcpu(0, Topology::cores(1))?, &memory).map(drop)
-    }
 
     #[test]
     fn this_hosts_kvm_runs_guests_or_is_named() {
         // Whatever the machine that tests run on has: never a hang, never a raw errno.
-        match try_this_host() {
+        match of_host() {
             Ok(()) | Err(Error::Absent | Error::Permission | Error::Emulated(_) | Error::Capability(_)) => {}
             Err(other) => panic!("not recognised: {other}"),
         }

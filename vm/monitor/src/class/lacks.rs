@@ -1,0 +1,82 @@
+//! What a spec may ask for and this class does not have: refused by name, never ignored.
+
+use oci_spec::runtime::{Linux, LinuxNamespaceType as Kind};
+use stockade_sandbox::protocol::PARTS_MAX;
+use stockade_sandbox::{CreateRequest, Result, Rootfs};
+
+use super::lacking;
+
+/// Says which class has it.
+const INSTEAD: &str = "use --isolation native";
+
+/// Refuses what would silently not be so.
+pub(super) fn refuse(request: &CreateRequest) -> Result<()> {
+    if let Some(other) = &request.sandbox {
+        return Err(lacking(format!("join the sandbox of {other}"), "its machine cannot take a disk while it runs"));
+    }
+    if request.trace.is_some() {
+        return Err(lacking("trace system calls", "they are the guest's kernel's; use strace in the container"));
+    }
+    match &request.rootfs {
+        Rootfs::Bundle => {
+            return Err(lacking("use a bundle's directory as root", "this build shares no directory with a guest"));
+        }
+        Rootfs::Layers { blobs, .. } if blobs.len() > PARTS_MAX => {
+            return Err(lacking(format!("stack {} layers", blobs.len()), "a guest takes 255 parts of a disk"));
+        }
+        Rootfs::Layers { .. } => {}
+    }
+    request.spec.linux().as_ref().map_or(Ok(()), refuse_linux)
+}
+
+fn refuse_linux(linux: &Linux) -> Result<()> {
+    if let Some(device) = linux.devices().iter().flatten().next() {
+        let what = format!("give a container the host's device {}", device.path().display());
+        return Err(lacking(what, format!("its kernel is the guest's; {INSTEAD}")));
+    }
+    let all = linux.namespaces().as_deref().unwrap_or_default();
+    for (kind, name) in
+        [(Kind::Pid, "processes"), (Kind::Ipc, "IPC"), (Kind::Uts, "host name"), (Kind::Network, "network")]
+    {
+        match all.iter().find(|namespace| namespace.typ() == kind) {
+            None => {
+                return Err(lacking(format!("share the host's {name}"), format!("the guest is no host; {INSTEAD}")));
+            }
+            Some(namespace) if namespace.path().is_some() && kind != Kind::Network => {
+                let why = format!("its machine is its own; {INSTEAD}");
+                return Err(lacking(format!("share another container's {name}"), why));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use oci_spec::runtime::Spec;
+
+    use super::*;
+
+    const NAMESPACES: &str = r#"{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network", "path": "/n"}"#;
+
+    fn check(linux: &str, expected: Option<&str>) {
+        let spec: Spec =
+            serde_json::from_str(&format!(r#"{{"ociVersion": "1.0.2", "linux": {{{linux}}}}}"#)).expect("a spec");
+        let said = spec.linux().as_ref().and_then(|linux| refuse_linux(linux).err()).map(|error| error.to_string());
+        match expected {
+            None => assert_eq!(said, None, "{linux}"),
+            Some(text) => assert!(said.as_deref().is_some_and(|said| said.contains(text)), "{linux}: {said:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_named() {
+        let own = format!(r#""namespaces": [{NAMESPACES}]"#);
+        check(&own, None);
+        check(&format!(r#"{own}, "sysctl": {{"net.ipv4.ip_forward": "1"}}"#), None);
+        check(&format!(r#"{own}, "devices": [{{"path": "/dev/x", "type": "c"}}]"#), Some("device /dev/x"));
+        check(&own.replace(r#"{"type": "network", "path": "/n"}"#, r#"{"type": "mount"}"#), Some("the host's network"));
+        check(&own.replace(r#""ipc""#, r#""ipc", "path": "/i""#), Some("another container's IPC"));
+    }
+}

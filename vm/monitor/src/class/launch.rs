@@ -1,0 +1,143 @@
+//! `create`: the monitor with its machine, the container in it, and the container's proxy.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use oci_spec::runtime::{LinuxResources, Spec};
+use rustix::fs::OFlags;
+use stockade_hosted::{Luggage, SOCKET, binds, connect, files, null, pack, proxy_of, rlimits};
+use stockade_native::Helper;
+use stockade_native::hosted::{Stage, layers};
+use stockade_native::jail::{self, Authority, Network, Starting};
+use stockade_sandbox::protocol::{Client, CreateContainer, DiskPart, Empty, GuestRoot, GuestUpper, Method};
+use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
+use stockade_vm_kernel::{Kernel, Kernels, Name};
+use stockade_vmm::hypervisor::kvm;
+
+use super::size::Size;
+use super::{MARK, Places, guest_spec, initramfs, lacking};
+use crate::MONITOR;
+use crate::settings::{Given, LAYERS, Settings};
+
+/// The monitor's own messages, and the guest's console when it failed, in the container's directory of state.
+const LOG: &str = "monitor.log";
+
+/// A container that is to be started in a machine of its own.
+pub(super) struct Start<'a> {
+    pub id: &'a ContainerId,
+    pub places: &'a Places,
+    pub size: Size,
+    pub spec: &'a Spec,
+}
+
+impl Start<'_> {
+    /// Starts a sandbox with this one container, and returns the pid of the container's proxy.
+    pub(super) fn launch(&self, stage: &Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
+        let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
+        let root = root(&blobs)?;
+        let monitor = self.start_monitor(stage, blobs)?;
+        let mut client = connect(&stage.dir)?;
+        let (terminal, luggage) = pack(request)?;
+        let monitor = monitor.wait()?;
+        self.create(&mut client, stage, request, root, luggage)?;
+        let connection = OwnedFd::from(client.into_connection());
+        let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
+        let proxy = proxy_of(self.id, "", connection, Some(fifo), terminal.as_ref())?;
+        stage.spawn_proxy(&proxy, Some(monitor), terminal.as_ref())
+    }
+
+    fn start_monitor(&self, stage: &Stage<'_>, blobs: Vec<File>) -> Result<Starting> {
+        let mut given = Vec::new();
+        let mut descriptors = Vec::new();
+        let mut add = |what: Given, file: File| {
+            given.push(what);
+            descriptors.push(OwnedFd::from(file));
+        };
+        add(Given::Kvm, device()?);
+        let kernel = kernel(self.places)?;
+        let initrd = initramfs::make(&kernel, &self.places.agents)?;
+        add(Given::Kernel, files::open(&kernel.image, OFlags::RDONLY)?.into());
+        add(Given::Initrd, initrd);
+        blobs.into_iter().for_each(|blob| add(Given::Layer, blob));
+        let settings = serde_json::to_string(&self.settings(given)).map_err(|error| Error::Other(error.to_string()))?;
+        std::fs::write(stage.dir.join(MARK), &settings).map_err(|error| Error::os(format!("write {MARK}"), error))?;
+        let listener = files::listen_in(&stage.dir, SOCKET)?;
+        let helper = Helper {
+            program: files::own_program()?,
+            arguments: vec![MONITOR.to_owned(), settings],
+            environment: Vec::new(),
+            streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
+            descriptors,
+        };
+        stage.cgroup.make_parts(&nothing())?;
+        jail::begin(&helper, &stage.cgroup.monitor(), Authority::Nothing, Network::Own)
+    }
+
+    fn settings(&self, descriptors: Vec<Given>) -> Settings {
+        Settings {
+            memory_mib: usize::try_from(self.size.memory_mib).unwrap_or(usize::MAX),
+            vcpus: self.size.vcpus,
+            hostname: self.spec.hostname().clone().unwrap_or_default(),
+            descriptors,
+        }
+    }
+
+    /// Makes the container.
+    fn create(
+        &self,
+        client: &mut Client,
+        stage: &Stage<'_>,
+        request: &CreateRequest,
+        root: GuestRoot,
+        luggage: Luggage,
+    ) -> Result<()> {
+        let mut inside = guest_spec::of(self.spec);
+        inside.process_mut().as_mut().map(rlimits::inherit).transpose()?;
+        let message = CreateContainer {
+            id: self.id.to_string(),
+            spec: serde_json::to_vec(&inside).map_err(|error| Error::Other(error.to_string()))?,
+            user: request.user.clone(),
+            descriptors: luggage.roles,
+            files: binds::read_all(IsolationClass::Vm, self.spec, stage.bundle)?,
+            root: Some(root),
+            ..CreateContainer::default()
+        };
+        let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
+        client.call::<Empty>(Method::Create, &message, &descriptors).map(drop)
+    }
+}
+
+/// The hypervisor's device.
+pub(super) fn device() -> Result<File> {
+    kvm::device().map_err(|error| lacking("run a guest on this host", error.to_string()))
+}
+
+/// The kernel of machines that ask for none.
+pub(super) fn kernel(places: &Places) -> Result<Kernel> {
+    let found = Kernels::of(&places.root).find(&Name::default());
+    found.map_err(|error| lacking("run a guest", error.to_string()))
+}
+
+/// No limits, and no rules of devices either: an empty list would be one.
+fn nothing() -> LinuxResources {
+    let mut resources = LinuxResources::default();
+    resources.set_devices(None);
+    resources
+}
+
+fn open_layers(blobs: &[PathBuf]) -> Result<Vec<File>> {
+    blobs.iter().map(|blob| Ok(files::open(blob, OFlags::RDONLY)?.into())).collect()
+}
+
+/// All layers, one after the other on one disk.
+fn root(blobs: &[File]) -> Result<GuestRoot> {
+    let mut parts = Vec::with_capacity(blobs.len());
+    let mut offset_bytes = 0;
+    for blob in blobs {
+        let len_bytes = blob.metadata().map_err(|error| Error::os("look at a layer", error))?.len();
+        parts.push(DiskPart { offset_bytes, len_bytes });
+        offset_bytes += len_bytes;
+    }
+    Ok(GuestRoot { disk: LAYERS.to_owned(), parts, upper: Some(GuestUpper::default()), ..GuestRoot::default() })
+}

@@ -1,0 +1,225 @@
+//! The class's service, in the process of whoever calls a verb.
+
+mod guest_spec;
+mod initramfs;
+mod lacks;
+mod launch;
+mod oom;
+mod size;
+mod stats;
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::LinuxResources;
+use prost::Message;
+use stockade_hosted::connect;
+use stockade_native::{Native, hosted};
+use stockade_sandbox::protocol::{
+    Client, ContainerRequest, Empty, Method, ProcessEntry, Processes, SignalRequest, StatsReply, Update,
+};
+use stockade_sandbox::{
+    ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
+    Runtime, SignalTarget, Stats, Status,
+};
+use stockade_vmm::hypervisor::trial;
+
+use oom::GuestOom;
+
+const SIGKILL: i32 = 9;
+/// Marks a container as one of this class, beside the monitor's socket.
+const MARK: &str = "machine.json";
+
+/// Where the class finds what a guest starts from.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The data directory, below which guest kernels are.
+    pub root: PathBuf,
+    /// Where the agent's program may be, best first.
+    pub agents: Vec<PathBuf>,
+}
+
+/// Isolation class `vm`.
+///
+/// Like [`Native`], it clones the calling process, which must have one thread, and keeps all state on disk.
+#[derive(Debug)]
+pub struct VmClass {
+    state_root: PathBuf,
+    native: Native,
+    places: Places,
+}
+
+impl VmClass {
+    /// Keeps containers in directories below `state_root`.
+    pub fn new(state_root: PathBuf, places: Places) -> Self {
+        Self { native: Native::new(state_root.clone()), state_root, places }
+    }
+
+    /// Whether a container below a state root is of this class.
+    pub fn has(state_root: &Path, id: &ContainerId) -> bool {
+        hosted::state_dir(state_root, id).join(MARK).exists()
+    }
+
+    /// What guests run on here, or why none can: it runs ten instructions of one.
+    pub fn detail(places: &Places) -> std::result::Result<String, String> {
+        trial::of_host().map_err(|error| error.to_string())?;
+        Self::check(places).map_err(|error| error.to_string())?;
+        let kernel = launch::kernel(places).map_err(|error| error.to_string())?;
+        Ok(format!("guest kernel {}", kernel.release.as_deref().unwrap_or("of an unknown release")))
+    }
+
+    /// What is missing here that shows without a machine: KVM, a guest kernel, the agent's program.
+    pub fn check(places: &Places) -> Result<()> {
+        launch::device()?;
+        launch::kernel(places)?;
+        initramfs::find(&places.agents).map(drop)
+    }
+
+    /// A live container's monitor, and whether it stands still.
+    fn live_monitor(&self, id: &ContainerId) -> Result<(Client, Status)> {
+        match self.native.state(id)?.status {
+            Status::Stopped | Status::Creating => Err(Error::NotRunning),
+            status => Ok((connect(&hosted::state_dir(&self.state_root, id))?, status)),
+        }
+    }
+
+    /// Asks a live container's monitor; one that stands still will do it once it goes on.
+    fn order(&self, id: &ContainerId, method: Method, request: &impl Message) -> Result<()> {
+        match self.live_monitor(id)? {
+            (client, Status::Paused) => client.tell(method, request),
+            (mut client, _) => client.call::<Empty>(method, request, &[]).map(drop),
+        }
+    }
+
+    /// Asks a monitor that runs.
+    fn ask<A: Message + Default>(&self, id: &ContainerId, method: Method, verb: &'static str) -> Result<A> {
+        match self.live_monitor(id)? {
+            (_, Status::Paused) => Err(Error::Paused { verb }),
+            (mut client, _) => client.call(method, &named(id), &[]),
+        }
+    }
+}
+
+fn named(id: &ContainerId) -> ContainerRequest {
+    ContainerRequest { id: id.to_string() }
+}
+
+/// An error of this class that names what it lacks.
+fn lacking(what: impl Into<String>, why: impl Into<String>) -> Error {
+    Error::Unsupported { class: IsolationClass::Vm, what: what.into(), why: why.into() }
+}
+
+impl Runtime for VmClass {
+    fn class(&self) -> IsolationClass {
+        IsolationClass::Vm
+    }
+
+    fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
+        lacks::refuse(&request)?;
+        let size = size::Size::of(&request.spec);
+        let on_host = size.spec_on_host(&request.spec);
+        let spec = std::mem::replace(&mut request.spec, on_host);
+        let start = launch::Start { id, places: &self.places, size, spec: &spec };
+        hosted::create(&self.state_root, id, request, |stage, request| start.launch(&stage, request))
+    }
+
+    fn start(&self, id: &ContainerId) -> Result<()> {
+        self.native.start(id)
+    }
+
+    fn exec(&self, id: &ContainerId, mut request: ExecRequest) -> Result<u32> {
+        // Its machine stands still: it would hear of this only later.
+        if self.native.state(id)?.status == Status::Paused {
+            return Err(Error::Paused { verb: "exec in" });
+        }
+        let cgroup = hosted::live_cgroup(&self.state_root, id)?;
+        request.process = hosted::with_defaults(&self.state_root, id, request.process)?;
+        guest_spec::adapt_process(&mut request.process);
+        stockade_hosted::exec(id, self.live_monitor(id)?.0, &cgroup, request)
+    }
+
+    fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
+        let all = target == SignalTarget::All;
+        let request = SignalRequest { id: id.to_string(), process: String::new(), signal, all };
+        self.order(id, Method::Signal, &request)?;
+        if signal == SIGKILL && self.native.state(id)?.status == Status::Paused {
+            return self.resume(id);
+        }
+        Ok(())
+    }
+
+    fn state(&self, id: &ContainerId) -> Result<ContainerState> {
+        self.native.state(id)
+    }
+
+    fn list(&self) -> Result<Vec<ContainerState>> {
+        let mut all = self.native.list()?;
+        all.retain(|state| Self::has(&self.state_root, &state.id));
+        Ok(all)
+    }
+
+    /// First the machine, so that its guest hears of the gap, then the host's processes.
+    fn pause(&self, id: &ContainerId) -> Result<()> {
+        self.ask::<Empty>(id, Method::Pause, "pause")?;
+        self.native.pause(id)
+    }
+
+    fn resume(&self, id: &ContainerId) -> Result<()> {
+        self.native.resume(id)?;
+        self.order(id, Method::Resume, &named(id))
+    }
+
+    fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
+        let in_guest = serde_json::to_vec(&guest_spec::resources(resources));
+        let resources_json = in_guest.map_err(|error| Error::Other(error.to_string()))?;
+        // First where it can be refused: a machine keeps the memory that it has.
+        self.order(id, Method::Update, &Update { id: id.to_string(), resources: resources_json })?;
+        self.native.update(id, &size::update_on_host(resources))
+    }
+
+    fn stats(&self, id: &ContainerId) -> Result<Stats> {
+        let host = self.native.stats(id)?;
+        let reply: StatsReply = match self.ask(id, Method::Stats, "stats") {
+            // What the host counts is all that can be had while the machine stands still.
+            Err(Error::Paused { .. }) => return Ok(host),
+            reply => reply?,
+        };
+        let inside: Stats = serde_json::from_slice(&reply.stats).map_err(|error| Error::Other(error.to_string()))?;
+        Ok(stats::join(host, inside))
+    }
+
+    fn processes(&self, id: &ContainerId) -> Result<Vec<u32>> {
+        self.native.processes(id)
+    }
+
+    fn own_processes(&self, id: &ContainerId) -> Result<Option<Vec<ProcessEntry>>> {
+        self.ask(id, Method::Processes, "top").map(|reply: Processes| Some(reply.entries))
+    }
+
+    fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>> {
+        Ok(Box::new(GuestOom::watch(id, self.live_monitor(id)?.0)?))
+    }
+
+    fn delete(&self, id: &ContainerId, mode: DeleteMode) -> Result<()> {
+        self.native.delete(id, mode)
+    }
+}
+
+/// Whether a directory of state is one of a hosted class at all.
+#[cfg(test)]
+mod tests {
+    use stockade_hosted::SOCKET;
+
+    use super::*;
+
+    #[test]
+    fn only_the_mark_makes_a_container_one_of_this_class() {
+        let root = tempfile::tempdir().expect("directory");
+        let id: ContainerId = "web".parse().expect("an id");
+        let dir = hosted::state_dir(root.path(), &id);
+        std::fs::create_dir(&dir).expect("make it");
+        std::fs::write(dir.join(SOCKET), "").expect("write");
+        assert!(!VmClass::has(root.path(), &id));
+        std::fs::write(dir.join(MARK), "").expect("write");
+        assert!(VmClass::has(root.path(), &id));
+    }
+}

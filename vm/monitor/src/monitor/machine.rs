@@ -1,0 +1,167 @@
+//! The machine, and the guest's side of its sockets as the server sees them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
+
+use rustix::event::{EventfdFlags, eventfd};
+use stockade_sandbox::protocol::CONTROL_PORT;
+use stockade_vmm::config::{
+    BalloonConfig, BootSource, DriveConfig, EntropyConfig, MachineUpdate, VmConfig, VsockConfig,
+};
+use stockade_vmm::devices::virtio::vsock::{self, ChannelPeer};
+use stockade_vmm::machine::{self, Files, Machine, Outcome};
+
+use super::console::Console;
+use crate::settings::{Given, LAYERS, Settings};
+
+/// Quiet: each character on the serial port is an exit. A guest that panics resets at once. What the machine has not is
+/// not looked for.
+const COMMAND_LINE: &str = "console=ttyS0 quiet reboot=k panic=-1 cryptomgr.notests random.trust_cpu=on \
+                            i8042.noaux i8042.nomux i8042.nopnp i8042.dumbkbd";
+/// The guest's address; each machine has sockets of its own, so that all can have the same.
+const CID: u32 = 3;
+const KERNEL: &str = "kernel";
+const INITRD: &str = "initrd";
+
+/// A guest, as the server sees it.
+pub(super) trait Guest {
+    /// A connection to one of its ports.
+    fn connect(&self, port: u32) -> io::Result<UnixStream>;
+    /// The next connection that it made.
+    fn accept(&self) -> Option<UnixStream>;
+    /// Readable when it has made one.
+    fn connected(&self) -> BorrowedFd<'_>;
+    /// Readable when it has ended.
+    fn ended(&self) -> BorrowedFd<'_>;
+    /// How it ended.
+    fn outcome(&self) -> String;
+    /// Stops it where it is.
+    fn pause(&self);
+    /// Lets it go on.
+    fn resume(&self) -> Result<(), String>;
+    /// Its memory.
+    fn memory_mib(&self) -> usize;
+}
+
+/// The real one.
+pub(super) struct Running {
+    machine: Arc<Machine>,
+    peer: ChannelPeer,
+    ended: OwnedFd,
+    memory_mib: usize,
+}
+
+/// Builds a machine of what was given and lets it run, or says why it cannot.
+pub(super) fn start(settings: &Settings, descriptors: Vec<OwnedFd>, console: &Console) -> Result<Running, String> {
+    let (channel, peer) = vsock::channel(&[CONTROL_PORT]).map_err(|error| error.to_string())?;
+    let mut files = files(settings, descriptors);
+    files.give_vsock(channel);
+    let config = config(settings).map_err(|error| error.to_string())?;
+    let console = machine::Console { output: Box::new(console.clone()), input: None };
+    let machine = Machine::start_with(&config, files, console).map_err(|error| error.to_string())?;
+    let machine = Arc::new(machine);
+    let ended = watch(&machine).map_err(|error| error.to_string())?;
+    Ok(Running { machine, peer, ended, memory_mib: settings.memory_mib })
+}
+
+fn files(settings: &Settings, descriptors: Vec<OwnedFd>) -> Files {
+    let mut files = Files::default();
+    let mut layers = Vec::new();
+    for (given, descriptor) in settings.descriptors.iter().zip(descriptors) {
+        let file = File::from(descriptor);
+        match given {
+            Given::Kvm => files.give_kvm(file),
+            Given::Kernel => files.give(KERNEL, file),
+            Given::Initrd => files.give(INITRD, file),
+            Given::Layer => layers.push(file),
+        }
+    }
+    files.give_parts(LAYERS, layers);
+    files
+}
+
+fn config(settings: &Settings) -> Result<VmConfig, Box<dyn std::error::Error>> {
+    let mut config = VmConfig::of_given_files();
+    config.update_machine(&MachineUpdate {
+        vcpu_count: Some(settings.vcpus),
+        mem_size_mib: Some(settings.memory_mib),
+        ..MachineUpdate::default()
+    })?;
+    config.set_boot_source(BootSource {
+        kernel_image_path: KERNEL.to_owned(),
+        initrd_path: Some(INITRD.to_owned()),
+        boot_args: Some(COMMAND_LINE.to_owned()),
+    })?;
+    if settings.descriptors.contains(&Given::Layer) {
+        config.set_drive(DriveConfig {
+            drive_id: LAYERS.to_owned(),
+            path_on_host: Some(LAYERS.to_owned()),
+            is_read_only: Some(true),
+            ..DriveConfig::default()
+        })?;
+    }
+    config.set_vsock(VsockConfig { vsock_id: None, guest_cid: CID, uds_path: String::new() })?;
+    config.set_entropy(EntropyConfig::default());
+    // Pages that the guest frees go back to the host.
+    config.set_balloon(BalloonConfig {
+        deflate_on_oom: true,
+        free_page_reporting: true,
+        ..BalloonConfig::default()
+    })?;
+    Ok(config)
+}
+
+/// Rings when the machine has ended.
+fn watch(machine: &Arc<Machine>) -> io::Result<OwnedFd> {
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let (machine, ringer) = (machine.clone(), bell.try_clone()?);
+    thread::Builder::new().name("end".into()).spawn(move || {
+        machine.wait();
+        // Full only after 2^64 ends.
+        let _ = rustix::io::write(&ringer, &1_u64.to_ne_bytes());
+    })?;
+    Ok(bell)
+}
+
+impl Guest for Running {
+    fn connect(&self, port: u32) -> io::Result<UnixStream> {
+        self.peer.connect(port)
+    }
+
+    fn accept(&self) -> Option<UnixStream> {
+        self.peer.accept().map(|(_, stream)| stream)
+    }
+
+    fn connected(&self) -> BorrowedFd<'_> {
+        self.peer.as_fd()
+    }
+
+    fn ended(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+
+    fn outcome(&self) -> String {
+        match self.machine.outcome() {
+            Some(Outcome::Failed(reason)) => reason,
+            Some(Outcome::Reset) => "it crashed or reset itself".to_owned(),
+            Some(Outcome::Off) => "it switched itself off".to_owned(),
+            Some(Outcome::Stopped) | None => "it was stopped".to_owned(),
+        }
+    }
+
+    fn pause(&self) {
+        self.machine.pause();
+    }
+
+    fn resume(&self) -> Result<(), String> {
+        self.machine.resume().map_err(|error| error.to_string())
+    }
+
+    fn memory_mib(&self) -> usize {
+        self.memory_mib
+    }
+}

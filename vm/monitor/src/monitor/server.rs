@@ -1,0 +1,558 @@
+//! The monitor's loop: connections of the sandbox protocol, the agent, and the streams between host and guest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prost::Message;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use stockade_sandbox::protocol::{
+    Configure, Connection, ContainerRequest, CreateContainer, Empty, ExecProcess, FdRole, Incoming, Method, OomRequest,
+    ProcessRequest, Resize, STREAM_PORT, SignalRequest, StreamId, Update,
+};
+use stockade_sandbox::{Error, IsolationClass, Result};
+
+use super::agent::{Agent, Answered, Asker, ProcessName};
+use super::answers;
+use super::console::Console;
+use super::machine::Guest;
+use super::relay::{Progress, Relay};
+use crate::settings::Settings;
+
+/// How long a guest may take from its start to its agent's first word. Guests on an emulated host take long.
+const BOOT_PATIENCE: Duration = Duration::from_secs(180);
+/// How long output may still come after the agent has told of a process's end.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long those who wait for other processes of a container may still be told after its init's end.
+const END_PATIENCE: Duration = Duration::from_millis(500);
+/// How often times are looked at, where there are some to keep.
+const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+const LISTENER: u64 = 0;
+const ENDED: u64 = 1;
+const CONNECTED: u64 = 2;
+const AGENT: u64 = 3;
+const FIRST_FREE: u64 = 4;
+
+const SIGKILL: i32 = 9;
+
+/// Where the guest is.
+#[derive(Debug)]
+enum Phase {
+    /// It boots; what is asked waits.
+    Boots { early: Vec<(u64, Incoming)> },
+    /// Its agent serves.
+    Serves,
+}
+
+/// The end of a process, told once all that it said is with the host.
+#[derive(Debug)]
+struct Held {
+    source: u64,
+    stream: u32,
+    process: ProcessName,
+    answer: Vec<u8>,
+    since: Instant,
+}
+
+/// The loop.
+pub(super) struct Server<G> {
+    guest: G,
+    console: Console,
+    hostname: String,
+    listener: OwnedFd,
+    epoll: OwnedFd,
+    peers: BTreeMap<u64, Connection>,
+    relays: BTreeMap<u64, Relay>,
+    /// Relays that may have more at once.
+    busy: BTreeSet<u64>,
+    next: u64,
+    next_stream_id: u64,
+    agent: Agent,
+    phase: Phase,
+    started: Instant,
+    held: Vec<Held>,
+    /// Containers whose init lives or waits for its start, and the connection that each lives for.
+    live: BTreeMap<String, u64>,
+    /// When the last of them ended.
+    ended_at: Option<Instant>,
+}
+
+impl<G: Guest> Server<G> {
+    pub(super) fn new(
+        listener: OwnedFd,
+        guest: G,
+        console: Console,
+        settings: &Settings,
+    ) -> std::result::Result<Self, String> {
+        let failed = |errno: Errno| format!("cannot wait for events: {errno}");
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(failed)?;
+        let sources = [(LISTENER, listener.as_fd()), (ENDED, guest.ended()), (CONNECTED, guest.connected())];
+        for (token, fd) in sources {
+            epoll::add(&epoll, fd, EventData::new_u64(token), EventFlags::IN).map_err(failed)?;
+        }
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).map_err(|error| format!("get random bytes: {error}"))?;
+        Ok(Self {
+            guest,
+            console,
+            hostname: settings.hostname.clone(),
+            listener,
+            epoll,
+            peers: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            next: FIRST_FREE,
+            next_stream_id: u64::from_ne_bytes(seed),
+            agent: Agent::default(),
+            phase: Phase::Boots { early: Vec::new() },
+            started: Instant::now(),
+            held: Vec::new(),
+            live: BTreeMap::new(),
+            ended_at: None,
+        })
+    }
+
+    /// Until the sandbox has nothing left to run, or has lost its guest.
+    pub(super) fn run(mut self) -> std::result::Result<(), String> {
+        let served = self.serve();
+        if let Err(reason) = &served {
+            self.fail_all(reason);
+            self.console.lines().iter().for_each(|line| tracing::error!("console: {line}"));
+        }
+        served
+    }
+
+    fn serve(&mut self) -> std::result::Result<(), String> {
+        while !self.is_done() {
+            let mut events = Vec::with_capacity(16);
+            let patience = self.patience();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), patience) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(format!("cannot wait for events: {errno}")),
+            }
+            for event in events {
+                self.turn(event.data.u64())?;
+            }
+            std::mem::take(&mut self.busy).into_iter().for_each(|relay| self.pump(relay));
+            self.release_held();
+            self.check_times()?;
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Option<&'static Timespec> {
+        let ticks = !self.held.is_empty() || self.live.is_empty() || self.agent.is_awaited();
+        match (self.busy.is_empty(), ticks) {
+            (false, _) => Some(&AT_ONCE),
+            (true, true) => Some(&TICK),
+            (true, false) => None,
+        }
+    }
+
+    /// Whether every container ended, and everybody who asked knows, or has had the time; or nobody wants one.
+    fn is_done(&self) -> bool {
+        let is_alone = self.live.is_empty() && self.peers.is_empty() && self.started.elapsed() > BOOT_PATIENCE;
+        is_alone
+            || self
+                .ended_at
+                .is_some_and(|at| self.held.is_empty() && (!self.agent.has_waiters() || at.elapsed() > END_PATIENCE))
+    }
+
+    fn turn(&mut self, token: u64) -> std::result::Result<(), String> {
+        match token {
+            LISTENER => self.accept(),
+            ENDED => return Err(format!("the guest has ended: {}", self.guest.outcome())),
+            CONNECTED => self.agent_connects()?,
+            AGENT => self.agent_speaks()?,
+            _ if self.peers.contains_key(&token) => self.hear(token),
+            _ => self.pump(token),
+        }
+        Ok(())
+    }
+
+    fn check_times(&mut self) -> std::result::Result<(), String> {
+        for late in self.agent.overdue() {
+            if late.asker == Asker::Monitor {
+                return Err("the guest's agent does not answer".to_owned());
+            }
+            self.settle(late.asker, Err(Error::Other("the guest's agent does not answer".to_owned())));
+        }
+        match &self.phase {
+            Phase::Boots { .. } if self.started.elapsed() > BOOT_PATIENCE => {
+                Err(format!("the guest's agent did not come within {} s of the start", BOOT_PATIENCE.as_secs()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn token(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn watch(&self, fd: BorrowedFd<'_>, token: u64, flags: EventFlags) -> rustix::io::Result<()> {
+        epoll::add(&self.epoll, fd, EventData::new_u64(token), flags)
+    }
+
+    fn accept(&mut self) {
+        match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => {
+                let token = self.token();
+                if self.watch(socket.as_fd(), token, EventFlags::IN).is_ok() {
+                    self.peers.insert(token, Connection::new(socket));
+                }
+            }
+            // The listener stays ready: without a pause the loop would spin until there is room.
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                let _over = poll(&mut [], Some(&TICK));
+            }
+            // A peer that has gone again is no loss.
+            Err(_) => {}
+        }
+    }
+
+    /// The agent is ready: it is told what its machine is to be like.
+    fn agent_connects(&mut self) -> std::result::Result<(), String> {
+        while let Some(stream) = self.guest.accept() {
+            if !self.agent.connect(stream).map_err(|error| format!("talk to the agent: {error}"))? {
+                tracing::warn!("the guest asked for a second control connection");
+                continue;
+            }
+            let fd = self.agent.fd().ok_or("the agent is gone")?;
+            self.watch(fd, AGENT, EventFlags::IN).map_err(|errno| format!("wait for the agent: {errno}"))?;
+            let configure = self.configure()?.encode_to_vec();
+            let asked = self.agent.ask(Asker::Monitor, Method::Configure, ProcessName::default(), configure);
+            asked.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn configure(&self) -> std::result::Result<Configure, String> {
+        let mut entropy = vec![0; 64];
+        getrandom::fill(&mut entropy).map_err(|error| format!("get random bytes: {error}"))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let time_ns = u64::try_from(now).unwrap_or_default();
+        Ok(Configure { time_ns, entropy, hostname: self.hostname.clone(), network: None, shares: Vec::new() })
+    }
+
+    fn agent_speaks(&mut self) -> std::result::Result<(), String> {
+        loop {
+            match self.agent.answer() {
+                Ok(Some(answered)) => self.answered(answered)?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(format!("lost the guest's agent: {error}")),
+            }
+        }
+    }
+
+    fn answered(&mut self, answered: Answered) -> std::result::Result<(), String> {
+        let Answered { question, result } = answered;
+        let result = answers::checked(question.method, result);
+        match (question.method, &result) {
+            (Method::Configure, Ok(_)) => self.serve_early(),
+            (Method::Configure, Err(error)) => return Err(format!("the guest cannot be configured: {error}")),
+            (Method::Create, Ok(_)) => self.created(&question.process.0, question.asker),
+            (Method::Create, Err(_)) => {
+                self.drop_relays(&question.process);
+                self.over(&question.process.0);
+            }
+            (Method::Exec, Err(_)) => self.drop_relays(&question.process),
+            _ => {}
+        }
+        match (question.method, result, question.asker) {
+            (Method::Wait, Ok(answer), Asker::Peer { source, stream }) => {
+                self.held.push(Held { source, stream, process: question.process, answer, since: Instant::now() });
+            }
+            (_, result, asker) => self.settle(asker, result),
+        }
+        Ok(())
+    }
+
+    fn serve_early(&mut self) {
+        if let Phase::Boots { early } = std::mem::replace(&mut self.phase, Phase::Serves) {
+            early.into_iter().for_each(|(source, request)| self.pass_on(source, request));
+        }
+    }
+
+    fn created(&mut self, container: &str, asker: Asker) {
+        match asker {
+            Asker::Peer { source, .. } => {
+                self.live.insert(container.to_owned(), source);
+            }
+            // Whoever wanted it is gone.
+            Asker::Monitor => self.abandon(&(container.to_owned(), String::new())),
+        }
+    }
+
+    fn settle(&mut self, asker: Asker, answer: Result<Vec<u8>>) {
+        if let Asker::Peer { source, stream } = asker {
+            self.respond(source, stream, answer);
+        }
+    }
+
+    fn respond(&mut self, source: u64, stream: u32, answer: Result<Vec<u8>>) {
+        let Some(connection) = self.peers.get(&source) else { return };
+        if connection.respond(stream, answer).is_err() {
+            self.forget(source);
+        }
+    }
+
+    /// Takes what a peer asks; forgets a peer that is gone or talks nonsense.
+    fn hear(&mut self, source: u64) {
+        loop {
+            let Some(connection) = self.peers.get_mut(&source) else { return };
+            match (connection.request(), &mut self.phase) {
+                (Ok(Some(request)), Phase::Boots { early }) => early.push((source, request)),
+                (Ok(Some(request)), Phase::Serves) => self.pass_on(source, request),
+                (Ok(None), _) => return,
+                (Err(_), _) => return self.forget(source),
+            }
+        }
+    }
+
+    /// Without its proxy a process has nobody to live for.
+    fn forget(&mut self, source: u64) {
+        if let Some(connection) = self.peers.remove(&source) {
+            let _ = epoll::delete(&self.epoll, &connection);
+        }
+        self.held.retain(|held| held.source != source);
+        if let Phase::Boots { early } = &mut self.phase {
+            let creates = early.iter().any(|(its, request)| *its == source && request.method == Method::Create);
+            early.retain(|(its, _)| *its != source);
+            if creates {
+                self.ended_at = Some(Instant::now());
+            }
+        }
+        let waited = self.agent.forget(source).into_iter().filter(|(method, _)| *method == Method::Wait);
+        let waited: Vec<ProcessName> = waited.map(|(_, process)| process).collect();
+        let owned = self.live.iter().filter(|(_, owner)| **owner == source).map(|(id, _)| (id.clone(), String::new()));
+        let abandoned: BTreeSet<ProcessName> = owned.chain(waited).collect();
+        abandoned.iter().for_each(|process| self.abandon(process));
+    }
+
+    fn abandon(&mut self, process: &ProcessName) {
+        let (id, name) = process.clone();
+        if name.is_empty() {
+            return self.over(&id);
+        }
+        let request = SignalRequest { id, process: name, signal: SIGKILL, all: false }.encode_to_vec();
+        if let Err(error) = self.agent.ask(Asker::Monitor, Method::Signal, process.clone(), request) {
+            tracing::warn!("cannot end an abandoned process: {error}");
+        }
+    }
+
+    /// A container has ended, or will with the machine.
+    fn over(&mut self, container: &str) {
+        self.live.remove(container);
+        if self.live.is_empty() {
+            self.ended_at.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn pass_on(&mut self, source: u64, request: Incoming) {
+        let stream = request.stream;
+        let asker = Asker::Peer { source, stream };
+        match self.serve_request(asker, request) {
+            Ok(Some(answer)) => self.respond(source, stream, Ok(answer)),
+            Ok(None) => {}
+            Err(error) => self.respond(source, stream, Err(error)),
+        }
+    }
+
+    /// `None` when the agent will answer.
+    fn serve_request(&mut self, asker: Asker, request: Incoming) -> Result<Option<Vec<u8>>> {
+        let Incoming { method, payload, descriptors, .. } = request;
+        let (process, payload) = match method {
+            Method::Pause => {
+                self.guest.pause();
+                return Ok(Some(Empty {}.encode_to_vec()));
+            }
+            Method::Resume => {
+                self.guest.resume().map_err(Error::Other)?;
+                return Ok(Some(Empty {}.encode_to_vec()));
+            }
+            Method::Create => self.create(&payload, descriptors)?,
+            Method::Exec => self.exec(&payload, descriptors)?,
+            _ => (self.named(method, &payload)?, payload),
+        };
+        let asked = self.agent.ask(asker, method, process.clone(), payload);
+        if asked.is_err() && matches!(method, Method::Create | Method::Exec) {
+            self.drop_relays(&process);
+        }
+        asked.map(|()| None)
+    }
+
+    /// Which process is meant; what the agent is not to be asked by others is refused.
+    fn named(&self, method: Method, payload: &[u8]) -> Result<ProcessName> {
+        let container = |id: String| Ok((id, String::new()));
+        match method {
+            Method::Start | Method::Stats | Method::Processes | Method::Delete => {
+                container(decode::<ContainerRequest>(payload)?.id)
+            }
+            Method::Wait => decode(payload).map(|ProcessRequest { id, process }| (id, process)),
+            Method::Signal => decode(payload).map(|SignalRequest { id, process, .. }| (id, process)),
+            Method::Resize => decode(payload).map(|Resize { id, process, .. }| (id, process)),
+            Method::WaitOom => container(decode::<OomRequest>(payload)?.id),
+            Method::Update => {
+                let update: Update = decode(payload)?;
+                self.check_memory(&update)?;
+                container(update.id)
+            }
+            other => Err(lacking(format!("serve {}", other.name()), "it is the monitor's own to ask")),
+        }
+    }
+
+    /// A machine keeps the memory that it has.
+    fn check_memory(&self, update: &Update) -> Result<()> {
+        let resources: oci_spec::runtime::LinuxResources =
+            serde_json::from_slice(&update.resources).map_err(|error| Error::InvalidConfig(error.to_string()))?;
+        let wanted = resources.memory().as_ref().and_then(oci_spec::runtime::LinuxMemory::limit);
+        let wanted_mib = wanted.and_then(|bytes| usize::try_from(bytes >> 20).ok()).unwrap_or_default();
+        let has_mib = self.guest.memory_mib();
+        match wanted_mib > has_mib {
+            true => Err(lacking(
+                format!("raise the limit of memory to {wanted_mib} MiB"),
+                &format!("its machine has {has_mib} MiB, and a machine's size is set when it is made"),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn create(&mut self, payload: &[u8], descriptors: Vec<OwnedFd>) -> Result<(ProcessName, Vec<u8>)> {
+        let mut request: CreateContainer = decode(payload)?;
+        let process = (request.id.clone(), String::new());
+        let roles = std::mem::take(&mut request.descriptors);
+        request.streams = self.open_streams(&process, &roles, descriptors)?;
+        Ok((process, request.encode_to_vec()))
+    }
+
+    fn exec(&mut self, payload: &[u8], descriptors: Vec<OwnedFd>) -> Result<(ProcessName, Vec<u8>)> {
+        let mut request: ExecProcess = decode(payload)?;
+        let process = (request.id.clone(), request.process.clone());
+        let roles = std::mem::take(&mut request.descriptors);
+        request.streams = self.open_streams(&process, &roles, descriptors)?;
+        Ok((process, request.encode_to_vec()))
+    }
+
+    /// A connection to the guest for each stream of a process.
+    fn open_streams(
+        &mut self,
+        process: &ProcessName,
+        roles: &[i32],
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Vec<StreamId>> {
+        let mut streams = Vec::new();
+        for (role, descriptor) in roles.iter().zip(descriptors) {
+            let known = [FdRole::Stdin, FdRole::Stdout, FdRole::Stderr, FdRole::Terminal];
+            let role = FdRole::try_from(*role).ok().filter(|role| known.contains(role));
+            let role =
+                role.ok_or_else(|| lacking("hand a descriptor to a process", "a guest has none of the host's"))?;
+            let id = self.next_stream_id;
+            self.next_stream_id = id.wrapping_add(1);
+            let opened = self.open_stream(process, role, descriptor, id);
+            opened.map_err(|error| Error::os("open a stream to the guest", error)).inspect_err(|_| {
+                self.drop_relays(process);
+            })?;
+            streams.push(StreamId { role: role.into(), id });
+        }
+        Ok(streams)
+    }
+
+    fn open_stream(&mut self, process: &ProcessName, role: FdRole, host: OwnedFd, id: u64) -> std::io::Result<()> {
+        let guest = self.guest.connect(STREAM_PORT)?;
+        // A new socket takes eight bytes.
+        rustix::io::write(&guest, &id.to_be_bytes())?;
+        let relay = Relay::new(process.clone(), role, host, guest)?;
+        let token = self.token();
+        let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        self.watch(relay.guest(), token, edges)?;
+        match self.watch(relay.host(), token, edges) {
+            // A regular file has no news.
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.relays.insert(token, relay);
+        self.busy.insert(token);
+        Ok(())
+    }
+
+    fn pump(&mut self, token: u64) {
+        let Some(relay) = self.relays.get_mut(&token) else { return };
+        match relay.pump() {
+            Progress::More => {
+                self.busy.insert(token);
+            }
+            Progress::Waits => {}
+            Progress::Over => self.drop_relay(token),
+        }
+    }
+
+    /// Its descriptors may be open elsewhere, so that closing them here does not end the wait for them.
+    fn drop_relay(&mut self, token: u64) {
+        let Some(relay) = self.relays.remove(&token) else { return };
+        self.busy.remove(&token);
+        for fd in [relay.host(), relay.guest()] {
+            // A regular file was not waited for.
+            let _ = epoll::delete(&self.epoll, fd);
+        }
+    }
+
+    fn drop_relays(&mut self, process: &ProcessName) {
+        let of_it: Vec<u64> =
+            self.relays.iter().filter(|(_, relay)| relay.process() == process).map(|(token, _)| *token).collect();
+        of_it.into_iter().for_each(|token| self.drop_relay(token));
+    }
+
+    /// Tells of the ends of processes whose last words have arrived.
+    fn release_held(&mut self) {
+        let (ready, rest) = std::mem::take(&mut self.held).into_iter().partition(|held| self.is_silent(held));
+        self.held = rest;
+        let ready: Vec<Held> = ready;
+        for Held { source, stream, process, answer, .. } in ready {
+            self.drop_relays(&process);
+            self.respond(source, stream, Ok(answer));
+            if process.1.is_empty() {
+                self.over(&process.0);
+            }
+        }
+    }
+
+    fn is_silent(&self, held: &Held) -> bool {
+        let mut output = self.relays.values().filter(|relay| relay.process() == &held.process && relay.is_output());
+        let late = held.since.elapsed() > OUTPUT_PATIENCE;
+        output.all(|relay| late && !relay.has_backlog())
+    }
+
+    /// Tells everybody who asked why there will be no answer. Who waits for a process hears the connection's end.
+    fn fail_all(&mut self, reason: &str) {
+        let text = format!("{reason}; {}", self.console.last_words());
+        let mut asked: Vec<(u64, u32)> = Vec::new();
+        if let Phase::Boots { early } = &self.phase {
+            asked.extend(early.iter().map(|(source, request)| (*source, request.stream)));
+        }
+        for (method, asker) in self.agent.askers() {
+            if let (false, Asker::Peer { source, stream }) = (method == Method::Wait, asker) {
+                asked.push((source, stream));
+            }
+        }
+        for (source, stream) in asked {
+            if let Some(connection) = self.peers.get(&source) {
+                // A peer that is gone needs no reason.
+                let _ = connection.respond(stream, Err(Error::Other(text.clone())));
+            }
+        }
+    }
+}
+
+fn lacking(what: impl Into<String>, why: &str) -> Error {
+    Error::Unsupported { class: IsolationClass::Vm, what: what.into(), why: why.to_owned() }
+}
+
+fn decode<M: Message + Default>(payload: &[u8]) -> Result<M> {
+    M::decode(payload).map_err(|_| Error::Other("malformed message".to_owned()))
+}

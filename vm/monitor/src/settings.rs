@@ -1,0 +1,46 @@
+//! What a monitor is told when it starts, as one word of its command line.
+
+use serde::{Deserialize, Serialize};
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// The machine's memory.
+    pub memory_mib: usize,
+    /// Its processors.
+    pub vcpus: u8,
+    /// The guest's own host name.
+    pub hostname: String,
+    /// What the descriptors from 3 on are.
+    pub descriptors: Vec<Given>,
+}
+
+/// A descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Given {
+    /// The hypervisor's device.
+    Kvm,
+    /// The guest's kernel.
+    Kernel,
+    /// The archive that it starts from.
+    Initrd,
+    /// An image layer, lowest first.
+    Layer,
+}
+
+/// The serial of the disk that has the layers.
+pub(crate) const LAYERS: &str = "layers0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back() {
+        let descriptors = vec![Given::Kvm, Given::Kernel, Given::Initrd, Given::Layer];
+        let settings = Settings { memory_mib: 256, vcpus: 2, hostname: "web".into(), descriptors };
+        let word = serde_json::to_string(&settings).expect("plain data");
+        assert_eq!(serde_json::from_str::<Settings>(&word).expect("its own word"), settings);
+    }
+}
