@@ -1,18 +1,13 @@
-//! A spec as the guest's agent gets it: without what is the host's.
+//! A spec as the guest's agent gets it: without the policies of security modules that the guest has not. What else is
+//! the host's, the agent knows itself.
 
-use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxResources, Process, Spec};
-
-/// The network namespace of process 1, which has the machine's interfaces: a container has its machine's network, and
-/// settings of it are its own.
-const MACHINES_NETWORK: &str = "/proc/1/ns/net";
+use oci_spec::runtime::{Process, Spec};
 
 /// The spec for the guest.
 pub(super) fn of(spec: &Spec) -> Spec {
     let mut guest = spec.clone();
-    // They run on the host.
-    guest.set_hooks(None);
     if let Some(linux) = guest.linux_mut() {
-        adapt_linux(linux);
+        linux.set_mount_label(None);
     }
     if let Some(process) = guest.process_mut() {
         adapt_process(process);
@@ -20,33 +15,9 @@ pub(super) fn of(spec: &Spec) -> Spec {
     guest
 }
 
-fn adapt_linux(linux: &mut Linux) {
-    // The guest has no such policy.
-    linux.set_mount_label(None).set_intel_rdt(None);
-    if let Some(resources) = linux.resources() {
-        let resources = self::resources(resources);
-        linux.set_resources(Some(resources));
-    }
-    for namespace in linux.namespaces_mut().iter_mut().flatten() {
-        if namespace.typ() == LinuxNamespaceType::Network {
-            namespace.set_path(Some(MACHINES_NETWORK.into()));
-        }
-    }
-}
-
-/// A process: the guest has none of the host's security modules.
+/// A process of it.
 pub(super) fn adapt_process(process: &mut Process) {
     process.set_apparmor_profile(None).set_selinux_label(None);
-}
-
-/// Limits that the guest enforces. Processors, memory nodes and devices have the host's numbers.
-pub(super) fn resources(resources: &LinuxResources) -> LinuxResources {
-    let mut guest = resources.clone();
-    guest.set_block_io(None).set_hugepage_limits(None).set_network(None).set_rdma(None).set_unified(None);
-    if let Some(cpu) = guest.cpu_mut() {
-        cpu.set_cpus(None).set_mems(None);
-    }
-    guest
 }
 
 #[cfg(test)]
@@ -54,18 +25,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_hosts_stays_there() {
-        let spec = r#"{"ociVersion": "1.2.0", "hooks": {"poststop": [{"path": "/x"}]},
-            "process": {"cwd": "/", "apparmorProfile": "docker-default"},
-            "linux": {"namespaces": [{"type": "network", "path": "/var/run/netns/a"}, {"type": "pid"}],
-                "resources": {"cpu": {"cpus": "5", "shares": 7}, "pids": {"limit": 5}, "blockIO": {"weight": 100}}}}"#;
+    fn policies_of_the_host_stay_there() {
+        let spec = r#"{"ociVersion": "1.2.0", "linux": {"mountLabel": "host_t"},
+            "process": {"cwd": "/", "user": {"uid": 0, "gid": 0}, "apparmorProfile": "docker-default", "selinuxLabel": "host_t"}}"#;
         let guest = of(&serde_json::from_str(spec).expect("a spec"));
         let text = serde_json::to_string(&guest).expect("plain data");
-        for host in ["hooks", "docker-default", "netns", "\"cpus\"", "blockIO"] {
-            assert!(!text.contains(host), "{host}: {text}");
-        }
-        for guests in [MACHINES_NETWORK, "\"shares\":7", "\"limit\":5"] {
-            assert!(text.contains(guests), "{guests}: {text}");
-        }
+        assert!(!text.contains("docker-default") && !text.contains("host_t"), "{text}");
     }
 }

@@ -46,6 +46,7 @@ fn fill(modules: Option<File>, agent: &[u8]) -> io::Result<File> {
     let mut archive = Archive::new(&mut file);
     archive.directory("dev")?;
     archive.device("dev/console", 5, 1)?;
+    archive.device("dev/null", 1, 3)?;
     archive.file("init", 0o755, agent)?;
     archive.finish()?.flush()?;
     Ok(file)

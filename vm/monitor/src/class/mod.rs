@@ -169,8 +169,7 @@ impl Runtime for VmClass {
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
-        let in_guest = serde_json::to_vec(&guest_spec::resources(resources));
-        let resources_json = in_guest.map_err(|error| Error::Other(error.to_string()))?;
+        let resources_json = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
         // First where it can be refused: a machine keeps the memory that it has.
         self.order(id, Method::Update, &Update { id: id.to_string(), resources: resources_json })?;
         self.native.update(id, &size::update_on_host(resources))

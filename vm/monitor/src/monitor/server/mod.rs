@@ -1,5 +1,8 @@
 //! The monitor's loop: connections of the sandbox protocol, the agent, and the streams between host and guest.
 
+mod requests;
+mod streams;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,17 +12,14 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use stockade_sandbox::protocol::{
-    Configure, Connection, ContainerRequest, CreateContainer, Empty, ExecProcess, FdRole, Incoming, Method, OomRequest,
-    ProcessRequest, Resize, STREAM_PORT, SignalRequest, StreamId, Update,
-};
+use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, SignalRequest};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
 use super::agent::{Agent, Answered, Asker, ProcessName};
 use super::answers;
 use super::console::Console;
 use super::machine::Guest;
-use super::relay::{Progress, Relay};
+use super::relay::Relay;
 use crate::settings::Settings;
 
 /// How long a guest may take from its start to its agent's first word. Guests on an emulated host take long.
@@ -354,180 +354,6 @@ impl<G: Guest> Server<G> {
         }
     }
 
-    fn pass_on(&mut self, source: u64, request: Incoming) {
-        let stream = request.stream;
-        let asker = Asker::Peer { source, stream };
-        match self.serve_request(asker, request) {
-            Ok(Some(answer)) => self.respond(source, stream, Ok(answer)),
-            Ok(None) => {}
-            Err(error) => self.respond(source, stream, Err(error)),
-        }
-    }
-
-    /// `None` when the agent will answer.
-    fn serve_request(&mut self, asker: Asker, request: Incoming) -> Result<Option<Vec<u8>>> {
-        let Incoming { method, payload, descriptors, .. } = request;
-        let (process, payload) = match method {
-            Method::Pause => {
-                self.guest.pause();
-                return Ok(Some(Empty {}.encode_to_vec()));
-            }
-            Method::Resume => {
-                self.guest.resume().map_err(Error::Other)?;
-                return Ok(Some(Empty {}.encode_to_vec()));
-            }
-            Method::Create => self.create(&payload, descriptors)?,
-            Method::Exec => self.exec(&payload, descriptors)?,
-            _ => (self.named(method, &payload)?, payload),
-        };
-        let asked = self.agent.ask(asker, method, process.clone(), payload);
-        if asked.is_err() && matches!(method, Method::Create | Method::Exec) {
-            self.drop_relays(&process);
-        }
-        asked.map(|()| None)
-    }
-
-    /// Which process is meant; what the agent is not to be asked by others is refused.
-    fn named(&self, method: Method, payload: &[u8]) -> Result<ProcessName> {
-        let container = |id: String| Ok((id, String::new()));
-        match method {
-            Method::Start | Method::Stats | Method::Processes | Method::Delete => {
-                container(decode::<ContainerRequest>(payload)?.id)
-            }
-            Method::Wait => decode(payload).map(|ProcessRequest { id, process }| (id, process)),
-            Method::Signal => decode(payload).map(|SignalRequest { id, process, .. }| (id, process)),
-            Method::Resize => decode(payload).map(|Resize { id, process, .. }| (id, process)),
-            Method::WaitOom => container(decode::<OomRequest>(payload)?.id),
-            Method::Update => {
-                let update: Update = decode(payload)?;
-                self.check_memory(&update)?;
-                container(update.id)
-            }
-            other => Err(lacking(format!("serve {}", other.name()), "it is the monitor's own to ask")),
-        }
-    }
-
-    /// A machine keeps the memory that it has.
-    fn check_memory(&self, update: &Update) -> Result<()> {
-        let resources: oci_spec::runtime::LinuxResources =
-            serde_json::from_slice(&update.resources).map_err(|error| Error::InvalidConfig(error.to_string()))?;
-        let wanted = resources.memory().as_ref().and_then(oci_spec::runtime::LinuxMemory::limit);
-        let wanted_mib = wanted.and_then(|bytes| usize::try_from(bytes >> 20).ok()).unwrap_or_default();
-        let has_mib = self.guest.memory_mib();
-        match wanted_mib > has_mib {
-            true => Err(lacking(
-                format!("raise the limit of memory to {wanted_mib} MiB"),
-                &format!("its machine has {has_mib} MiB, and a machine's size is set when it is made"),
-            )),
-            false => Ok(()),
-        }
-    }
-
-    fn create(&mut self, payload: &[u8], descriptors: Vec<OwnedFd>) -> Result<(ProcessName, Vec<u8>)> {
-        let mut request: CreateContainer = decode(payload)?;
-        let process = (request.id.clone(), String::new());
-        let roles = std::mem::take(&mut request.descriptors);
-        request.streams = self.open_streams(&process, &roles, descriptors)?;
-        Ok((process, request.encode_to_vec()))
-    }
-
-    fn exec(&mut self, payload: &[u8], descriptors: Vec<OwnedFd>) -> Result<(ProcessName, Vec<u8>)> {
-        let mut request: ExecProcess = decode(payload)?;
-        let process = (request.id.clone(), request.process.clone());
-        let roles = std::mem::take(&mut request.descriptors);
-        request.streams = self.open_streams(&process, &roles, descriptors)?;
-        Ok((process, request.encode_to_vec()))
-    }
-
-    /// A connection to the guest for each stream of a process.
-    fn open_streams(
-        &mut self,
-        process: &ProcessName,
-        roles: &[i32],
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<Vec<StreamId>> {
-        let mut streams = Vec::new();
-        for (role, descriptor) in roles.iter().zip(descriptors) {
-            let known = [FdRole::Stdin, FdRole::Stdout, FdRole::Stderr, FdRole::Terminal];
-            let role = FdRole::try_from(*role).ok().filter(|role| known.contains(role));
-            let role =
-                role.ok_or_else(|| lacking("hand a descriptor to a process", "a guest has none of the host's"))?;
-            let id = self.next_stream_id;
-            self.next_stream_id = id.wrapping_add(1);
-            let opened = self.open_stream(process, role, descriptor, id);
-            opened.map_err(|error| Error::os("open a stream to the guest", error)).inspect_err(|_| {
-                self.drop_relays(process);
-            })?;
-            streams.push(StreamId { role: role.into(), id });
-        }
-        Ok(streams)
-    }
-
-    fn open_stream(&mut self, process: &ProcessName, role: FdRole, host: OwnedFd, id: u64) -> std::io::Result<()> {
-        let guest = self.guest.connect(STREAM_PORT)?;
-        // A new socket takes eight bytes.
-        rustix::io::write(&guest, &id.to_be_bytes())?;
-        let relay = Relay::new(process.clone(), role, host, guest)?;
-        let token = self.token();
-        let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        self.watch(relay.guest(), token, edges)?;
-        match self.watch(relay.host(), token, edges) {
-            // A regular file has no news.
-            Ok(()) | Err(Errno::PERM) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        self.relays.insert(token, relay);
-        self.busy.insert(token);
-        Ok(())
-    }
-
-    fn pump(&mut self, token: u64) {
-        let Some(relay) = self.relays.get_mut(&token) else { return };
-        match relay.pump() {
-            Progress::More => {
-                self.busy.insert(token);
-            }
-            Progress::Waits => {}
-            Progress::Over => self.drop_relay(token),
-        }
-    }
-
-    /// Its descriptors may be open elsewhere, so that closing them here does not end the wait for them.
-    fn drop_relay(&mut self, token: u64) {
-        let Some(relay) = self.relays.remove(&token) else { return };
-        self.busy.remove(&token);
-        for fd in [relay.host(), relay.guest()] {
-            // A regular file was not waited for.
-            let _ = epoll::delete(&self.epoll, fd);
-        }
-    }
-
-    fn drop_relays(&mut self, process: &ProcessName) {
-        let of_it: Vec<u64> =
-            self.relays.iter().filter(|(_, relay)| relay.process() == process).map(|(token, _)| *token).collect();
-        of_it.into_iter().for_each(|token| self.drop_relay(token));
-    }
-
-    /// Tells of the ends of processes whose last words have arrived.
-    fn release_held(&mut self) {
-        let (ready, rest) = std::mem::take(&mut self.held).into_iter().partition(|held| self.is_silent(held));
-        self.held = rest;
-        let ready: Vec<Held> = ready;
-        for Held { source, stream, process, answer, .. } in ready {
-            self.drop_relays(&process);
-            self.respond(source, stream, Ok(answer));
-            if process.1.is_empty() {
-                self.over(&process.0);
-            }
-        }
-    }
-
-    fn is_silent(&self, held: &Held) -> bool {
-        let mut output = self.relays.values().filter(|relay| relay.process() == &held.process && relay.is_output());
-        let late = held.since.elapsed() > OUTPUT_PATIENCE;
-        output.all(|relay| late && !relay.has_backlog())
-    }
-
     /// Tells everybody who asked why there will be no answer. Who waits for a process hears the connection's end.
     fn fail_all(&mut self, reason: &str) {
         let text = format!("{reason}; {}", self.console.last_words());
@@ -551,8 +377,4 @@ impl<G: Guest> Server<G> {
 
 fn lacking(what: impl Into<String>, why: &str) -> Error {
     Error::Unsupported { class: IsolationClass::Vm, what: what.into(), why: why.to_owned() }
-}
-
-fn decode<M: Message + Default>(payload: &[u8]) -> Result<M> {
-    M::decode(payload).map_err(|_| Error::Other("malformed message".to_owned()))
 }
