@@ -42,8 +42,8 @@ impl Files {
         self.files.insert(name.to_owned(), files);
     }
 
-    /// The tap of a network interface, by the interface's name on the host: opened without waiting, frames with a virtio
-    /// header of 12 bytes.
+    /// The tap of a network interface, by the interface's name on the host: opened without waiting, frames with a
+    /// virtio header of 12 bytes.
     pub fn give_tap(&mut self, name: &str, tap: File) {
         self.taps.insert(name.to_owned(), tap);
     }
