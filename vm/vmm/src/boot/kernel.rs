@@ -1,4 +1,4 @@
-//! Kernels: `vmlinux` by PVH where it has that note, by the 64-bit protocol otherwise; `bzImage` by the latter.
+//! Kernels: `vmlinux` of Linux and `bzImage` by the 64-bit protocol, other ELF kernels by PVH where they have that note.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -6,7 +6,7 @@ use std::io::{Read, Seek};
 use linux_loader::loader::{BzImage, Elf, KernelLoader, KernelLoaderResult, PvhBootCapability};
 use vm_memory::{GuestAddress, GuestMemoryBackend};
 
-use super::Error;
+use super::{Error, notes};
 use crate::memory::{Memory, layout};
 
 const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
@@ -26,6 +26,14 @@ pub enum Protocol {
 
 /// Reads the kernel straight into guest memory.
 pub fn load(memory: &Memory, file: &mut File) -> Result<KernelLoaderResult, Error> {
+    let mut loaded = read(memory, file)?;
+    if loaded.setup_header.is_none() && notes::is_linux(file) {
+        loaded.pvh_boot_cap = PvhBootCapability::PvhEntryIgnored;
+    }
+    Ok(loaded)
+}
+
+fn read(memory: &Memory, file: &mut File) -> Result<KernelLoaderResult, Error> {
     let start = Some(GuestAddress(layout::HIGH_START));
     let mut magic = [0; 4];
     let read = file.rewind().and_then(|()| file.read_exact(&mut magic)).and_then(|()| file.rewind());

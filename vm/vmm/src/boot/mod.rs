@@ -3,6 +3,7 @@
 pub mod acpi;
 mod kernel;
 mod memory_map;
+mod notes;
 mod params;
 
 use std::fs::File;

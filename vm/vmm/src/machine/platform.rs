@@ -8,7 +8,7 @@ use super::statistics::{Phase, Place, Statistics};
 use crate::boot::acpi::VirtioSlot;
 use crate::devices::serial::Port;
 use crate::devices::virtio::mmio::Transport;
-use crate::devices::{BootTimer, Keyboard, PowerRequest, power_request};
+use crate::devices::{AddressPort, BootTimer, Keyboard, PowerRequest, power_request};
 use crate::hypervisor::Bus;
 use crate::memory::layout;
 
@@ -28,6 +28,8 @@ pub struct Platform {
     pub serial: Option<Port>,
     /// Where the host presses keys.
     pub keyboard: Option<Keyboard>,
+    /// What is left of PCI.
+    pub pci: AddressPort,
     /// Ends the measurement of a boot.
     pub timer: BootTimer,
     /// In order of their slots.
@@ -92,7 +94,10 @@ impl Bus for Platform {
             _ => {
                 self.count(Place::OtherPort);
                 tracing::trace!("read of port {port:#x}");
-                data.fill(self.other_port(port));
+                match self.pci.read(port, data.len()) {
+                    Some(value) => data.copy_from_slice(&value),
+                    None => data.fill(self.other_port(port)),
+                }
             }
         }
     }
@@ -106,6 +111,9 @@ impl Bus for Platform {
             _ => {
                 self.count(Place::OtherPort);
                 tracing::trace!("write of {data:?} to port {port:#x}");
+                if self.pci.write(port, data) {
+                    return;
+                }
                 match (power_request(port, data), &self.keyboard, port, data) {
                     (Some(request), ..) => self.power(request),
                     (_, Some(keyboard), layout::KEYBOARD_COMMAND_PORT, [command]) => keyboard.command(*command),

@@ -10,6 +10,9 @@ use super::super::{Error, Topology};
 const ECX1_DEADLINE_TIMER: u32 = 1 << 24;
 const ECX1_HYPERVISOR: u32 = 1 << 31;
 const EDX1_HYPER_THREADING: u32 = 1 << 28;
+/// Memory type ranges, in leaf 1 and AMD's copy of it: they decide nothing under nested paging, but a guest that finds
+/// them reads and writes 100 registers, each an exit.
+const EDX1_MTRR: u32 = 1 << 12;
 /// Leaf 6: the APIC timer runs in all power states; nothing else of power management is passed on.
 const EAX6_ALWAYS_RUNNING_TIMER: u32 = 1 << 2;
 const LEAF_PMU: u32 = 0xa;
@@ -34,12 +37,14 @@ pub fn prepare(supported: &mut CpuId, timer: DeadlineTimer) {
         match entry.function {
             1 => {
                 entry.ecx |= ECX1_HYPERVISOR;
+                entry.edx &= !EDX1_MTRR;
                 if timer == DeadlineTimer::Present {
                     entry.ecx |= ECX1_DEADLINE_TIMER;
                 }
             }
             6 => (entry.eax, entry.ebx, entry.ecx, entry.edx) = (entry.eax & EAX6_ALWAYS_RUNNING_TIMER, 0, 0, 0),
             LEAF_PMU => (entry.eax, entry.ebx, entry.ecx, entry.edx) = (0, 0, 0, 0),
+            0x8000_0001 => entry.edx &= !EDX1_MTRR,
             _ => {}
         }
     }
@@ -129,6 +134,15 @@ mod tests {
         assert_eq!(leaf(&cpuid, 1, 0).edx, EDX1_HYPER_THREADING);
         let cores = leaf(&cpuid, LEAF_TOPOLOGY, 1);
         assert_eq!((cores.eax, cores.ebx, cores.ecx, cores.edx), (2, 3, 0x201, 2));
+    }
+
+    #[test]
+    fn memory_type_ranges_are_hidden() {
+        let one = kvm_cpuid_entry2 { function: 1, edx: u32::MAX, ..Default::default() };
+        let amd = kvm_cpuid_entry2 { function: 0x8000_0001, ..one };
+        let mut supported = CpuId::from_entries(&[one, amd]).expect("two entries");
+        prepare(&mut supported, DeadlineTimer::Absent);
+        assert_eq!([1, 0x8000_0001].map(|function| leaf(&supported, function, 0).edx), [!EDX1_MTRR; 2]);
     }
 
     #[test]

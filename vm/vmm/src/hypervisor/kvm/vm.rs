@@ -10,7 +10,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::super::{DirtyLog, Error, Topology, Vcpu, Vm, VmState};
 use super::vcpu::KvmVcpu;
-use super::{cpuid, kick, refused};
+use super::{cpuid, kick, refused, registers};
 use crate::memory::{Memory, Region, layout};
 
 /// The descriptor, and what was learnt of the device for its processors.
@@ -20,6 +20,7 @@ pub struct KvmVm {
     memory: Option<Memory>,
     supported: kvm_bindings::CpuId,
     saved_msrs: MsrList,
+    has_machine_checks: bool,
 }
 
 impl KvmVm {
@@ -38,7 +39,8 @@ impl KvmVm {
         };
         cpuid::prepare(&mut supported, deadline_timer);
         let saved_msrs = device.get_msr_index_list().map_err(refused("list model specific registers"))?;
-        Ok(KvmVm { fd, memory: None, supported, saved_msrs })
+        let has_machine_checks = device.check_extension(Cap::Mce);
+        Ok(KvmVm { fd, memory: None, supported, saved_msrs, has_machine_checks })
     }
 
     fn map_region(&self, slot: u32, region: &Region, log: DirtyLog) -> Result<(), Error> {
@@ -75,6 +77,9 @@ impl Vm for KvmVm {
         let fd = self.fd.create_vcpu(u64::from(index)).map_err(refused("create a processor"))?;
         let cpuid = cpuid::for_vcpu(&self.supported, index, topology)?;
         fd.set_cpuid2(&cpuid).map_err(refused("set a processor's features"))?;
+        if self.has_machine_checks {
+            registers::set_machine_checks(&fd)?;
+        }
         Ok(Box::new(KvmVcpu::new(fd, index, self.saved_msrs.clone())?))
     }
 
