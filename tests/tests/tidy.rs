@@ -37,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("vm/vmm", &[]),
     ("vm/api", &["stockade-vmm"]),
     ("vm/monitor", &["stockade-hosted", "stockade-native", "stockade-sandbox", "stockade-vm-kernel", "stockade-vmm"]),
+    ("vm/agent", &["stockade-native", "stockade-sandbox"]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     (
         "cli",
@@ -68,6 +69,7 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     ),
     ("sandbox", &["tokio", "libc"], "it is words, and frames over a socket"),
     ("engine", &["tokio", "oci-client", "rustls", "clap"], "its supervisor must stay small"),
+    ("vm/agent", &["tokio", "clap", "regex", "tracing-subscriber"], "it lies in every guest's memory"),
     ("erofs", &["libc", "rustix"], "it is no_std"),
     ("kernel/core", &["libc", "rustix", "tracing"], "it is no_std and has no authority of its own"),
 ];
@@ -87,6 +89,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("kernel/stub/program/", "the first instruction of a program without a library"),
     ("kernel/platform/src/sys/", "other processes' memory, seccomp's listeners, and memory shared with stubs"),
     ("native/src/signals.rs", "signalfd(2) has no safe wrapper"),
+    ("vm/agent/src/sys.rs", "addresses of virtual sockets, and the ioctls of partitions and entropy"),
     ("vm/vmm/src/hypervisor/kvm/", "memory slots, extended processor state, and a byte for a signal handler"),
     ("vm/vmm/src/devices/virtio/iovec.rs", "preadv and pwritev straight from and to guest memory"),
     ("vm/vmm/src/devices/virtio/net/tap.rs", "the tap's ioctls"),

@@ -29,7 +29,7 @@ enum Verb {
     /// Install the missing Debian packages and build the test fixtures (both are kept; root only where something is
     /// missing).
     Setup(setup::Options),
-    /// Build the static binaries: target/release/stockade and target/release/stockade-oci.
+    /// Build the static binaries: target/release/{stockade,stockade-oci,stockade-agent}.
     Build(build::Options),
     /// Set up, build, and show Stockade at work on a Debian image from a registry on loopback.
     Demo(demo::Options),

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::check;
+use super::process::exit;
 
 bitflags::bitflags! {
     /// The clone flags that this crate uses (linux/sched.h).
@@ -48,9 +49,23 @@ pub(crate) fn clone3(
     // caller has one thread (documented above), so no lock is held by a thread that the child lacks.
     let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) })?;
     if pid == 0 {
-        child();
+        run(child);
     }
     u32::try_from(pid).map_err(io::Error::other)
+}
+
+fn run(child: impl FnOnce() -> std::convert::Infallible) -> std::convert::Infallible {
+    let _guard = EndWithPanic;
+    child()
+}
+
+/// Ends a clone whose panic would otherwise unwind into what its creator was about to do.
+struct EndWithPanic;
+
+impl Drop for EndWithPanic {
+    fn drop(&mut self) {
+        exit(127);
+    }
 }
 
 /// Moves the calling process, which has one thread, into new namespaces.
