@@ -13,6 +13,7 @@ use stockade_vmm::devices::Announce;
 use stockade_vmm::devices::virtio::block::{Access, Disk};
 use stockade_vmm::machine::{Console, Files, Machine, Outcome, Place};
 use stockade_vmm::mmds::SharedMmds;
+use stockade_vmm::seccomp::{Filters, Role};
 use tokio::sync::oneshot::Sender;
 use tracing::{error, info};
 
@@ -21,6 +22,7 @@ use crate::oci::console::RawTerminal;
 /// A machine that is there once it was started.
 pub(super) struct Vmm {
     boot: Announce,
+    filters: Filters,
     ended: Option<Sender<Outcome>>,
     running: Option<Running>,
 }
@@ -42,8 +44,8 @@ struct Exits {
 
 impl Vmm {
     /// No machine yet; how it ends will be told to `ended`.
-    pub(super) fn new(boot: Announce, ended: Sender<Outcome>) -> Self {
-        Self { boot, ended: Some(ended), running: None }
+    pub(super) fn new(boot: Announce, filters: Filters, ended: Sender<Outcome>) -> Self {
+        Self { boot, filters, ended: Some(ended), running: None }
     }
 
     /// Files are opened by their paths; beside them there is what Firecracker's machine has.
@@ -65,11 +67,13 @@ impl Vmm {
 impl Controller for Vmm {
     fn start(&mut self, config: &VmConfig, mmds: &SharedMmds) -> Result<(), ControllerError> {
         let console = standard_streams().map_err(|error| words(&error))?;
-        let machine = Machine::start_with(config, self.files(mmds), console).map_err(|error| words(&error))?;
-        let machine = Arc::new(machine);
+        let machine = Machine::prepare(config, self.files(mmds), console, self.filters);
+        let machine = Arc::new(machine.map_err(|error| words(&error))?);
         if let Some(ended) = self.ended.take() {
-            watch(Arc::clone(&machine), ended)?;
+            watch(Arc::clone(&machine), self.filters, ended)?;
         }
+        Role::Api.confine(self.filters).map_err(|error| words(&error))?;
+        machine.run().map_err(|error| words(&error))?;
         let (config, exits, _terminal) = (config.clone(), Exits::default(), RawTerminal::enter());
         self.running = Some(Running { machine, config, exits, _terminal });
         Ok(())
@@ -170,8 +174,12 @@ fn standard_streams() -> io::Result<Console> {
 }
 
 /// Waits in a thread for the machine's end, and tells it.
-fn watch(machine: Arc<Machine>, ended: Sender<Outcome>) -> Result<(), ControllerError> {
+fn watch(machine: Arc<Machine>, filters: Filters, ended: Sender<Outcome>) -> Result<(), ControllerError> {
     let wait = move || {
+        if let Err(error) = Role::Api.confine(filters) {
+            error!("{error}");
+            machine.stop();
+        }
         let outcome = machine.wait();
         match &outcome {
             Outcome::Failed(reason) => error!("the microVM failed: {reason}"),

@@ -16,6 +16,7 @@ use stockade_vmm::config::{InstanceId, InstanceInfo, LoggerConfig, MetricsConfig
 use stockade_vmm::devices::Announce;
 use stockade_vmm::machine::Outcome;
 use stockade_vmm::mmds::Mmds;
+use stockade_vmm::seccomp::Filters;
 use tracing::{error, info, warn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -66,9 +67,10 @@ fn live(args: &VmmArgs) -> Result<(), Failure> {
     };
     let (ended, end) = tokio::sync::oneshot::channel();
     let boot = if args.boot_timer { Announce::Yes } else { Announce::No };
+    let filters = if args.no_seccomp { Filters::Off } else { Filters::On };
     let setup = setup(args, id, logger, metrics)?;
     let starts = args.config_file.is_some();
-    let mut session = Session::new(Vmm::new(boot, ended), setup);
+    let mut session = Session::new(Vmm::new(boot, filters, ended), setup);
     if starts {
         session.start().map_err(Failure::StartFromFile)?;
         info!("Successfully started microvm that was configured from one single json");
@@ -103,9 +105,6 @@ fn start_log(args: &VmmArgs, id: &InstanceId) -> Result<Logger, Failure> {
 fn warn_of_what_is_missing(args: &VmmArgs) {
     if args.enable_pci {
         warn!("PCI is not supported: devices are virtio-mmio");
-    }
-    if !args.no_seccomp {
-        warn!("there are no system call filters yet: run this in a jail of your own");
     }
 }
 

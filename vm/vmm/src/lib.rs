@@ -13,3 +13,4 @@ pub mod hypervisor;
 pub mod machine;
 pub mod memory;
 pub mod mmds;
+pub mod seccomp;

@@ -26,9 +26,10 @@ use crate::devices::virtio::rng::Rng;
 use crate::devices::{AddressPort, BootTimer, Keyboard};
 use crate::hypervisor::{DirtyLog, Topology, Vcpu, Vm, trial};
 use crate::memory::{self, Memory, layout};
+use crate::seccomp::Filters;
 
 /// Builds all, and starts threads that stand still.
-pub fn build(config: &VmConfig, mut files: Files, console: Console) -> Result<Machine, StartError> {
+pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Filters) -> Result<Machine, StartError> {
     let started = Instant::now();
     let source = config.boot_source().ok_or(StartError::NoBootSource)?;
     let settings = config.machine();
@@ -36,7 +37,7 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console) -> Result<Ma
         return Err(StartError::Unsupported("huge pages are not supported"));
     }
     let log = if settings.track_dirty_pages { DirtyLog::On } else { DirtyLog::Off };
-    let memory = memory::anonymous(u64::try_from(settings.mem_size_mib).unwrap_or(u64::MAX), log)?;
+    let memory = guest_memory(settings, log, &files)?;
     let mut vm = files.kvm()?.create_vm()?;
     vm.map_memory(&memory, log)?;
     let vcpus = vcpus(vm.as_ref(), topology(settings), &memory)?;
@@ -53,10 +54,10 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console) -> Result<Ma
     });
     load(config, (source, &mut files), &memory, &platform, vcpus[0].as_ref())?;
     platform.statistics.mark(Phase::Built);
-    let devices = Some(DeviceThread::start(&platform, input)?);
+    let devices = Some(DeviceThread::start(&platform, input, filters)?);
     let mut machine = Machine { vcpus: Vec::new(), devices, platform: platform.clone(), vm, memory };
     for (index, vcpu) in (0..).zip(vcpus) {
-        let thread = VcpuThread::start(index, vcpu, platform.clone()).map_err(StartError::Thread)?;
+        let thread = VcpuThread::start(index, vcpu, platform.clone(), filters).map_err(StartError::Thread)?;
         machine.vcpus.push(thread);
     }
     Ok(machine)
@@ -66,6 +67,16 @@ fn topology(settings: &MachineConfig) -> Topology {
     match settings.smt {
         true => Topology::threads(settings.vcpu_count),
         false => Topology::cores(settings.vcpu_count),
+    }
+}
+
+/// Memory that a file server can map, where there is one: what that one writes is in no log.
+fn guest_memory(settings: &MachineConfig, log: DirtyLog, files: &Files) -> Result<Memory, StartError> {
+    let mib = u64::try_from(settings.mem_size_mib).unwrap_or(u64::MAX);
+    match (files.has_shares(), log) {
+        (false, log) => Ok(memory::anonymous(mib, log)?),
+        (true, DirtyLog::Off) => Ok(memory::shared(mib, log)?),
+        (true, DirtyLog::On) => Err(StartError::Unsupported("dirty pages cannot be tracked with shared directories")),
     }
 }
 
@@ -114,6 +125,9 @@ fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartErro
     if let Some(entropy) = config.entropy() {
         let limits = entropy.rate_limiter.map(|limits| limiter(Some(limits))).transpose()?;
         devices.push(("entropy".into(), Box::new(limits.map_or_else(Rng::default, Rng::limited))));
+    }
+    for (name, share) in files.shares()? {
+        devices.push((name, Box::new(share)));
     }
     Ok(devices)
 }

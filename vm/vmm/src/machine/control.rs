@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Outcome;
+use crate::seccomp::{Filters, Role};
 
 const RUN: u8 = 0;
 const PAUSE: u8 = 1;
@@ -99,6 +100,15 @@ impl Control {
                 None => state = self.wait(state),
             }
         }
+    }
+
+    /// Puts the calling thread behind its filter; without one it does not start, and neither does the machine.
+    pub fn confine(&self, role: Role, filters: Filters) -> bool {
+        let confined = role.confine(filters);
+        if let Err(error) = &confined {
+            self.end(Outcome::Failed(error.to_string()));
+        }
+        confined.is_ok()
     }
 
     /// How the machine ended, if it has.

@@ -11,7 +11,8 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::control::Order;
 use super::platform::Platform;
-use crate::devices::virtio::SourceMode;
+use crate::devices::virtio::{Served, SourceMode};
+use crate::seccomp::{Filters, Role};
 
 /// Event data beside queue numbers: sources of a device.
 const SOURCES: u32 = 0x1_0000;
@@ -36,7 +37,7 @@ pub enum Error {
 
 impl DeviceThread {
     /// Starts the thread, which stands still until the control says otherwise. `input` goes to the serial port.
-    pub fn start(platform: &Arc<Platform>, input: Option<OwnedFd>) -> Result<Self, Error> {
+    pub fn start(platform: &Arc<Platform>, input: Option<OwnedFd>, filters: Filters) -> Result<Self, Error> {
         let events = |error: event_manager::Error| Error::Events(format!("{error:?}"));
         let wake = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)?;
         let mut manager = EventManager::<Box<dyn MutEventSubscriber + Send>>::new().map_err(events)?;
@@ -48,7 +49,11 @@ impl DeviceThread {
             manager.add_subscriber(Box::new(Input { platform: platform.clone(), file: input.into() }));
         }
         let platform = platform.clone();
-        let thread = thread::Builder::new().name("devices".into()).spawn(move || run(&mut manager, &platform))?;
+        let thread = thread::Builder::new().name("devices".into()).spawn(move || {
+            if platform.control.confine(Role::Devices, filters) {
+                run(&mut manager, &platform);
+            }
+        })?;
         Ok(DeviceThread { wake, thread })
     }
 
@@ -105,7 +110,10 @@ impl MutEventSubscriber for Virtio {
     fn process(&mut self, events: Events, _: &mut EventOps) {
         let transport = &self.platform.virtio[self.index].transport;
         match events.data().checked_sub(SOURCES) {
-            Some(token) => transport.ready(token),
+            Some(token) => {
+                transport.ready(token);
+                self.platform.look_at(transport);
+            }
             None => {
                 let queue = usize::try_from(events.data()).unwrap_or(usize::MAX);
                 if let Some(doorbell) = transport.doorbells().get(queue) {
@@ -118,7 +126,8 @@ impl MutEventSubscriber for Virtio {
 
     fn init(&mut self, ops: &mut EventOps) {
         let transport = &self.platform.virtio[self.index].transport;
-        for (queue, doorbell) in (0..).zip(transport.doorbells()) {
+        let ours = if transport.served() == Served::Here { transport.doorbells() } else { &[] };
+        for (queue, doorbell) in (0..).zip(ours) {
             add(ops, Events::with_data(doorbell, queue, EventSet::IN));
         }
         for source in transport.sources() {

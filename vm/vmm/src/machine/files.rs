@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::StartError;
 use crate::config::{DriveConfig, VsockConfig};
 use crate::devices::Announce;
 use crate::devices::virtio::block::{Access, Disk};
+use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::net::Tap;
 use crate::devices::virtio::vsock::{Channel, Vsock};
 use crate::hypervisor::kvm::Kvm;
@@ -24,6 +26,7 @@ pub struct Files {
     metadata: Option<SharedMmds>,
     keyboard: bool,
     announce: Announce,
+    shares: Vec<(String, UnixStream)>,
 }
 
 impl Files {
@@ -79,6 +82,25 @@ impl Files {
 
     pub(super) fn announce(&self) -> Announce {
         self.announce
+    }
+
+    /// A connection to a file server (vhost-user), whose directory the guest has as a share with this tag. Guest memory
+    /// is then shared with the server.
+    pub fn give_share(&mut self, tag: &str, server: UnixStream) {
+        self.shares.push((tag.to_owned(), server));
+    }
+
+    pub(super) fn has_shares(&self) -> bool {
+        !self.shares.is_empty()
+    }
+
+    /// A device for each share, by its name.
+    pub(super) fn shares(&mut self) -> Result<Vec<(String, Fs)>, StartError> {
+        let device = |(tag, server): (String, UnixStream)| match Fs::new(&tag, server) {
+            Ok(device) => Ok((format!("share {tag}"), device)),
+            Err(source) => Err(StartError::Share { tag, source }),
+        };
+        std::mem::take(&mut self.shares).into_iter().map(device).collect()
     }
 
     pub(super) fn kvm(&mut self) -> Result<Kvm, StartError> {

@@ -35,6 +35,7 @@ use crate::devices::virtio::mmio::Transport;
 use crate::devices::virtio::net::{self, Net};
 use crate::hypervisor::{self, Vm};
 use crate::memory::Memory;
+use crate::seccomp::Filters;
 use crate::{boot, devices, memory};
 
 pub use self::events::Error as EventsError;
@@ -100,12 +101,23 @@ pub enum StartError {
     /// A tap.
     #[error(transparent)]
     Tap(#[from] net::OpenError),
+    /// A shared directory.
+    #[error("cannot share the directory {tag}: {source}")]
+    Share {
+        /// Its tag.
+        tag: String,
+        /// Why.
+        source: devices::virtio::fs::ServerError,
+    },
     /// Descriptors for a device.
     #[error("cannot set up a device: {0}")]
     Device(#[source] std::io::Error),
     /// The devices' thread.
     #[error(transparent)]
     Events(#[from] EventsError),
+    /// A thread has no system call filter.
+    #[error("{0}")]
+    Confine(String),
     /// A processor's thread.
     #[error("cannot start a processor's thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -140,9 +152,28 @@ impl Machine {
 
     /// The same with files that are open already.
     pub fn start_with(config: &VmConfig, files: Files, console: Console) -> Result<Self, StartError> {
-        let machine = build::build(config, files, console)?;
-        machine.platform.control.run();
+        let machine = Self::prepare(config, files, console, Filters::On)?;
+        machine.run()?;
         Ok(machine)
+    }
+
+    /// Builds a machine that stands before its first instruction, its threads behind their filters. The caller's own
+    /// thread is the caller's to confine before it lets the machine [`Machine::run`].
+    pub fn prepare(config: &VmConfig, files: Files, console: Console, filters: Filters) -> Result<Self, StartError> {
+        build::build(config, files, console, filters)
+    }
+
+    /// Lets a prepared machine run.
+    pub fn run(&self) -> Result<(), StartError> {
+        self.platform.control.wait_for_standstill(self.threads());
+        match self.platform.control.outcome() {
+            // A thread ended before it had anything to do.
+            Some(Outcome::Failed(reason)) => Err(StartError::Confine(reason)),
+            _ => {
+                self.platform.control.run();
+                Ok(())
+            }
+        }
     }
 
     /// Stops all processors and devices, and returns when they stand still.

@@ -76,6 +76,13 @@ impl Platform {
         });
     }
 
+    /// Ends the machine if this device says that it cannot go on.
+    pub fn look_at(&self, transport: &Transport) {
+        if let Some(reason) = transport.failure() {
+            self.control.end(Outcome::Failed(reason.to_owned()));
+        }
+    }
+
     fn booted(&self, data: &[u8]) {
         if let Some(elapsed) = self.timer.write(data) {
             self.statistics.mark(Phase::Booted);
@@ -143,6 +150,7 @@ impl Bus for Platform {
             Some((transport, offset)) => {
                 self.count(Place::Virtio);
                 transport.write(offset, data);
+                self.look_at(transport);
             }
             None if address == layout::BOOT_TIMER => self.booted(data),
             None => {

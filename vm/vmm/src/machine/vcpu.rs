@@ -10,6 +10,7 @@ use super::Outcome;
 use super::control::Order;
 use super::platform::Platform;
 use crate::hypervisor::{Exit, Vcpu, kick_signal};
+use crate::seccomp::{Filters, Role};
 
 /// A processor and the thread that runs it. The thread holds the lock while it runs guest code and gives it away while
 /// it stands still.
@@ -20,10 +21,14 @@ pub struct VcpuThread {
 
 impl VcpuThread {
     /// Starts a thread, which stands still until the control says otherwise.
-    pub fn start(index: u8, vcpu: Box<dyn Vcpu>, platform: Arc<Platform>) -> io::Result<Self> {
+    pub fn start(index: u8, vcpu: Box<dyn Vcpu>, platform: Arc<Platform>, filters: Filters) -> io::Result<Self> {
         let vcpu = Arc::new(Mutex::new(vcpu));
         let shared = vcpu.clone();
-        let thread = thread::Builder::new().name(format!("vcpu {index}")).spawn(move || run(&shared, &platform))?;
+        let thread = thread::Builder::new().name(format!("vcpu {index}")).spawn(move || {
+            if platform.control.confine(Role::Vcpu, filters) {
+                run(&shared, &platform);
+            }
+        })?;
         Ok(VcpuThread { vcpu, thread })
     }
 

@@ -1,7 +1,8 @@
 //! Guest memory, and where everything lies in the guest's physical address space.
 //!
-//! Memory is anonymous and private: a page that the guest never touched costs nothing. With a log of writes, stores of
-//! devices are recorded here and those of the guest by the hypervisor.
+//! Memory is anonymous and private, unless another process serves a device and has to share it. A page that the guest
+//! never touched costs nothing. With a log of writes, stores of devices are recorded here and those of the guest by the
+//! hypervisor.
 
 pub mod layout;
 
@@ -34,6 +35,14 @@ pub enum Error {
         /// The host's answer.
         source: vm_memory::mmap::MmapRegionError,
     },
+    /// The host has no file for it.
+    #[error("cannot make a file for {mib} MiB of the guest's memory: {source}")]
+    File {
+        /// How much was wanted.
+        mib: u64,
+        /// The host's answer.
+        source: std::io::Error,
+    },
     /// The parts do not fit together.
     #[error("cannot lay out the guest's memory: {0}")]
     Layout(String),
@@ -41,19 +50,39 @@ pub enum Error {
 
 /// Anonymous memory of `mib` MiB, with a hole for devices below 4 GiB.
 pub fn anonymous(mib: u64, log: DirtyLog) -> Result<Memory, Error> {
-    build(mib, log, &|_| None)
+    build(mib, log, &|_| None, libc::MAP_PRIVATE)
+}
+
+/// Memory in a file without a name that other processes can map. Nobody can change the file's length.
+pub fn shared(mib: u64, log: DirtyLog) -> Result<Memory, Error> {
+    let len = ranges(mib)?.iter().map(|(_, len)| len).sum();
+    let file = std::sync::Arc::new(file(len).map_err(|errno| Error::File { mib, source: errno.into() })?);
+    build(mib, log, &|offset| Some(FileOffset::from_arc(file.clone(), offset)), libc::MAP_SHARED)
+}
+
+fn file(len: u64) -> rustix::io::Result<std::fs::File> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+    let file = memfd_create("guest memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    ftruncate(&file, len)?;
+    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(file.into())
 }
 
 /// Memory whose first contents are a file's, as a snapshot left them; writes stay private to this guest.
 pub fn from_file(file: &std::sync::Arc<std::fs::File>, mib: u64, log: DirtyLog) -> Result<Memory, Error> {
-    build(mib, log, &|offset| Some(FileOffset::from_arc(file.clone(), offset)))
+    build(mib, log, &|offset| Some(FileOffset::from_arc(file.clone(), offset)), libc::MAP_PRIVATE)
 }
 
-fn build(mib: u64, log: DirtyLog, file: &dyn Fn(u64) -> Option<FileOffset>) -> Result<Memory, Error> {
+fn build(
+    mib: u64,
+    log: DirtyLog,
+    file: &dyn Fn(u64) -> Option<FileOffset>,
+    sharing: libc::c_int,
+) -> Result<Memory, Error> {
     let mut regions = Vec::new();
     let mut offset = 0;
     for (base, len) in ranges(mib)? {
-        regions.push(region(base, len, log, file(offset)).map_err(|source| Error::Map { mib, source })?);
+        regions.push(region(base, len, log, file(offset), sharing).map_err(|source| Error::Map { mib, source })?);
         offset += len;
     }
     let regions: Option<Vec<Region>> = regions.into_iter().collect();
@@ -66,13 +95,14 @@ fn region(
     len: u64,
     log: DirtyLog,
     file: Option<FileOffset>,
+    sharing: libc::c_int,
 ) -> Result<Option<Region>, vm_memory::mmap::MmapRegionError> {
     let Ok(len) = usize::try_from(len) else { return Ok(None) };
     let bitmap = (log == DirtyLog::On).then(|| AtomicBitmap::with_len(len));
     let anonymous = if file.is_some() { 0 } else { libc::MAP_ANONYMOUS };
     let mut builder = MmapRegionBuilder::new_with_bitmap(len, bitmap)
         .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
-        .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE | anonymous);
+        .with_mmap_flags(sharing | libc::MAP_NORESERVE | anonymous);
     if let Some(file) = file {
         builder = builder.with_file_offset(file);
     }
@@ -119,6 +149,19 @@ mod tests {
         let region = memory.find_region(GuestAddress(0)).expect("region");
         let dirty = [0x2000, 0x3000, 0x4000].map(|at| region.bitmap().dirty_at(at));
         assert_eq!(dirty, [false, true, false]);
+    }
+
+    #[test]
+    fn shared_memory_is_its_files() {
+        use std::os::unix::fs::FileExt;
+        let memory = shared(1, DirtyLog::Off).expect("map");
+        memory.write_obj(0x77_u8, GuestAddress(9)).expect("write");
+        let region = memory.find_region(GuestAddress(0)).expect("region");
+        let file = region.file_offset().expect("a file").file();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 9).expect("read");
+        assert_eq!(byte, [0x77]);
+        assert!(file.set_len(0).is_err(), "its length is sealed");
     }
 
     #[test]

@@ -13,13 +13,21 @@ const CONFIG_CHANGED: u32 = 2;
 /// Shared by the device's thread, which raises it, and processors, which acknowledge it.
 pub struct Interrupt {
     status: AtomicU32,
+    /// Reasons that always hold, because another process raises the line for them.
+    standing: u32,
     line: EventFd,
 }
 
 impl Interrupt {
     /// A quiet interrupt with an event for its line.
     pub fn new() -> io::Result<Self> {
-        Ok(Interrupt { status: AtomicU32::new(0), line: EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)? })
+        let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)?;
+        Ok(Interrupt { status: AtomicU32::new(0), standing: 0, line })
+    }
+
+    /// One whose line is raised by another process, for used buffers.
+    pub fn raised_elsewhere() -> io::Result<Self> {
+        Ok(Interrupt { standing: USED_BUFFER, ..Self::new()? })
     }
 
     /// The event that the hypervisor turns into an edge.
@@ -39,7 +47,7 @@ impl Interrupt {
 
     /// What the driver has not acknowledged.
     pub fn status(&self) -> u32 {
-        self.status.load(Ordering::Acquire)
+        self.status.load(Ordering::Acquire) | self.standing
     }
 
     /// The driver saw these.

@@ -4,14 +4,14 @@
 //! device's events. A driver's breach of the protocol sets `DEVICE_NEEDS_RESET` and silences the device.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bitflags::bitflags;
 use virtio_queue::QueueT;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::queue::Queues;
-use super::{Device, Error, FEATURE_EVENT_INDEX, FEATURE_INDIRECT, FEATURE_VERSION_1, Interrupt, Source};
+use super::{Device, Error, FEATURE_EVENT_INDEX, FEATURE_INDIRECT, FEATURE_VERSION_1, Interrupt, Served, Source};
 use crate::memory::Memory;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
@@ -46,8 +46,10 @@ bitflags! {
 /// One device with its registers.
 pub struct Transport {
     interrupt: Arc<Interrupt>,
-    doorbells: Vec<EventFd>,
+    doorbells: Arc<[EventFd]>,
     sources: Vec<Source>,
+    served: Served,
+    failure: Arc<OnceLock<String>>,
     inner: Mutex<Inner>,
 }
 
@@ -60,17 +62,25 @@ struct Inner {
     driver_features: u64,
     queue_select: usize,
     config_generation: u32,
+    /// Shared with the transport, which looks at them without the lock.
+    doorbells: Arc<[EventFd]>,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Transport {
     /// Registers for `device`.
     pub fn new(device: Box<dyn Device>, memory: Memory) -> io::Result<Self> {
-        let interrupt = Arc::new(Interrupt::new()?);
+        let served = device.served();
+        let interrupt = Arc::new(match served {
+            Served::Here => Interrupt::new()?,
+            Served::Elsewhere => Interrupt::raised_elsewhere()?,
+        });
         let queues = Queues::new(memory, device.queue_sizes(), interrupt.clone()).map_err(io::Error::other)?;
         let doorbell = |_: &u16| EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-        let doorbells = device.queue_sizes().iter().map(doorbell).collect::<io::Result<_>>()?;
-        let sources = device.sources();
-        Ok(Transport { interrupt, doorbells, sources, inner: Mutex::new(Inner::new(device, queues)) })
+        let doorbells: Arc<[EventFd]> = device.queue_sizes().iter().map(doorbell).collect::<io::Result<_>>()?;
+        let (sources, failure) = (device.sources(), Arc::new(OnceLock::new()));
+        let inner = Mutex::new(Inner::new(device, queues, doorbells.clone(), failure.clone()));
+        Ok(Transport { interrupt, doorbells, sources, served, failure, inner })
     }
 
     /// The device's interrupt.
@@ -81,6 +91,16 @@ impl Transport {
     /// One event for each queue, signalled when the driver notifies it.
     pub fn doorbells(&self) -> &[EventFd] {
         &self.doorbells
+    }
+
+    /// Who waits for the doorbells.
+    pub fn served(&self) -> Served {
+        self.served
+    }
+
+    /// Why the machine cannot go on, if that is so.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// The device's descriptors to wait on.
@@ -173,8 +193,10 @@ impl Transport {
 }
 
 impl Inner {
-    fn new(device: Box<dyn Device>, queues: Queues) -> Self {
+    fn new(device: Box<dyn Device>, queues: Queues, doorbells: Arc<[EventFd]>, failure: Arc<OnceLock<String>>) -> Self {
         Inner {
+            doorbells,
+            failure,
             device,
             queues,
             status: Status::empty(),
@@ -280,6 +302,9 @@ impl Inner {
             self.queues.enable_event_index();
         }
         self.device.activate(self.driver_features);
+        if let Err(error) = self.device.hand_over(self.driver_features, &mut self.queues, &self.doorbells) {
+            self.give_up(&error);
+        }
     }
 
     fn reset(&mut self) {
@@ -310,6 +335,10 @@ impl Inner {
     fn give_up(&mut self, error: &Error) {
         tracing::warn!("virtio device {}: {error}; it waits for a reset", self.device.id());
         self.status |= Status::NEEDS_RESET;
+        if let Error::Fatal(reason) = error {
+            // The first stays.
+            let _ = self.failure.set(reason.clone());
+        }
         if let Err(error) = self.queues.interrupt().config_changed() {
             tracing::debug!("virtio device {}: {error}", self.device.id());
         }

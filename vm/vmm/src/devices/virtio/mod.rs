@@ -6,6 +6,7 @@
 
 pub mod balloon;
 pub mod block;
+pub mod fs;
 mod interrupt;
 pub mod iovec;
 pub mod limiter;
@@ -19,6 +20,8 @@ pub mod vsock;
 
 use std::any::Any;
 use std::os::fd::RawFd;
+
+use vmm_sys_util::eventfd::EventFd;
 
 pub use self::interrupt::Interrupt;
 use self::queue::Queues;
@@ -35,6 +38,8 @@ pub mod id {
     pub const BALLOON: u32 = 5;
     /// Sockets.
     pub const VSOCK: u32 = 19;
+    /// File system.
+    pub const FILE_SYSTEM: u32 = 26;
 }
 
 /// `VIRTIO_F_VERSION_1`: without it nothing works here.
@@ -61,6 +66,9 @@ pub enum Error {
     /// The host's side of the device is gone.
     #[error("{0}")]
     Host(String),
+    /// The same, and the guest cannot go on without it.
+    #[error("{0}")]
+    Fatal(String),
 }
 
 /// A descriptor of the host that a device waits on.
@@ -83,6 +91,15 @@ pub enum SourceMode {
     Edge,
 }
 
+/// Who serves a device's queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// The device.
+    Here,
+    /// Another process, which gets the queues when the driver is ready.
+    Elsewhere,
+}
+
 /// One device. Its owner reaches what only one kind has by its type.
 pub trait Device: Any + Send {
     /// Its number.
@@ -100,6 +117,15 @@ pub trait Device: Any + Send {
     /// The driver is ready, with these features.
     fn activate(&mut self, features: u64) {
         let _ = features;
+    }
+    /// Who serves the queues.
+    fn served(&self) -> Served {
+        Served::Here
+    }
+    /// The driver is ready: gives the queues to those who serve them elsewhere, with one doorbell for each.
+    fn hand_over(&mut self, features: u64, queues: &mut Queues, doorbells: &[EventFd]) -> Result<(), Error> {
+        let _ = (features, queues, doorbells);
+        Ok(())
     }
     /// The driver let go of the device.
     fn reset(&mut self) {}

@@ -40,7 +40,15 @@ pub struct Driver {
 impl Driver {
     /// Ready queues of these sizes.
     pub fn new(sizes: &[u16]) -> Self {
-        let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
+        Self::with_memory(sizes, memory::anonymous(2, DirtyLog::Off).expect("memory"))
+    }
+
+    /// The same in memory that can be shared.
+    pub fn shared(sizes: &[u16]) -> Self {
+        Self::with_memory(sizes, memory::shared(2, DirtyLog::Off).expect("memory"))
+    }
+
+    fn with_memory(sizes: &[u16], memory: Memory) -> Self {
         let interrupt = Arc::new(Interrupt::new().expect("event"));
         let mut queues = Queues::new(memory.clone(), sizes, interrupt).expect("sizes");
         for index in 0..sizes.len() {

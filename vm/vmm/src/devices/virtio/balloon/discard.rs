@@ -1,6 +1,6 @@
 //! Gives guest memory back to the host.
 
-use vm_memory::{GuestMemory, Permissions};
+use vm_memory::{GuestMemory, GuestMemoryBackend, Permissions};
 
 use super::super::queue::Span;
 use crate::memory::Memory;
@@ -11,7 +11,12 @@ const PAGE: usize = 4096;
 /// A span outside of memory is left alone.
 pub fn discard(memory: &Memory, span: Span) {
     let Ok(len) = usize::try_from(span.len) else { return };
-    let Ok(slices) = memory.get_slices(span.address, len, Permissions::Write) else { return };
+    // Pages of a shared file stay in the file unless a hole is made there.
+    let advice = match GuestMemoryBackend::find_region(memory, span.address) {
+        Some(region) if region.flags() & libc::MAP_SHARED != 0 => libc::MADV_REMOVE,
+        _ => libc::MADV_DONTNEED,
+    };
+    let Ok(slices) = GuestMemory::get_slices(memory, span.address, len, Permissions::Write) else { return };
     for slice in slices.flatten() {
         let start = slice.ptr_guard_mut().as_ptr();
         let skip = start.align_offset(PAGE).min(slice.len());
@@ -19,7 +24,7 @@ pub fn discard(memory: &Memory, span: Span) {
         if whole > 0 {
             // SAFETY: whole pages inside of a mapping of guest memory, which Rust code accesses by volatile copies
             // only and which may change at any time anyway. `madvise` has no safe form for such memory.
-            let result = unsafe { libc::madvise(start.wrapping_add(skip).cast(), whole, libc::MADV_DONTNEED) };
+            let result = unsafe { libc::madvise(start.wrapping_add(skip).cast(), whole, advice) };
             if result != 0 {
                 tracing::debug!("balloon: {}", std::io::Error::last_os_error());
             }
