@@ -2,9 +2,9 @@
 //!
 //! None of them may ever make a monitor wait: whoever is slow to read what a container says would stop all of its
 //! kernel. Pipes and terminals come as open files of their own that do not block ([`crate::Luggage`]). Where that
-//! cannot be, the file description is shared with processes of the host and stays as it is: each read and write asks poll(2)
-//! first, and since a pipe that is ready for writing takes PIPE_BUF bytes without blocking (pipe(7)), only one of them
-//! is under way at a time.
+//! cannot be, the file description is shared with processes of the host and stays as it is: each read and write asks
+//! poll(2) first, and since a pipe that is ready for writing takes PIPE_BUF bytes without blocking (pipe(7)), only one
+//! of them is under way at a time.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
