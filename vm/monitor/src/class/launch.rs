@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxResources, Spec};
 use rustix::fs::OFlags;
@@ -104,7 +104,17 @@ impl Start<'_> {
             ..CreateContainer::default()
         };
         let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
-        client.call::<Empty>(Method::Create, &message, &descriptors).map(drop)
+        let made = client.call::<Empty>(Method::Create, &message, &descriptors);
+        made.map(drop).map_err(|error| with_log(error, &stage.dir))
+    }
+}
+
+/// A monitor that ended without an answer has said why in its log, which goes with the container.
+fn with_log(error: Error, dir: &Path) -> Error {
+    let log = std::fs::read_to_string(dir.join(LOG)).unwrap_or_default();
+    match (error, log.lines().last()) {
+        (Error::Other(text), Some(last)) => Error::Other(format!("{text}: {last}")),
+        (error, _) => error,
     }
 }
 

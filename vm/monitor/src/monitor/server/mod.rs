@@ -12,6 +12,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
+use rustix::rand::{GetRandomFlags, getrandom};
 use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, SignalRequest};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
@@ -95,8 +96,7 @@ impl<G: Guest> Server<G> {
         for (token, fd) in sources {
             epoll::add(&epoll, fd, EventData::new_u64(token), EventFlags::IN).map_err(failed)?;
         }
-        let mut seed = [0; 8];
-        getrandom::fill(&mut seed).map_err(|error| format!("get random bytes: {error}"))?;
+        let seed = random()?;
         Ok(Self {
             guest,
             console,
@@ -233,8 +233,7 @@ impl<G: Guest> Server<G> {
     }
 
     fn configure(&self) -> std::result::Result<Configure, String> {
-        let mut entropy = vec![0; 64];
-        getrandom::fill(&mut entropy).map_err(|error| format!("get random bytes: {error}"))?;
+        let entropy = random::<64>()?.to_vec();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let time_ns = u64::try_from(now).unwrap_or_default();
         Ok(Configure { time_ns, entropy, hostname: self.hostname.clone(), network: None, shares: Vec::new() })
@@ -373,6 +372,13 @@ impl<G: Guest> Server<G> {
             }
         }
     }
+}
+
+/// Random bytes, fewer than 256, of which the kernel gives all at once (getrandom(2)).
+fn random<const COUNT: usize>() -> std::result::Result<[u8; COUNT], String> {
+    let mut bytes = [0; COUNT];
+    getrandom(&mut bytes, GetRandomFlags::empty()).map_err(|errno| format!("get random bytes: {errno}"))?;
+    Ok(bytes)
 }
 
 fn lacking(what: impl Into<String>, why: &str) -> Error {
