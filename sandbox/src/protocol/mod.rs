@@ -2,8 +2,8 @@
 //!
 //! Wire format: ttrpc (containerd/ttrpc, PROTOCOL.md) over a stream: frames with a ten-byte header, protobuf inside.
 //! On a unix socket the descriptors that a request hands over travel as SCM_RIGHTS with its first byte; over vsock
-//! there are none, and a process's streams are connections of their own ([`StreamId`]). The service is [`SERVICE`]; a change that an older peer would misread gets a new version in its
-//! name.
+//! there are none, and a process's streams are connections of their own ([`StreamId`]). The service is [`SERVICE`]; a
+//! change that an older peer would misread gets a new version in its name.
 //!
 //! Either side takes the other's bytes as hostile: frames and descriptors are bounded, and what does not parse ends
 //! the connection.

@@ -1,5 +1,6 @@
 //! What this machine cannot show, shown in the lab: standard KVM, and cgroup v2 with all controllers. One boot for all.
 
+mod agent;
 mod base;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +11,7 @@ use stockade_tests::Lab;
 type Case = (&'static str, fn(&mut Lab));
 
 /// The cases of each module, in the order in which they run.
-const GROUPS: &[&[Case]] = &[base::CASES];
+const GROUPS: &[&[Case]] = &[base::CASES, agent::CASES];
 
 #[test]
 fn what_needs_the_lab() {

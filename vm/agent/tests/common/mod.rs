@@ -15,16 +15,19 @@ use prost::Message;
 use serde_json::{Value, json};
 use stockade_sandbox::protocol::{
     Configure, Connection, ContainerRequest, CreateContainer, Empty, ExecProcess, ExitStatus, FdRole, GuestRoot,
-    Method, ProcessRequest, Share, SharePath, StreamId,
+    Method, ProcessRequest, ProtocolError, STREAM_PORT, Share, SharePath, StreamId,
 };
 use stockade_sandbox::{Error, Result};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
-const APPLETS: [&str; 22] = [
+const APPLETS: [&str; 23] = [
     "sh", "true", "cat", "ls", "sleep", "ps", "echo", "dd", "tty", "stty", "ip", "mount", "grep", "wc", "touch",
-    "kill", "hostname", "df", "id", "yes", "head", "readlink",
+    "kill", "hostname", "df", "id", "yes", "head", "readlink", "date",
 ];
+
+/// A virtual machine's unix socket, whose first line says what port is meant.
+pub const VSOCK: &str = "vsock";
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static STREAM: AtomicU64 = AtomicU64::new(1);
@@ -33,6 +36,7 @@ static STREAM: AtomicU64 = AtomicU64::new(1);
 pub struct Host {
     pub dir: TempDir,
     agent: Child,
+    streams: PathBuf,
     listener: UnixListener,
     connection: Connection,
     question: u32,
@@ -60,13 +64,19 @@ impl Host {
             ["--pid", "--mount", "--net", "--uts", "--ipc", "--fork", "--mount-proc", "--kill-child", "sh", "-c"];
         let script = format!("mount -t tmpfs run /run && {script} && exec \"$0\" --host \"$1\"");
         let mut command = Command::new("unshare");
-        command.args(words).args([&script, env!("CARGO_BIN_EXE_stockade-agent")]).arg(dir.path());
+        command.args(words).arg(script).arg(program()).arg(dir.path());
         let agent = command.stdin(Stdio::null()).spawn().expect("unshare runs");
-        let connection = accept(&listener);
-        let mut host = Self { dir, agent, listener, connection, question: 1, answers: HashMap::new() };
+        let streams = dir.path().join("streams.sock");
+        let mut host = Self::of(dir, agent, listener, streams);
         let shares = vec![Share { tag: "bundle".into() }];
         host.call::<Empty>(Method::Configure, &Configure { shares, ..Configure::default() }).expect("configure");
         host
+    }
+
+    /// The host of a program that runs an agent, which connects to `listener`.
+    pub fn of(dir: TempDir, agent: Child, listener: UnixListener, streams: PathBuf) -> Self {
+        let connection = accept(&listener);
+        Self { dir, agent, streams, listener, connection, question: 1, answers: HashMap::new() }
     }
 
     /// Asks; the answer is fetched by its number.
@@ -79,7 +89,10 @@ impl Host {
 
     pub fn answer<A: Message + Default>(&mut self, question: u32) -> Result<A> {
         while !self.answers.contains_key(&question) {
-            let answer = self.connection.answer().expect("the agent answers").expect("in full");
+            let answer = match self.connection.answer() {
+                Err(ProtocolError::Closed) => return Err(Error::NotRunning),
+                answer => answer.expect("the agent answers").expect("in time"),
+            };
             self.answers.insert(answer.stream, answer.result);
         }
         let answer = self.answers.remove(&question).expect("it is there")?;
@@ -115,8 +128,11 @@ impl Host {
 
     /// Connects to where streams go, and says something.
     pub fn stream(&self, said: &[u8]) -> UnixStream {
-        let mut socket = UnixStream::connect(self.dir.path().join("streams.sock")).expect("connect");
+        let mut socket = UnixStream::connect(&self.streams).expect("connect");
         socket.set_read_timeout(Some(LIMIT)).expect("set a limit");
+        if self.streams.ends_with(VSOCK) {
+            reach_guest(&mut socket);
+        }
         socket.write_all(said).expect("write");
         socket
     }
@@ -232,10 +248,24 @@ impl Drop for Host {
     }
 }
 
+/// Cargo builds it with the tests, into the directory above theirs.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.parent().and_then(Path::parent).expect("a target directory").join("stockade-agent")
+}
+
 fn accept(listener: &UnixListener) -> Connection {
     let (socket, _) = listener.accept().expect("the agent connects");
     socket.set_read_timeout(Some(LIMIT)).expect("set a limit");
     Connection::new(socket.into())
+}
+
+fn reach_guest(socket: &mut UnixStream) {
+    writeln!(socket, "CONNECT {STREAM_PORT}").expect("write");
+    let mut byte = [0];
+    while byte != *b"\n" {
+        socket.read_exact(&mut byte).expect("the machine answers");
+    }
 }
 
 fn rustix_write(connection: &Connection, bytes: &[u8]) -> std::io::Result<usize> {
