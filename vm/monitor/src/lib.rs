@@ -16,6 +16,7 @@
 
 mod class;
 mod monitor;
+pub mod network;
 mod settings;
 
 pub use class::{Places, VmClass};

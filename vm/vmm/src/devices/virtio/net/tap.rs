@@ -74,6 +74,11 @@ impl Tap {
         Tap { file }
     }
 
+    /// The open device, for a machine in another process.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// To wait on.
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
