@@ -134,9 +134,15 @@ impl Transport {
         }
     }
 
-    /// A doorbell rang. One that rang before the driver was ready is ignored.
+    /// A doorbell rang. One that rang before the driver was ready rings again then: Linux offers its balloon's first
+    /// buffer for statistics before it says that it is ready.
     pub fn notified(&self, queue: usize) {
-        let unfinished = self.lock().with_active(|device, queues| device.notified(queue, queues));
+        let mut inner = self.lock();
+        if !inner.status.contains(Status::DRIVER_OK) {
+            return inner.queues.come_again(queue);
+        }
+        let unfinished = inner.with_active(|device, queues| device.notified(queue, queues));
+        drop(inner);
         self.ring_again(&unfinished);
     }
 
@@ -174,7 +180,10 @@ impl Transport {
             // Only where the hypervisor has no doorbell for this queue, or the driver means none that there is.
             NOTIFY => self.ring(value),
             INTERRUPT_ACK => self.interrupt.acknowledge(value),
-            _ => self.lock().set_register(offset, value),
+            _ => {
+                let early = self.lock().set_register_and_activate(offset, value);
+                self.ring_again(&early);
+            }
         }
     }
 
@@ -240,6 +249,14 @@ impl Inner {
             _ if self.configuring() => self.set_queue_register(offset, value),
             _ => {}
         }
+    }
+
+    /// Queues whose doorbells rang before this store made the driver ready.
+    fn set_register_and_activate(&mut self, offset: u64, value: u32) -> Vec<usize> {
+        let was_ready = self.status.contains(Status::DRIVER_OK);
+        self.set_register(offset, value);
+        let is_ready = self.status.contains(Status::DRIVER_OK);
+        if is_ready && !was_ready { self.queues.take_unfinished() } else { Vec::new() }
     }
 
     fn negotiating(&self) -> bool {

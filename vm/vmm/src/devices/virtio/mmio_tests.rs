@@ -110,3 +110,21 @@ fn what_a_round_leaves_rings_the_doorbell_again() {
     transport.notified(0);
     assert_eq!(transport.doorbells()[0].read().expect("rung"), 1);
 }
+
+#[test]
+fn a_doorbell_that_rang_early_rings_again_when_the_driver_is_ready() {
+    let transport = transport();
+    set(&transport, NEGOTIATE);
+    set(&transport, QUEUE);
+    transport.notified(0);
+    assert!(transport.doorbells()[0].read().is_err(), "not before");
+    set(&transport, &[(0x70, 15)]);
+    assert_eq!(transport.doorbells()[0].read().expect("rung"), 1);
+    set(&transport, &[(0x70, 0)]);
+    transport.notified(0);
+    set(&transport, &[(0x70, 0)]);
+    set(&transport, NEGOTIATE);
+    set(&transport, QUEUE);
+    set(&transport, &[(0x70, 15)]);
+    assert!(transport.doorbells()[0].read().is_err(), "a reset forgets it");
+}

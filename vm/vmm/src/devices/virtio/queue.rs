@@ -133,6 +133,7 @@ impl Queues {
     /// Back to the state before the driver came.
     pub fn reset(&mut self) {
         self.queues.iter_mut().for_each(QueueT::reset);
+        self.unfinished.clear();
     }
 
     /// Lets the driver and the device say from which index on they want to hear of each other.
