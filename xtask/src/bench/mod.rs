@@ -14,6 +14,7 @@ mod pull;
 mod report;
 mod run_rm;
 mod start;
+mod vm;
 
 use std::path::PathBuf;
 
@@ -55,6 +56,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("kernel-memory", kernel::memory),
     ("kernel-programs", kernel::programs),
     ("kernel-many", kernel::many),
+    ("vm-boot", vm::boot),
 ];
 
 /// How often to repeat.

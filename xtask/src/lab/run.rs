@@ -46,15 +46,21 @@ pub fn run(options: &Options) -> Result<()> {
     process::exit(result?)
 }
 
-fn settings(options: &Options) -> Result<Settings> {
+/// A lab that counts instructions.
+pub fn exact(memory_mib: u32) -> Result<Settings> {
     Ok(Settings {
         kernel: fixtures_dir().join("lab/kernel"),
         cache: fixtures_dir().join("lab"),
         agent: env::current_exe().context("find this program")?,
-        cpus: options.cpus,
-        memory_mib: options.memory,
-        time: if options.exact { Time::Instructions } else { Time::Real },
+        cpus: 1,
+        memory_mib,
+        time: Time::Instructions,
     })
+}
+
+fn settings(options: &Options) -> Result<Settings> {
+    let exact = exact(options.memory)?;
+    Ok(if options.exact { exact } else { Settings { cpus: options.cpus, time: Time::Real, ..exact } })
 }
 
 fn command(options: &Options) -> Result<Command> {

@@ -1,0 +1,66 @@
+//! The measured guest: a kernel and a first process that says that it runs, in a folder that the lab reads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use stockade_tests::workspace_root;
+use stockade_vm_kernel::cpio::Archive;
+use tempfile::TempDir;
+
+use crate::sh;
+
+/// Memory of all measured guests.
+pub const MEMORY_MIB: u64 = 128;
+/// What the first process prints.
+pub const WORD: &str = "booted";
+/// What `stockade vmm --boot-timer` prints when the first process stores to the boot timer, before that word.
+pub const TIMER_WORD: &str = "Guest-boot-time";
+
+/// A folder with the initial RAM disk and configurations.
+pub struct Guests {
+    dir: TempDir,
+}
+
+impl Guests {
+    /// Builds the first process and its archive.
+    pub fn prepare() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let (source, init) = (workspace_root().join("xtask/src/bench/vm/init.c"), dir.path().join("init"));
+        let flags = ["-Wall", "-Werror", "-Os", "-static", "-nostdlib", "-fno-stack-protector", "-o"];
+        sh::check(sh::cmd("gcc", flags).arg(&init).arg(source))?;
+        let archive = archive(&fs::read(&init).context("read the first process")?)?;
+        fs::write(dir.path().join("initrd"), archive)?;
+        Ok(Self { dir })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A configuration for `stockade vmm` that boots `kernel` as the lab's folder has it.
+    pub fn configure(&self, name: &str, kernel: &str, line: &str) -> Result<PathBuf> {
+        let path = self.dir.path().join(format!("{name}.json"));
+        fs::write(&path, serde_json::to_vec(&config(kernel, line))?)?;
+        Ok(path)
+    }
+}
+
+fn archive(init: &[u8]) -> Result<Vec<u8>> {
+    let mut archive = Archive::new(Vec::new());
+    archive.directory("dev")?;
+    archive.device("dev/console", 5, 1)?;
+    archive.device("dev/mem", 1, 1)?;
+    archive.file("init", 0o755, init)?;
+    Ok(archive.finish()?)
+}
+
+fn config(kernel: &str, line: &str) -> Value {
+    json!({
+        "boot-source": { "kernel_image_path": kernel, "initrd_path": "initrd", "boot_args": line },
+        "machine-config": { "vcpu_count": 1, "mem_size_mib": MEMORY_MIB },
+        "drives": [],
+    })
+}

@@ -1,0 +1,40 @@
+//! What KVM and the kernel count.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Exits of all guests that live: the lab has one.
+pub(super) fn exits() -> Result<u64> {
+    let text = fs::read_to_string("/sys/kernel/debug/kvm/exits").context("KVM's counters")?;
+    Ok(text.trim().parse()?)
+}
+
+/// Resident memory in KiB: the VMM's own, and the guest's, whose mappings have at least `guest_mib`.
+pub(super) fn memory(pid: u32, guest_mib: u64) -> Result<(u64, u64)> {
+    Ok(split(&fs::read_to_string(format!("/proc/{pid}/smaps")).context("smaps")?, guest_mib * 1024))
+}
+
+fn split(smaps: &str, guest_kib: u64) -> (u64, u64) {
+    let value = |line: &str, key: &str| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse::<u64>().ok();
+    let (mut size, mut sums) = (0, (0, 0));
+    for line in smaps.lines() {
+        size = value(line, "Size:").unwrap_or(size);
+        let resident = value(line, "Rss:").unwrap_or(0);
+        if size < guest_kib { sums.0 += resident } else { sums.1 += resident }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_is_known_by_its_size() {
+        let mapping =
+            |size: u64, resident: u64| format!("1-2 rw-p 0 0:0 0\nSize: {size} kB\nRss:  {resident} kB\nPss: 9 kB\n");
+        let smaps = [mapping(100, 40), mapping(131_072, 7000), mapping(20, 2)].concat();
+        assert_eq!(split(&smaps, 131_072), (42, 7000));
+    }
+}
