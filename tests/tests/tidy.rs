@@ -57,7 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform", "stockade-lab"]),
     ("vm/kernel", &[]),
     ("lab", &["stockade-vm-kernel"]),
-    ("xtask", &["stockade-lab", "stockade-tests"]),
+    ("xtask", &["stockade-lab", "stockade-tests", "stockade-vm-kernel"]),
 ];
 
 /// Crates that a folder must never pull in, and the reason.
