@@ -53,8 +53,11 @@ fn reasons(text: &str) -> BTreeMap<String, u64> {
     reasons
 }
 
-/// The names of phases, and the event that each begins with.
-const PHASES: [(&str, fn(&Event) -> bool); 4] = [
+/// Whether a phase begins with an event.
+type Begins = fn(&Event<'_>) -> bool;
+
+/// The names of phases, and what they begin with.
+const PHASES: [(&str, Begins); 4] = [
     ("first instruction", |event| event.name == "kvm_exit" && event.task.starts_with("vcpu")),
     ("first look at the serial port", |event| event.name == "kvm_pio" && is_within(event.after("at "), 0x3f8, 8)),
     ("first look at a virtio device", |event| {
