@@ -9,8 +9,8 @@ const VIRTIOFSD: &[&str] = &["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 
 /// Run in a mount namespace of its own. Its words: an empty directory to work in, virtiofsd, QEMU and its words.
-/// Standard input is the socket to the lab's agent, which QEMU inherits. virtiofsd locks a file in /run/virtiofsd that it
-/// names after its socket, so that two labs need one each.
+/// Standard input is the socket to the lab's agent, which QEMU inherits. virtiofsd locks a file in /run/virtiofsd that
+/// it names after its socket, so that two labs need one each.
 pub(crate) const START: &str = r#"set -eu
 mount -t tmpfs -o size=1m,mode=700 tmpfs "$1"
 cd "$1"

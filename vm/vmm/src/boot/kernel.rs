@@ -1,4 +1,4 @@
-//! Kernels: `vmlinux` of Linux and `bzImage` by the 64-bit protocol, other ELF kernels by PVH where they have that note.
+//! Kernels: `vmlinux` of Linux and `bzImage` by the 64-bit protocol, other ELF kernels by PVH where they have its note.
 
 use std::fs::File;
 use std::io::{Read, Seek};

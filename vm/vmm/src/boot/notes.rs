@@ -1,6 +1,6 @@
 //! The notes of an ELF kernel (elf(5)): whether it is Linux, which takes either protocol.
 //!
-//! Entered by PVH, Linux first asks 255 CPUID leaves whether this is Xen, each an exit; the 64-bit protocol spares them.
+//! Entered by PVH, Linux first asks 255 CPUID leaves whether this is Xen, an exit each; the 64-bit protocol saves them.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -120,7 +120,7 @@ mod tests {
            xtask-200     [000] .....     7.000000: tracing_mark_write: begin
            trial-205     [000] d..1.     7.001000: kvm_exit: vcpu 0 reason npf rip 0x1000 info1 0x2
           vcpu 0-208     [000] d..1.     7.030000: kvm_exit: vcpu 0 reason io rip 0x1000a30 info1 0x0
-          vcpu 0-208     [000] .....     7.030500: kvm_pio: pio_write at 0x3f9 size 1 count 1 val 0x5a
+          vcpu 0-208     [000] .....     7.030700: kvm_pio: pio_write at 0x3f9 size 1 count 1 val 0x5a
           vcpu 0-208     [000] d..1.     7.040000: kvm_exit: vcpu 0 reason npf rip 0x1000a30 info1 0x0
           vcpu 0-208     [000] .....     7.041000: kvm_mmio: mmio write len 1 gpa 0xd0000000 val 0x7b
 ";

@@ -42,8 +42,8 @@ pub fn set_initial_msrs(fd: &VcpuFd) -> Result<(), Error> {
     set_msrs(fd, &msrs)
 }
 
-/// Banks of machine checks: the least that there can be. Nothing is ever reported by them, and KVM's 32 make a guest read
-/// and write 200 registers.
+/// Banks of machine checks: the least that there can be. Nothing is ever reported by them, and KVM's 32 make a guest
+/// read and write 200 registers.
 const MCE_BANKS: u64 = 1;
 
 /// Sets how many banks of machine checks the guest finds.
