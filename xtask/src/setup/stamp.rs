@@ -38,6 +38,15 @@ impl Folder {
         self.dir.join(name)
     }
 
+    /// Whether `name` is there in this version.
+    pub fn has(&self, name: &str, version: &str) -> bool {
+        self.dir.join(name).exists() && fs::read_to_string(self.stamp(name)).is_ok_and(|text| text == version)
+    }
+
+    fn stamp(&self, name: &str) -> PathBuf {
+        self.dir.join(".stamps").join(name.replace('/', "-"))
+    }
+
     /// Builds `name` by `recipe`, which fills the directory it is given, unless that was done before.
     pub fn build(&self, name: &str, recipe: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         self.build_version(name, recipe_version(name), recipe)
@@ -45,10 +54,10 @@ impl Folder {
 
     /// The same where the recipe does not depend on this tree alone: `version` says what else it depends on.
     pub fn build_version(&self, name: &str, version: &str, recipe: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let (place, stamp) = (self.dir.join(name), self.dir.join(".stamps").join(name.replace('/', "-")));
-        if place.exists() && fs::read_to_string(&stamp).is_ok_and(|text| text == version) {
+        if self.has(name, version) {
             return Ok(());
         }
+        let (place, stamp) = (self.dir.join(name), self.stamp(name));
         println!("fixture {name}: building");
         let (begin, tmp) = (Instant::now(), self.dir.join(".tmp"));
         remove(&stamp)?;
