@@ -79,6 +79,6 @@ pub fn main() -> ! {
 
 fn start(world: &World) -> Result<Server> {
     let signals = Signals::block().map_err(|error| Error::os("take signals", error))?;
-    let lobby = Lobby::new(world.listen()?);
+    let lobby = Lobby::new(world.clone(), world.listen()?);
     Ok(Server::new(world.clone(), Native::new(PathBuf::from(STATE)), lobby, signals))
 }

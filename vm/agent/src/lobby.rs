@@ -1,7 +1,7 @@
 //! Streams that the host has opened, until a process takes them.
 //!
-//! What connects here is believed nothing: there are only so many at a time, each has only so long to say its id, and a
-//! second one with the same id is closed.
+//! What connects here is believed nothing: it must be the host, there are only so many at a time, each has only so long
+//! to say its id, and a second one with the same id is closed.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
+
+use crate::world::World;
 
 /// Streams that wait at once.
 const WAITING_MAX: usize = 256;
@@ -19,6 +21,7 @@ const ID_BYTES: usize = 8;
 /// The listening socket, and who came.
 #[derive(Debug)]
 pub(crate) struct Lobby {
+    world: World,
     listener: OwnedFd,
     waiting: Vec<Guest>,
 }
@@ -54,8 +57,8 @@ impl Guest {
 
 impl Lobby {
     /// Takes streams from a listening socket that does not block.
-    pub(crate) fn new(listener: OwnedFd) -> Self {
-        Self { listener, waiting: Vec::new() }
+    pub(crate) fn new(world: World, listener: OwnedFd) -> Self {
+        Self { world, listener, waiting: Vec::new() }
     }
 
     /// What to wait for: the listener while there is room, and those that have not named themselves.
@@ -80,6 +83,7 @@ impl Lobby {
     fn accept(&mut self, now: Instant) {
         while self.waiting.len() < WAITING_MAX {
             match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(socket) if !self.world.is_from_host(&socket) => {}
                 Ok(socket) => self.waiting.push(Guest { socket, id: [0; ID_BYTES], read: 0, since: now }),
                 // One that has gone again.
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
@@ -116,7 +120,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let listener = UnixListener::bind(dir.path().join("s")).expect("listen");
         listener.set_nonblocking(true).expect("set it up");
-        (dir, Lobby::new(listener.into()))
+        let world = World::Host(dir.path().to_owned());
+        (dir, Lobby::new(world, listener.into()))
     }
 
     fn come(dir: &tempfile::TempDir, said: &[u8]) -> UnixStream {

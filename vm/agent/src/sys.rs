@@ -31,6 +31,20 @@ unsafe impl SocketAddrArg for VsockAddress {
     }
 }
 
+/// Which machine the other end of a connected virtual socket is.
+pub(crate) fn peer(socket: impl AsFd) -> io::Result<u32> {
+    // SAFETY: sockaddr_vm is plain integers, for which zero is a value.
+    let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
+    let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_vm>()).unwrap_or_default();
+    // SAFETY: the kernel writes no more than the given length, which is the structure's.
+    check(unsafe { libc::getpeername(socket.as_fd().as_raw_fd(), (&raw mut address).cast(), &raw mut len) })?;
+    if i32::from(address.svm_family) == libc::AF_VSOCK {
+        Ok(address.svm_cid)
+    } else {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// linux/blkpg.h
 const BLKPG: libc::c_ulong = 0x1269;
 const BLKPG_ADD_PARTITION: libc::c_int = 1;
@@ -119,6 +133,12 @@ mod tests {
         assert_eq!((size_of::<Partition>(), std::mem::offset_of!(Partition, device_name)), (152, 20));
         assert_eq!((size_of::<PartitionCall>(), std::mem::offset_of!(PartitionCall, data)), (24, 16));
         assert_eq!(std::mem::offset_of!(PoolInfo, bytes), 8);
+    }
+
+    #[test]
+    fn other_sockets_have_no_machine() {
+        let (one, _other) = std::os::unix::net::UnixStream::pair().expect("make a socket");
+        assert!(peer(&one).is_err());
     }
 
     #[test]

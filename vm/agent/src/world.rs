@@ -13,7 +13,7 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 use stockade_sandbox::protocol::{CONTROL_PORT, STREAM_PORT, SharePath};
 use stockade_sandbox::{Error, Result};
 
-use crate::sys::{ANY, HOST, VsockAddress};
+use crate::sys::{ANY, HOST, VsockAddress, peer};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -62,6 +62,14 @@ impl World {
         match connected {
             Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
             Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether a connection is the host's: processes of containers can have virtual sockets, too.
+    pub(crate) fn is_from_host(&self, socket: &OwnedFd) -> bool {
+        match self {
+            Self::Guest => peer(socket).is_ok_and(|machine| machine == HOST),
+            Self::Host(_) => true,
         }
     }
 
