@@ -33,6 +33,14 @@ pub(crate) fn deps_dir() -> PathBuf {
     exe.parent().expect("a binary lies in a directory").to_owned()
 }
 
+/// An example of some crate, which `cargo test --workspace` builds.
+#[track_caller]
+pub fn example(name: &str) -> PathBuf {
+    let path = profile_dir().join("examples").join(name);
+    assert!(path.exists(), "the example {name} is not built: run `cargo build --workspace --examples`");
+    path
+}
+
 /// The folder that `cargo xtask setup` fills: `STOCKADE_FIXTURES`, else `target/fixtures` of the workspace.
 pub fn fixtures_dir() -> PathBuf {
     env::var_os("STOCKADE_FIXTURES").map_or_else(|| workspace_root().join("target/fixtures"), PathBuf::from)

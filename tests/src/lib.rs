@@ -27,7 +27,7 @@ pub use command::{Cmd, Output, Running, run};
 pub use containerd::{BUSYBOX, Containerd};
 pub use daemon::oci_runtime;
 pub use docker::Docker;
-pub use fixtures::{bin, fixture, fixtures_dir, oci_layout, rootfs, workspace_root};
+pub use fixtures::{bin, example, fixture, fixtures_dir, oci_layout, rootfs, workspace_root};
 pub use lab::Lab;
 pub use podman::Podman;
 pub use programs::{ATTACKS, CONFORMANCE, LAB, Programs};

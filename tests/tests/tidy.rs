@@ -54,7 +54,16 @@ const LAYERS: &[(&str, &[&str])] = &[
             "stockade-vmm",
         ],
     ),
-    ("tests", &["stockade-kernel", "stockade-kernel-monitor", "stockade-kernel-platform", "stockade-lab"]),
+    (
+        "tests",
+        &[
+            "stockade-kernel",
+            "stockade-kernel-monitor",
+            "stockade-kernel-platform",
+            "stockade-lab",
+            "stockade-vm-kernel",
+        ],
+    ),
     ("vm/kernel", &[]),
     ("lab", &["stockade-vm-kernel"]),
     ("xtask", &["stockade-lab", "stockade-tests", "stockade-vm-kernel"]),
