@@ -22,6 +22,11 @@ pub const INET: u16 = 2;
 pub const INET6: u16 = 10;
 /// AF_NETLINK
 pub const NETLINK: u16 = 16;
+/// AF_PACKET
+pub const PACKET: u16 = 17;
+/// Bytes of `struct sockaddr_ll`, and those before its hardware address.
+const LINK_BYTES: usize = 20;
+const LINK_HEAD_BYTES: usize = 12;
 
 /// An internet address; those of version 4 are mapped into version 6 (RFC 4291, 2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -68,6 +73,25 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+/// `struct sockaddr_ll`: an interface, and what of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LinkAddress {
+    /// Type of the frames' content (ETH_P_IP).
+    pub protocol: u16,
+    /// Index of the interface; 0 for any.
+    pub interface: i32,
+    /// ARPHRD_LOOPBACK
+    pub hardware: u16,
+    /// PACKET_HOST, PACKET_OUTGOING
+    pub way: u8,
+    /// The hardware address, and how many bytes of it count.
+    pub address: [u8; 8],
+    /// Those.
+    pub address_len: u8,
+    /// Whether it is told without what lies behind these.
+    pub is_cut: bool,
+}
+
 /// An address as a program gives or gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -82,6 +106,8 @@ pub enum Address {
         /// What.
         endpoint: Endpoint,
     },
+    /// A packet socket's.
+    Link(LinkAddress),
     /// A netlink socket's.
     Netlink {
         /// Port id.
@@ -111,9 +137,22 @@ impl Address {
                 fields.skip(2);
                 Ok(Self::Netlink { port: fields.take(), groups: fields.take() })
             }
+            PACKET => Self::parse_link(bytes),
             INET | INET6 | NETLINK => Err(Errno::EINVAL),
             _ => Err(Errno::EAFNOSUPPORT),
         }
+    }
+
+    /// The same for a packet socket that sends, whatever family it says.
+    pub fn parse_link(bytes: &[u8]) -> Result<Self, Errno> {
+        if bytes.len() < LINK_BYTES {
+            return Err(Errno::EINVAL);
+        }
+        let mut fields = Decoder::new(&bytes[2..]);
+        let protocol = u16::from_be(fields.take());
+        let (interface, hardware, way, address_len) = (fields.take(), fields.take(), fields.take(), fields.take());
+        let address = fields.take();
+        Ok(Self::Link(LinkAddress { protocol, interface, hardware, way, address, address_len, is_cut: false }))
     }
 
     /// Its family.
@@ -122,6 +161,7 @@ impl Address {
             Self::Unspecified => UNSPEC,
             Self::Unix(_) => UNIX,
             Self::Inet { family, .. } => *family,
+            Self::Link(_) => PACKET,
             Self::Netlink { .. } => NETLINK,
         }
     }
@@ -145,11 +185,20 @@ impl Address {
             Self::Inet { endpoint, .. } => {
                 bytes.bytes(&endpoint.port.to_be_bytes()).zeros(4).bytes(&endpoint.ip.0).zeros(4);
             }
+            Self::Link(link) => link.encode(&mut bytes),
             Self::Netlink { port, groups } => {
                 bytes.zeros(2).put(*port).put(*groups);
             }
         }
         bytes.finish()
+    }
+}
+
+impl LinkAddress {
+    fn encode(&self, to: &mut Encoder) {
+        let len = if self.is_cut { usize::from(self.address_len) } else { LINK_BYTES - LINK_HEAD_BYTES };
+        to.bytes(&self.protocol.to_be_bytes()).put(self.interface).put(self.hardware).put(self.way);
+        to.put(self.address_len).bytes(&self.address[..len.min(self.address.len())]);
     }
 }
 

@@ -11,18 +11,22 @@ mod common;
 mod file;
 mod inbox;
 pub mod inet;
+mod loopback;
 pub mod netlink;
 mod options;
+pub mod packet;
 mod socket;
 mod traffic;
 pub mod unix;
 mod urgent;
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
-pub use address::{ADDRESS_BYTES_MAX, Address, Endpoint, INET, INET6, Ip, Kind, NETLINK, UNIX, UNSPEC};
+pub use address::{
+    ADDRESS_BYTES_MAX, Address, Endpoint, INET, INET6, Ip, Kind, LinkAddress, NETLINK, PACKET, UNIX, UNSPEC,
+};
 pub use common::Common;
 pub use file::SocketFile;
 pub use inbox::{Inbox, Limit, Parcel, Room, Taken, Taking};
@@ -32,6 +36,7 @@ pub use socket::{Connecting, ControlMessage, Direction, Outgoing, Pairing, Shutd
 pub use traffic::Traffic;
 
 use inet::Ports;
+use loopback::Loopback;
 use unix::{InFlight, Names};
 
 /// The network of a container: names, ports, what travels.
@@ -42,6 +47,9 @@ pub struct Net {
     in_flight: InFlight,
     traffic: Traffic,
     unprivileged_port_start: AtomicU32,
+    loopback: Loopback,
+    /// The first group in the low half.
+    ping_groups: AtomicU64,
 }
 
 /// IPPORT_RESERVED
@@ -62,6 +70,9 @@ impl Net {
             in_flight: InFlight::default(),
             traffic: Traffic::default(),
             unprivileged_port_start: AtomicU32::new(RESERVED_PORTS),
+            loopback: Loopback::default(),
+            // From 1 to 0: nobody.
+            ping_groups: AtomicU64::new(1),
         }
     }
 
@@ -73,6 +84,23 @@ impl Net {
     /// Changes that.
     pub fn set_unprivileged_port_start(&self, port: u32) {
         self.unprivileged_port_start.store(port, Ordering::Relaxed);
+    }
+
+    /// The first and the last group whose members may open ping sockets (icmp(7), ping_group_range).
+    pub fn ping_groups(&self) -> (u32, u32) {
+        let both = self.ping_groups.load(Ordering::Relaxed).to_le_bytes();
+        let half = |at: usize| u32::from_le_bytes([both[at], both[at + 1], both[at + 2], both[at + 3]]);
+        (half(0), half(4))
+    }
+
+    /// Changes them.
+    pub fn set_ping_groups(&self, first: u32, last: u32) {
+        self.ping_groups.store(u64::from(last) << 32 | u64::from(first), Ordering::Relaxed);
+    }
+
+    /// The interface, for who looks at packets.
+    pub(super) fn loopback(&self) -> &Loopback {
+        &self.loopback
     }
 
     /// Counters of the loopback interface.

@@ -202,6 +202,16 @@ pub trait Socket: Any + Debug + Send + Sync {
         None
     }
 
+    /// How many bytes such an option has, if it can be changed.
+    fn structure_len(&self, _level: u32, _name: u32) -> Option<usize> {
+        None
+    }
+
+    /// Changes one, of which there may be fewer bytes.
+    fn set_structure(&self, _level: u32, _name: u32, _bytes: &[u8]) -> Result<(), Errno> {
+        Err(Errno::ENOPROTOOPT)
+    }
+
     /// An integer option of the family's own levels.
     fn option(&self, _level: u32, _name: u32) -> Result<i32, Errno> {
         Err(Errno::ENOPROTOOPT)

@@ -33,6 +33,11 @@ impl Traffic {
         self.add(1, ip_bytes(to) + UDP_BYTES + len);
     }
 
+    /// A packet, all of it.
+    pub(super) fn packet(&self, len: usize) {
+        self.add(1, len);
+    }
+
     /// A handshake of TCP.
     pub(super) fn handshake(&self, to: Ip) {
         self.add(3, 3 * ip_bytes(to) + 2 * SYN_BYTES + TCP_BYTES);

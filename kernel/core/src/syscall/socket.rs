@@ -7,13 +7,15 @@ use linux_raw_sys::general::{O_CLOEXEC, O_NONBLOCK};
 use super::Call;
 use super::new_file::{install, install_both};
 use crate::Errno;
-use crate::net::inet::InetSocket;
+use crate::net::inet::{self, InetSocket, RawSocket};
 use crate::net::netlink::NetlinkSocket;
+use crate::net::packet::PacketSocket;
 use crate::net::unix::UnixSocket;
 use crate::net::{
-    ADDRESS_BYTES_MAX, Address, Connecting, Direction, INET, INET6, Kind, NETLINK, Shutdown, Socket, SocketFile, UNIX,
+    ADDRESS_BYTES_MAX, Address, Connecting, Direction, INET, INET6, Kind, NETLINK, PACKET, Shutdown, Socket,
+    SocketFile, UNIX,
 };
-use crate::task::{Capabilities, Task};
+use crate::task::Task;
 use crate::vfs::{File, OpenFlags, PollEvents};
 use crate::wait::Stop;
 
@@ -74,9 +76,6 @@ impl Opened {
     }
 }
 
-/// AF_PACKET
-const PACKET: u16 = 17;
-
 /// The type and the flags of socket(2).
 fn kind_and_flags(argument: u32) -> Result<(Kind, OpenFlags), Errno> {
     let kind = argument & 0xf;
@@ -100,9 +99,18 @@ fn create(task: &Arc<Task>, family: u32, kind: Kind, protocol: i32) -> Result<Ar
             Ok(UnixSocket::new(task, kind)?)
         }
         NETLINK => Ok(NetlinkSocket::new(task, kind, protocol)?),
-        PACKET if !task.credentials().has(Capabilities::NET_RAW) => Err(Errno::EPERM),
-        family @ (INET | INET6) => Ok(InetSocket::new(task, family, kind, protocol)?),
+        PACKET => Ok(PacketSocket::new(task, kind, protocol)?),
+        family @ (INET | INET6) => create_inet(task, family, kind, protocol),
         _ => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+fn create_inet(task: &Arc<Task>, family: u16, kind: Kind, protocol: i32) -> Result<Arc<dyn Socket>, Errno> {
+    let echoes = if family == INET { inet::ICMP } else { inet::ICMP_V6 };
+    match kind {
+        Kind::Raw => Ok(RawSocket::raw(task, family, protocol)?),
+        Kind::Datagram if protocol == i32::from(echoes) => Ok(RawSocket::ping(task, family)?),
+        _ => Ok(InetSocket::new(task, family, kind, protocol)?),
     }
 }
 
@@ -127,6 +135,13 @@ pub fn socketpair(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 pub(super) fn read_address(task: &Task, address: u64, len: u64) -> Result<Address, Errno> {
     let len = usize::try_from(len).ok().filter(|len| *len <= ADDRESS_BYTES_MAX).ok_or(Errno::EINVAL)?;
     Address::parse(&task.memory().read_vec(address, len)?)
+}
+
+/// Where a message goes. Packet sockets do not look at the family.
+pub(super) fn read_destination(task: &Task, socket: &dyn Socket, address: u64, len: u64) -> Result<Address, Errno> {
+    let len = usize::try_from(len).ok().filter(|len| *len <= ADDRESS_BYTES_MAX).ok_or(Errno::EINVAL)?;
+    let bytes = task.memory().read_vec(address, len)?;
+    if socket.family() == PACKET { Address::parse_link(&bytes) } else { Address::parse(&bytes) }
 }
 
 /// Stores an address, cut to what the program has room for, and its whole length.

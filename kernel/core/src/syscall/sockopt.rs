@@ -26,6 +26,10 @@ pub fn setsockopt(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     if level == abi::SOL_SOCKET && set_structure(task, &**socket, name, value, len)? {
         return Ok(());
     }
+    if let Some(most) = socket.structure_len(level, name) {
+        let bytes = task.memory().read_vec(value, len.min(most))?;
+        return Ok(socket.set_structure(level, name, &bytes)?);
+    }
     // Options of one byte are read as such at the internet level (ip(7)).
     let value = match len {
         1..=3 if level != abi::SOL_SOCKET => i32::from(task.memory().read_struct::<u8>(value)?),

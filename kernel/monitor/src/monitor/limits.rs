@@ -31,8 +31,17 @@ pub(super) fn apply(kernel: &Kernel, namespaces: &Namespaces, resources: &LinuxR
 
 /// The first port that needs no capability, where the spec says it.
 pub(super) fn unprivileged_port_start(spec: &Spec) -> Option<u32> {
-    let sysctls = spec.linux().as_ref()?.sysctl().as_ref()?;
-    sysctls.get("net.ipv4.ip_unprivileged_port_start")?.trim().parse().ok()
+    sysctl(spec, "net.ipv4.ip_unprivileged_port_start")?.trim().parse().ok()
+}
+
+/// The first and the last group that may open ping sockets, where the spec says it.
+pub(super) fn ping_groups(spec: &Spec) -> Option<(u32, u32)> {
+    let (first, last) = sysctl(spec, "net.ipv4.ping_group_range")?.trim().split_once(char::is_whitespace)?;
+    Some((first.parse().ok()?, last.trim().parse().ok()?))
+}
+
+fn sysctl<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+    spec.linux().as_ref()?.sysctl().as_ref()?.get(name).map(String::as_str)
 }
 
 /// How many CPUs a list such as `0-2,4` names.
@@ -48,6 +57,14 @@ fn count_cpus(list: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_of_the_network_are_read() {
+        let sysctls = r#"{"net.ipv4.ping_group_range": "0\t 2147483647", "net.ipv4.ip_unprivileged_port_start": "0"}"#;
+        let spec = format!(r#"{{"ociVersion": "1.2.0", "linux": {{"sysctl": {sysctls}}}}}"#);
+        let spec: Spec = serde_json::from_str(&spec).expect("a spec");
+        assert_eq!((ping_groups(&spec), unprivileged_port_start(&spec)), (Some((0, 0x7fff_ffff)), Some(0)));
+    }
 
     #[test]
     fn cpu_lists_are_counted() {

@@ -23,6 +23,9 @@ pub(super) fn make(spec: &Spec, beside: Option<&Arc<Namespaces>>) -> Arc<Namespa
     if let Some(port) = limits::unprivileged_port_start(spec) {
         namespaces.net.set_unprivileged_port_start(port);
     }
+    if let Some((first, last)) = limits::ping_groups(spec) {
+        namespaces.net.set_ping_groups(first, last);
+    }
     namespaces
 }
 

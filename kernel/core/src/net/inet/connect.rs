@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::net as abi;
 
-use super::{Backlog, Bound, InetSocket, Link, Protocol, Role, any};
+use super::{Backlog, Bound, InetSocket, Link, Protocol, Role, any, loopback_of};
 use crate::Errno;
 use crate::net::{Address, Connecting, Endpoint, Ip, Shutdown, Socket as _};
 use crate::vfs::PollEvents;
@@ -98,7 +98,7 @@ impl InetSocket {
         let from = {
             let mut state = self.state.lock();
             if state.local.ip.is_any() {
-                state.local.ip = if to.ip.to_v4().is_some() { Ip::LOOPBACK_V4 } else { Ip::LOOPBACK };
+                state.local.ip = loopback_of(to.ip);
             }
             state.local
         };
@@ -181,7 +181,7 @@ impl InetSocket {
         self.claim_any()?;
         let mut state = self.state.lock();
         if state.local.ip.is_any() {
-            state.local.ip = if remote.ip.to_v4().is_some() { Ip::LOOPBACK_V4 } else { Ip::LOOPBACK };
+            state.local.ip = loopback_of(remote.ip);
         }
         state.role = Role::Connected(Link { remote, inbox: None });
         Ok(())
@@ -199,7 +199,7 @@ impl InetSocket {
         self.claim_any()?;
         let mut from = self.state.lock().local;
         if from.ip.is_any() {
-            from.ip = if to.ip.to_v4().is_some() { Ip::LOOPBACK_V4 } else { Ip::LOOPBACK };
+            from.ip = loopback_of(to.ip);
         }
         Ok((from, to))
     }

@@ -1,15 +1,19 @@
 //! Internet sockets within a sandbox (tcp(7), udp(7), ip(7), ipv6(7)).
 //!
-//! Only the loopback interface is there, and nothing is lost on it: a connection is two inboxes, without packets.
+//! Only the loopback interface is there, and nothing is lost on it: a connection is two inboxes, without packets. Who
+//! looks at packets all the same ([`RawSocket`]) sees those of UDP, of ICMP and of its own kind.
 
 mod connect;
+pub(super) mod icmp;
 mod options;
 mod packet;
 mod ports;
 mod protocol;
+mod raw;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod wire;
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -27,11 +31,16 @@ use crate::task::{Capabilities, Namespaces, Task};
 use crate::vfs::PollEvents;
 use crate::wait::SharedQueue;
 
+pub(super) use icmp::Lacking;
 use options::ProtocolOptions;
 pub use packet::Packet;
 use ports::Claim;
 pub use ports::Ports;
 use protocol::Protocol;
+pub use raw::RawSocket;
+pub(super) use transfer::arrive;
+pub use wire::{ICMP, ICMP_V6};
+pub(super) use wire::{IpPacket, UDP};
 
 /// A TCP or UDP socket.
 #[derive(Debug)]
@@ -105,9 +114,6 @@ struct Link {
 impl InetSocket {
     /// Neither bound nor connected. The protocol must be one that there is.
     pub fn new(task: &Task, family: u16, kind: Kind, protocol: i32) -> Result<Arc<Self>, Errno> {
-        if kind == Kind::Raw && !task.credentials().has(Capabilities::NET_RAW) {
-            return Err(Errno::EPERM);
-        }
         Self::of(task.process().namespaces(), family, Protocol::new(kind, protocol)?)
     }
 
@@ -116,7 +122,7 @@ impl InetSocket {
         let common = Common::new();
         let inbox = match protocol {
             Protocol::Tcp => Inbox::bytes(&common.queue),
-            Protocol::Udp | Protocol::UdpLite => Inbox::messages(&common.queue, Limit::Bytes),
+            Protocol::Udp | Protocol::UdpLite | Protocol::Other => Inbox::messages(&common.queue, Limit::Bytes),
         };
         let state = State { local: Endpoint { ip: any(family), port: 0 }, ..State::default() };
         Ok(Arc::new_cyclic(|me| Self {
@@ -210,6 +216,11 @@ impl InetSocket {
         };
         if has_port { Ok(()) } else { self.claim(local.ip, 0).map(drop) }
     }
+}
+
+/// The loopback address of a family.
+fn loopback_of(ip: Ip) -> Ip {
+    if ip.to_v4().is_some() { Ip::LOOPBACK_V4 } else { Ip::LOOPBACK }
 }
 
 /// All addresses of a family.
@@ -309,7 +320,7 @@ impl Socket for InetSocket {
     fn receive_urgent(&self, taking: Taking) -> Result<Option<u8>, Errno> {
         match self.protocol {
             Protocol::Tcp => self.inbox.take_urgent(taking),
-            Protocol::Udp | Protocol::UdpLite => Err(Errno::EOPNOTSUPP),
+            Protocol::Udp | Protocol::UdpLite | Protocol::Other => Err(Errno::EOPNOTSUPP),
         }
     }
 

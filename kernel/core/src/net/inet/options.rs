@@ -85,7 +85,11 @@ impl ProtocolOptions {
     /// The value of an option.
     pub fn get(&self, family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {
         // Only IPv4 tells a level that is not its own from an option that it does not know.
-        let own_levels: &[u32] = if protocol == Protocol::Tcp { &[IP, TCP] } else { &[IP, UDP, UDP_LITE] };
+        let own_levels: &[u32] = match protocol {
+            Protocol::Tcp => &[IP, TCP],
+            Protocol::Udp | Protocol::UdpLite => &[IP, UDP, UDP_LITE],
+            Protocol::Other => &[IP],
+        };
         let other_level = family == INET && !own_levels.contains(&level);
         let unknown = if other_level { Errno::EOPNOTSUPP } else { Errno::ENOPROTOOPT };
         let first = find(family, protocol, level, name).map_err(|_| unknown)?;
@@ -127,7 +131,7 @@ fn within(level: u32, name: u32, value: i32) -> Result<i32, Errno> {
 fn find(family: u16, protocol: Protocol, level: u32, name: u32) -> Result<i32, Errno> {
     let fits = match level {
         TCP => protocol == Protocol::Tcp,
-        UDP => protocol != Protocol::Tcp,
+        UDP => matches!(protocol, Protocol::Udp | Protocol::UdpLite),
         UDP_LITE => protocol == Protocol::UdpLite,
         IPV6 => family == INET6,
         _ => true,

@@ -72,6 +72,21 @@ impl Packet {
         Ok(())
     }
 
+    /// What a header said.
+    pub(in crate::net) fn received(to: Ip, hops: u8, class: u8) -> Self {
+        Self { to, hops, class }
+    }
+
+    /// TTL or hop limit.
+    pub(in crate::net) fn hops(self) -> u8 {
+        self.hops
+    }
+
+    /// TOS or traffic class.
+    pub(in crate::net) fn class(self) -> u8 {
+        self.class
+    }
+
     /// Tells a receiver what its options ask for, in the order of Linux.
     pub(super) fn tell(self, options: &ProtocolOptions, family: u16, add: &mut dyn FnMut(u32, u32, &[u8])) {
         if family == INET { self.tell_v4(options, add) } else { self.tell_v6(options, add) }

@@ -12,6 +12,8 @@ pub enum Protocol {
     Udp,
     /// udplite(7): the same, where nothing damages data, with ports of its own.
     UdpLite,
+    /// Any that has no ports here (raw(7)).
+    Other,
 }
 
 impl Protocol {
@@ -32,6 +34,7 @@ impl Protocol {
             Self::Tcp => 6,
             Self::Udp => 17,
             Self::UdpLite => 136,
+            Self::Other => 255,
         }
     }
 
@@ -40,6 +43,7 @@ impl Protocol {
         match self {
             Self::Tcp => Kind::Stream,
             Self::Udp | Self::UdpLite => Kind::Datagram,
+            Self::Other => Kind::Raw,
         }
     }
 }

@@ -1,9 +1,13 @@
 //! How data moves between internet sockets, and what can move now.
 
+use alloc::sync::Arc;
+
+use super::wire::{Head, IpPacket, UDP};
 use super::{InetSocket, Packet, Protocol, Role};
 use crate::Errno;
 use crate::io::Source;
-use crate::net::{Endpoint, Outgoing, Parcel, Urgency};
+use crate::net::loopback::Reached;
+use crate::net::{Endpoint, Net, Outgoing, Parcel, Urgency};
 use crate::vfs::PollEvents;
 
 /// What a datagram holds: 65,535 bytes less the headers of IP and UDP.
@@ -42,13 +46,12 @@ impl InetSocket {
         }
         let (from, to) = self.routed(message.to)?;
         let packet = Packet::outgoing(&self.options.lock(), self.family, to.ip, message.controls)?;
-        let receivers = self.net().ports().lock().find(self.protocol, to);
-        let receiver = receivers
-            .iter()
-            .find(|socket| socket.is_peer(from))
-            .or_else(|| receivers.iter().find(|socket| socket.hears(from)));
+        let receiver = receiver(self.net(), self.protocol, from, to);
         let len = source.remaining();
         self.net().traffic().datagram(to.ip, len);
+        if self.protocol == Protocol::Udp && self.net().loopback().is_watched() {
+            return self.send_watched(source, packet, [from, to], receiver.as_deref());
+        }
         let Some(receiver) = receiver else {
             // What ICMP's "port unreachable" does (udp(7)).
             if self.link().is_some() {
@@ -56,9 +59,41 @@ impl InetSocket {
             }
             return Ok(len);
         };
-        let parcel = Parcel { from: Some(receiver.address(from)), packet: Some(packet), ..Parcel::default() };
-        match receiver.inbox.put(source, parcel, &self.common.queue) {
-            // A receiver without room loses it.
+        receiver.take_in(source, packet, from)
+    }
+
+    /// The same where somebody looks at packets.
+    fn send_watched(
+        &self,
+        source: &mut dyn Source,
+        packet: Packet,
+        [from, to]: [Endpoint; 2],
+        receiver: Option<&Self>,
+    ) -> Result<usize, Errno> {
+        let mut data = alloc::vec![0; source.remaining()];
+        if source.take(&mut data)? < data.len() {
+            return Err(Errno::EFAULT);
+        }
+        let head = Head { from: from.ip, to: to.ip, protocol: UDP, hops: packet.hops(), class: packet.class() };
+        let shown = IpPacket::udp(head, [from.port, to.port], &data);
+        let reached = if receiver.is_some() { Reached::Somebody } else { Reached::Nobody };
+        self.net().overhear(&shown, reached);
+        match receiver {
+            Some(receiver) => receiver.take_in(&mut &data[..], packet, from),
+            None => {
+                if self.link().is_some() {
+                    self.common.set_error(Errno::ECONNREFUSED);
+                }
+                Ok(data.len())
+            }
+        }
+    }
+
+    /// Takes a datagram in; a receiver without room loses it.
+    fn take_in(&self, source: &mut dyn Source, packet: Packet, from: Endpoint) -> Result<usize, Errno> {
+        let len = source.remaining();
+        let parcel = Parcel { from: Some(self.address(from)), packet: Some(packet), ..Parcel::default() };
+        match self.inbox.put(source, parcel, &self.common.queue) {
             Err(Errno::EAGAIN | Errno::EPIPE) => Ok(len),
             put => put,
         }
@@ -119,6 +154,21 @@ impl InetSocket {
         }
         events
     }
+}
+
+/// Who a datagram is for: the socket that is connected to where it comes from, or one that is to nobody.
+fn receiver(net: &Net, protocol: Protocol, from: Endpoint, to: Endpoint) -> Option<Arc<InetSocket>> {
+    let receivers = net.ports().lock().find(protocol, to);
+    let peer = receivers.iter().find(|socket| socket.is_peer(from));
+    peer.or_else(|| receivers.iter().find(|socket| socket.hears(from))).cloned()
+}
+
+/// A datagram that came as a packet.
+pub(in crate::net) fn arrive(net: &Net, head: &Head, ports: [u16; 2], data: &[u8]) -> Reached {
+    let [from, to] = [Endpoint { ip: head.from, port: ports[0] }, Endpoint { ip: head.to, port: ports[1] }];
+    let Some(receiver) = receiver(net, Protocol::Udp, from, to) else { return Reached::Nobody };
+    let _lost = receiver.take_in(&mut &*data, Packet::received(head.to, head.hops, head.class), from);
+    Reached::Somebody
 }
 
 /// The first data after the peer is gone is taken, and answered with a reset.

@@ -42,7 +42,7 @@ static IPV4: Directory<ProcSystem> = Directory::of(&[
     value("ip_no_pmtu_disc", "0\n"),
     value("ip_nonlocal_bind", "0\n"),
     Entry::text("ip_unprivileged_port_start", unprivileged_port_start).mode(0o644),
-    value("ping_group_range", "1\t0\n"),
+    Entry::text("ping_group_range", ping_group_range).mode(0o644),
     value("tcp_abort_on_overflow", "0\n"),
     value("tcp_allowed_congestion_control", "reno\n"),
     fact("tcp_available_congestion_control", "reno\n"),
@@ -125,6 +125,11 @@ static CONF6_OF: Directory<ProcSystem> = Directory::of(&[
     value("mtu", "65536\n"),
     value("use_tempaddr", "-1\n"),
 ]);
+
+fn ping_group_range(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let (first, last) = system.namespaces.net.ping_groups();
+    line(alloc::format!("{first}\t{last}"))
+}
 
 fn unprivileged_port_start(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
     line(system.namespaces.net.unprivileged_port_start())
