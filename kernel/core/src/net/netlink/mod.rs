@@ -1,7 +1,11 @@
-//! Netlink sockets for reading routes (netlink(7), rtnetlink(7)). There is one interface, `lo`, which nobody changes.
+//! Netlink sockets (netlink(7)): for reading routes, for what tasks use, and for events of devices, of which there are
+//! none. There is one interface, `lo`, which nobody changes.
 
+mod generic;
 mod interface;
-mod reply;
+mod message;
+mod route;
+mod taskstats;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +16,7 @@ use super::{Address, Common, Connecting, Inbox, Kind, Limit, NETLINK, Outgoing, 
 use super::{Taken, Taking, Urgency};
 use crate::Errno;
 use crate::io::{Sink, Source};
-use crate::task::Task;
+use crate::task::{Namespaces, Task};
 use crate::vfs::PollEvents;
 
 pub use interface::request as interface_request;
@@ -24,9 +28,29 @@ const LEVEL: u32 = 270;
 /// NETLINK_ADD_MEMBERSHIP .. NETLINK_GET_STRICT_CHK: about messages that never come, or details of errors.
 const OPTIONS: core::ops::RangeInclusive<u32> = 1..=12;
 
-/// A socket of NETLINK_ROUTE.
+/// Whom a socket speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    /// NETLINK_ROUTE
+    Route = 0,
+    /// NETLINK_KOBJECT_UEVENT
+    DeviceEvents = 15,
+    /// NETLINK_GENERIC
+    Generic = 16,
+}
+
+impl Protocol {
+    fn new(number: i32) -> Result<Self, Errno> {
+        let known = [Self::Route, Self::DeviceEvents, Self::Generic];
+        known.into_iter().find(|known| *known as i32 == number).ok_or(Errno::EPROTONOSUPPORT)
+    }
+}
+
+/// A socket.
 #[derive(Debug)]
 pub struct NetlinkSocket {
+    protocol: Protocol,
+    namespaces: Arc<Namespaces>,
     kind: Kind,
     common: Common,
     inbox: Arc<Inbox>,
@@ -35,18 +59,17 @@ pub struct NetlinkSocket {
 }
 
 impl NetlinkSocket {
-    /// Not bound. `EPROTONOSUPPORT` for what is not about routes.
+    /// Not bound. `EPROTONOSUPPORT` where nobody would answer.
     pub fn new(task: &Task, kind: Kind, protocol: i32) -> Result<Arc<Self>, Errno> {
         if !matches!(kind, Kind::Raw | Kind::Datagram) {
             return Err(Errno::ESOCKTNOSUPPORT);
         }
-        if protocol != 0 {
-            return Err(Errno::EPROTONOSUPPORT);
-        }
+        let protocol = Protocol::new(protocol)?;
         let common = Common::new();
         let inbox = Inbox::messages(&common.queue, Limit::Bytes);
         let owner = task.process().pid().raw();
-        Ok(Arc::new(Self { kind, common, inbox, owner, port: AtomicU32::new(0) }))
+        let namespaces = task.process().namespaces().clone();
+        Ok(Arc::new(Self { protocol, namespaces, kind, common, inbox, owner, port: AtomicU32::new(0) }))
     }
 
     /// Its port id: that of its process unless it was bound to another.
@@ -75,6 +98,10 @@ impl Socket for NetlinkSocket {
         self.kind
     }
 
+    fn protocol(&self) -> i32 {
+        self.protocol as i32
+    }
+
     fn bind(&self, _: &Arc<Task>, address: &Address) -> Result<(), Errno> {
         let Address::Netlink { port, .. } = address else { return Err(Errno::EINVAL) };
         let wanted = if *port == 0 { self.owner } else { *port };
@@ -100,9 +127,9 @@ impl Socket for NetlinkSocket {
         Ok(Address::Netlink { port: 0, groups: 0 })
     }
 
-    fn send(&self, source: &mut dyn Source, message: &mut Outgoing<'_>) -> Result<usize, Errno> {
-        match message.to {
-            _ if message.urgency == Urgency::Urgent => return Err(Errno::EOPNOTSUPP),
+    fn send(&self, source: &mut dyn Source, outgoing: &mut Outgoing<'_>) -> Result<usize, Errno> {
+        match outgoing.to {
+            _ if outgoing.urgency == Urgency::Urgent => return Err(Errno::EOPNOTSUPP),
             None | Some(Address::Netlink { port: 0, .. }) => {}
             Some(Address::Netlink { .. }) => return Err(Errno::ECONNREFUSED),
             Some(_) => return Err(Errno::EINVAL),
@@ -112,8 +139,13 @@ impl Socket for NetlinkSocket {
         }
         let mut bytes = alloc::vec![0; source.remaining()];
         let count = source.take(&mut bytes)?;
-        for answer in reply::answers(&bytes[..count], self.port()) {
-            self.answer(&answer)?;
+        for request in message::requests(&bytes[..count], self.port()) {
+            let answers = match self.protocol {
+                Protocol::Route => route::answer(&request),
+                Protocol::Generic => generic::answer(&request, &self.namespaces, outgoing.task),
+                Protocol::DeviceEvents => request.refused(Errno::EPERM),
+            };
+            answers.iter().try_for_each(|answer| self.answer(answer))?;
         }
         Ok(count)
     }

@@ -57,7 +57,7 @@ fn nothing_is_changed() {
     let refused = ask(&caller, 16, 5, 0);
     assert_eq!(kinds(&refused), [2]);
     assert_eq!(refused[0].1[..4], (-Errno::EPERM.raw()).to_le_bytes());
-    assert_eq!(caller.call("socket", &[NETLINK, 3, 15]), Err(Errno::EPROTONOSUPPORT));
+    assert_eq!(caller.call("socket", &[NETLINK, 3, 4]), Err(Errno::EPROTONOSUPPORT));
 }
 
 #[test]

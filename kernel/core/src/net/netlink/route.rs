@@ -1,16 +1,13 @@
-//! Answers to requests of rtnetlink(7).
+//! Routes, addresses and the interface (rtnetlink(7)).
 
 use alloc::vec::Vec;
 
+use super::message::{KINDS_START, Request, attribute};
 use crate::Errno;
-use crate::abi::{Decoder, Encoder};
+use crate::abi::Encoder;
 use crate::net::{INET, INET6, UNSPEC};
 
-/// Bytes of `struct nlmsghdr`.
-const HEADER_BYTES: usize = 16;
 /// Types of messages.
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
 const NEW_LINK: u16 = 16;
 const NEW_ADDRESS: u16 = 20;
 const NEW_ROUTE: u16 = 24;
@@ -19,10 +16,6 @@ const GET_ADDRESS: u16 = 22;
 const GET_ROUTE: u16 = 26;
 const GET_NEIGHBOURS: u16 = 30;
 const GET_RULES: u16 = 34;
-/// Flags of messages.
-const MULTI: u16 = 2;
-const ACKNOWLEDGE: u16 = 4;
-const DUMP: u16 = 0x300;
 /// IFF_UP | IFF_LOOPBACK | IFF_RUNNING | IFF_LOWER_UP
 const LINK_FLAGS: u32 = 0x1_0049;
 /// RT_TABLE_LOCAL
@@ -31,99 +24,25 @@ const LOCAL_TABLE: u8 = 255;
 const HOST_SCOPE: u8 = 254;
 const INDEX: u32 = 1;
 
-/// A request's header.
-#[derive(Clone, Copy, Debug)]
-struct Request<'a> {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    header: &'a [u8],
-    body: &'a [u8],
-}
-
-/// What is sent back for each request of a message.
-pub(super) fn answers(bytes: &[u8], port: u32) -> Vec<Vec<u8>> {
-    let mut answers = Vec::new();
-    let mut rest = bytes;
-    while let Some((request, behind)) = next(rest) {
-        answers.extend(answer(&request, port));
-        rest = behind;
-    }
-    answers
-}
-
-fn next(bytes: &[u8]) -> Option<(Request<'_>, &[u8])> {
-    if bytes.len() < HEADER_BYTES {
-        return None;
-    }
-    let mut fields = Decoder::new(bytes);
-    let (len, kind, flags, sequence): (u32, u16, u16, u32) =
-        (fields.take(), fields.take(), fields.take(), fields.take());
-    let len = usize::try_from(len).ok().filter(|len| (HEADER_BYTES..=bytes.len()).contains(len))?;
-    let request = Request { kind, flags, sequence, header: &bytes[..HEADER_BYTES], body: &bytes[HEADER_BYTES..len] };
-    Some((request, bytes.get(len.next_multiple_of(4)..).unwrap_or_default()))
-}
-
 /// Behind the last request of rtnetlink(7) (RTM_MAX).
 const KINDS_END: u16 = 124;
 
-fn answer(request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
+/// What is sent back for a request.
+pub(super) fn answer(request: &Request<'_>) -> Vec<Vec<u8>> {
     let family = request.body.first().copied().map_or(UNSPEC, u16::from);
-    let dumps = request.flags & DUMP == DUMP;
+    let dumps = request.dumps();
     let found = match request.kind {
         GET_LINK if dumps || asks_for_lo(request.body) => alloc::vec![(NEW_LINK, link())],
-        GET_LINK => return alloc::vec![error(request, port, Some(Errno::ENODEV))],
+        GET_LINK => return request.refused(Errno::ENODEV),
         GET_ADDRESS if dumps => of_families(family, NEW_ADDRESS, address),
         GET_ROUTE if dumps => of_families(family, NEW_ROUTE, route),
         GET_NEIGHBOURS | GET_RULES if dumps => Vec::new(),
-        // Types below those of requests are for the protocol itself and mean nothing here (NLMSG_MIN_TYPE).
-        0..16 => return acknowledged(request, port),
-        KINDS_END.. => return alloc::vec![error(request, port, Some(Errno::EOPNOTSUPP))],
-        _ if request.kind % 4 != 2 => return alloc::vec![error(request, port, Some(Errno::EPERM))],
-        _ => return alloc::vec![error(request, port, Some(Errno::EOPNOTSUPP))],
+        0..KINDS_START => return request.acknowledged(),
+        KINDS_END.. => return request.refused(Errno::EOPNOTSUPP),
+        _ if request.kind % 4 != 2 => return request.refused(Errno::EPERM),
+        _ => return request.refused(Errno::EOPNOTSUPP),
     };
-    let flags = if dumps { MULTI } else { 0 };
-    let listed = found.iter().flat_map(|(kind, body)| message(*kind, flags, request.sequence, port, body)).collect();
-    let done = message(DONE, MULTI, request.sequence, port, &[0; 4]);
-    let mut messages: Vec<Vec<u8>> = Vec::new();
-    if !found.is_empty() {
-        messages.push(listed);
-    }
-    if dumps {
-        messages.push(done);
-        return messages;
-    }
-    messages.extend(acknowledged(request, port));
-    messages
-}
-
-fn acknowledged(request: &Request<'_>, port: u32) -> Vec<Vec<u8>> {
-    let wanted = request.flags & ACKNOWLEDGE != 0;
-    if wanted { alloc::vec![error(request, port, None)] } else { Vec::new() }
-}
-
-/// `struct nlmsgerr`: 0 is success.
-fn error(request: &Request<'_>, port: u32, errno: Option<Errno>) -> Vec<u8> {
-    let mut body = Encoder::with_capacity(36);
-    body.put(-errno.map_or(0, Errno::raw)).bytes(request.header);
-    if errno.is_some() {
-        body.bytes(request.body);
-    }
-    message(ERROR, 0, request.sequence, port, &body.finish())
-}
-
-fn message(kind: u16, flags: u16, sequence: u32, port: u32, body: &[u8]) -> Vec<u8> {
-    let len = HEADER_BYTES + body.len();
-    let mut bytes = Encoder::with_capacity(len + 3);
-    bytes.put(u32::try_from(len).unwrap_or(u32::MAX)).put(kind).put(flags).put(sequence).put(port).bytes(body);
-    bytes.zeros(len.next_multiple_of(4) - len);
-    bytes.finish()
-}
-
-fn attribute(to: &mut Encoder, kind: u16, value: &[u8]) {
-    let len = 4 + value.len();
-    to.put(u16::try_from(len).unwrap_or(u16::MAX)).put(kind).bytes(value);
-    to.zeros(len.next_multiple_of(4) - len);
+    request.found(&found)
 }
 
 /// Whether a request for one interface means ours: by index, or by its name (IFLA_IFNAME).
