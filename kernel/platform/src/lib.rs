@@ -20,6 +20,7 @@ mod park;
 mod path;
 mod pool;
 mod procfs;
+mod random;
 mod range;
 mod receivers;
 mod space;

@@ -18,6 +18,7 @@ use crate::file::Files;
 use crate::path::TrapPath;
 use crate::pool::HostPool;
 use crate::procfs::{Expendable, Proc};
+use crate::random;
 use crate::receivers::Receivers;
 use crate::space::HostSpace;
 use crate::stub::{Slots, Stub};
@@ -182,7 +183,7 @@ impl Machine for HostMachine {
     }
 
     fn random(&self, buffer: &mut [u8]) {
-        fill_random(buffer);
+        random::fill(buffer);
     }
 
     fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
@@ -320,15 +321,8 @@ fn given_up(error: &io::Error, spawner: Spawner<'_>) -> Errno {
 /// A number that nobody guesses.
 fn token() -> u64 {
     let mut bytes = [0; 8];
-    fill_random(&mut bytes);
+    random::fill(&mut bytes);
     u64::from_ne_bytes(bytes)
-}
-
-fn fill_random(mut rest: &mut [u8]) {
-    while !rest.is_empty() {
-        let len = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
-        rest = &mut rest[len..];
-    }
 }
 
 fn errno(message: Message) -> Errno {

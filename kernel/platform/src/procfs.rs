@@ -8,7 +8,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::{read, retry_on_intr};
 use rustix::process::Pid;
-use stockade_kernel::platform::{RangeUsage, UserRange};
+use stockade_kernel::platform::{RangeUsage, ThreadUsage, UserRange};
 
 use crate::sys::process;
 
@@ -17,6 +17,8 @@ const TICKS_PER_SECOND: u64 = 100;
 const PAGE_BYTES: u64 = 4096;
 /// What is read at once.
 const READ_BYTES: usize = 4096;
+/// A line of numbers: 52 of 20 digits.
+const LINE_BYTES_MAX: usize = 2048;
 
 /// Whose turn it is when memory is lacking (proc_pid_oom_score_adj(5)). The monitor's comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,13 @@ impl Proc {
             bytes.reserve(READ_BYTES);
         }
         String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The same of what the host writes at once and is shorter than a buffer: it need not be asked for the end.
+    fn read_line<'a>(&self, path: &str, buffer: &'a mut [u8; LINE_BYTES_MAX]) -> io::Result<&'a str> {
+        let file = openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let len = retry_on_intr(|| read(&file, &mut buffer[..]))?;
+        std::str::from_utf8(&buffer[..len]).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     /// A process's memory as a file. Whoever uses it passes over the permissions of private mappings.
@@ -107,45 +116,33 @@ impl Proc {
         mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
     }
 
-    /// User and system time of one thread: how much it was from proc_pid_schedstat(5), in which parts from fields 14
-    /// and 15 of proc_pid_stat(5), which come in ticks.
+    /// User and system time of one thread: how much it was from proc_pid_schedstat(5), in which parts from
+    /// proc_pid_stat(5).
     pub(crate) fn thread_cpu_time(&self, pid: Pid, tid: i32) -> (Duration, Duration) {
-        let parts = self.thread_ticks(pid, tid);
-        self.scheduled(pid, tid).map_or(parts, |total| process::parts_of(total, parts))
+        let ThreadUsage { user, system, .. } = self.thread_stat(pid, tid);
+        self.scheduled(pid, tid).map_or((user, system), |total| process::parts_of(total, (user, system)))
     }
 
     /// The sum of both.
     pub(crate) fn thread_cpu_total(&self, pid: Pid, tid: i32) -> Duration {
         self.scheduled(pid, tid).unwrap_or_else(|| {
-            let (user, system) = self.thread_ticks(pid, tid);
+            let ThreadUsage { user, system, .. } = self.thread_stat(pid, tid);
             user + system
         })
     }
 
     /// Nothing where the host does not count it.
-    fn scheduled(&self, pid: Pid, tid: i32) -> Option<Duration> {
-        let text = self.read(&format!("{}/task/{tid}/schedstat", pid.as_raw_nonzero())).ok()?;
+    pub(crate) fn scheduled(&self, pid: Pid, tid: i32) -> Option<Duration> {
+        let mut buffer = [0; LINE_BYTES_MAX];
+        let text = self.read_line(&format!("{}/task/{tid}/schedstat", pid.as_raw_nonzero()), &mut buffer).ok()?;
         Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
     }
 
-    fn thread_ticks(&self, pid: Pid, tid: i32) -> (Duration, Duration) {
-        let [user, system] = self.thread_fields(pid, tid, [14, 15]);
-        (ticks_to_time(user), ticks_to_time(system))
-    }
-
-    /// Page faults of one thread: minor and major.
-    pub(crate) fn thread_faults(&self, pid: Pid, tid: i32) -> (u64, u64) {
-        let [minor, major] = self.thread_fields(pid, tid, [10, 12]);
-        (minor, major)
-    }
-
-    /// Two fields of proc_pid_stat(5), by their numbers there.
-    fn thread_fields(&self, pid: Pid, tid: i32, numbers: [usize; 2]) -> [u64; 2] {
-        /// The first one behind the name.
-        const STATE: usize = 3;
-        let text = self.read(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-        let fields: Vec<_> = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace().collect();
-        numbers.map(|number| fields.get(number - STATE).and_then(|field| field.parse().ok()).unwrap_or(0))
+    /// Times in ticks and page faults of one thread (proc_pid_stat(5)).
+    pub(crate) fn thread_stat(&self, pid: Pid, tid: i32) -> ThreadUsage {
+        let mut buffer = [0; LINE_BYTES_MAX];
+        let text = self.read_line(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero()), &mut buffer);
+        usage_of(text.unwrap_or_default())
     }
 
     /// How often a thread had to give way to others.
@@ -175,6 +172,17 @@ fn add_count(usage: &mut RangeUsage, line: &str) {
     *field = kib << 10;
 }
 
+/// Fields 10, 12, 14 and 15 of a line of proc_pid_stat(5).
+fn usage_of(line: &str) -> ThreadUsage {
+    /// The first one behind the name.
+    const STATE: usize = 3;
+    let fields = line.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace();
+    let mut fields = (STATE..).zip(fields).filter(|(number, _)| [10, 12, 14, 15].contains(number));
+    let mut next = || fields.next().and_then(|(_, field)| field.parse().ok()).unwrap_or(0);
+    let (minor_faults, major_faults) = (next(), next());
+    ThreadUsage { minor_faults, major_faults, user: ticks_to_time(next()), system: ticks_to_time(next()) }
+}
+
 fn ticks_to_time(ticks: u64) -> Duration {
     Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND))
 }
@@ -187,6 +195,15 @@ fn range(line: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_found_behind_any_name() {
+        let line = "7 (a) S (b) R 1 7 7 0 -1 4194304 11 12 13 14 15 16 17 18 20 0 1 0 99 0 0";
+        let usage = usage_of(line);
+        assert_eq!((usage.minor_faults, usage.major_faults), (11, 13));
+        assert_eq!((usage.user, usage.system), (Duration::from_millis(150), Duration::from_millis(160)));
+        assert_eq!(usage_of(""), ThreadUsage::default());
+    }
 
     #[test]
     fn usage_counts_what_was_touched() {

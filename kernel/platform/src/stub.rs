@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -23,7 +23,7 @@ const COPIES_MIN: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct Stub {
     pid: Pid,
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     slots: Mutex<Slots>,
     descriptors: Mutex<BTreeSet<u32>>,
     spares: Mutex<Vec<Spare>>,
@@ -44,7 +44,7 @@ pub(crate) struct Stub {
 impl Stub {
     /// Takes over a process that this one is the parent of, and has not waited for.
     pub(crate) fn new(pid: Pid, slots: Slots, descriptors: BTreeSet<u32>) -> io::Result<Self> {
-        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        let pidfd = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
         Ok(Self {
             pid,
             pidfd,
@@ -190,8 +190,8 @@ impl Stub {
         }
     }
 
-    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    pub(crate) fn pidfd(&self) -> &Arc<OwnedFd> {
+        &self.pidfd
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -27,7 +27,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Watched {
     last: u64,
-    pidfds: HashMap<u64, OwnedFd>,
+    pidfds: HashMap<u64, Arc<OwnedFd>>,
 }
 
 impl Watch {
@@ -46,13 +46,14 @@ impl Watch {
     }
 
     /// Watches one more process.
-    pub(crate) fn add(&self, pidfd: BorrowedFd<'_>) -> io::Result<()> {
-        let pidfd = pidfd.try_clone_to_owned()?;
+    pub(crate) fn add(&self, pidfd: &Arc<OwnedFd>) -> io::Result<()> {
         let mut watched = self.inner.watched();
         watched.last += 1;
         let key = watched.last;
-        epoll::add(&self.inner.epoll, &pidfd, epoll::EventData::new_u64(key), epoll::EventFlags::IN)?;
-        watched.pidfds.insert(key, pidfd);
+        // One event is all: what is left of the registration goes with the file, which the stub has as well.
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        epoll::add(&self.inner.epoll, pidfd, epoll::EventData::new_u64(key), flags)?;
+        watched.pidfds.insert(key, pidfd.clone());
         Ok(())
     }
 }
@@ -88,9 +89,6 @@ impl Inner {
     fn take_off(&self, key: u64) {
         let pidfd = self.watched().pidfds.remove(&key);
         if let Some(pidfd) = pidfd {
-            // Closing alone would not do: the stub has the same file open.
-            let removed = epoll::delete(&self.epoll, &pidfd);
-            debug_assert!(removed.is_ok(), "it was added");
             process::reap(pidfd.as_fd());
         }
     }

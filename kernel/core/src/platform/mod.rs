@@ -190,6 +190,19 @@ pub struct Forked {
     pub thread: Arc<dyn UserThread>,
 }
 
+/// What a thread has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadUsage {
+    /// CPU time in the application.
+    pub user: Duration,
+    /// CPU time in the kernel.
+    pub system: Duration,
+    /// Page faults without input.
+    pub minor_faults: u64,
+    /// Page faults with.
+    pub major_faults: u64,
+}
+
 /// One application thread. Dropping it ends the host thread.
 pub trait UserThread: Debug + Send + Sync {
     /// Lets a new thread go. No event of it comes before.
@@ -216,6 +229,12 @@ pub trait UserThread: Debug + Send + Sync {
     fn cpu_total(&self) -> Duration {
         let (user, system) = self.cpu_time();
         user + system
+    }
+
+    /// All of that and page faults, asked for when it ends.
+    fn last_usage(&self) -> ThreadUsage {
+        let ((user, system), (minor_faults, major_faults)) = (self.cpu_time(), self.faults());
+        ThreadUsage { user, system, minor_faults, major_faults }
     }
 
     /// Page faults that the host served (minor, major).

@@ -3,7 +3,8 @@
 use core::ops::AddAssign;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Process, Task};
+use super::{CpuTime, Process, Task};
+use crate::platform::{ThreadUsage, UserThread};
 use crate::wait::Stop;
 
 /// Counters of one task. Those of the host are its thread's.
@@ -79,6 +80,12 @@ impl Counters {
     }
 }
 
+/// What a thread used that is left, as far as it can be had at little cost.
+pub(super) fn of_thread(thread: &dyn UserThread) -> (CpuTime, Counts) {
+    let ThreadUsage { user, system, minor_faults, major_faults } = thread.last_usage();
+    (CpuTime { user, system }, Counts { minor_faults, major_faults, ..Counts::default() })
+}
+
 /// A call that waits is not over.
 fn count(calls: &AtomicU64, bytes: &AtomicU64, result: &Result<usize, Stop>) {
     match result {
@@ -94,14 +101,19 @@ fn count(calls: &AtomicU64, bytes: &AtomicU64, result: &Result<usize, Stop>) {
 impl Task {
     /// What it counted so far.
     pub fn counts(&self) -> Counts {
-        let switches = self.thread().map_or(0, |thread| thread.involuntary_switches());
-        Counts { involuntary_switches: switches, ..self.last_counts() }
+        let Some(thread) = self.thread() else { return self.counters.counts() };
+        let (minor_faults, major_faults) = thread.faults();
+        let involuntary_switches = thread.involuntary_switches();
+        Counts { minor_faults, major_faults, involuntary_switches, ..self.counters.counts() }
     }
 
-    /// The same when it ends, as far as it can be had at little cost.
-    pub(crate) fn last_counts(&self) -> Counts {
-        let (minor_faults, major_faults) = self.thread().map_or((0, 0), |thread| thread.faults());
-        Counts { minor_faults, major_faults, ..self.counters.counts() }
+    /// What its thread used that it leaves, and what it counted itself.
+    pub(crate) fn last_usage(&self, thread: &dyn UserThread) -> (CpuTime, Counts) {
+        let (time, counts) = of_thread(thread);
+        (
+            time,
+            Counts { minor_faults: counts.minor_faults, major_faults: counts.major_faults, ..self.counters.counts() },
+        )
     }
 
     /// What it read and wrote, which the host need not be asked for.

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::{Counts, CpuTime, Credentials, ExitStatus, RobustList, Task};
+use super::{Credentials, ExitStatus, RobustList, Task};
 use crate::Errno;
 use crate::mm::Memory;
 use crate::platform::{Form, Frame, HostCall, Reply, Space};
@@ -96,9 +96,8 @@ impl Task {
         self.process().shares_memory.store(false, Ordering::Relaxed);
         self.process().vfork.release();
         if let Some(old) = old_thread {
-            let (minor_faults, major_faults) = old.faults();
-            let counts = Counts { minor_faults, major_faults, ..Counts::default() };
-            self.process().add_usage(CpuTime::new(old.cpu_time()), counts);
+            let (time, counts) = super::counts::of_thread(&*old);
+            self.process().add_usage(time, counts);
             old.reply(Reply::Exit);
         }
         drop(old_memory);

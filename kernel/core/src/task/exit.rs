@@ -50,11 +50,11 @@ impl Task {
     fn finish_exit(self: &Arc<Self>, host: HostThread) {
         self.trace(Tracer::never);
         self.release_robust_list(&self.memory());
-        let counts = self.last_counts();
         let thread = self.thread.lock().take();
         let process = self.process().clone();
         if let Some(thread) = &thread {
-            process.add_usage(CpuTime::new(thread.cpu_time()), counts);
+            let (time, counts) = self.last_usage(&**thread);
+            process.add_usage(time, counts);
         }
         *process.last_uid.lock() = self.credentials().uid;
         process.record.set_last_name(self.name());

@@ -1,6 +1,7 @@
 //! Memory that spaces can map and the kernel can copy: one sparse memory file per sandbox.
 
 mod extents;
+mod kept;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,9 +14,10 @@ use stockade_kernel::platform::Pool;
 
 use crate::sys::mapping::Mapping;
 use extents::Extents;
+use kept::Kept;
 
 const PAGE_BYTES: u64 = 4096;
-/// Zeroing by hand is cheaper than giving so little back to the host.
+/// Zeroing by hand is cheaper than giving so little back to the host, until it is needed again.
 const PUNCH_BYTES_MIN: u64 = 4 * PAGE_BYTES;
 
 /// The pool.
@@ -23,6 +25,7 @@ const PUNCH_BYTES_MIN: u64 = 4 * PAGE_BYTES;
 pub(crate) struct HostPool {
     mapping: Mapping,
     extents: Mutex<Extents>,
+    kept: Mutex<Kept>,
 }
 
 impl HostPool {
@@ -32,7 +35,8 @@ impl HostPool {
         let file = memfd_create(c"stockade-pool", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, len)?;
         let mapped = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
-        Ok(Self { mapping: Mapping::new(file, mapped)?, extents: Mutex::new(Extents::new(len)) })
+        let (extents, kept) = (Mutex::new(Extents::new(len)), Mutex::default());
+        Ok(Self { mapping: Mapping::new(file, mapped)?, extents, kept })
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
@@ -45,6 +49,30 @@ impl HostPool {
 
     fn extents(&self) -> MutexGuard<'_, Extents> {
         self.extents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An extent that reads as zero: one that was kept, or a new one. What is kept makes room for what else would not
+    /// fit.
+    fn take(&self, len: u64) -> Option<u64> {
+        if let Some(offset) = self.kept().take(len) {
+            self.mapping.zero(offset, usize::try_from(len).ok()?);
+            return Some(offset);
+        }
+        let taken = self.extents().take(len);
+        taken.or_else(|| {
+            let all = self.kept().take_all();
+            all.into_iter().for_each(|(offset, len)| self.give(offset, len));
+            self.extents().take(len)
+        })
+    }
+
+    fn give(&self, offset: u64, len: u64) {
+        self.punch(offset, len);
+        self.extents().give(offset, len);
     }
 
     /// Gives memory back to the host. Mappings of it read as zero from now on.
@@ -67,12 +95,13 @@ impl Pool for HostPool {
             return Err(Errno::EINVAL);
         }
         MEMORY.take(len)?;
-        self.extents().take(len).ok_or(Errno::ENOMEM).inspect_err(|_| MEMORY.give(len))
+        self.take(len).ok_or(Errno::ENOMEM).inspect_err(|_| MEMORY.give(len))
     }
 
     fn free(&self, offset: u64, len: u64) {
-        self.punch(offset, len);
-        self.extents().give(offset, len);
+        if !self.kept().keep(offset, len) {
+            self.give(offset, len);
+        }
         MEMORY.give(len);
     }
 
@@ -105,6 +134,6 @@ impl Pool for HostPool {
     }
 
     fn used_bytes(&self) -> u64 {
-        self.extents().used()
+        self.extents().used() - self.kept().bytes()
     }
 }

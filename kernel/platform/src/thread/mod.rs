@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Event, Frame, HostCall, Reply, ThreadEvents, UserThread};
+use stockade_kernel::platform::{Event, Frame, HostCall, Reply, ThreadEvents, ThreadUsage, UserThread};
 use stockade_kernel_stub::abi::{self, Saved};
 
 use crate::machine::Shared;
@@ -44,8 +44,10 @@ pub(crate) struct Inner {
     listener: Arc<Listener>,
     /// The host's id; 0 until the first notification.
     tid: AtomicI32,
-    /// The first notification, when it came before; and what time the host thread had used by then.
-    parked: Option<(u64, (Duration, Duration))>,
+    /// The first notification, when it came before; and what the host thread had used by then.
+    parked: Option<(u64, ThreadUsage)>,
+    /// What it had used in all when that was last asked for.
+    last: Mutex<Option<ThreadUsage>>,
     told: Told,
     state: Mutex<State>,
 }
@@ -91,8 +93,8 @@ pub(crate) struct Spare {
     pub(crate) slot: u32,
     listener: Arc<Listener>,
     tid: i32,
-    /// The notification, and the CPU time of those before.
-    parked: Option<(u64, (Duration, Duration))>,
+    /// The notification, and what those before used.
+    parked: Option<(u64, ThreadUsage)>,
 }
 
 /// How far an interrupt got.
@@ -179,6 +181,7 @@ impl HostThread {
             listener: spare.listener,
             tid: AtomicI32::new(spare.tid),
             parked: spare.parked,
+            last: Mutex::default(),
             told: Told::default(),
             state: Mutex::new(State::new(setup, events)),
         }))
@@ -242,7 +245,11 @@ impl UserThread for HostThread {
     }
 
     fn faults(&self) -> (u64, u64) {
-        self.0.machine.proc.thread_faults(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
+        self.0.faults()
+    }
+
+    fn last_usage(&self) -> ThreadUsage {
+        self.0.last_usage()
     }
 
     fn involuntary_switches(&self) -> u64 {

@@ -67,11 +67,16 @@ impl Inner {
                 Ok(notification) if self.parks(&notification) => return self.park(notification.id),
                 Ok(notification) => self.notice(&notification),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) && !self.listener.is_dead() => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) && !self.is_dead() => {}
                 Err(_) => break,
             }
         }
         self.gone();
+    }
+
+    /// Whether nothing more will be heard of it, when there was nothing to hear.
+    fn is_dead(&self) -> bool {
+        self.stub.is_killed() || self.listener.is_dead()
     }
 
     /// A parked thread has said hello already.
@@ -95,8 +100,7 @@ impl Inner {
     fn park(&self, id: u64) {
         let (listener, tid) = (self.listener.clone(), self.tid.load(Ordering::Relaxed));
         self.count(&mut self.state(), Running::No);
-        let used = self.machine.proc.thread_cpu_time(self.stub.pid(), tid);
-        self.stub.park(Spare { slot: self.slot, listener, tid, parked: Some((id, used)) });
+        self.stub.park(Spare { slot: self.slot, listener, tid, parked: Some((id, self.used_in_all())) });
     }
 
     fn notice(self: &Arc<Self>, notification: &Notification) {

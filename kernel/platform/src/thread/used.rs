@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Inner;
+use stockade_kernel::platform::ThreadUsage;
+
 use crate::sys::process;
 
 /// CPU time that was told last: user, system.
@@ -37,8 +39,48 @@ impl Inner {
             return self.told.next(process::cpu_time(self.stub.pid()));
         }
         let (user, system) = self.machine.proc.thread_cpu_time(self.stub.pid(), self.tid.load(Ordering::Relaxed));
-        let (user_before, system_before) = self.parked.map_or_else(Default::default, |(_, used)| used);
-        self.told.next((user.saturating_sub(user_before), system.saturating_sub(system_before)))
+        let before = self.before();
+        self.told.next((user.saturating_sub(before.user), system.saturating_sub(before.system)))
+    }
+
+    /// That and page faults, which is the last that is asked: whoever has the host thread next begins from there.
+    pub(super) fn last_usage(&self) -> ThreadUsage {
+        let all = self.look();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
+        let before = self.before();
+        let (user, system) = (all.user.saturating_sub(before.user), all.system.saturating_sub(before.system));
+        let (user, system) = self.told.next((user, system));
+        let (minor_faults, major_faults) = since(all, before);
+        ThreadUsage { user, system, minor_faults, major_faults }
+    }
+
+    /// What the host thread used in all when it was last asked for.
+    pub(super) fn used_in_all(&self) -> ThreadUsage {
+        let known = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        known.unwrap_or_else(|| self.look())
+    }
+
+    /// What the host thread used in all.
+    fn look(&self) -> ThreadUsage {
+        let (pid, tid) = (self.stub.pid(), self.tid.load(Ordering::Relaxed));
+        let mut all = self.machine.proc.thread_stat(pid, tid);
+        let is_only = self.stub.has_had_one_thread();
+        let total = if is_only { Some(process::cpu_total(pid)) } else { self.machine.proc.scheduled(pid, tid) };
+        if let Some(total) = total {
+            (all.user, all.system) = process::parts_of(total, (all.user, all.system));
+        }
+        all
+    }
+
+    /// Page faults, minor and major.
+    pub(super) fn faults(&self) -> (u64, u64) {
+        let all = self.machine.proc.thread_stat(self.stub.pid(), self.tid.load(Ordering::Relaxed));
+        since(all, self.before())
+    }
+
+    /// What the host thread used before it was this application thread's.
+    fn before(&self) -> ThreadUsage {
+        self.parked.map(|(_, used)| used).unwrap_or_default()
     }
 
     /// Both together, which takes less.
@@ -47,11 +89,17 @@ impl Inner {
             process::cpu_total(self.stub.pid())
         } else {
             let all = self.machine.proc.thread_cpu_total(self.stub.pid(), self.tid.load(Ordering::Relaxed));
-            let (user, system) = self.parked.map_or_else(Default::default, |(_, used)| used);
-            all.saturating_sub(user + system)
+            let before = self.before();
+            all.saturating_sub(before.user + before.system)
         };
         total.max(self.told.total())
     }
+}
+
+/// Page faults from one look to the next.
+fn since(all: ThreadUsage, before: ThreadUsage) -> (u64, u64) {
+    let minor = all.minor_faults.saturating_sub(before.minor_faults);
+    (minor, all.major_faults.saturating_sub(before.major_faults))
 }
 
 #[cfg(test)]
