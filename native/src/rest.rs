@@ -17,31 +17,35 @@ pub const REST_AFTER: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Unmaps the pages of the program's code. Those that run again come from the host's cache.
 pub fn rest() {
     let given_back = std::fs::read_to_string("/proc/self/maps").and_then(|maps| match code(&maps) {
-        Some(range) => forget_pages(range),
-        None => Err(io::ErrorKind::NotFound.into()),
+        ranges if ranges.is_empty() => Err(io::ErrorKind::NotFound.into()),
+        ranges => ranges.into_iter().try_for_each(forget_pages),
     });
     if let Err(error) = given_back {
         tracing::debug!(%error, "the program's code stays mapped");
     }
 }
 
-/// The program's file from its first page to the end of its instructions, without gaps; what comes behind may have been
-/// changed by the program's start (proc_pid_maps(5)).
-fn code(maps: &str) -> Option<Range<usize>> {
-    let mut found: Option<Range<usize>> = None;
-    for line in maps.lines() {
-        let mut fields = line.split_ascii_whitespace();
-        let (range, permissions, inode) = (range(fields.next()?)?, fields.next()?, fields.nth(2)?);
-        let follows = found.as_ref().is_none_or(|before| before.end == range.start);
-        if inode == "0" || !follows || !matches!(permissions, "r--p" | "r-xp") {
-            return None;
+/// The program's file from its first page to the end of its instructions; what comes behind may have been changed by the
+/// program's start (proc_pid_maps(5)). Where a part of the file ends with a page, the linker leaves one out before the
+/// next.
+fn code(maps: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (range, permissions, inode) in maps.lines().map_while(mapping) {
+        if inode == "0" || !matches!(permissions, "r--p" | "r-xp") {
+            break;
         }
-        found = Some(found.map_or(range.start, |before| before.start)..range.end);
+        found.push(range);
         if permissions == "r-xp" {
             return found;
         }
     }
-    None
+    Vec::new()
+}
+
+/// Where a mapping lies, its permissions and its file's inode.
+fn mapping(line: &str) -> Option<(Range<usize>, &str, &str)> {
+    let mut fields = line.split_ascii_whitespace();
+    Some((range(fields.next()?)?, fields.next()?, fields.nth(2)?))
 }
 
 fn range(text: &str) -> Option<Range<usize>> {
@@ -53,7 +57,7 @@ fn range(text: &str) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
-    fn check(maps: &str, expected: Option<Range<usize>>) {
+    fn check(maps: &str, expected: &[Range<usize>]) {
         assert_eq!(code(maps), expected, "{maps}");
     }
 
@@ -62,12 +66,14 @@ mod tests {
         let headers = "00200000-00300000 r--p 00000000 fe:00 77 /bin/stockade\n";
         let text = "00300000-00500000 r-xp 000ff000 fe:00 77 /bin/stockade\n";
         let data = "00500000-00510000 r--p 002ff000 fe:00 77 /bin/stockade\n";
-        check(&[headers, text, data].concat(), Some(0x20_0000..0x50_0000));
-        check(&[text, data].concat(), Some(0x30_0000..0x50_0000));
-        check(&[headers, data].concat(), None);
-        check("00200000-00300000 rw-p 00000000 fe:00 77 /bin/stockade\n", None);
-        check("00200000-00300000 r-xp 00000000 00:00 0 \n", None);
-        check("", None);
+        let apart = "00301000-00500000 r-xp 00100000 fe:00 77 /bin/stockade\n";
+        check(&[headers, text, data].concat(), &[0x20_0000..0x30_0000, 0x30_0000..0x50_0000]);
+        check(&[headers, apart, data].concat(), &[0x20_0000..0x30_0000, 0x30_1000..0x50_0000]);
+        check(&[text, data].concat(), std::slice::from_ref(&(0x30_0000..0x50_0000)));
+        check(&[headers, data].concat(), &[]);
+        check("00200000-00300000 rw-p 00000000 fe:00 77 /bin/stockade\n", &[]);
+        check("00200000-00300000 r-xp 00000000 00:00 0 \n", &[]);
+        check("", &[]);
     }
 
     /// Bytes of the program's own code in memory.
@@ -85,6 +91,6 @@ mod tests {
         rest();
         let after = resident();
         assert!(after < before, "{before} bytes, then {after}");
-        assert!(code(&std::fs::read_to_string("/proc/self/maps").expect("read maps")).is_some());
+        assert!(!code(&std::fs::read_to_string("/proc/self/maps").expect("read maps")).is_empty());
     }
 }
