@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,5 +61,17 @@ int main(void) {
     wait(0);
     n = read(fd, i, sizeof *i);
     printf("left %u\n", i[0].ssi_signo);
+    /* An instance of epoll shows each process its own. */
+    kill(getpid(), SIGUSR1);
+    int ep = epoll_create1(0);
+    struct epoll_event e = {EPOLLIN, {0}};
+    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), fflush(stdout);
+    if (!fork()) {
+        printf("instance %d\n", epoll_wait(ep, &e, 1, 0)), fflush(stdout);
+        _exit(0);
+    }
+    wait(0);
+    printf("of the maker %d\n", epoll_wait(ep, &e, 1, 0));
+    epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e), printf("again %d\n", epoll_wait(ep, &e, 1, 0));
     return 0;
 }

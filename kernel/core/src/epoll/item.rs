@@ -10,6 +10,7 @@ use super::{Epoll, Key};
 use crate::Errno;
 use crate::account::Charge;
 use crate::poll::ALWAYS;
+use crate::task::Task;
 use crate::vfs::{File, PollEvents, UserCharge, UserLimit};
 use crate::wait::{SharedQueue, Waiter};
 
@@ -47,6 +48,9 @@ impl Interest {
     }
 }
 
+/// Who looks: some files show each task its own (signalfd(2)). Nobody in particular where instances look at each other.
+pub type Looker<'a> = Option<&'a Arc<Task>>;
+
 /// A file and what is wanted of it.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -68,9 +72,16 @@ pub(super) struct Item {
 const ITEM_BYTES: usize = 384;
 
 impl Item {
-    /// An item of an instance, counted as its user's.
-    pub fn new(epoll: &Epoll, fd: i32, file: &Arc<File>, interest: Interest) -> Result<Arc<Self>, Errno> {
-        let queue = file.object().queue().ok_or(Errno::EPERM)?;
+    /// An item of an instance, counted as its user's. It hears the news that whoever adds it would hear of.
+    pub fn new(
+        epoll: &Epoll,
+        fd: i32,
+        file: &Arc<File>,
+        interest: Interest,
+        looker: Looker<'_>,
+    ) -> Result<Arc<Self>, Errno> {
+        let own = looker.and_then(|task| file.object().seen_by(task));
+        let queue = own.as_ref().unwrap_or(file.object()).queue().ok_or(Errno::EPERM)?;
         let (memory, user) = (Charge::new(ITEM_BYTES)?, epoll.user.charge(UserLimit::EpollWatches)?);
         Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -121,12 +132,16 @@ impl Item {
         self.interest.lock().events.intersects(events)
     }
 
-    /// What of its interest is there; `None` when the file was closed.
-    pub fn found(&self) -> Option<PollEvents> {
+    /// What of its interest is there for who looks; `None` when the file was closed.
+    pub fn found(&self, looker: Looker<'_>) -> Option<PollEvents> {
         let file = self.file.upgrade()?;
         let wanted = self.interest.lock().events;
         // A disarmed item wants nothing at all.
-        if wanted.is_empty() { Some(wanted) } else { Some(file.object().poll() & wanted) }
+        if wanted.is_empty() {
+            return Some(wanted);
+        }
+        let own = looker.and_then(|task| file.object().seen_by(task));
+        Some(own.as_ref().unwrap_or(file.object()).poll() & wanted)
     }
 
     /// Its event was told. True when it must not be told again without news.

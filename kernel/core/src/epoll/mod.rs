@@ -23,7 +23,7 @@ use crate::vfs::{File, FileObject, PollEvents, User};
 use crate::wait::{SharedQueue, Waiter};
 
 use item::Item;
-pub use item::{Interest, Modes};
+pub use item::{Interest, Looker, Modes};
 
 /// An event, as epoll_wait(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +70,13 @@ impl Epoll {
     }
 
     /// EPOLL_CTL_ADD
-    pub fn add(&self, fd: i32, file: &Arc<File>, interest: Interest) -> Result<(), Errno> {
+    pub fn add(&self, fd: i32, file: &Arc<File>, interest: Interest, looker: Looker<'_>) -> Result<(), Errno> {
         let nested = file.downcast::<Epoll>();
         if nested.is_some() && interest.modes.contains(Modes::EXCLUSIVE) {
             return Err(Errno::EINVAL);
         }
         let _guard = nested.map(|nested| nesting::check(self, nested)).transpose()?;
-        let item = Item::new(self, fd, file, interest)?;
+        let item = Item::new(self, fd, file, interest, looker)?;
         let closed = {
             let mut state = self.state.lock();
             let closed = state.prune();
@@ -91,18 +91,18 @@ impl Epoll {
             nested.containers.lock().push(self.me.clone());
         }
         item.join();
-        self.look_at(&item);
+        self.look_at(&item, looker);
         Ok(())
     }
 
     /// EPOLL_CTL_MOD
-    pub fn modify(&self, fd: i32, file: &Arc<File>, interest: Interest) -> Result<(), Errno> {
+    pub fn modify(&self, fd: i32, file: &Arc<File>, interest: Interest, looker: Looker<'_>) -> Result<(), Errno> {
         let item = self.find(fd, file)?;
         if item.interest().modes.contains(Modes::EXCLUSIVE) || interest.modes.contains(Modes::EXCLUSIVE) {
             return Err(Errno::EINVAL);
         }
         item.set_interest(interest);
-        self.look_at(&item);
+        self.look_at(&item, looker);
         Ok(())
     }
 
@@ -143,8 +143,8 @@ impl Epoll {
     }
 
     /// An item's interest is new: what is there already counts.
-    fn look_at(&self, item: &Arc<Item>) {
-        if item.found().is_some_and(|found| !found.is_empty()) {
+    fn look_at(&self, item: &Arc<Item>, looker: Looker<'_>) {
+        if item.found(looker).is_some_and(|found| !found.is_empty()) {
             self.note(item);
         }
     }
@@ -158,8 +158,13 @@ impl Epoll {
 
     /// Tells what is ready, at most `count` events; `tell` says how many it took. What is told once only (EPOLLET,
     /// EPOLLONESHOT) is gone then; the rest is looked at again next time.
-    pub fn collect(&self, count: usize, tell: impl FnOnce(&[Ready]) -> Result<usize, Errno>) -> Result<usize, Errno> {
-        let (events, items) = self.take_ready(count);
+    pub fn collect(
+        &self,
+        looker: Looker<'_>,
+        count: usize,
+        tell: impl FnOnce(&[Ready]) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
+        let (events, items) = self.take_ready(looker, count);
         if events.is_empty() {
             return Ok(0);
         }
@@ -171,13 +176,13 @@ impl Epoll {
     }
 
     /// What is ready, taken off the list.
-    fn take_ready(&self, count: usize) -> (Vec<Ready>, Vec<Arc<Item>>) {
+    fn take_ready(&self, looker: Looker<'_>, count: usize) -> (Vec<Ready>, Vec<Arc<Item>>) {
         let (mut events, mut items) = (Vec::new(), Vec::new());
         let mut left = self.state.lock().ready.len();
         while events.len() < count && left > 0 {
             left -= 1;
             let Some(item) = self.state.lock().next() else { break };
-            let Some(found) = item.found() else {
+            let Some(found) = item.found(looker) else {
                 self.forget(&item);
                 continue;
             };
@@ -262,7 +267,7 @@ impl FileObject for Epoll {
 
     fn poll(&self) -> PollEvents {
         let listed: Vec<_> = self.state.lock().ready.iter().cloned().collect();
-        let ready = listed.iter().any(|item| item.found().is_some_and(|found| !found.is_empty()));
+        let ready = listed.iter().any(|item| item.found(None).is_some_and(|found| !found.is_empty()));
         if ready { PollEvents::READABLE } else { PollEvents::empty() }
     }
 

@@ -75,9 +75,9 @@ pub fn epoll_ctl(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     match (operation, interest) {
         (abi::EPOLL_CTL_ADD, Some(interest)) => {
             check_exclusive(event.map_or(0, |event| event.events))?;
-            epoll.add(fd, &file, interest)?;
+            epoll.add(fd, &file, interest, Some(task))?;
         }
-        (abi::EPOLL_CTL_MOD, Some(interest)) => epoll.modify(fd, &file, interest)?,
+        (abi::EPOLL_CTL_MOD, Some(interest)) => epoll.modify(fd, &file, interest, Some(task))?,
         (abi::EPOLL_CTL_DEL, _) => epoll.remove(fd, &file)?,
         _ => return Err(Errno::EINVAL.into()),
     }
@@ -128,7 +128,7 @@ fn wait(task: &Arc<Task>, call: &mut Call, timeout: Option<Duration>) -> Result<
     let file: Arc<File> = task.files().get_open(call.int(0))?;
     let epoll = file.downcast::<Epoll>().ok_or(Errno::EINVAL)?;
     let memory = task.memory();
-    let told = epoll.collect(most, |ready| store(&memory, call.arg(1), ready))?;
+    let told = epoll.collect(Some(task), most, |ready| store(&memory, call.arg(1), ready))?;
     if told > 0 {
         return Ok(told as u64);
     }
