@@ -138,7 +138,50 @@ static void counters(void) {
     SHOW("averages %d\n", getloadavg(load, 3));
 }
 
+static void put(const char *name, const char *text) {
+    char path[64], got[64] = {0};
+    snprintf(path, sizeof path, "/proc/self/%s", name);
+    int fd = open(path, O_WRONLY);
+    errno = 0;
+    long n = fd < 0 ? -1 : write(fd, text, strlen(text));
+    SHOW("%s <- %s: %ld/%d", name, text, n, n < 0 ? errno : 0), close(fd);
+    fd = open(path, O_RDONLY), n = read(fd, got, sizeof got - 1), close(fd);
+    if (n > 0 && got[n - 1] == '\n') got[n - 1] = 0;
+    SHOW(" shows %s\n", n < 0 ? "nothing" : got);
+}
+
+static void settings(void) {
+    put("comm", "renamed"), put("comm", "a name that is much too long\n"), put("comm", "");
+    put("oom_score_adj", "500"), put("oom_score_adj", " 7 \n"), put("oom_score_adj", "1001"), put("oom_score_adj", "x");
+    put("oom_score_adj", "0x10"), put("oom_adj", "15"), put("oom_adj", "-3"), put("oom_adj", "99");
+    put("timerslack_ns", "70000"), put("timerslack_ns", "0"), put("timerslack_ns", "-1");
+    put("coredump_filter", "0x33"), put("coredump_filter", "7"), put("coredump_filter", "z");
+    put("personality", "0");
+    TRY("limits", write(open("/proc/self/limits", O_WRONLY), "1", 1));
+    TRY("stat", write(open("/proc/self/stat", O_WRONLY), "1", 1));
+    TRY("cmdline", write(open("/proc/self/cmdline", O_RDWR), "1", 1));
+}
+
+static void mode(const char *path) {
+    struct stat s;
+    if (stat(path, &s)) SHOW("%s none\n", path);
+    else SHOW("%s %o %d %d size %ld\n", path, s.st_mode, s.st_uid, s.st_gid, S_ISDIR(s.st_mode) ? 0 : (long)s.st_size);
+}
+
+static void modes(void) {
+    mode("/sys"), mode("/sys/devices/system/cpu"), mode("/sys/devices/system/cpu/online");
+    mode("/sys/devices/system/cpu/cpu0"), mode("/sys/devices/system/cpu/cpu0/topology/core_id");
+    mode("/sys/devices/system/cpu/kernel_max"), mode("/sys/devices/system/node/node0/meminfo");
+    mode("/sys/class/net/lo/mtu"), mode("/sys/class/net/lo/address"), mode("/sys/class/net/lo/operstate");
+    mode("/sys/class/net/lo/statistics/rx_bytes"), mode("/sys/class/net/lo/flags"), mode("/sys/class/net/lo/ifindex");
+    mode("/sys/kernel/mm/transparent_hugepage/enabled"), mode("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+    mode("/sys/class"), mode("/sys/block"), mode("/sys/kernel"), mode("/sys/module");
+    TRY("write", open("/sys/class/net/lo/address", O_WRONLY)), TRY("make", mkdir("/sys/new", 0755));
+    TRY("file", open("/sys/new", O_CREAT | O_WRONLY, 0644)), TRY("remove", unlink("/sys/class/net/lo/mtu"));
+    TRY("list", access("/sys/devices/system/cpu", W_OK)), TRY("mode", chmod("/sys/class/net/lo/mtu", 0600));
+}
+
 int main(void) {
-    PART(process), PART(system_files), PART(status), PART(counters);
+    PART(process), PART(system_files), PART(status), PART(counters), PART(settings), PART(modes);
     return 0;
 }

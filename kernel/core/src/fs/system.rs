@@ -18,6 +18,8 @@ pub struct System {
     pub kernel: Arc<Kernel>,
     /// The container.
     pub namespaces: Arc<Namespaces>,
+    /// What its files say that they have (`st_size`).
+    pub file_bytes: u64,
 }
 
 /// Memory as /proc/meminfo, sysfs and cgroup2 count it, in bytes.
@@ -84,6 +86,14 @@ impl System {
 impl Subject for System {
     fn time(&self) -> Timestamp {
         self.boot_time().into()
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    fn directory_permissions(&self) -> u32 {
+        0o755
     }
 }
 

@@ -97,6 +97,17 @@ pub fn syslog(_: &Arc<Task>, _: &mut Call) -> Result<(), Stop> {
     Err(Errno::EPERM.into())
 }
 
+macro_rules! absent {
+    ($($name:ident)*) => {$(
+        #[doc = concat!(stringify!($name), "(2): not there, as in a Linux that was built without.")]
+        pub fn $name(_: &Arc<Task>, _: &mut Call) -> Result<(), Stop> {
+            Err(Errno::ENOSYS.into())
+        }
+    )*};
+}
+
+absent! { fanotify_init fanotify_mark }
+
 /// acct(2), swapon(2), reboot(2), init_module(2) and their like: the host's, in a container.
 fn refused() -> Result<(), Stop> {
     Err(Errno::EPERM.into())

@@ -90,7 +90,7 @@ calls! {
     38 timers::setitimer Full;
     39 ids::getpid Full;
     40 copy::sendfile Full;
-    41 socket::socket Partial("no packet, raw and virtual machine sockets");
+    41 socket::socket Partial("no virtual machine sockets; raw and packet sockets see no TCP");
     42 socket::connect Full;
     43 socket::accept Full;
     44 send::sendto Partial("out-of-band data of TCP only, without SIGURG");
@@ -319,6 +319,8 @@ calls! {
     297 kill::rt_tgsigqueueinfo Full;
     298 system::perf_event_open Partial("refused: EPERM");
     299 receive::recvmmsg Full;
+    300 system::fanotify_init Support::None("ENOSYS, as Linux without CONFIG_FANOTIFY; inotify tells of changes");
+    301 system::fanotify_mark Support::None("ENOSYS, as fanotify_init");
     302 usage::prlimit64 Full;
     303 handles::name_to_handle_at Full;
     304 handles::open_by_handle_at Partial("files of tmpfs and cgroup2");

@@ -7,6 +7,9 @@ use stockade_kernel_sync::Mutex;
 
 use super::Process;
 
+/// MMF_DUMP_FILTER_DEFAULT: private and shared anonymous memory, ELF headers, private huge pages.
+const DUMP_FILTER: u32 = 0x33;
+
 /// The record of one process.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -14,6 +17,7 @@ pub(crate) struct Record {
     /// What a process without CAP_SYS_RESOURCE can lower it to.
     oom_floor: AtomicI32,
     login_uid: AtomicU32,
+    dump_filter: AtomicU32,
     last_name: Mutex<Vec<u8>>,
 }
 
@@ -23,6 +27,7 @@ impl Default for Record {
             oom_score_adj: AtomicI32::new(0),
             oom_floor: AtomicI32::new(0),
             login_uid: AtomicU32::new(u32::MAX),
+            dump_filter: AtomicU32::new(DUMP_FILTER),
             last_name: Mutex::default(),
         }
     }
@@ -34,6 +39,7 @@ impl Record {
         self.oom_score_adj.store(parent.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
         self.oom_floor.store(parent.oom_floor.load(Ordering::Relaxed), Ordering::Relaxed);
         self.login_uid.store(parent.login_uid.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.dump_filter.store(parent.dump_filter.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// What oom_score_adj can be lowered to.
@@ -54,6 +60,16 @@ impl Record {
     /// Changes that.
     pub fn set_login_uid(&self, uid: u32) {
         self.login_uid.store(uid, Ordering::Relaxed);
+    }
+
+    /// What a core dump would hold (core(5)).
+    pub fn dump_filter(&self) -> u32 {
+        self.dump_filter.load(Ordering::Relaxed)
+    }
+
+    /// Changes that.
+    pub fn set_dump_filter(&self, value: u32) {
+        self.dump_filter.store(value, Ordering::Relaxed);
     }
 
     /// The name of the last task that ended.

@@ -330,6 +330,8 @@ const ROWS: &[Row] = &[
     row("pwritev", &[Fd, Pointer, Int, Offset], Number),
     row("rt_tgsigqueueinfo", &[Int, Int, Signal, Pointer], Number),
     row("perf_event_open", &[Pointer, Int, Int, Fd, Hex], Number),
+    row("fanotify_init", &[Hex, Hex], Number),
+    row("fanotify_mark", &[Fd, Hex, Hex, DirFd, Path], Number),
     row("recvmmsg", &[Fd, Out, Size, Flags(flags::MESSAGE), Time], Number),
     row("prlimit64", &[Int, Name(flags::RESOURCE), Pointer, Out], Number),
     row("name_to_handle_at", &[DirFd, Path, Out, Out, Hex], Number),

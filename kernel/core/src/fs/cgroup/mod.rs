@@ -31,7 +31,7 @@ pub struct Cgroup2 {
 impl Cgroup2 {
     /// The group of a container.
     pub fn new(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>) -> Arc<Self> {
-        Arc::new(Self { system: System { kernel: kernel.clone(), namespaces: namespaces.clone() } })
+        Arc::new(Self { system: System { kernel: kernel.clone(), namespaces: namespaces.clone(), file_bytes: 0 } })
     }
 }
 

@@ -79,7 +79,7 @@ impl super::synthetic::Subject for ProcSystem {
 impl Proc {
     /// The proc of a container.
     pub fn new(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>, options: ProcOptions) -> Arc<Self> {
-        let system = System { kernel: kernel.clone(), namespaces: namespaces.clone() };
+        let system = System { kernel: kernel.clone(), namespaces: namespaces.clone(), file_bytes: 0 };
         let shared = Arc::new(Shared { options: Mutex::new(options), ..Shared::default() });
         Arc::new(Self { system: ProcSystem { system, shared } })
     }

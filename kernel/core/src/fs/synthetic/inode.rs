@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::directory::OpenDirectory;
 use super::file::OpenFile;
-use super::{Directory, Node, Opener, Subject};
+use super::{DIRECTORY_PERMISSIONS, Directory, Node, Opener, Subject};
 use crate::Errno;
 use crate::vfs::{Caller, FileKind, FileObject, Inode, LinkTarget, Opening, Stat};
 
@@ -47,12 +47,13 @@ impl<S: Subject> Synthetic<S> {
     fn check_open(&self, opening: &Opening<'_>) -> Result<(), Errno> {
         let Node::File { read, write, guard } = self.node else {
             let writable = matches!(self.node, Node::Special(_));
-            return if opening.flags.writes() && !writable { Err(Errno::EACCES) } else { Ok(()) };
+            return if opening.flags.writes() && !writable { self.subject.check_taken() } else { Ok(()) };
         };
-        let missing = (opening.flags.reads() && read.is_none() && !opening.flags.writes())
-            || (opening.flags.writes() && write.is_none());
-        if missing {
+        if opening.flags.reads() && read.is_none() && !opening.flags.writes() {
             return Err(Errno::EACCES);
+        }
+        if opening.flags.writes() && write.is_none() {
+            self.subject.check_taken()?;
         }
         guard.map_or(Ok(()), |guard| guard(&self.subject, opening.caller))
     }
@@ -70,7 +71,11 @@ impl<S: Subject> Inode for Synthetic<S> {
     fn stat(&self) -> Result<Stat, Errno> {
         let (kind, time) = (self.kind(), self.subject.time());
         let (uid, gid) = self.subject.owner(kind, self.permissions);
-        let size = if kind == FileKind::Symlink { self.subject.link_bytes() } else { 0 };
+        let size = match kind {
+            FileKind::Symlink => self.subject.link_bytes(),
+            FileKind::Regular => self.subject.file_bytes(),
+            _ => 0,
+        };
         let stat = Stat::new(self.number, kind, self.permissions);
         Ok(Stat { nlink: self.links(), uid, gid, size, atime: time, mtime: time, ctime: time, ..stat })
     }
@@ -95,6 +100,9 @@ impl<S: Subject> Inode for Synthetic<S> {
             let number = number_below(self.number, name);
             return Ok(match &entry.node {
                 Node::Elsewhere(make) => make(&self.subject, number),
+                node @ Node::Directory(_) if entry.permissions == DIRECTORY_PERMISSIONS => {
+                    Self::inode(self.subject.clone(), node, self.subject.directory_permissions(), number)
+                }
                 node => Self::inode(self.subject.clone(), node, entry.permissions, number),
             });
         }

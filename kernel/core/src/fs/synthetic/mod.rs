@@ -23,6 +23,9 @@ use crate::vfs::{Caller, FileKind, FileObject, Inode, LinkTarget, Opening, Times
 pub use inode::{Synthetic, number_below};
 pub use text::Text;
 
+/// Where a table says nothing else.
+const DIRECTORY_PERMISSIONS: u32 = 0o555;
+
 /// What the files of a directory tell about.
 pub trait Subject: Clone + Debug + Send + Sync + 'static {
     /// User and group that own a file with these permissions.
@@ -36,6 +39,21 @@ pub trait Subject: Clone + Debug + Send + Sync + 'static {
     /// Refuses somebody who wants to look up names or open files, beyond what permissions say.
     fn check(&self, _caller: &Caller) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// What `st_size` of a file says.
+    fn file_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Permissions of directories below the root, where a table says nothing.
+    fn directory_permissions(&self) -> u32 {
+        DIRECTORY_PERMISSIONS
+    }
+
+    /// What is said to who opens a file for what it does not take: nothing, where only the write itself is refused.
+    fn check_taken(&self) -> Result<(), Errno> {
+        Err(Errno::EACCES)
     }
 
     /// What `st_size` of a symbolic link says.
@@ -152,7 +170,7 @@ impl<S> Entry<S> {
 
     /// More names.
     pub const fn directory(name: &'static str, directory: &'static Directory<S>) -> Self {
-        Self { name, permissions: 0o555, node: Node::Directory(directory) }
+        Self { name, permissions: DIRECTORY_PERMISSIONS, node: Node::Directory(directory) }
     }
 
     /// More names, about something else.

@@ -20,6 +20,14 @@ impl Subject for Processor {
     fn time(&self) -> Timestamp {
         self.system.time()
     }
+
+    fn file_bytes(&self) -> u64 {
+        self.system.file_bytes()
+    }
+
+    fn directory_permissions(&self) -> u32 {
+        self.system.directory_permissions()
+    }
 }
 
 pub(super) static CPU: Directory<System> = Directory {

@@ -17,6 +17,8 @@ use crate::{Errno, Kernel};
 /// `SYSFS_MAGIC`
 const MAGIC: u32 = 0x6265_6572;
 const ROOT_NUMBER: u64 = 1;
+/// What every file says that it has.
+const FILE_BYTES: u64 = 4096;
 
 /// A mounted sysfs.
 #[derive(Debug)]
@@ -27,7 +29,9 @@ pub struct Sysfs {
 impl Sysfs {
     /// The sysfs of a container.
     pub fn new(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>) -> Arc<Self> {
-        Arc::new(Self { system: System { kernel: kernel.clone(), namespaces: namespaces.clone() } })
+        Arc::new(Self {
+            system: System { kernel: kernel.clone(), namespaces: namespaces.clone(), file_bytes: FILE_BYTES },
+        })
     }
 }
 

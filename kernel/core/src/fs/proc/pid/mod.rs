@@ -100,6 +100,11 @@ impl Subject for PidSubject {
         (self.system.boot_time() + started).into()
     }
 
+    /// As where nobody looks at what is opened for writing (`proc_reg_open` of Linux).
+    fn check_taken(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
     fn check(&self, caller: &Caller) -> Result<(), Errno> {
         use super::HidePid::{Invisible, NoAccess, Off, PtraceOnly};
         let options = *self.system.shared.options.lock();
@@ -181,7 +186,7 @@ macro_rules! with_common {
 
 /// `tgid_base_stuff` of Linux.
 const PROCESS_ENTRIES: &[Entry<PidSubject>] = with_common![
-    Entry::constant("coredump_filter", "00000033\n").mode(0o644),
+    Entry::setting("coredump_filter", settings::dump_filter, settings::set_dump_filter),
     Entry::text("mountstats", mountstats).mode(0o400),
     Entry::directory("task", &TASKS),
     Entry::constant("timens_offsets", misc::TIME_OFFSETS).mode(0o644),

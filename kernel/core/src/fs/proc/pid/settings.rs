@@ -1,4 +1,4 @@
-//! What can be written: comm, oom_score_adj, loginuid, timerslack_ns.
+//! What can be written: comm, coredump_filter, oom_score_adj, loginuid, timerslack_ns.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,10 +27,25 @@ fn line(value: impl core::fmt::Display) -> Result<Vec<u8>, Errno> {
     text.finish()
 }
 
-/// A number, with blanks around.
+/// A number in the notation of C, with blanks around (`kstrtoint` of Linux).
 fn number(bytes: &[u8]) -> Result<i64, Errno> {
-    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
-    text.trim_matches(['\0', ' ', '\t', '\n']).parse().map_err(|_| Errno::EINVAL)
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?.trim_matches(['\0', ' ', '\t', '\n']);
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let hexadecimal = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
+    let value = match (hexadecimal, digits.strip_prefix('0')) {
+        (Some(digits), _) => unsigned(digits, 16)?,
+        (None, Some(digits)) if !digits.is_empty() => unsigned(digits, 8)?,
+        _ => unsigned(digits.strip_prefix('+').unwrap_or(digits), 10)?,
+    };
+    Ok(sign * value)
+}
+
+fn unsigned(digits: &str, radix: u32) -> Result<i64, Errno> {
+    if digits.starts_with(['+', '-']) {
+        Err(Errno::EINVAL)
+    } else {
+        i64::from_str_radix(digits, radix).map_err(|_| Errno::EINVAL)
+    }
 }
 
 /// /proc/PID/comm
@@ -117,6 +132,21 @@ pub(super) fn set_login_uid(subject: &PidSubject, opener: &Opener, bytes: &[u8])
         return Err(Errno::EPERM);
     }
     process.record.set_login_uid(uid);
+    Ok(())
+}
+
+/// /proc/PID/coredump_filter: what a dump would hold. None is ever written.
+pub(super) fn dump_filter(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
+    let mut text = Text::new();
+    writeln!(text, "{:08x}", subject.process()?.record.dump_filter());
+    text.finish()
+}
+
+pub(super) fn set_dump_filter(subject: &PidSubject, _: &Opener, bytes: &[u8]) -> Result<(), Errno> {
+    /// MMF_DUMP_FILTER_BITS
+    const KNOWN: u32 = 0x1ff;
+    let value = u32::try_from(number(bytes)?).map_err(|_| Errno::EINVAL)?;
+    subject.process()?.record.set_dump_filter(value & KNOWN);
     Ok(())
 }
 
