@@ -1,6 +1,7 @@
-//! `stockade vm kernel`: Debian's kernel for clouds is imported with its drivers, listed and removed.
+//! `stockade vm kernel`: Debian's kernel for clouds is imported with its drivers, listed and removed. And what class
+//! `vm` says on a host that cannot run its guests.
 
-use stockade_tests::{Scratch, fixture};
+use stockade_tests::{Scratch, fixture, rootfs};
 
 #[test]
 fn kernels_are_imported_listed_and_removed() {
@@ -24,4 +25,25 @@ fn kernels_are_imported_listed_and_removed() {
     scratch.stockade(&["vm", "kernel", "rm", "default", "plain"]).ok();
     scratch.stockade(&["vm", "kernel", "rm", "default"]).exits(1);
     assert_eq!(list().ok().out(), "");
+}
+
+/// With all else at hand, a machine runs, or the host's KVM is named as what cannot run it.
+#[test]
+fn a_kvm_that_cannot_run_guests_is_named() {
+    let scratch = Scratch::new();
+    let kernel = fixture("lab/kernel");
+    let path = |name: &str| kernel.join(name).display().to_string();
+    scratch.stockade(&["vm", "kernel", "import", "--modules", &path("modules"), &path("vmlinux")]).ok();
+    let image = "localhost/busybox:vm";
+    scratch.stockade(&["image", "import", &rootfs("busybox").display().to_string(), image]).ok();
+    let info = scratch.stockade(&["info"]).ok();
+    let run = scratch.stockade(&["run", "--rm", "--isolation", "vm", image, "true"]);
+    if info.stdout.contains("vm: available") {
+        run.ok();
+        return;
+    }
+    let refused = run.exits(125);
+    assert!(refused.stderr.contains("isolation class vm cannot run a guest on this host"), "{refused}");
+    assert!(refused.stderr.contains("/dev/kvm") || refused.stderr.contains("this KVM lacks"), "{refused}");
+    assert_eq!(scratch.stockade(&["ps", "-aq"]).ok().out(), "");
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod base;
+mod class;
 mod devices;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,7 @@ use stockade_tests::Lab;
 type Case = (&'static str, fn(&mut Lab));
 
 /// The cases of each module, in the order in which they run.
-const GROUPS: &[&[Case]] = &[base::CASES, agent::CASES, devices::CASES];
+const GROUPS: &[&[Case]] = &[base::CASES, agent::CASES, devices::CASES, class::CASES];
 
 #[test]
 fn what_needs_the_lab() {

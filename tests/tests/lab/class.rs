@@ -1,0 +1,133 @@
+//! Class `vm` through `stockade`: one image, in a virtual machine and beside it in class `native`.
+
+use stockade_tests::{Lab, Output, bin, fixture, rootfs};
+
+use super::Case;
+
+pub(crate) const CASES: &[Case] = &[
+    ("a guest kernel and an image for class vm", set_up),
+    ("a container in class vm is what it is in class native", same_as_native),
+    ("a container in the background in class vm", in_the_background),
+    ("limits in class vm", limits),
+    ("a killed machine leaves nothing", killed),
+];
+
+/// Variables of every script.
+const BEGINNING: &str = r#"stockade="$1 --root /var/tmp/vm-root --state /run/vm-state"
+image=localhost/busybox:lab
+"#;
+
+/// Runs a script with the program as `$1` and what it needs from `$2` on.
+fn script(lab: &mut Lab, text: &str, arguments: &[String]) -> Output {
+    let words = ["sh".to_owned(), "-c".to_owned(), format!("{BEGINNING}{text}"), "sh".to_owned()];
+    let program = bin("stockade").display().to_string();
+    lab.run(words.iter().chain([&program]).chain(arguments))
+}
+
+fn set_up(lab: &mut Lab) {
+    let text = r#"set -e
+$stockade run --rm --isolation vm $image true 2>&1 | tail -1
+$stockade vm kernel import --modules "$2/modules" "$2/vmlinux" >/dev/null
+$stockade image import "$3" $image >/dev/null
+$stockade info -f '{{range .Classes}}{{.Name}}: {{.Available}} {{.Reason}} {{.Detail}}
+{{end}}' | grep ^vm
+"#;
+    let (kernel, image) = (fixture("lab/kernel"), rootfs("busybox"));
+    let output = script(lab, text, &[kernel.display().to_string(), image.display().to_string()]);
+    assert!(output.stdout.contains("stockade vm kernel import"), "{output}");
+    assert!(output.stdout.contains("vm: true") && output.stdout.contains("guest kernel 6."), "{output}");
+}
+
+/// Streams, exit status, user, environment, directory, name, a read-only root: the same words in both classes.
+fn same_as_native(lab: &mut Lab) {
+    let text = r#"inside='id -u; id -g; pwd; hostname; echo $WORD; tr a-z A-Z; echo to stderr >&2; touch /tmp/x && echo written
+touch /y 2>/dev/null || echo read-only; cat /etc/hostname; ls /; ls /proc/self/fd | wc -l; ulimit -n; exit 7'
+for class in native vm; do
+    echo 'some input' | $stockade run --rm -i --isolation $class --read-only --tmpfs /tmp --hostname web -e WORD=said \
+        -w /usr --user 3:4 $image sh -c "$inside" >/run/$class.out 2>/run/$class.err
+    echo "status $?" >>/run/$class.out
+done
+cat /run/native.out /run/native.err
+diff /run/native.out /run/vm.out && diff /run/native.err /run/vm.err && echo the same
+rm /run/native.* /run/vm.*
+"#;
+    let output = script(lab, text, &[]);
+    assert!(output.stdout.contains("SOME INPUT") && output.stdout.contains("status 7"), "{output}");
+    assert!(output.stdout.ends_with("\nthe same\n"), "{output}");
+}
+
+/// One boot, and all that can be done to a container that runs.
+fn in_the_background(lab: &mut Lab) {
+    let text = r#"for class in native vm; do
+$stockade run -d --isolation $class --name $class $image sh -c \
+    'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done' >/dev/null
+done
+say() { "$@" 2>&1; echo "status $?"; }
+say $stockade exec vm sh -c 'echo in exec; exit 5'
+echo words | say $stockade exec -i -e WORD=w --user 5 vm sh -c 'cat; echo $WORD; id -u'
+say $stockade exec -t vm tty | tr -d '\r'
+head -c 1000000 /dev/urandom >/run/much
+$stockade exec -i vm cat </run/much | cmp - /run/much && echo all of it
+for missing in nothing /bin /etc/passwd; do
+    for class in native vm; do say $stockade exec $class $missing >/run/$class.said; done
+    diff /run/native.said /run/vm.said && echo the same error
+done
+$stockade top vm | grep -c 'sh -c'
+$stockade stats --no-stream --format '{{.Name}} {{.PIDs}}' vm
+$stockade pause vm && $stockade ps --format '{{.Names}} {{.Status}}' | grep ^vm
+$stockade exec vm true 2>&1
+$stockade unpause vm && say $stockade exec vm echo again
+say $stockade update --pids-limit 30 vm
+$stockade update --memory 100g --memory-swap 100g vm 2>&1 | tail -1
+say $stockade exec vm cat /sys/fs/cgroup/pids.max
+$stockade stop vm
+$stockade logs vm
+$stockade ps -a --format '{{.Names}} {{.Status}}' | grep ^vm
+$stockade rm -f vm native
+rm /run/much /run/*.said
+"#;
+    let output = script(lab, text, &[]);
+    for line in [
+        "in exec\nstatus 5\nwords\nw\n5\nstatus 0\n/dev/pts/0\nstatus 0\nall of it\n",
+        "the same error\nthe same error\nthe same error\n1\nvm 2",
+        "(Paused)",
+        "is paused, unpause",
+        "again\nstatus 0\n",
+        "isolation class vm cannot raise the limit of memory",
+        "\n30\nstatus 0\n",
+        "up\nbye\n",
+        "vm Exited (3)",
+    ] {
+        assert!(output.stdout.contains(line), "{line}: {output}");
+    }
+}
+
+/// What the guest shows and holds; a machine is as large as its container's limit and its kernel's needs.
+fn limits(lab: &mut Lab) {
+    let text = r#"$stockade run --rm --isolation vm --memory 64m --memory-swap 64m --cpus 1.5 --pids-limit 20 $image sh -c '
+cd /sys/fs/cgroup; cat memory.max cpu.max pids.max; nproc
+awk "/MemTotal/{print \$2 < 170000}" /proc/meminfo
+dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; echo "status $?"' | tr '\n' ' '
+"#;
+    let output = script(lab, text, &[]);
+    assert_eq!(output.stdout, "67108864 150000 100000 20 2 1 status 137 ", "{output}");
+}
+
+/// The sandbox ends with its machine, its proxy says so, and the next commands clear up.
+fn killed(lab: &mut Lab) {
+    let text = r#"$stockade run -d --isolation vm --name gone $image sleep 1000 >/dev/null
+pid=$(grep -l ^stockade-vm-moni /proc/[0-9]*/comm | cut -d/ -f3)
+grep -E '^(CapEff|NoNewPrivs|Seccomp)' /proc/$pid/status | tr '\n\t' '  '
+ls /proc/$pid/root/
+kill -9 $pid
+timeout 20 $stockade wait gone
+$stockade rm gone
+grep -l ^stockade-vm-moni /proc/[0-9]*/comm
+find /sys/fs/cgroup -name '*gone*'
+ls /run/vm-state/vm
+rm -r /var/tmp/vm-root /run/vm-state
+"#;
+    let output = script(lab, text, &[]);
+    assert!(output.stdout.contains("CapEff: 0000000000000000") && output.stdout.contains("\nproc\n"), "{output}");
+    assert!(output.stdout.ends_with("\n137\ngone\n"), "{output}");
+}
