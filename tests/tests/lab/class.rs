@@ -107,7 +107,7 @@ fn limits(lab: &mut Lab) {
     let text = r#"$stockade run --rm --isolation vm --memory 64m --memory-swap 64m --cpus 1.5 --pids-limit 20 $image sh -c '
 cd /sys/fs/cgroup; cat memory.max cpu.max pids.max; nproc
 awk "/MemTotal/{print \$2 < 170000}" /proc/meminfo
-dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; echo "status $?"' | tr '\n' ' '
+dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo "status $?"' | tr '\n' ' '
 "#;
     let output = script(lab, text, &[]);
     assert_eq!(output.stdout, "67108864 150000 100000 20 2 1 status 137 ", "{output}");
@@ -115,19 +115,22 @@ dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; echo "status $?"' | tr
 
 /// The sandbox ends with its machine, its proxy says so, and the next commands clear up.
 fn killed(lab: &mut Lab) {
-    let text = r#"$stockade run -d --isolation vm --name gone $image sleep 1000 >/dev/null
-pid=$(grep -l ^stockade-vm-moni /proc/[0-9]*/comm | cut -d/ -f3)
+    let text = r#"id=$($stockade run -d --isolation vm --name gone $image sleep 1000)
+[ "$(find /sys/fs/cgroup -type d -name "*$id*")" ] && echo has a control group
+monitors() { grep -lz '^stockade-vm-monitor$' /proc/[0-9]*/cmdline 2>/dev/null; }
+pid=$(monitors | cut -d/ -f3)
 grep -E '^(CapEff|NoNewPrivs|Seccomp)' /proc/$pid/status | tr '\n\t' '  '
 ls /proc/$pid/root/
 kill -9 $pid
 timeout 20 $stockade wait gone
 $stockade rm gone
-grep -l ^stockade-vm-moni /proc/[0-9]*/comm
-find /sys/fs/cgroup -name '*gone*'
+monitors
+find /sys/fs/cgroup -type d -name "*$id*"
 ls /run/vm-state/vm
 rm -r /var/tmp/vm-root /run/vm-state
 "#;
     let output = script(lab, text, &[]);
-    assert!(output.stdout.contains("CapEff: 0000000000000000") && output.stdout.contains("\nproc\n"), "{output}");
+    assert!(output.stdout.starts_with("has a control group\nCapEff: 0000000000000000"), "{output}");
+    assert!(output.stdout.contains("\nproc\n"), "{output}");
     assert!(output.stdout.ends_with("\n137\ngone\n"), "{output}");
 }
