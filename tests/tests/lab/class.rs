@@ -130,7 +130,6 @@ ls /run/vm-state/vm
 rm -r /var/tmp/vm-root /run/vm-state
 "#;
     let output = script(lab, text, &[]);
-    assert!(output.stdout.starts_with("has a control group\nCapEff: 0000000000000000"), "{output}");
-    assert!(output.stdout.contains("\nproc\n"), "{output}");
-    assert!(output.stdout.ends_with("\n137\ngone\n"), "{output}");
+    assert!(output.stdout.starts_with("has a control group\nCapEff: 0000000000000000 NoNewPrivs: 1 "), "{output}");
+    assert!(output.stdout.ends_with(" proc\n137\ngone\n"), "{output}");
 }
