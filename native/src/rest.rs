@@ -25,9 +25,9 @@ pub fn rest() {
     }
 }
 
-/// The program's file from its first page to the end of its instructions; what comes behind may have been changed by the
-/// program's start (proc_pid_maps(5)). Where a part of the file ends with a page, the linker leaves one out before the
-/// next.
+/// The program's file from its first page to the end of its instructions; what comes behind may have been changed by
+/// the program's start (proc_pid_maps(5)). Where a part of the file ends with a page, the linker leaves one out before
+/// the next.
 fn code(maps: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (range, permissions, inode) in maps.lines().map_while(mapping) {
