@@ -103,6 +103,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("vm/vmm/src/devices/virtio/iovec.rs", "preadv and pwritev straight from and to guest memory"),
     ("vm/vmm/src/devices/virtio/net/tap.rs", "the tap's ioctls"),
     ("vm/vmm/src/devices/virtio/balloon/discard.rs", "madvise of guest memory"),
+    ("vm/vmm/src/memory/faults.rs", "userfaultfd and its ioctls"),
 ];
 
 /// More than this is more than one idea; tests/tidy/long-files.txt lists the exceptions.

@@ -63,6 +63,12 @@ pub struct VmmArgs {
     /// Accepted and told in the log: devices are virtio-mmio
     #[arg(long)]
     pub enable_pci: bool,
+    /// Show the version of snapshots that are written
+    #[arg(long)]
+    pub snapshot_version: bool,
+    /// Show the version of a snapshot's state file
+    #[arg(long, value_name = "FILE")]
+    pub describe_snapshot: Option<PathBuf>,
     /// Show the version
     #[arg(long)]
     pub version: bool,

@@ -11,7 +11,8 @@ use thiserror::Error;
 /// The status of arguments that do not parse.
 pub const BAD_USAGE: u8 = 153;
 const BAD_CONFIGURATION: u8 = 152;
-const FAILED: u8 = 1;
+/// The status of a microVM that could not be started, or failed.
+pub(super) const FAILED: u8 = 1;
 
 /// Why it ended badly.
 #[derive(Debug, Error)]

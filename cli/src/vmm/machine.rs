@@ -1,19 +1,25 @@
 //! The API's controller on a real machine.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use serde_json::{Map, Value, json};
 use stockade_vm_api::{Controller, ControllerError};
-use stockade_vmm::config::{BalloonStats, CreateSnapshot, DriveUpdate, LoadSnapshot, NetworkUpdate, VmConfig};
+use stockade_vmm::config::{
+    BalloonConfig, BalloonStats, CreateSnapshot, DriveUpdate, LoadSnapshot, MemoryBackend, MemoryBackendType,
+    NetworkUpdate, VmConfig,
+};
 use stockade_vmm::devices::Announce;
 use stockade_vmm::devices::virtio::block::{Access, Disk};
-use stockade_vmm::machine::{Console, Files, Machine, Outcome, Place};
+use stockade_vmm::machine::{Console, Files, Machine, MemorySource, Outcome, Place};
 use stockade_vmm::mmds::SharedMmds;
 use stockade_vmm::seccomp::{Filters, Role};
+use stockade_vmm::snapshot;
 use tokio::sync::oneshot::Sender;
 use tracing::{error, info};
 
@@ -62,21 +68,25 @@ impl Vmm {
     fn running(&mut self) -> Result<&mut Running, ControllerError> {
         self.running.as_mut().ok_or_else(|| lacking("a machine"))
     }
+
+    /// Takes a machine that stands still, behind the filter of its owner.
+    fn adopt(&mut self, machine: Machine, config: VmConfig) -> Result<&Machine, ControllerError> {
+        let machine = Arc::new(machine);
+        if let Some(ended) = self.ended.take() {
+            watch(Arc::clone(&machine), self.filters, ended)?;
+        }
+        Role::Api.confine(self.filters).map_err(|error| words(&error))?;
+        let (exits, _terminal) = (Exits::default(), RawTerminal::enter());
+        Ok(&self.running.insert(Running { machine, config, exits, _terminal }).machine)
+    }
 }
 
 impl Controller for Vmm {
     fn start(&mut self, config: &VmConfig, mmds: &SharedMmds) -> Result<(), ControllerError> {
         let console = standard_streams().map_err(|error| words(&error))?;
         let machine = Machine::prepare(config, self.files(mmds), console, self.filters);
-        let machine = Arc::new(machine.map_err(|error| words(&error))?);
-        if let Some(ended) = self.ended.take() {
-            watch(Arc::clone(&machine), self.filters, ended)?;
-        }
-        Role::Api.confine(self.filters).map_err(|error| words(&error))?;
-        machine.run().map_err(|error| words(&error))?;
-        let (config, exits, _terminal) = (config.clone(), Exits::default(), RawTerminal::enter());
-        self.running = Some(Running { machine, config, exits, _terminal });
-        Ok(())
+        let machine = machine.map_err(|error| words(&error))?;
+        self.adopt(machine, config.clone())?.run().map_err(|error| words(&error))
     }
 
     fn pause(&mut self) -> Result<(), ControllerError> {
@@ -92,12 +102,20 @@ impl Controller for Vmm {
         self.running()?.machine.press_ctrl_alt_delete().map_err(|error| words(&error))
     }
 
-    fn create_snapshot(&mut self, _: &CreateSnapshot) -> Result<(), ControllerError> {
-        Err(lacking("snapshots"))
+    fn create_snapshot(&mut self, request: &CreateSnapshot) -> Result<(), ControllerError> {
+        let Running { machine, config, .. } = self.running()?;
+        snapshot::create(machine, config, request).map_err(|error| words(&error))
     }
 
-    fn load_snapshot(&mut self, _: &LoadSnapshot, _: &SharedMmds) -> Result<VmConfig, ControllerError> {
-        Err(lacking("snapshots"))
+    fn load_snapshot(&mut self, load: &LoadSnapshot, mmds: &SharedMmds) -> Result<VmConfig, ControllerError> {
+        let state = snapshot::read(&load.snapshot_path).map_err(|error| words(&error))?;
+        let config = state.config(VmConfig::default()).map_err(|error| words(&error))?;
+        let config = config.redirected(load).map_err(|error| words(&error))?;
+        let memory = memory_source(&load.memory)?;
+        let console = standard_streams().map_err(|error| words(&error))?;
+        let machine = Machine::restore(&state, &config, memory, self.files(mmds), load.clock, console, self.filters);
+        self.adopt(machine.map_err(|error| words(&error))?, config.clone())?;
+        Ok(config)
     }
 
     fn update_drive(&mut self, update: &DriveUpdate) -> Result<(), ControllerError> {
@@ -126,11 +144,15 @@ impl Controller for Vmm {
     }
 
     fn resize_balloon(&mut self, amount_mib: u32) -> Result<(), ControllerError> {
-        self.running()?.machine.resize_balloon(amount_mib).map_err(|error| words(&error))
+        let running = self.running()?;
+        running.machine.resize_balloon(amount_mib).map_err(|error| words(&error))?;
+        running.update_balloon(|balloon| balloon.amount_mib = amount_mib)
     }
 
     fn set_balloon_interval(&mut self, seconds: u16) -> Result<(), ControllerError> {
-        self.running()?.machine.set_balloon_interval(seconds).map_err(|error| words(&error))
+        let running = self.running()?;
+        running.machine.set_balloon_interval(seconds).map_err(|error| words(&error))?;
+        running.update_balloon(|balloon| balloon.stats_polling_interval_s = seconds)
     }
 
     fn balloon_stats(&mut self) -> Result<BalloonStats, ControllerError> {
@@ -144,6 +166,13 @@ impl Controller for Vmm {
 }
 
 impl Running {
+    /// A snapshot has the configuration as it is now.
+    fn update_balloon(&mut self, change: impl FnOnce(&mut BalloonConfig)) -> Result<(), ControllerError> {
+        let mut balloon = self.config.balloon().cloned().unwrap_or_default();
+        change(&mut balloon);
+        self.config.set_balloon(balloon).map_err(|error| words(&error))
+    }
+
     /// Reads and writes are not told apart: both count as the processor's exits to its device.
     fn metrics(&mut self) -> Map<String, Value> {
         let statistics = self.machine.statistics();
@@ -166,6 +195,16 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.machine.stop();
     }
+}
+
+/// The file or the process that has a snapshot's memory.
+fn memory_source(backend: &MemoryBackend) -> Result<MemorySource, ControllerError> {
+    let path = &backend.backend_path;
+    let source = match backend.backend_type {
+        MemoryBackendType::File => File::open(path).map(MemorySource::File),
+        MemoryBackendType::Uffd => UnixStream::connect(path).map(MemorySource::Handler),
+    };
+    source.map_err(|error| ControllerError(format!("cannot open the memory {}: {error}", path.display())))
 }
 
 /// A serial line on standard input and output.

@@ -11,12 +11,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use stockade_vm_api::{API_VERSION, Logger, Metrics, Server, Session, Setup};
+use stockade_vm_api::{API_VERSION, ControllerError, Logger, Metrics, Server, Session, Setup};
 use stockade_vmm::config::{InstanceId, InstanceInfo, LoggerConfig, MetricsConfig, VmConfig, VmFile, VmState};
 use stockade_vmm::devices::Announce;
 use stockade_vmm::machine::Outcome;
 use stockade_vmm::mmds::Mmds;
 use stockade_vmm::seccomp::Filters;
+use stockade_vmm::snapshot;
 use tracing::{error, info, warn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -32,6 +33,12 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn run(args: &VmmArgs) -> u8 {
     if args.version {
         return print_version();
+    }
+    if args.snapshot_version {
+        return print_line(&snapshot::VERSION);
+    }
+    if let Some(path) = &args.describe_snapshot {
+        return describe_snapshot(path);
     }
     match live(args) {
         Ok(()) => {
@@ -53,6 +60,23 @@ fn print_version() -> u8 {
     // A closed standard output is all that can go wrong. Clients look for the name and version that they know.
     let _ = writeln!(io::stdout(), "Firecracker v{API_VERSION}\n\nServed by Stockade v{VERSION}");
     0
+}
+
+/// A closed standard output is all that can go wrong.
+fn print_line(line: &dyn std::fmt::Display) -> u8 {
+    let _ = writeln!(io::stdout(), "{line}");
+    0
+}
+
+fn describe_snapshot(path: &Path) -> u8 {
+    match snapshot::version_of(path) {
+        Ok(version) => print_line(&version),
+        Err(error) => {
+            // Standard error is all that is left to say it on.
+            let _ = writeln!(io::stderr(), "Error: {}", ControllerError::from_chain(&error));
+            exit::FAILED
+        }
+    }
 }
 
 fn live(args: &VmmArgs) -> Result<(), Failure> {

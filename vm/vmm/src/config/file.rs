@@ -48,13 +48,18 @@ impl VmFile {
     ///
     /// # Errors
     /// See the variants of [`FileError`].
-    pub fn validated(self) -> Result<VmConfig, FileError> {
-        self.check_served()?;
+    pub fn validated(mut self) -> Result<VmConfig, FileError> {
         let mut config = VmConfig::default();
+        config.set_boot_source(std::mem::take(&mut self.boot_source))?;
+        self.restored(config)
+    }
+
+    /// The same without what it boots from, on top of a configuration that has nothing else.
+    pub(crate) fn restored(self, mut config: VmConfig) -> Result<VmConfig, FileError> {
+        self.check_served()?;
         if let Some(machine) = self.machine_config {
             config.update_machine(&machine.into())?;
         }
-        config.set_boot_source(self.boot_source)?;
         self.drives.into_iter().try_for_each(|drive| config.set_drive(drive))?;
         self.network_interfaces.into_iter().try_for_each(|network| config.set_network_interface(network))?;
         self.vsock.map_or(Ok(()), |vsock| config.set_vsock(vsock))?;
@@ -103,6 +108,9 @@ pub enum FileError {
     /// The metadata service.
     #[error("MMDS config error: {0}")]
     Mmds(#[from] MmdsConfigError),
+    /// Ours: a snapshot's, which is no configuration.
+    #[error("the snapshot's configuration is none")]
+    Form(#[source] serde_json::Error),
     /// Ours: a part that is not served.
     #[error("{0} is not supported; leave it out")]
     Unserved(&'static str),

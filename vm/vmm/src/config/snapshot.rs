@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::NetworkError;
+use crate::hypervisor::Clock;
+
 /// How much of the memory a snapshot holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum SnapshotType {
@@ -87,6 +90,9 @@ pub struct LoadSnapshotBody {
     pub network_overrides: Vec<NetworkOverride>,
     /// Another socket.
     pub vsock_override: Option<VsockOverride>,
+    /// Whether the guest's clock is put forward by the time that has passed.
+    #[serde(default)]
+    pub clock_realtime: bool,
 }
 
 impl LoadSnapshotBody {
@@ -114,6 +120,7 @@ impl LoadSnapshotBody {
             resume_vm: self.resume_vm,
             network_overrides: self.network_overrides,
             vsock_override: self.vsock_override,
+            clock: if self.clock_realtime { Clock::CatchUp } else { Clock::Continue },
         })
     }
 }
@@ -133,6 +140,8 @@ pub struct LoadSnapshot {
     pub network_overrides: Vec<NetworkOverride>,
     /// Another socket.
     pub vsock_override: Option<VsockOverride>,
+    /// What becomes of the guest's clock.
+    pub clock: Clock,
 }
 
 /// Why a request to load a snapshot is refused.
@@ -144,6 +153,15 @@ pub enum LoadSnapshotError {
     /// Two memories.
     #[error("too many fields: either `mem_backend` or `mem_file_path` exclusively is required")]
     TwoBackends,
+    /// No such interface.
+    #[error("the snapshot has no network interface {0}")]
+    UnknownInterface(String),
+    /// No tap can have this name.
+    #[error("network interface {0}: {1}")]
+    Interface(String, NetworkError),
+    /// No such device.
+    #[error("the snapshot has no vsock device")]
+    NoVsock,
 }
 
 /// The body of `PATCH /vm`.

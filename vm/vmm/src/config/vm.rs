@@ -4,8 +4,8 @@ use serde::{Serialize, Serializer};
 
 use super::{
     BalloonConfig, BalloonConfigError, BootSource, BootSourceError, DriveConfig, DriveError, DriveUpdate,
-    EntropyConfig, MachineConfig, MachineConfigError, MachineUpdate, MmdsConfig, MmdsConfigError, NetworkConfig,
-    NetworkError, NetworkUpdate, RateLimiterConfig, VsockConfig, VsockConfigError,
+    EntropyConfig, LoadSnapshot, LoadSnapshotError, MachineConfig, MachineConfigError, MachineUpdate, MmdsConfig,
+    MmdsConfigError, NetworkConfig, NetworkError, NetworkUpdate, RateLimiterConfig, VsockConfig, VsockConfigError,
 };
 
 /// Where the files that a configuration names come from.
@@ -206,6 +206,25 @@ impl VmConfig {
         }
         drive.rate_limiter = changed(drive.rate_limiter, update.rate_limiter);
         Some(config)
+    }
+
+    /// The configuration of a snapshot with what a request to load it changes.
+    ///
+    /// # Errors
+    /// It names a device that the snapshot does not have.
+    pub fn redirected(mut self, load: &LoadSnapshot) -> Result<Self, LoadSnapshotError> {
+        self.machine.track_dirty_pages = load.track_dirty_pages;
+        for other in &load.network_overrides {
+            let mut interfaces = self.network_interfaces.iter_mut();
+            let found = interfaces.find(|network| network.iface_id == other.iface_id);
+            let network = found.ok_or_else(|| LoadSnapshotError::UnknownInterface(other.iface_id.clone()))?;
+            network.host_dev_name.clone_from(&other.host_dev_name);
+            network.check().map_err(|error| LoadSnapshotError::Interface(other.iface_id.clone(), error))?;
+        }
+        if let Some(other) = &load.vsock_override {
+            self.vsock.as_mut().ok_or(LoadSnapshotError::NoVsock)?.uds_path.clone_from(&other.uds_path);
+        }
+        Ok(self)
     }
 
     /// The configuration after a change of a running machine's interface, if there is such an interface.

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vm_superio::serial::NoEvents;
+use serde::{Deserialize, Serialize};
+
+use vm_superio::serial::{NoEvents, SerialState as UartState};
 use vm_superio::{Serial, Trigger};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -29,6 +31,22 @@ struct State {
     backlog: VecDeque<u8>,
 }
 
+/// The port as a snapshot keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialState {
+    /// Divisor (two), interrupt enable, interrupt identification, line control, line status, modem control, modem
+    /// status, scratch.
+    registers: [u8; 9],
+    /// In the receiver's FIFO.
+    received: Vec<u8>,
+    backlog: Vec<u8>,
+}
+
+/// The state has more input than a port holds.
+#[derive(Debug, thiserror::Error)]
+#[error("the serial port holds more than it can")]
+pub struct TooMuchInput;
+
 /// COM1.
 pub struct Port {
     state: Mutex<State>,
@@ -38,6 +56,28 @@ impl Port {
     /// A port that raises `line` and prints to `output`.
     pub fn new(line: Line, output: Box<dyn Write + Send>) -> Self {
         Port { state: Mutex::new(State { uart: Serial::new(line, output), backlog: VecDeque::new() }) }
+    }
+
+    /// A port that goes on where another stopped.
+    pub fn restore(line: Line, output: Box<dyn Write + Send>, state: &SerialState) -> Result<Self, TooMuchInput> {
+        if state.backlog.len() > BACKLOG_MAX {
+            return Err(TooMuchInput);
+        }
+        let uart = Serial::from_state(&state.uart(), line, NoEvents, output).map_err(|_| TooMuchInput)?;
+        Ok(Port { state: Mutex::new(State { uart, backlog: state.backlog.clone().into() }) })
+    }
+
+    /// What it is, for a snapshot.
+    pub fn state(&self) -> SerialState {
+        let state = self.lock();
+        SerialState::of(&state.uart.state(), state.backlog.iter().copied().collect())
+    }
+
+    /// Makes up for an interrupt that was under way when the snapshot was taken.
+    pub fn wake(&self) {
+        if let Err(error) = self.lock().uart.interrupt_evt().trigger() {
+            tracing::debug!("serial port: {error}");
+        }
     }
 
     /// The register behind a port number, if it is one of this device's.
@@ -73,6 +113,40 @@ impl Port {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SerialState {
+    fn of(uart: &UartState, backlog: Vec<u8>) -> Self {
+        let registers = [
+            uart.baud_divisor_low,
+            uart.baud_divisor_high,
+            uart.interrupt_enable,
+            uart.interrupt_identification,
+            uart.line_control,
+            uart.line_status,
+            uart.modem_control,
+            uart.modem_status,
+            uart.scratch,
+        ];
+        SerialState { registers, received: uart.in_buffer.clone(), backlog }
+    }
+
+    fn uart(&self) -> UartState {
+        let [low, high, enable, identification, line_control, line_status, modem_control, modem_status, scratch] =
+            self.registers;
+        UartState {
+            baud_divisor_low: low,
+            baud_divisor_high: high,
+            interrupt_enable: enable,
+            interrupt_identification: identification,
+            line_control,
+            line_status,
+            modem_control,
+            modem_status,
+            scratch,
+            in_buffer: self.received.clone(),
+        }
     }
 }
 

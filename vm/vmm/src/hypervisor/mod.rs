@@ -11,7 +11,7 @@ use std::io;
 
 use vmm_sys_util::eventfd::EventFd;
 
-pub use self::state::{VcpuState, VmState};
+pub use self::state::{Clock, VcpuState, VmState};
 use crate::memory::Memory;
 
 /// Where the first processor begins, and in which mode.
@@ -108,8 +108,10 @@ pub trait Vm: Send + Sync {
     fn dirty_pages(&self) -> Result<Vec<Vec<u64>>, Error>;
     /// Clock and interrupt controllers; no processor may run.
     fn state(&self) -> Result<VmState, Error>;
-    /// Sets what [`Vm::state`] told, after the processors were made.
-    fn set_state(&self, state: &VmState) -> Result<(), Error>;
+    /// Sets what [`Vm::state`] told, after the state of all processors.
+    fn set_state(&self, state: &VmState, clock: Clock) -> Result<(), Error>;
+    /// Whether a processor in this state could go on here; else why not.
+    fn check_cpu(&self, state: &VcpuState) -> Result<(), ForeignCpu>;
 }
 
 /// One virtual processor; belongs to the thread that runs it.
@@ -119,7 +121,10 @@ pub trait Vcpu: Send {
     /// Runs guest code until one exit was handled or needs more than the bus. [`kick_signal`] to the calling thread
     /// ends it, also one that came just before.
     fn run(&mut self, bus: &dyn Bus) -> Result<Exit, Error>;
-    /// Everything of this processor that a snapshot needs.
+    /// Finishes what the guest's last exit began, without running it any further: until then its state is neither that
+    /// before nor that after the instruction.
+    fn settle(&mut self, bus: &dyn Bus) -> Result<Exit, Error>;
+    /// Everything of this processor that a snapshot needs, once it is settled.
     fn state(&self) -> Result<VcpuState, Error>;
     /// Sets what [`Vcpu::state`] told.
     fn set_state(&self, state: &VcpuState) -> Result<(), Error>;
@@ -130,6 +135,36 @@ pub trait Vcpu: Send {
 /// The signal that makes a running processor come back.
 pub fn kick_signal() -> libc::c_int {
     vmm_sys_util::signal::SIGRTMIN()
+}
+
+/// Why a processor's state cannot go on here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ForeignCpu {
+    /// Another maker's.
+    #[error("it was taken on a processor by {saved}, and this one is by {here}")]
+    Vendor {
+        /// The snapshot's.
+        saved: String,
+        /// This machine's.
+        here: String,
+    },
+    /// Features that the guest knows of are missing.
+    #[error(
+        "its guest uses processor features that are missing here: CPUID {function:#x}.{index} {register} {bits:#x}"
+    )]
+    Features {
+        /// The leaf.
+        function: u32,
+        /// Its part.
+        index: u32,
+        /// The register.
+        register: &'static str,
+        /// The missing bits.
+        bits: u32,
+    },
+    /// The processor is not described.
+    #[error("it does not say what its processor was")]
+    Unknown,
 }
 
 /// Why a hypervisor cannot be used, or what it refused.

@@ -2,11 +2,13 @@
 //! to the same back end.
 
 use kvm_bindings::{
-    CpuId, Msrs, kvm_clock_data, kvm_debugregs, kvm_irqchip, kvm_lapic_state, kvm_mp_state, kvm_regs, kvm_sregs,
-    kvm_vcpu_events, kvm_xcrs, kvm_xsave,
+    kvm_clock_data, kvm_cpuid_entry2, kvm_debugregs, kvm_irqchip, kvm_lapic_state, kvm_mp_state, kvm_msr_entry,
+    kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave,
 };
+use serde::{Deserialize, Serialize};
 
 /// Clock and interrupt controllers.
+#[derive(Serialize, Deserialize)]
 pub struct VmState {
     pub(crate) clock: kvm_clock_data,
     /// Two PICs and the I/O APIC, in KVM's order.
@@ -14,8 +16,9 @@ pub struct VmState {
 }
 
 /// One processor.
+#[derive(Serialize, Deserialize)]
 pub struct VcpuState {
-    pub(crate) cpuid: CpuId,
+    pub(crate) cpuid: Vec<kvm_cpuid_entry2>,
     pub(crate) tsc_khz: u32,
     pub(crate) regs: kvm_regs,
     pub(crate) sregs: kvm_sregs,
@@ -23,7 +26,17 @@ pub struct VcpuState {
     pub(crate) xcrs: kvm_xcrs,
     pub(crate) debugregs: kvm_debugregs,
     pub(crate) lapic: kvm_lapic_state,
-    pub(crate) msrs: Vec<Msrs>,
+    pub(crate) msrs: Vec<kvm_msr_entry>,
     pub(crate) events: kvm_vcpu_events,
     pub(crate) mp_state: kvm_mp_state,
+}
+
+/// What becomes of the guest's clock while it stood still.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// It goes on where it stood.
+    #[default]
+    Continue,
+    /// It is put forward by the time that passed on the host's.
+    CatchUp,
 }

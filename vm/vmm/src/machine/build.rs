@@ -1,5 +1,6 @@
 //! From a configuration to a machine that stands before its first instruction.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::events::DeviceThread;
 use super::platform::{Platform, Plugged};
 use super::statistics::{Phase, Statistics};
 use super::vcpu::VcpuThread;
-use super::{Console, Files, Machine, StartError};
+use super::{Console, Files, Held, Machine, StartError};
 use crate::boot::{self, acpi};
 use crate::config::{
     BootSource, DriveConfig, HugePages, MachineConfig, MmdsConfig, NetworkConfig, RateLimiterConfig, VmConfig,
@@ -27,24 +28,21 @@ use crate::devices::{AddressPort, BootTimer, Keyboard};
 use crate::hypervisor::{DirtyLog, Topology, Vcpu, Vm, trial};
 use crate::memory::{self, Memory, layout};
 use crate::seccomp::Filters;
+use crate::snapshot::tag;
 
 /// Builds all, and starts threads that stand still.
 pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Filters) -> Result<Machine, StartError> {
     let started = Instant::now();
     let source = config.boot_source().ok_or(StartError::NoBootSource)?;
-    let settings = config.machine();
-    if settings.huge_pages != HugePages::None {
-        return Err(StartError::Unsupported("huge pages are not supported"));
-    }
-    let log = if settings.track_dirty_pages { DirtyLog::On } else { DirtyLog::Off };
-    let memory = guest_memory(settings, log, &files)?;
+    let log = dirty_log(config)?;
+    let memory = guest_memory(config.machine(), log, &files)?;
     let mut vm = files.kvm()?.create_vm()?;
     vm.map_memory(&memory, log)?;
-    let vcpus = vcpus(vm.as_ref(), topology(settings), &memory)?;
+    let vcpus = vcpus(vm.as_ref(), topology(config.machine()), &memory)?;
 
     let Console { output, input } = console;
     let platform = Arc::new(Platform {
-        serial: Some(serial(vm.as_ref(), output)?),
+        serial: Some(Port::new(serial_line(vm.as_ref())?, output)),
         pci: AddressPort::default(),
         keyboard: files.has_keyboard().then(|| keyboard(vm.as_ref())).transpose()?,
         timer: BootTimer::new(started, files.announce()),
@@ -53,17 +51,45 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Fil
         control: Arc::new(Control::paused()),
     });
     load(config, (source, &mut files), &memory, &platform, vcpus[0].as_ref())?;
+    tag::renew_generation(&memory).map_err(StartError::Device)?;
     platform.statistics.mark(Phase::Built);
-    let devices = Some(DeviceThread::start(&platform, input, filters)?);
-    let mut machine = Machine { vcpus: Vec::new(), devices, platform: platform.clone(), vm, memory };
+    start_threads(
+        Machine { vcpus: Vec::new(), devices: None, platform, vm, memory, held: Held::default() },
+        vcpus,
+        input,
+        filters,
+    )
+}
+
+/// Whether writes are recorded.
+pub(super) fn dirty_log(config: &VmConfig) -> Result<DirtyLog, StartError> {
+    let settings = config.machine();
+    match settings.huge_pages {
+        HugePages::None => Ok(if settings.track_dirty_pages { DirtyLog::On } else { DirtyLog::Off }),
+        HugePages::Hugetlbfs2M => Err(StartError::Unsupported("huge pages are not supported")),
+    }
+}
+
+pub(super) fn memory_mib(config: &VmConfig) -> u64 {
+    u64::try_from(config.machine().mem_size_mib).unwrap_or(u64::MAX)
+}
+
+/// Gives a machine its threads, which stand still.
+pub(super) fn start_threads(
+    mut machine: Machine,
+    vcpus: Vec<Box<dyn Vcpu>>,
+    input: Option<OwnedFd>,
+    filters: Filters,
+) -> Result<Machine, StartError> {
+    machine.devices = Some(DeviceThread::start(&machine.platform, input, filters)?);
     for (index, vcpu) in (0..).zip(vcpus) {
-        let thread = VcpuThread::start(index, vcpu, platform.clone(), filters).map_err(StartError::Thread)?;
+        let thread = VcpuThread::start(index, vcpu, machine.platform.clone(), filters).map_err(StartError::Thread)?;
         machine.vcpus.push(thread);
     }
     Ok(machine)
 }
 
-fn topology(settings: &MachineConfig) -> Topology {
+pub(super) fn topology(settings: &MachineConfig) -> Topology {
     match settings.smt {
         true => Topology::threads(settings.vcpu_count),
         false => Topology::cores(settings.vcpu_count),
@@ -89,23 +115,23 @@ fn vcpus(vm: &dyn Vm, topology: Topology, memory: &Memory) -> Result<Vec<Box<dyn
     Ok(vcpus)
 }
 
-fn keyboard(vm: &dyn Vm) -> Result<Keyboard, StartError> {
+pub(super) fn keyboard(vm: &dyn Vm) -> Result<Keyboard, StartError> {
     let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
     vm.connect_interrupt(&line, layout::KEYBOARD_GSI)?;
     Ok(Keyboard::new(line))
 }
 
-fn serial(vm: &dyn Vm, output: Box<dyn std::io::Write + Send>) -> Result<Port, StartError> {
+pub(super) fn serial_line(vm: &dyn Vm) -> Result<Line, StartError> {
     let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
     vm.connect_interrupt(&line, layout::SERIAL_GSI)?;
-    Ok(Port::new(Line(line), output))
+    Ok(Line(line))
 }
 
 /// A device and its name in the configuration.
-type Named = (String, Box<dyn Device>);
+pub(super) type Named = (String, Box<dyn Device>);
 
 /// Devices in the order in which the guest numbers them.
-fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartError> {
+pub(super) fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartError> {
     let mut devices: Vec<Named> = Vec::new();
     for drive in root_first(config.drives()) {
         let block = Block::new(files.disk(drive)?, limiter(drive.rate_limiter)?);
@@ -160,7 +186,7 @@ fn limiter(config: Option<RateLimiterConfig>) -> Result<Limiter, StartError> {
 }
 
 /// Gives each device a slot, an interrupt line and doorbells.
-fn plug(vm: &dyn Vm, memory: &Memory, devices: Vec<Named>) -> Result<Vec<Plugged>, StartError> {
+pub(super) fn plug(vm: &dyn Vm, memory: &Memory, devices: Vec<Named>) -> Result<Vec<Plugged>, StartError> {
     let slots = (0..layout::VIRTIO_MAX).map(acpi::VirtioSlot::new);
     if devices.len() > slots.len() {
         return Err(StartError::TooManyDevices);

@@ -14,13 +14,18 @@ mod control;
 mod events;
 mod files;
 mod platform;
+mod restore;
+mod save;
 mod statistics;
 mod vcpu;
 
 use std::any::Any;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
+
+use vmm_sys_util::eventfd::EventFd;
 
 use self::control::Order;
 use self::events::DeviceThread;
@@ -40,6 +45,8 @@ use crate::{boot, devices, memory};
 
 pub use self::events::Error as EventsError;
 pub use self::files::Files;
+pub use self::restore::{MemorySource, RestoreError};
+pub use self::save::SaveError;
 pub use self::statistics::{Phase, Place, Statistics};
 
 /// The balloon's name among devices.
@@ -134,14 +141,24 @@ pub enum DeviceError {
     Device(devices::virtio::Error),
 }
 
+/// What a restored guest needs open as long as it lives.
+#[derive(Default)]
+struct Held {
+    /// Announces events of ACPI.
+    _line: Option<EventFd>,
+    /// Leads page faults to their handler, which sees this end of its socket close with the machine.
+    _faults: Option<(OwnedFd, UnixStream)>,
+}
+
 /// A running machine.
 pub struct Machine {
     vcpus: Vec<VcpuThread>,
     devices: Option<DeviceThread>,
     platform: Arc<Platform>,
-    #[expect(dead_code, reason = "keeps the guest's memory and interrupt lines; snapshots will read it")]
     vm: Box<dyn Vm>,
     memory: Memory,
+    #[expect(dead_code, reason = "only kept")]
+    held: Held,
 }
 
 impl Machine {

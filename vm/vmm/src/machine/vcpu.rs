@@ -60,7 +60,11 @@ fn lock(vcpu: &Mutex<Box<dyn Vcpu>>) -> MutexGuard<'_, Box<dyn Vcpu>> {
 fn run(vcpu: &Mutex<Box<dyn Vcpu>>, platform: &Platform) {
     loop {
         match platform.control.order() {
-            Order::Run => run_until_told(&mut lock(vcpu), platform),
+            Order::Run => {
+                let vcpu = &mut lock(vcpu);
+                run_until_told(vcpu, platform);
+                settle(vcpu, platform);
+            }
             Order::Pause => {
                 platform.control.wait_while_paused();
             }
@@ -77,5 +81,17 @@ fn run_until_told(vcpu: &mut Box<dyn Vcpu>, platform: &Platform) {
             Ok(Exit::Reset) => platform.control.end(Outcome::Reset),
             Err(error) => platform.control.end(Outcome::Failed(error.to_string())),
         }
+    }
+}
+
+/// Leaves the processor between two instructions, where its state can be told.
+fn settle(vcpu: &mut Box<dyn Vcpu>, platform: &Platform) {
+    if platform.control.order() != Order::Pause {
+        return;
+    }
+    match vcpu.settle(platform) {
+        Ok(Exit::Handled | Exit::Interrupted) => {}
+        Ok(Exit::Reset) => platform.control.end(Outcome::Reset),
+        Err(error) => platform.control.end(Outcome::Failed(error.to_string())),
     }
 }

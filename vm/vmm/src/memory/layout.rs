@@ -32,6 +32,8 @@ pub const LOW_END: u64 = 0xa_0000;
 pub const RSDP: u64 = 0xe_0000;
 /// The tables follow it.
 pub const ACPI_TABLES: u64 = 0xe_0040;
+/// Which snapshot this memory was last written to: memory and state of different snapshots do not fit together.
+pub const SNAPSHOT_TAG: u64 = 0xf_ffe0;
 /// What VMGenID's driver reads: 16 bytes that change with every restore.
 pub const GENERATION_ID: u64 = 0xf_fff0;
 /// Where kernels go.

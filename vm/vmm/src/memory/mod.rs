@@ -4,6 +4,7 @@
 //! never touched costs nothing. With a log of writes, stores of devices are recorded here and those of the guest by the
 //! hypervisor.
 
+pub mod faults;
 pub mod layout;
 
 use vm_memory::bitmap::{AtomicBitmap, NewBitmap};

@@ -173,6 +173,7 @@ const API: &[Call] = &[
     any("pread64", libc::SYS_pread64),
     any("pwrite64", libc::SYS_pwrite64),
     any("ftruncate", libc::SYS_ftruncate),
+    any("copy_file_range", libc::SYS_copy_file_range),
     any("fsync", libc::SYS_fsync),
     any("fdatasync", libc::SYS_fdatasync),
     any("rename", libc::SYS_rename),

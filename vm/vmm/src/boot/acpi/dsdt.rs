@@ -110,14 +110,14 @@ fn keyboard() -> Vec<u8> {
     )
 }
 
-/// VMGenID: `ADDR` holds the identifier's address in two halves.
+/// VMGenID: `ADDR` holds the identifier's address in two halves. The second name is the one that ACPI has room for.
 fn generation_id() -> Vec<u8> {
     let low = u32::try_from(layout::GENERATION_ID).unwrap_or(u32::MAX);
     device(
         "VGEN",
         vec![
             &Name::new("_HID".into(), &"STKDVGID"),
-            &Name::new("_CID".into(), &"VM_Gen_Counter"),
+            &Name::new("_CID".into(), &Package::new(vec![&"VM_Gen_Counter", &"VMGENCTR"])),
             &Name::new("_DDN".into(), &"VM_Gen_Counter"),
             &Name::new("ADDR".into(), &Package::new(vec![&low, &ZERO])),
         ],

@@ -29,7 +29,7 @@ const BOOT_ARCH_8042: u16 = 1 << 1;
 /// Why there are no tables.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// They must end before the generation identifier.
+    /// They must end before a snapshot's tag and the generation identifier.
     #[error("ACPI tables need {0} bytes more than there is room for")]
     Room(u64),
     /// There is no memory.
@@ -79,8 +79,8 @@ struct Area<'a> {
 impl Area<'_> {
     fn add(&mut self, table: &[u8]) -> Result<u64, Error> {
         let (start, end) = (self.next, self.next + table.len() as u64);
-        if end > layout::GENERATION_ID {
-            return Err(Error::Room(end - layout::GENERATION_ID));
+        if end > layout::SNAPSHOT_TAG {
+            return Err(Error::Room(end - layout::SNAPSHOT_TAG));
         }
         self.memory.write_slice(table, GuestAddress(start))?;
         self.next = end.next_multiple_of(16);

@@ -60,6 +60,16 @@ impl Interrupt {
         self.status.store(0, Ordering::Release);
     }
 
+    /// A snapshot's reasons, whose edge may have been lost on the way.
+    pub fn restore(&self, status: u32) {
+        self.status.store(status & (USED_BUFFER | CONFIG_CHANGED), Ordering::Release);
+    }
+
+    /// Raises the line again if the driver has not acknowledged everything.
+    pub fn repeat(&self) -> Result<(), Error> {
+        if self.status() == 0 { Ok(()) } else { self.raise(0) }
+    }
+
     fn raise(&self, reason: u32) -> Result<(), Error> {
         self.status.fetch_or(reason, Ordering::AcqRel);
         self.line.write(1).map_err(|error| Error::Interrupt(error.to_string()))

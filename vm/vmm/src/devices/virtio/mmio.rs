@@ -11,7 +11,10 @@ use virtio_queue::QueueT;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::queue::Queues;
-use super::{Device, Error, FEATURE_EVENT_INDEX, FEATURE_INDIRECT, FEATURE_VERSION_1, Interrupt, Served, Source};
+use super::{
+    Device, Error, FEATURE_EVENT_INDEX, FEATURE_INDIRECT, FEATURE_VERSION_1, Interrupt, Invalid, Served, Source,
+    TransportState,
+};
 use crate::memory::Memory;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
@@ -162,6 +165,40 @@ impl Transport {
     pub fn config_changed(&self) -> Result<(), Error> {
         self.lock().config_generation += 1;
         self.interrupt.config_changed()
+    }
+
+    /// All of it for a snapshot, while no thread works on it; none if the device cannot be saved, as one cannot whose
+    /// queues another process serves.
+    pub fn state(&self) -> Option<TransportState> {
+        if self.served == Served::Elsewhere {
+            return None;
+        }
+        let inner = self.lock();
+        Some(TransportState {
+            status: inner.status.bits(),
+            interrupt: self.interrupt.status(),
+            device_features_select: inner.device_features_select,
+            driver_features_select: inner.driver_features_select,
+            driver_features: inner.driver_features,
+            queue_select: u32::try_from(inner.queue_select).unwrap_or(u32::MAX),
+            config_generation: inner.config_generation,
+            queues: inner.queues.state(),
+            device: inner.device.state()?,
+        })
+    }
+
+    /// Puts a new device into a snapshot's state.
+    pub fn restore(&self, state: &TransportState) -> Result<(), Invalid> {
+        self.interrupt.restore(state.interrupt);
+        self.lock().restore(state)
+    }
+
+    /// Makes up for signals that were under way when the snapshot was taken: of the driver to the device and back.
+    pub fn wake(&self) {
+        (0..).zip(self.doorbells.iter()).for_each(|(queue, _)| self.ring(queue));
+        if let Err(error) = self.interrupt.repeat() {
+            tracing::debug!("{error}");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -332,6 +369,32 @@ impl Inner {
         self.device.reset();
     }
 
+    fn restore(&mut self, state: &TransportState) -> Result<(), Invalid> {
+        self.status = Status::from_bits_retain(state.status);
+        let unknown = state.driver_features & !self.offered();
+        if self.status.contains(Status::FEATURES_OK) && unknown != 0 {
+            return Err(Invalid::Features(unknown));
+        }
+        self.device_features_select = state.device_features_select;
+        self.driver_features_select = state.driver_features_select;
+        self.driver_features = state.driver_features;
+        self.queue_select = usize::try_from(state.queue_select).unwrap_or(usize::MAX);
+        self.config_generation = state.config_generation;
+        self.queues.restore(&state.queues)?;
+        if !self.is_active() {
+            return self.device.restore(&state.device, None);
+        }
+        if !self.status.contains(Status::FEATURES_OK) || !self.queues.are_valid() {
+            return Err(Invalid::Rings);
+        }
+        self.device.activate(self.driver_features);
+        self.device.restore(&state.device, Some(&mut self.queues))
+    }
+
+    fn is_active(&self) -> bool {
+        self.status.contains(Status::DRIVER_OK) && !self.status.intersects(Status::NEEDS_RESET | Status::FAILED)
+    }
+
     fn write_config(&mut self, offset: usize, data: &[u8]) {
         if self.status.contains(Status::DRIVER) {
             self.device.write_config(offset, data);
@@ -340,7 +403,7 @@ impl Inner {
 
     /// Lets the device work, if its driver is ready; queues that it has not finished.
     fn with_active(&mut self, act: impl FnOnce(&mut dyn Device, &mut Queues) -> Result<(), Error>) -> Vec<usize> {
-        if !self.status.contains(Status::DRIVER_OK) || self.status.intersects(Status::NEEDS_RESET | Status::FAILED) {
+        if !self.is_active() {
             return Vec::new();
         }
         if let Err(error) = act(self.device.as_mut(), &mut self.queues) {

@@ -14,6 +14,7 @@ pub mod mmio;
 pub mod net;
 pub mod queue;
 pub mod rng;
+mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod vsock;
@@ -25,6 +26,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 pub use self::interrupt::Interrupt;
 use self::queue::Queues;
+pub use self::state::{DeviceState, Invalid, RingState, TransportState};
 
 /// Device numbers (virtio 1.2, 5).
 pub mod id {
@@ -131,6 +133,16 @@ pub trait Device: Any + Send {
     fn reset(&mut self) {}
     /// The driver put buffers into a queue.
     fn notified(&mut self, queue: usize, queues: &mut Queues) -> Result<(), Error>;
+    /// What a snapshot keeps beside configuration, registers and queues; none where it cannot be saved.
+    fn state(&self) -> Option<DeviceState> {
+        Some(DeviceState::Plain)
+    }
+    /// Takes over what [`Device::state`] told of the device in whose place this one is. If its driver was ready, then
+    /// `queues` are as it left them and [`Device::activate`] was called; else there are none to use.
+    fn restore(&mut self, state: &DeviceState, queues: Option<&mut Queues>) -> Result<(), Invalid> {
+        let _ = queues;
+        if *state == DeviceState::Plain { Ok(()) } else { Err(Invalid::Kind) }
+    }
     /// Descriptors to wait on.
     fn sources(&self) -> Vec<Source> {
         Vec::new()

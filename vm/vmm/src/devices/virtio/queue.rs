@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
-use super::{Error, Interrupt};
+use super::{Error, Interrupt, Invalid, RingState};
 use crate::memory::Memory;
 
 /// After so many chains a device lets others of its thread have their turn, whatever its driver goes on to offer.
@@ -128,6 +128,21 @@ impl Queues {
     /// Whether all rings of all ready queues lie in memory.
     pub fn are_valid(&self) -> bool {
         self.queues.iter().all(|queue| !queue.ready() || queue.is_valid(&self.memory))
+    }
+
+    /// Queues for a snapshot.
+    pub fn state(&self) -> Vec<RingState> {
+        self.queues.iter().map(RingState::of).collect()
+    }
+
+    /// A snapshot's queues in place of these, if they could be these.
+    pub fn restore(&mut self, rings: &[RingState]) -> Result<(), Invalid> {
+        if rings.len() != self.queues.len() {
+            return Err(Invalid::Queues);
+        }
+        let restored = self.queues.iter().zip(rings).map(|(queue, ring)| ring.queue(queue.max_size()));
+        self.queues = restored.collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// Back to the state before the driver came.

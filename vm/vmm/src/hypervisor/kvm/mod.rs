@@ -1,7 +1,9 @@
 //! KVM on x86-64: the device, and what it must be able to do.
 
 mod cpuid;
+mod foreign;
 mod kick;
+mod msrs;
 mod registers;
 mod vcpu;
 mod vm;

@@ -2,15 +2,17 @@
 
 use std::io;
 
-use kvm_bindings::{KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN, MsrList, Msrs, kvm_msr_entry};
+use kvm_bindings::{CpuId, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN, MsrList};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use super::super::{Bus, Entry, Error, Exit, Vcpu, VcpuState};
-use super::{kick, refused, registers};
+use super::{kick, msrs, refused, registers};
 use crate::memory::Memory;
 
-/// More registers in one request are refused (`MAX_IO_MSRS` of Linux).
-const MSRS_AT_ONCE: usize = 256;
+/// One instruction of a guest exits less often before it is done; repeated string instructions are cut by KVM.
+const EXITS_OF_ONE_INSTRUCTION_MAX: usize = 4096;
+/// Frequencies that differ less are one: KVM's own tolerance is 250 parts per million.
+const TSC_TOLERANCE: u32 = 4000;
 
 /// The descriptor with its `kvm_run` page.
 pub struct KvmVcpu {
@@ -38,8 +40,13 @@ impl KvmVcpu {
         }
     }
 
-    fn read_msrs(&self) -> Result<Vec<Msrs>, Error> {
-        self.saved_msrs.as_slice().chunks(MSRS_AT_ONCE).map(|indices| read_msrs(&self.fd, indices)).collect()
+    /// The clock of a processor runs as fast as it did, as far as this host's can.
+    fn set_tsc_khz(&self, khz: u32) -> Result<(), Error> {
+        let here = self.fd.get_tsc_khz().map_err(refused("tell a processor's frequency"))?;
+        match khz.abs_diff(here) > here / TSC_TOLERANCE {
+            true => self.fd.set_tsc_khz(khz).map_err(refused("set the frequency of the snapshot's processor")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -59,6 +66,20 @@ impl Vcpu for KvmVcpu {
         }
     }
 
+    fn settle(&mut self, bus: &dyn Bus) -> Result<Exit, Error> {
+        for _ in 0..EXITS_OF_ONE_INSTRUCTION_MAX {
+            self.fd.set_kvm_immediate_exit(1);
+            let entered = enter(&mut self.fd, bus);
+            self.fd.set_kvm_immediate_exit(0);
+            match entered {
+                Entered::Settled(Exit::Handled) => {}
+                Entered::Settled(exit) => return Ok(exit),
+                Entered::Stopped(reason) => return Err(self.broken(format!("{reason} {}", self.where_it_was()))),
+            }
+        }
+        Err(self.broken("an instruction never ends"))
+    }
+
     fn state(&self) -> Result<VcpuState, Error> {
         let get = refused("tell a processor's state");
         // Order of KVM's own save code: the run state first, because reading it settles pending events.
@@ -72,16 +93,17 @@ impl Vcpu for KvmVcpu {
             debugregs: self.fd.get_debug_regs().map_err(&get)?,
             lapic: self.fd.get_lapic().map_err(&get)?,
             tsc_khz: self.fd.get_tsc_khz().map_err(&get)?,
-            cpuid: self.fd.get_cpuid2(kvm_bindings::KVM_MAX_CPUID_ENTRIES).map_err(&get)?,
-            msrs: self.read_msrs()?,
+            cpuid: self.fd.get_cpuid2(kvm_bindings::KVM_MAX_CPUID_ENTRIES).map_err(&get)?.as_slice().to_vec(),
+            msrs: msrs::read(&self.fd, self.saved_msrs.as_slice())?,
             events: self.fd.get_vcpu_events().map_err(&get)?,
         })
     }
 
     fn set_state(&self, state: &VcpuState) -> Result<(), Error> {
         let set = refused("set a processor's state");
-        self.fd.set_cpuid2(&state.cpuid).map_err(&set)?;
-        self.fd.set_tsc_khz(state.tsc_khz).map_err(&set)?;
+        let cpuid = CpuId::from_entries(&state.cpuid).map_err(|_| Error::Capability("room for so many features"))?;
+        self.fd.set_cpuid2(&cpuid).map_err(&set)?;
+        self.set_tsc_khz(state.tsc_khz)?;
         self.fd.set_mp_state(state.mp_state).map_err(&set)?;
         self.fd.set_regs(&state.regs).map_err(&set)?;
         self.fd.set_sregs(&state.sregs).map_err(&set)?;
@@ -91,9 +113,7 @@ impl Vcpu for KvmVcpu {
         self.fd.set_xcrs(&state.xcrs).map_err(&set)?;
         self.fd.set_debug_regs(&state.debugregs).map_err(&set)?;
         self.fd.set_lapic(&state.lapic).map_err(&set)?;
-        for msrs in &state.msrs {
-            registers::set_msrs(&self.fd, msrs)?;
-        }
+        msrs::write(&self.fd, &state.msrs)?;
         self.fd.set_vcpu_events(&state.events).map_err(&set)
     }
 
@@ -135,19 +155,5 @@ fn entry_error(error: io::Error) -> Entered {
     match error.raw_os_error() {
         Some(libc::EINTR | libc::EAGAIN) => Entered::Settled(Exit::Interrupted),
         _ => Entered::Stopped(format!("KVM_RUN failed: {error}")),
-    }
-}
-
-/// The values of `indices`, without those that this processor turns out not to have.
-fn read_msrs(fd: &VcpuFd, indices: &[u32]) -> Result<Msrs, Error> {
-    let mut known = indices.to_vec();
-    loop {
-        let entries: Vec<_> = known.iter().map(|&index| kvm_msr_entry { index, ..Default::default() }).collect();
-        let mut msrs = Msrs::from_entries(&entries).map_err(|_| Error::Capability("small lists of registers"))?;
-        let count = fd.get_msrs(&mut msrs).map_err(refused("tell model specific registers"))?;
-        if count >= known.len() {
-            return Ok(msrs);
-        }
-        known.remove(count);
     }
 }

@@ -1,16 +1,16 @@
 //! One virtual machine: memory slots, interrupt lines, doorbells and the clock.
 
 use kvm_bindings::{
-    KVM_CLOCK_TSC_STABLE, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
+    KVM_CLOCK_REALTIME, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
     KVM_MEM_LOG_DIRTY_PAGES, MsrList, kvm_irqchip, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm as Device, VmFd};
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::super::{DirtyLog, Error, Topology, Vcpu, Vm, VmState};
+use super::super::{Clock, DirtyLog, Error, ForeignCpu, Topology, Vcpu, VcpuState, Vm, VmState};
 use super::vcpu::KvmVcpu;
-use super::{cpuid, kick, refused, registers};
+use super::{cpuid, foreign, kick, refused, registers};
 use crate::memory::{Memory, Region, layout};
 
 /// The descriptor, and what was learnt of the device for its processors.
@@ -103,17 +103,23 @@ impl Vm for KvmVm {
     }
 
     fn state(&self) -> Result<VmState, Error> {
-        let mut clock = self.fd.get_clock().map_err(refused("tell the clock"))?;
-        clock.flags &= !KVM_CLOCK_TSC_STABLE;
+        let clock = self.fd.get_clock().map_err(refused("tell the clock"))?;
         let chips = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC];
         let [master, slave, ioapic] = chips.map(|chip| self.irqchip(chip));
         Ok(VmState { clock, irqchips: [master?, slave?, ioapic?] })
     }
 
-    fn set_state(&self, state: &VmState) -> Result<(), Error> {
+    fn set_state(&self, state: &VmState, clock: Clock) -> Result<(), Error> {
         for chip in &state.irqchips {
             self.fd.set_irqchip(chip).map_err(refused("set an interrupt controller's state"))?;
         }
-        self.fd.set_clock(&state.clock).map_err(refused("set the clock"))
+        let mut time = state.clock;
+        // The other flags only tell.
+        time.flags &= if clock == Clock::CatchUp { KVM_CLOCK_REALTIME } else { 0 };
+        self.fd.set_clock(&time).map_err(refused("set the clock"))
+    }
+
+    fn check_cpu(&self, state: &VcpuState) -> Result<(), ForeignCpu> {
+        foreign::check(&state.cpuid, self.supported.as_slice())
     }
 }

@@ -1,5 +1,6 @@
 //! Gives guest memory back to the host.
 
+use vm_memory::bitmap::Bitmap;
 use vm_memory::{GuestMemory, GuestMemoryBackend, Permissions};
 
 use super::super::queue::Span;
@@ -22,6 +23,8 @@ pub fn discard(memory: &Memory, span: Span) {
         let skip = start.align_offset(PAGE).min(slice.len());
         let whole = (slice.len() - skip) / PAGE * PAGE;
         if whole > 0 {
+            // The page that comes next is another than the one that a snapshot knows.
+            slice.bitmap().mark_dirty(skip, whole);
             // SAFETY: whole pages inside of a mapping of guest memory, which Rust code accesses by volatile copies
             // only and which may change at any time anyway. `madvise` has no safe form for such memory.
             let result = unsafe { libc::madvise(start.wrapping_add(skip).cast(), whole, advice) };

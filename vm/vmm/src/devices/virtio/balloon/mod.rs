@@ -11,7 +11,7 @@ use rustix::time::{timerfd_create, timerfd_settime};
 use vm_memory::GuestAddress;
 
 use super::queue::{Chain, Queues, Span};
-use super::{Device, Error, Source, SourceMode, copy_config, id};
+use super::{Device, DeviceState, Error, Invalid, Source, SourceMode, copy_config, id};
 use crate::config::{BalloonConfig, BalloonStats};
 use crate::memory::Memory;
 
@@ -232,6 +232,18 @@ impl Device for Balloon {
             _ if Some(queue) == self.stats_queue => self.take_stats(queue, queues),
             _ => self.report(queue, queues),
         }
+    }
+
+    fn state(&self) -> Option<DeviceState> {
+        Some(DeviceState::Balloon { actual: self.actual, stats_chain: self.stats_chain })
+    }
+
+    fn restore(&mut self, state: &DeviceState, queues: Option<&mut Queues>) -> Result<(), Invalid> {
+        let &DeviceState::Balloon { actual, stats_chain } = state else { return Err(Invalid::Kind) };
+        self.actual = actual;
+        // A driver that is not ready has no chain here.
+        self.stats_chain = stats_chain.filter(|_| queues.is_some() && self.stats_queue.is_some());
+        Ok(())
     }
 
     fn sources(&self) -> Vec<Source> {

@@ -166,6 +166,14 @@ impl Disk {
         }
     }
 
+    /// Waits until what was written is on the disk, whatever a flush means.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        match self.access {
+            Access::ReadOnly => Ok(()),
+            Access::ReadWrite => self.parts.iter().try_for_each(|part| part.file.sync_data()),
+        }
+    }
+
     /// Gives space back; the range reads as zeroes after it.
     pub(super) fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
         Ok(fallocate(self.file(), FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len)?)

@@ -6,7 +6,7 @@ mod request;
 use self::request::Request;
 use super::limiter::Limiter;
 use super::queue::{Chain, Queues};
-use super::{Device, Error, Source, copy_config, id};
+use super::{Device, DeviceState, Error, Invalid, Source, copy_config, id};
 use crate::config::CacheType;
 use crate::memory::Memory;
 
@@ -100,6 +100,22 @@ impl Device for Block {
             let bytes = u64::from(chain.readable_len()) + u64::from(chain.writable_len());
             limiter.take(bytes).then(|| serve(disk, memory, chain))
         })
+    }
+
+    /// What the guest flushed, and what it only wrote, is on the disk that goes with the snapshot.
+    fn state(&self) -> Option<DeviceState> {
+        if let Err(error) = self.disk.sync() {
+            tracing::warn!("disk: {error}");
+        }
+        Some(DeviceState::Block { sectors: self.disk.sectors() })
+    }
+
+    fn restore(&mut self, state: &DeviceState, _: Option<&mut Queues>) -> Result<(), Invalid> {
+        match (*state, self.disk.sectors()) {
+            (DeviceState::Block { sectors }, here) if sectors == here => Ok(()),
+            (DeviceState::Block { sectors: saved }, here) => Err(Invalid::Disk { saved, here }),
+            _ => Err(Invalid::Kind),
+        }
     }
 
     fn sources(&self) -> Vec<Source> {

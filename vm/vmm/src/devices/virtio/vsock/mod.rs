@@ -18,12 +18,15 @@ use self::host::{Host, Sockets};
 use self::muxer::Muxer;
 use self::packet::{HEADER_LEN, Received};
 use super::queue::{Chain, Queues, ROUND};
-use super::{Device, Error, Source, SourceMode, copy_config, id};
+use super::{Device, DeviceState, Error, Invalid, Source, SourceMode, copy_config, id};
 use crate::memory::Memory;
 
 const QUEUES: [u16; 3] = [256; 3];
 const RECEIVE: usize = 0;
 const TRANSMIT: usize = 1;
+const EVENT: usize = 2;
+/// `VIRTIO_VSOCK_EVENT_TRANSPORT_RESET`: all connections are gone, and the guest's address may be another.
+const TRANSPORT_RESET: [u8; 4] = [0; 4];
 /// The longest data of one packet; Linux sends no longer ones.
 const DATA_MAX: u32 = 64 << 10;
 
@@ -84,6 +87,16 @@ impl Vsock {
         if filled > 0 { queues.interrupt_for(RECEIVE) } else { Ok(()) }
     }
 
+    /// Tells the driver that no connection survived. A driver without a buffer for it learns it from resets.
+    fn announce_reset(&mut self, queues: &mut Queues) -> Result<(), Error> {
+        if !queues.pop(EVENT, &mut self.chain)? {
+            return Ok(());
+        }
+        let written = self.chain.write(queues.memory(), 0, &TRANSPORT_RESET);
+        queues.push(EVENT, self.chain.head, u32::try_from(written).unwrap_or(0))?;
+        queues.interrupt_for(EVENT)
+    }
+
     /// Writes the next packet into the chain; its length, if there was one.
     fn fill(&mut self, memory: &Memory) -> Result<Option<u32>, Error> {
         let short = Error::Queue { queue: RECEIVE, reason: "a buffer is shorter than a header" };
@@ -136,6 +149,14 @@ impl Device for Vsock {
             self.transmit(queues)?;
         }
         self.receive(queues)
+    }
+
+    /// Connections do not survive: their other ends are processes of a host.
+    fn restore(&mut self, state: &DeviceState, queues: Option<&mut Queues>) -> Result<(), Invalid> {
+        if *state != DeviceState::Plain {
+            return Err(Invalid::Kind);
+        }
+        Ok(queues.map_or(Ok(()), |queues| self.announce_reset(queues))?)
     }
 
     fn sources(&self) -> Vec<Source> {
