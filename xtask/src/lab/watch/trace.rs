@@ -24,6 +24,8 @@ impl Trace {
         let mut mount = Command::new("mount");
         sh::check(mount.args(["-t", "tracefs", "tracefs", DIR]))?;
         write("buffer_size_kb", BUFFER_KIB)?;
+        // Of the guest before.
+        write("trace", "")?;
         EVENTS.iter().try_for_each(|event| write(&format!("events/kvm/{event}/enable"), "1"))?;
         write("tracing_on", "1")?;
         write("trace_marker", BEGIN)?;
