@@ -1,9 +1,9 @@
 //! Page faults of guest memory, answered by another process (userfaultfd(2)), by Firecracker's protocol.
 //!
 //! The process listens on a unix socket. It gets one message: the descriptor that faults are read from, and JSON that
-//! says where each region of memory lies in this process and in the memory file. From then on it fills each page that is
-//! touched, and it hears of pages that a balloon gives back. If it goes away, whoever touches a missing page waits for
-//! ever: an empty page in its place would be a lie.
+//! says where each region of memory lies in this process and in the memory file. From then on it fills each page that
+//! is touched, and it hears of pages that a balloon gives back. If it goes away, whoever touches a missing page waits
+//! for ever: an empty page in its place would be a lie.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -71,8 +71,8 @@ struct RegisterRequest {
     ioctls: u64,
 }
 
-/// Leaves all faults of `memory`, of which no page was touched, to the process behind `socket`. The descriptor is to stay
-/// open as long as the memory is used.
+/// Leaves all faults of `memory`, of which no page was touched, to the process behind `socket`. The descriptor is to
+/// stay open as long as the memory is used.
 pub fn hand_over(memory: &Memory, socket: &UnixStream) -> Result<OwnedFd, Error> {
     let faults = open().map_err(refused("open a descriptor for page faults"))?;
     let mut api = ApiRequest { api: VERSION, features: FEATURE_EVENT_REMOVE, ioctls: 0 };

@@ -5,7 +5,8 @@
 //! 8   major, minor: 2 bytes   16  length of the payload, 8 bytes    24 + n   CRC-32C of all that is before
 //! ```
 //!
-//! All numbers are little-endian. The sum finds damage, not malice: what the payload says is checked by whoever uses it.
+//! All numbers are little-endian. The sum finds damage, not malice: what the payload says is checked by whoever uses
+//! it.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Memory files: the guest's memory as it lies, region after region, with holes.
 //!
-//! In a whole one a hole is a page of zeroes. In a diff it is a page that has not changed; written over its base it makes
-//! a whole one.
+//! In a whole one a hole is a page of zeroes. In a diff it is a page that has not changed; written over its base it
+//! makes a whole one.
 
 use std::fs::File;
 use std::io;

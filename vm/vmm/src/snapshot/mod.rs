@@ -4,9 +4,9 @@
 //! configuration. The *memory* file ([`mod@memory`]) is the guest's memory as it is, page after page, with holes where
 //! there is nothing; a machine maps it privately and reads from it what it touches. Disks are not part of it.
 //!
-//! Both are written aside and renamed when they are complete ([`pending`]), memory first. A tag in either says that they
-//! belong together. Nothing that is read from them is trusted: a file that was cut, changed, or made by another version
-//! or on another processor is refused with its reason.
+//! Both are written aside and renamed when they are complete ([`pending`]), memory first. A tag in either says that
+//! they belong together. Nothing that is read from them is trusted: a file that was cut, changed, or made by another
+//! version or on another processor is refused with its reason.
 
 pub mod format;
 pub mod memory;

@@ -79,8 +79,8 @@ impl State {
 
 #[cfg(any(test, feature = "testing"))]
 impl State {
-    /// Puts what devices were into new ones of every kind, and lets those that take it work; whether all found one. For fuzz
-    /// targets: whatever the state says, this ends without a panic.
+    /// Puts what devices were into new ones of every kind, and lets those that take it work; whether all found one. For
+    /// fuzz targets: whatever the state says, this ends without a panic.
     pub fn try_devices(&self) -> bool {
         let devices = self.devices.iter().all(|saved| super::trial::try_device(&saved.transport));
         devices && self.serial.as_ref().is_none_or(super::trial::try_serial)
