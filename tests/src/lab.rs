@@ -13,6 +13,13 @@ use crate::{Output, workspace_root};
 /// The machine is emulated: a command takes ten times as long, and more when this machine is busy.
 const TIMEOUT: Duration = Duration::from_secs(240);
 
+/// A part of a program may boot a guest inside, which is emulated twice.
+const PART_TIMEOUT: Duration = Duration::from_secs(480);
+
+/// Environment variables of a part that runs in the lab: its name, and a folder of the host.
+const PART: &str = "STOCKADE_LAB_PART";
+const PART_DIR: &str = "STOCKADE_LAB_PART_DIR";
+
 /// A booted lab; it ends with this.
 #[derive(Debug)]
 pub struct Lab(stockade_lab::Lab);
@@ -42,8 +49,13 @@ impl Lab {
     /// The same for a command with an environment of its own.
     #[track_caller]
     pub fn run_command(&mut self, command: &Command) -> Output {
+        self.run_within(command, TIMEOUT)
+    }
+
+    #[track_caller]
+    fn run_within(&mut self, command: &Command, timeout: Duration) -> Output {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let result = self.0.run(command, TIMEOUT, |stream, bytes| match stream {
+        let result = self.0.run(command, timeout, |stream, bytes| match stream {
             Stream::Stdout => stdout.extend_from_slice(bytes),
             Stream::Stderr => stderr.extend_from_slice(bytes),
         });
@@ -61,6 +73,20 @@ impl Lab {
         let program = test_program(program).display().to_string();
         let words: Vec<String> = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
         self.run_command(&command([vec![program], words].concat()))
+    }
+
+    /// Runs the calling program's own test `test` in the lab, where [`Lab::part`] then gives `part` and `dir`.
+    #[track_caller]
+    pub fn run_part(&mut self, test: &str, part: &str, dir: &Path) -> Output {
+        let program = std::env::current_exe().expect("a test knows its own path").display().to_string();
+        let command = command([program.as_str(), "--exact", test, "--nocapture"]);
+        let command = command.env(PART, part).env(PART_DIR, dir.display().to_string());
+        self.run_within(&command, PART_TIMEOUT)
+    }
+
+    /// What [`Lab::run_part`] was called with, for a test that runs in the lab.
+    pub fn part() -> Option<(String, PathBuf)> {
+        Some((std::env::var(PART).ok()?, std::env::var_os(PART_DIR)?.into()))
     }
 }
 

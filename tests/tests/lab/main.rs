@@ -4,8 +4,11 @@ mod agent;
 mod base;
 mod class;
 mod devices;
+mod guest;
+mod vmm;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use stockade_tests::Lab;
 
@@ -13,17 +16,34 @@ use stockade_tests::Lab;
 type Case = (&'static str, fn(&mut Lab));
 
 /// The cases of each module, in the order in which they run.
-const GROUPS: &[&[Case]] = &[base::CASES, agent::CASES, devices::CASES, class::CASES];
+const GROUPS: &[&[Case]] = &[base::CASES, agent::CASES, devices::CASES, class::CASES, vmm::CASES];
+
+/// A function of this program that runs in the lab, because its case asks for it; it gets a folder of the case's.
+type Part = (&'static str, fn(&Path));
+
+const PARTS: &[&[Part]] = &[vmm::PARTS];
 
 #[test]
 fn what_needs_the_lab() {
+    if let Some((name, dir)) = Lab::part() {
+        let found = PARTS.iter().copied().flatten().find(|(part, _)| *part == name);
+        return found.expect("a part of this name").1(&dir);
+    }
     let mut lab = Lab::boot(env!("CARGO_BIN_EXE_lab-agent"));
     let mut failed = Vec::new();
-    for (name, case) in GROUPS.iter().copied().flatten() {
+    for (name, case) in cases() {
         eprintln!("in the lab: {name}");
         if catch_unwind(AssertUnwindSafe(|| case(&mut lab))).is_err() {
             failed.push(*name);
         }
     }
     assert!(failed.is_empty(), "failed in the lab: {}", failed.join(", "));
+}
+
+/// All cases; or, for people, those whose name contains what `STOCKADE_LAB_CASE` says.
+fn cases() -> Vec<&'static Case> {
+    let wanted = std::env::var("STOCKADE_LAB_CASE").unwrap_or_default();
+    let cases: Vec<_> = GROUPS.iter().copied().flatten().filter(|(name, _)| name.contains(&wanted)).collect();
+    assert!(!cases.is_empty(), "no case's name contains {wanted:?}");
+    cases
 }

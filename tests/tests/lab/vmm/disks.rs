@@ -1,0 +1,66 @@
+//! Disks as a guest sees them, and what of it reaches the host's files.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use serde_json::json;
+
+use super::super::guest::Vmm;
+use super::devices::configured;
+
+const MIB: usize = 1 << 20;
+
+pub(super) fn configure(vmm: &Vmm) {
+    fs::write(vmm.path("data"), vec![b'd'; 4 * MIB]).expect("make a disk");
+    fs::write(vmm.path("fixed"), vec![b'f'; MIB]).expect("make a disk");
+    fs::write(vmm.path("other"), vec![b'o'; 2 * MIB]).expect("make a disk");
+    let data = json!({"drive_id": "data", "path_on_host": "data", "is_root_device": false, "cache_type": "Writeback"});
+    let fixed = json!({"drive_id": "fixed", "path_on_host": "fixed", "is_root_device": false, "is_read_only": true});
+    vmm.put("/drives/data", data);
+    vmm.put("/drives/fixed", fixed);
+}
+
+pub(super) fn look(vmm: &mut Vmm) {
+    let seen = vmm.sh("cd /sys/block; cat vda/serial vda/queue/write_cache vda/ro vdb/ro vdb/queue/write_cache
+        head -c 4 /dev/vda; head -c 4 /dev/vdb");
+    assert_eq!(seen, "datawrite back\n0\n1\nwrite through\nddddffff");
+    writes(vmm);
+    discards(vmm);
+    changes(vmm);
+}
+
+/// What was flushed is in the file; what may only be read stays as it is.
+fn writes(vmm: &mut Vmm) {
+    vmm.sh("echo written | dd of=/dev/vda bs=512 seek=3 conv=sync,fsync,notrunc 2>/dev/null");
+    let mut bytes = [0; 8];
+    File::open(vmm.path("data")).expect("the disk").read_exact_at(&mut bytes, 3 * 512).expect("read");
+    assert_eq!(&bytes, b"written\n");
+    let (status, said) = vmm.run("dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=notrunc,fsync");
+    assert_ne!(status, 0, "{said}");
+    assert!(fs::read(vmm.path("fixed")).expect("read").iter().all(|byte| *byte == b'f'));
+}
+
+/// Discarded space is the host's again.
+fn discards(vmm: &mut Vmm) {
+    let space = || fs::metadata(vmm.path("data")).expect("the disk").blocks() * 512;
+    let before = space();
+    vmm.sh("blkdiscard -o 1048576 -l 2097152 /dev/vda");
+    let after = fs::metadata(vmm.path("data")).expect("the disk").blocks() * 512;
+    assert_eq!(before - after, 2 << 20);
+    assert_eq!(vmm.sh("dd if=/dev/vda bs=1M skip=1 count=2 2>/dev/null | tr -d '\\0' | wc -c"), "0");
+}
+
+/// Another file behind a drive, and limits.
+fn changes(vmm: &mut Vmm) {
+    vmm.patch("/drives/data", json!({"drive_id": "data", "path_on_host": "other"}));
+    let seen = vmm.sh("until [ $(blockdev --getsize64 /dev/vda) = 2097152 ]; do sleep 0.1; done
+        blockdev --flushbufs /dev/vda; head -c 4 /dev/vda");
+    assert_eq!(seen, "oooo");
+    let limits = json!({"ops": {"size": 1000, "refill_time": 100, "one_time_burst": null}, "bandwidth": null});
+    vmm.patch("/drives/data", json!({"drive_id": "data", "rate_limiter": limits}));
+    assert_eq!(configured(vmm, "drives", "drive_id", "data")["rate_limiter"], limits);
+    assert_eq!(vmm.sh("dd if=/dev/vda bs=64k 2>/dev/null | wc -c"), "2097152");
+    let (status, _) =
+        vmm.request("PATCH", "/drives/data", &json!({"drive_id": "data", "path_on_host": "/nonexistent"}));
+    assert_eq!(status, 400);
+}

@@ -1,0 +1,20 @@
+//! The VMM: guests driven through `stockade vmm` and its API, and what they see of their machine.
+
+mod config_file;
+mod devices;
+mod disks;
+mod getting_started;
+mod network;
+mod tap;
+
+use super::guest::run_part;
+use super::{Case, Part};
+
+pub(crate) const CASES: &[Case] = &[
+    ("the getting-started session", |lab| run_part(lab, "getting started")),
+    ("devices of a guest", |lab| run_part(lab, "devices")),
+    ("a guest of a config file", |lab| run_part(lab, "config file")),
+];
+
+pub(crate) const PARTS: &[Part] =
+    &[("getting started", getting_started::session), ("devices", devices::looks), ("config file", config_file::boot)];
