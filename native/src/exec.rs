@@ -9,6 +9,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use oci_spec::runtime::Process;
 use rustix::fs::{Mode, OFlags, open};
@@ -32,7 +33,7 @@ use crate::wire::{Channel, Message};
 use crate::{init, limits, schedule, streams};
 
 /// Runs a process in the container and returns its host pid once it has become the program.
-pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest) -> Result<u32> {
+pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest, patience: Option<Duration>) -> Result<u32> {
     streams::check_preserved(request.preserve_fds)?;
     check_terminal(&request.process, &request.terminal)?;
     let init = record.init.and_then(|init| init.open()).ok_or(Error::NotRunning)?;
@@ -61,6 +62,7 @@ pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest) -> Result<u
         stdio: request.stdio,
     };
     let (ours, theirs) = Channel::pair()?;
+    patience.map_or(Ok(()), |patience| ours.set_patience(patience))?;
     let pid = launch(&plan, &cgroup, &ours, &theirs)?;
     drop((plan.joiner, plan.console, plan.stdio, theirs));
     let finished = finish(pid, &ours, &process, seccomp.as_ref(), record);

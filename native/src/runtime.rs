@@ -1,6 +1,7 @@
 //! The verbs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use oci_spec::runtime::LinuxResources;
 use stockade_sandbox::{
@@ -18,12 +19,19 @@ use crate::{create, delete, exec, hooks};
 #[derive(Clone, Debug)]
 pub struct Native {
     state_root: PathBuf,
+    patience: Option<Duration>,
 }
 
 impl Native {
     /// Keeps containers in directories below `state_root`, which is made when first needed.
     pub fn new(state_root: PathBuf) -> Self {
-        Self { state_root }
+        Self { state_root, patience: None }
+    }
+
+    /// Gives up on a process of `exec` that takes longer to become its program: a container that can signal it can hold
+    /// it up, and with it a caller that has others to serve.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     fn dir(&self, id: &ContainerId) -> Dir {
@@ -81,7 +89,7 @@ impl Runtime for Native {
         if status == Status::Paused && !request.ignore_paused {
             return Err(Error::Paused { verb: "exec in" });
         }
-        exec::exec(&self.dir(id), &record, request)
+        exec::exec(&self.dir(id), &record, request, self.patience)
     }
 
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {

@@ -5,7 +5,9 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use serde::{Deserialize, Serialize};
 use stockade_sandbox::{Error, IsolationClass, Result};
@@ -94,6 +96,12 @@ impl Channel {
         let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .at("make a socket pair")?;
         Ok((Self { socket: a }, Self { socket: b }))
+    }
+
+    /// How long each message is waited for; for ever unless this is called.
+    pub(crate) fn set_patience(&self, patience: Duration) -> Result<()> {
+        set_socket_timeout(&self.socket, Timeout::Recv, Some(patience))
+            .at("limit the wait for the other side of the clone")
     }
 
     /// Sends a message; a vanished peer is an error, not a signal.

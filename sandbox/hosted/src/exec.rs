@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::time::{ClockId, clock_gettime};
 use stockade_native::cgroup::Cgroup;
 use stockade_native::hosted::spawn_exec_proxy;
 use stockade_sandbox::protocol::{Client, Empty, ExecProcess, FdRole, Method};
@@ -25,8 +26,7 @@ pub fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut request: 
         }
         None => luggage.add_streams(request.stdio)?,
     }
-    // Unique while this process lives, which is as long as anybody could mistake it for another one.
-    let process = format!("exec-{}", std::process::id());
+    let process = unique_name();
     let message = ExecProcess {
         id: id.to_string(),
         process: process.clone(),
@@ -44,4 +44,10 @@ pub fn exec(id: &ContainerId, mut client: Client, cgroup: &Cgroup, mut request: 
         stockade_native::hosted::write_pid_file(path, pid)?;
     }
     Ok(pid)
+}
+
+/// Of no other process of the sandbox, ended ones included: this process's id will be another's some day.
+fn unique_name() -> String {
+    let now = clock_gettime(ClockId::Boottime);
+    format!("exec-{}-{:x}-{:x}", std::process::id(), now.tv_sec, now.tv_nsec)
 }

@@ -94,15 +94,14 @@ impl Connection {
 
     /// Answers a request.
     pub fn respond(&self, stream: u32, answer: Result<Vec<u8>, Error>) -> Result<(), ProtocolError> {
-        let response = match answer {
-            Ok(payload) => Response { status: None, payload },
-            Err(error) => {
-                let message = error.to_string();
-                // 2: UNKNOWN of google.rpc.Code; the parts are in the payload, for peers that know them.
-                Response { status: Some(Status { code: 2, message }), payload: WireError::from(error).encode_to_vec() }
-            }
+        let mut body = match answer {
+            Ok(payload) => Response { status: None, payload }.encode_to_vec(),
+            Err(error) => failure(error),
         };
-        self.send(Kind::Response, stream, &response.encode_to_vec(), &[])
+        if body.len() > MESSAGE_BYTES_MAX {
+            body = failure(Error::Other("the answer is too large for one message".to_owned()));
+        }
+        self.send(Kind::Response, stream, &body, &[])
     }
 
     /// Asks without waiting; the answer will bear `stream`, an odd number that no open question has.
@@ -220,6 +219,14 @@ impl Connection {
     }
 }
 
+/// An answer that says why there is none.
+fn failure(error: Error) -> Vec<u8> {
+    let message = error.to_string();
+    // 2: UNKNOWN of google.rpc.Code; the parts are in the payload, for peers that know them.
+    let status = Some(Status { code: 2, message });
+    Response { status, payload: WireError::from(error).encode_to_vec() }.encode_to_vec()
+}
+
 impl From<Connection> for OwnedFd {
     /// The socket alone: nothing may have arrived that was not taken.
     fn from(connection: Connection) -> Self {
@@ -272,6 +279,14 @@ mod tests {
         assert!(ours.has_more());
         assert_eq!(ours.answer().unwrap().unwrap().stream, 1);
         assert!(!ours.has_more());
+    }
+
+    #[test]
+    fn an_answer_too_large_is_a_failure_and_not_the_end() {
+        let (mut ours, theirs) = pair();
+        theirs.respond(1, Ok(vec![0; MESSAGE_BYTES_MAX])).unwrap();
+        let error = ours.answer().unwrap().unwrap().result.unwrap_err().to_string();
+        assert!(error.contains("too large"), "{error}");
     }
 
     #[test]

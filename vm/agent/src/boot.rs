@@ -22,6 +22,8 @@ const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
 const NEW_ROOT: &str = "/root.new";
 /// What a process of a container may have open unless its spec says otherwise: as much as the kernel numbers.
 const OPEN_FILES: u64 = 1 << 20;
+/// The most that Linux takes for fs.nr_open on 64 bits (fs/file.c).
+const OPEN_FILES_LIMIT: &str = "2147483584";
 
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
@@ -97,6 +99,8 @@ fn make_place(at: &Path) -> io::Result<()> {
 }
 
 fn set_limits() -> Result<()> {
+    // Limits that containers bring along from their host may be higher than this kernel would take.
+    fs::write("/proc/sys/fs/nr_open", OPEN_FILES_LIMIT).map_err(|error| Error::os("raise fs.nr_open", error))?;
     let limit = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
     setrlimit(Resource::Nofile, limit).map_err(|errno| Error::os("limit open files", errno))
 }

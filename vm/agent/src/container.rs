@@ -129,6 +129,12 @@ impl Container {
         Self { held, processes: BTreeMap::from([(String::new(), init)]), oom, ended: VecDeque::new() }
     }
 
+    /// One more process runs, maybe under the name of one that ended.
+    pub(crate) fn add(&mut self, name: String, process: Process) {
+        self.ended.retain(|ended| *ended != name);
+        self.processes.insert(name, process);
+    }
+
     /// The pid of its init, while that runs.
     pub(crate) fn init(&self) -> Option<u32> {
         self.processes.get("").filter(|init| init.is_alive()).map(|init| init.pid)

@@ -47,6 +47,8 @@ use world::World;
 
 /// Class native's state.
 const STATE: &str = "/run/stockade";
+/// How long a process of `exec` may take to become its program: its container may hold it up.
+const EXEC_PATIENCE: Duration = Duration::from_secs(30);
 /// Without a way to listen there is nothing to do but to say so, and to try again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -80,5 +82,5 @@ pub fn main() -> ! {
 fn start(world: &World) -> Result<Server> {
     let signals = Signals::block().map_err(|error| Error::os("take signals", error))?;
     let lobby = Lobby::new(world.clone(), world.listen()?);
-    Ok(Server::new(world.clone(), Native::new(PathBuf::from(STATE)), lobby, signals))
+    Ok(Server::new(world.clone(), Native::new(PathBuf::from(STATE)).with_patience(EXEC_PATIENCE), lobby, signals))
 }

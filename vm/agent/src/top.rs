@@ -13,6 +13,8 @@ use stockade_sandbox::protocol::ProcessEntry;
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// More of what a process says of itself is not passed on.
 const COMMAND_BYTES_MAX: u64 = 4096;
+/// Of a name; useradd(8) takes 32.
+const NAME_CHARS_MAX: usize = 256;
 /// Both are part of x86-64's ABI.
 const USER_HZ: u64 = 100;
 const PAGE_BYTES: u64 = 4096;
@@ -135,7 +137,7 @@ fn read_inside(pid: u32, path: &str) -> Option<String> {
 fn name_of(table: &str, id: u32) -> String {
     let id = id.to_string();
     let line = table.lines().find(|line| line.split(':').nth(2) == Some(&id));
-    line.and_then(|line| line.split(':').next()).unwrap_or_default().to_owned()
+    line.and_then(|line| line.split(':').next()).unwrap_or_default().chars().take(NAME_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use prost::Message;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Winsize, tcsetwinsize};
 use stockade_native::signals::forward;
 use stockade_sandbox::protocol::{
@@ -146,9 +147,13 @@ impl Server {
             sub_cgroup: None,
             ignore_paused: false,
         };
-        let process = connect(self.native.exec(&id, request)?, ours)?;
+        let pid = self.native.exec(&id, request)?;
+        let process = connect(pid, ours).inspect_err(|_| {
+            // It may have ended.
+            let _ = Pid::from_raw(pid.cast_signed()).map(|pid| kill_process(pid, Signal::KILL));
+        })?;
         if let Some(container) = self.containers.get_mut(id.as_str()) {
-            container.processes.insert(message.process, process);
+            container.add(message.process, process);
         }
         Ok(())
     }

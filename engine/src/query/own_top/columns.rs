@@ -83,7 +83,7 @@ const COLUMNS: &[Column] = &[
     column(&["stat"], "STAT", |row| state(row.process)),
     column(&["s", "state"], "S", |row| row.process.state.clone()),
     column(&["ni", "nice"], "NI", |row| row.process.nice.to_string()),
-    column(&["pri", "opri"], "PRI", |row| (80 + row.process.nice).to_string()),
+    column(&["pri", "opri"], "PRI", |row| 80_i32.saturating_add(row.process.nice).to_string()),
     column(&["cls", "policy", "class"], "CLS", |_| "TS".to_owned()),
     column(&["rtprio"], "RTPRIO", |_| "-".to_owned()),
     column(&["f", "flag", "flags"], "F", |row| if row.process.effective_uid == 0 { "4" } else { "0" }.to_owned()),

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{Linux, LinuxNamespaceType as Kind};
 use stockade_sandbox::protocol::PARTS_MAX;
-use stockade_sandbox::{CreateRequest, Result, Rootfs};
+use stockade_sandbox::{CreateRequest, ExecRequest, Result, Rootfs};
 
 use super::lacking;
 
@@ -26,7 +26,29 @@ pub(super) fn refuse(request: &CreateRequest) -> Result<()> {
         }
         Rootfs::Layers { .. } => {}
     }
+    refuse_descriptors(request.preserve_fds)?;
+    if let Some(hooks) = request.spec.hooks()
+        && [hooks.create_container(), hooks.start_container()].into_iter().flatten().any(|all| !all.is_empty())
+    {
+        return Err(lacking("run hooks inside a container", format!("their programs are the host's; {INSTEAD}")));
+    }
     request.spec.linux().as_ref().map_or(Ok(()), refuse_linux)
+}
+
+/// The same for one more process.
+pub(super) fn refuse_exec(request: &ExecRequest) -> Result<()> {
+    refuse_descriptors(request.preserve_fds)?;
+    match &request.sub_cgroup {
+        Some(path) => Err(lacking(format!("use the control group {}", path.display()), "the guest has its own")),
+        None => Ok(()),
+    }
+}
+
+fn refuse_descriptors(count: u32) -> Result<()> {
+    match count {
+        0 => Ok(()),
+        _ => Err(lacking("hand descriptors to a process", format!("a guest has none of the host's; {INSTEAD}"))),
+    }
 }
 
 fn refuse_linux(linux: &Linux) -> Result<()> {

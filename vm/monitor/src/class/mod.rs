@@ -131,6 +131,7 @@ impl Runtime for VmClass {
         if self.native.state(id)?.status == Status::Paused {
             return Err(Error::Paused { verb: "exec in" });
         }
+        lacks::refuse_exec(&request)?;
         let cgroup = hosted::live_cgroup(&self.state_root, id)?;
         request.process = hosted::with_defaults(&self.state_root, id, request.process)?;
         guest_spec::adapt_process(&mut request.process);
@@ -138,13 +139,13 @@ impl Runtime for VmClass {
     }
 
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
+        // The machine is this one container's, and its end needs nobody's consent.
+        if signal == SIGKILL {
+            return Ok(hosted::live_cgroup(&self.state_root, id)?.kill_all()?);
+        }
         let all = target == SignalTarget::All;
         let request = SignalRequest { id: id.to_string(), process: String::new(), signal, all };
-        self.order(id, Method::Signal, &request)?;
-        if signal == SIGKILL && self.native.state(id)?.status == Status::Paused {
-            return self.resume(id);
-        }
-        Ok(())
+        self.order(id, Method::Signal, &request)
     }
 
     fn state(&self, id: &ContainerId) -> Result<ContainerState> {
@@ -160,12 +161,18 @@ impl Runtime for VmClass {
     /// First the machine, so that its guest hears of the gap, then the host's processes.
     fn pause(&self, id: &ContainerId) -> Result<()> {
         self.ask::<Empty>(id, Method::Pause, "pause")?;
-        self.native.pause(id)
+        self.native.pause(id).inspect_err(|_| {
+            if let Err(error) = self.order(id, Method::Resume, &named(id)) {
+                tracing::warn!("cannot let the machine of {id} go on: {error}");
+            }
+        })
     }
 
+    /// A machine that stands still in processes that do not was being paused by somebody who was killed.
     fn resume(&self, id: &ContainerId) -> Result<()> {
-        self.native.resume(id)?;
-        self.order(id, Method::Resume, &named(id))
+        let thawed = self.native.resume(id);
+        self.order(id, Method::Resume, &named(id))?;
+        thawed
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
@@ -203,7 +210,6 @@ impl Runtime for VmClass {
     }
 }
 
-/// Whether a directory of state is one of a hosted class at all.
 #[cfg(test)]
 mod tests {
     use stockade_hosted::SOCKET;

@@ -8,6 +8,8 @@ use stockade_sandbox::{ContainerId, Error, OomWatch, Result};
 
 /// The one question that is open.
 const STREAM: u32 = 1;
+/// What is believed of one answer: a caller may tell of each.
+const NEWS_MAX: u64 = 1000;
 
 /// The asker.
 #[derive(Debug)]
@@ -41,9 +43,12 @@ impl OomWatch for GuestOom {
         let Ok(Some(answer)) = self.connection.answer() else { return Ok(None) };
         let Ok(payload) = answer.result else { return Ok(None) };
         let Ok(event) = Event::decode(&*payload) else { return Ok(None) };
-        let news = event.oom_kills.saturating_sub(self.seen);
-        self.seen = self.seen.max(event.oom_kills);
-        Ok(self.ask().ok().map(|()| news))
+        if event.oom_kills <= self.seen {
+            return Ok(None);
+        }
+        let news = event.oom_kills - self.seen;
+        self.seen = event.oom_kills;
+        Ok(self.ask().ok().map(|()| news.min(NEWS_MAX)))
     }
 }
 
@@ -70,6 +75,10 @@ mod tests {
         assert_eq!(watch.take().expect("no failure"), Some(2));
         answer(2, 3);
         assert_eq!(watch.take().expect("no failure"), Some(1));
+        answer(3, u64::MAX - 1);
+        assert_eq!(watch.take().expect("no failure"), Some(NEWS_MAX));
+        answer(u64::MAX - 1, 7);
+        assert_eq!(watch.take().expect("no failure"), None, "fewer than before");
         drop(monitor);
         assert_eq!(watch.take().expect("no failure"), None);
     }

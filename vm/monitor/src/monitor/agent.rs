@@ -53,6 +53,8 @@ pub(super) struct Answered {
 #[derive(Debug, Default)]
 pub(super) struct Agent {
     connection: Option<Connection>,
+    /// Why no message can be sent any more: one was cut.
+    broken: Option<ProtocolError>,
     open: BTreeMap<u32, Question>,
     next: u32,
 }
@@ -87,9 +89,11 @@ impl Agent {
         }
         // ttrpc: clients use odd streams.
         let stream = self.next | 1;
-        connection
-            .ask(stream, method, payload, &[])
-            .map_err(|error| Error::Other(format!("ask the guest's agent: {error}")))?;
+        if let Err(error) = connection.ask(stream, method, payload, &[]) {
+            let said = Error::Other(format!("ask the guest's agent: {error}"));
+            self.broken = Some(error);
+            return Err(said);
+        }
         self.next = stream.wrapping_add(2);
         let deadline = (!waits(method)).then(|| Instant::now() + ANSWER_PATIENCE);
         self.open.insert(stream, Question { asker, method, process, deadline });
@@ -98,6 +102,9 @@ impl Agent {
 
     /// The next answer to a question of ours, if it has arrived.
     pub(super) fn answer(&mut self) -> Result<Option<Answered>, ProtocolError> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
         let Some(connection) = &mut self.connection else { return Ok(None) };
         let Some(answer) = connection.answer()? else { return Ok(None) };
         match self.open.remove(&answer.stream) {
@@ -117,12 +124,26 @@ impl Agent {
         gone.collect()
     }
 
-    /// Questions that the agent should have answered by now.
-    pub(super) fn overdue(&mut self) -> Vec<Question> {
+    /// Who waits for what the agent should have answered by now; the answer, should it come, is nobody's.
+    pub(super) fn overdue(&mut self) -> Vec<Asker> {
         let now = Instant::now();
-        let is_late = |question: &Question| question.deadline.is_some_and(|deadline| deadline < now);
-        let late: Vec<u32> = self.open.iter().filter(|(_, question)| is_late(question)).map(|(at, _)| *at).collect();
-        late.into_iter().filter_map(|stream| self.open.remove(&stream)).collect()
+        let late = self.open.values_mut().filter(|question| question.deadline.is_some_and(|deadline| deadline < now));
+        late.map(|question| {
+            question.deadline = None;
+            std::mem::replace(&mut question.asker, Asker::Monitor)
+        })
+        .collect()
+    }
+
+    /// Gives the agent, which stood still, the time again that it had.
+    pub(super) fn postpone(&mut self) {
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        self.open.values_mut().filter_map(|question| question.deadline.as_mut()).for_each(|its| *its = deadline);
+    }
+
+    /// Whether a message was cut, so that the next could not be understood.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// Whether an answer has a deadline.

@@ -6,6 +6,7 @@
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use stockade_hosted::Stream;
@@ -37,11 +38,13 @@ struct Flow {
     /// The source has come to its end.
     ended: bool,
     over: bool,
+    /// Bytes that were read and bytes that were written, together.
+    moved: usize,
 }
 
 impl Flow {
     fn new() -> Self {
-        Self { buffer: Vec::new(), sent: 0, ended: false, over: false }
+        Self { buffer: Vec::new(), sent: 0, ended: false, over: false, moved: 0 }
     }
 
     /// Copies what can be copied; true when there may be more at once.
@@ -58,7 +61,10 @@ impl Flow {
     fn send(&mut self, to: &Stream) -> bool {
         while self.sent < self.buffer.len() {
             match to.write(&self.buffer[self.sent..]) {
-                Ok(count) => self.sent += count,
+                Ok(count) => {
+                    self.sent += count;
+                    self.moved = self.moved.wrapping_add(count);
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return false,
                 Err(_) => {
@@ -78,7 +84,10 @@ impl Flow {
         self.buffer.truncate(*read.as_ref().unwrap_or(&0));
         self.sent = 0;
         match read {
-            Ok(count) => self.ended = count == 0,
+            Ok(count) => {
+                self.ended = count == 0;
+                self.moved = self.moved.wrapping_add(count);
+            }
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return false,
             Err(_) => self.ended = true,
@@ -101,6 +110,8 @@ pub(super) struct Relay {
     socket: UnixStream,
     to_guest: Option<Flow>,
     to_host: Option<Flow>,
+    /// When a byte of output last went anywhere.
+    moved: Instant,
 }
 
 impl Relay {
@@ -115,6 +126,7 @@ impl Relay {
             socket: guest,
             to_guest: writes.then(Flow::new),
             to_host: reads.then(Flow::new),
+            moved: Instant::now(),
         })
     }
 
@@ -143,11 +155,20 @@ impl Relay {
         self.to_host.as_ref().is_some_and(Flow::has_backlog)
     }
 
+    /// When a byte of output last went anywhere.
+    pub(super) fn moved(&self) -> Instant {
+        self.moved
+    }
+
     /// Copies what can be copied.
     pub(super) fn pump(&mut self) -> Progress {
         let mut more = false;
         if let Some(flow) = self.to_host.as_mut().filter(|flow| !flow.over) {
+            let before = flow.moved;
             more |= flow.pump(&self.guest, &self.host);
+            if flow.moved != before {
+                self.moved = Instant::now();
+            }
         }
         if let Some(flow) = self.to_guest.as_mut().filter(|flow| !flow.over) {
             more |= flow.pump(&self.host, &self.guest);

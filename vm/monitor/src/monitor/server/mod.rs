@@ -25,8 +25,10 @@ use crate::settings::Settings;
 
 /// How long a guest may take from its start to its agent's first word. Guests on an emulated host take long.
 const BOOT_PATIENCE: Duration = Duration::from_secs(180);
-/// How long output may still come after the agent has told of a process's end.
+/// How long output may keep silent after the agent has told of a process's end.
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a reader may leave it lying then.
+const READER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long those who wait for other processes of a container may still be told after its init's end.
 const END_PATIENCE: Duration = Duration::from_millis(500);
 /// How often times are looked at, where there are some to keep.
@@ -176,11 +178,14 @@ impl<G: Guest> Server<G> {
     }
 
     fn check_times(&mut self) -> std::result::Result<(), String> {
-        for late in self.agent.overdue() {
-            if late.asker == Asker::Monitor {
+        for asker in self.agent.overdue() {
+            if asker == Asker::Monitor {
                 return Err("the guest's agent does not answer".to_owned());
             }
-            self.settle(late.asker, Err(Error::Other("the guest's agent does not answer".to_owned())));
+            self.settle(asker, Err(Error::Other("the guest's agent does not answer: remove it by force".to_owned())));
+        }
+        if self.agent.is_broken() {
+            self.agent_speaks()?;
         }
         match &self.phase {
             Phase::Boots { .. } if self.started.elapsed() > BOOT_PATIENCE => {
@@ -261,6 +266,8 @@ impl<G: Guest> Server<G> {
                 self.over(&question.process.0);
             }
             (Method::Exec, Err(_)) => self.drop_relays(&question.process),
+            // Whoever wanted it is gone.
+            (Method::Exec, Ok(_)) if question.asker == Asker::Monitor => self.abandon(&question.process),
             _ => {}
         }
         match (question.method, result, question.asker) {

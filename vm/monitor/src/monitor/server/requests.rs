@@ -35,6 +35,7 @@ impl<G: Guest> Server<G> {
             }
             Method::Resume => {
                 self.guest.resume().map_err(Error::Other)?;
+                self.agent.postpone();
                 return Ok(Some(Empty {}.encode_to_vec()));
             }
             Method::Create => self.create(&payload, descriptors)?,

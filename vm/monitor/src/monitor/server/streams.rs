@@ -10,7 +10,7 @@ use stockade_sandbox::{Error, Result};
 use super::super::agent::ProcessName;
 use super::super::machine::Guest;
 use super::super::relay::{Progress, Relay};
-use super::{Held, OUTPUT_PATIENCE, Server, lacking};
+use super::{Held, OUTPUT_PATIENCE, READER_PATIENCE, Server, lacking};
 
 impl<G: Guest> Server<G> {
     /// A connection to the guest for each stream of a process.
@@ -98,7 +98,9 @@ impl<G: Guest> Server<G> {
 
     fn is_silent(&self, held: &Held) -> bool {
         let mut output = self.relays.values().filter(|relay| relay.process() == &held.process && relay.is_output());
-        let late = held.since.elapsed() > OUTPUT_PATIENCE;
-        output.all(|relay| late && !relay.has_backlog())
+        output.all(|relay| {
+            let patience = if relay.has_backlog() { READER_PATIENCE } else { OUTPUT_PATIENCE };
+            relay.moved().max(held.since).elapsed() > patience
+        })
     }
 }
