@@ -31,7 +31,7 @@ impl BootTimer {
         BootTimer { started, announce, booted: OnceLock::new() }
     }
 
-    /// A store to the timer's address; true when it ended the boot, which it does once.
+    /// A store to the timer's address; how long the boot took when it ended it, which it does once.
     pub fn write(&self, data: &[u8]) -> Option<Duration> {
         let elapsed = self.started.elapsed();
         let booted = data.first() == Some(&BOOTED) && self.booted.set(elapsed).is_ok();

@@ -11,7 +11,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::control::Order;
 use super::platform::Platform;
-use crate::devices::virtio::{Served, SourceMode};
+use crate::devices::virtio::{Served, Source, SourceMode};
 use crate::seccomp::{Filters, Role};
 
 /// Event data beside queue numbers: sources of a device.
@@ -43,7 +43,7 @@ impl DeviceThread {
         let mut manager = EventManager::<Box<dyn MutEventSubscriber + Send>>::new().map_err(events)?;
         manager.add_subscriber(Box::new(Wake(wake.try_clone()?)));
         for index in 0..platform.virtio.len() {
-            manager.add_subscriber(Box::new(Virtio { platform: platform.clone(), index }));
+            manager.add_subscriber(Box::new(Virtio { platform: platform.clone(), index, parked: Vec::new() }));
         }
         if let Some(input) = input {
             manager.add_subscriber(Box::new(Input { platform: platform.clone(), file: input.into() }));
@@ -104,15 +104,43 @@ impl MutEventSubscriber for Wake {
 struct Virtio {
     platform: Arc<Platform>,
     index: usize,
+    /// Sources that nobody serves before a driver rings.
+    parked: Vec<u32>,
+}
+
+impl Virtio {
+    /// What stays readable would be told of for ever.
+    fn park(&mut self, token: u32, events: Events, ops: &mut EventOps) {
+        let sources = self.platform.virtio[self.index].transport.sources();
+        if !sources.iter().any(|source| source.token == token && source.mode == SourceMode::Level) {
+            return;
+        }
+        match ops.remove(events) {
+            Ok(()) => self.parked.push(token),
+            Err(error) => tracing::debug!("a source of no driver: {error:?}"),
+        }
+    }
+
+    fn unpark(&mut self, ops: &mut EventOps) {
+        let parked = std::mem::take(&mut self.parked);
+        if parked.is_empty() {
+            return;
+        }
+        let sources = self.platform.virtio[self.index].transport.sources();
+        sources.iter().filter(|source| parked.contains(&source.token)).for_each(|source| listen(ops, source));
+    }
 }
 
 impl MutEventSubscriber for Virtio {
-    fn process(&mut self, events: Events, _: &mut EventOps) {
+    fn process(&mut self, events: Events, ops: &mut EventOps) {
         let transport = &self.platform.virtio[self.index].transport;
         match events.data().checked_sub(SOURCES) {
             Some(token) => {
-                transport.ready(token);
+                let served = transport.ready(token);
                 self.platform.look_at(transport);
+                if !served {
+                    self.park(token, events, ops);
+                }
             }
             None => {
                 let queue = usize::try_from(events.data()).unwrap_or(usize::MAX);
@@ -120,6 +148,7 @@ impl MutEventSubscriber for Virtio {
                     clear(doorbell);
                     transport.notified(queue);
                 }
+                self.unpark(ops);
             }
         }
     }
@@ -130,13 +159,7 @@ impl MutEventSubscriber for Virtio {
         for (queue, doorbell) in (0..).zip(ours) {
             add(ops, Events::with_data(doorbell, queue, EventSet::IN));
         }
-        for source in transport.sources() {
-            let mode = match source.mode {
-                SourceMode::Level => EventSet::IN,
-                SourceMode::Edge => EventSet::IN | EventSet::EDGE_TRIGGERED,
-            };
-            add(ops, Events::with_data_raw(source.fd, SOURCES + source.token, mode));
-        }
+        transport.sources().iter().for_each(|source| listen(ops, source));
     }
 }
 
@@ -171,6 +194,14 @@ impl MutEventSubscriber for Input {
             tracing::debug!("console input {}: {error:?}", self.file.as_raw_fd());
         }
     }
+}
+
+fn listen(ops: &mut EventOps, source: &Source) {
+    let mode = match source.mode {
+        SourceMode::Level => EventSet::IN,
+        SourceMode::Edge => EventSet::IN | EventSet::EDGE_TRIGGERED,
+    };
+    add(ops, Events::with_data_raw(source.fd, SOURCES + source.token, mode));
 }
 
 fn add(ops: &mut EventOps, events: Events) {

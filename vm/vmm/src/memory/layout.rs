@@ -33,9 +33,12 @@ pub const RSDP: u64 = 0xe_0000;
 /// The tables follow it.
 pub const ACPI_TABLES: u64 = 0xe_0040;
 /// Which snapshot this memory was last written to: memory and state of different snapshots do not fit together.
-pub const SNAPSHOT_TAG: u64 = 0xf_ffe0;
+pub const SNAPSHOT_TAG: u64 = 0xf_ffd0;
 /// What VMGenID's driver reads: 16 bytes that change with every restore.
-pub const GENERATION_ID: u64 = 0xf_fff0;
+pub const GENERATION_ID: u64 = 0xf_ffe0;
+/// Where a processor starts that was reset (f000:fff0). A kernel that knows EFI and finds hardware-reduced ACPI tries
+/// EFI's reset, which is not there, and then jumps here.
+pub const RESET_VECTOR: u64 = 0xf_fff0;
 /// Where kernels go.
 pub const HIGH_START: u64 = 0x10_0000;
 /// The hole for devices.

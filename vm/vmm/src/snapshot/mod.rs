@@ -85,8 +85,13 @@ pub fn create(machine: &Machine, config: &VmConfig, request: &CreateSnapshot) ->
         }
     };
     machine.save(config, content, state_file.file(), memory_file.file())?;
-    memory_file.finish().map_err(write_error(&request.mem_file_path))?;
-    state_file.finish().map_err(write_error(&request.snapshot_path))?;
+    let files = [(memory_file, &request.mem_file_path), (state_file, &request.snapshot_path)];
+    for (file, path) in &files {
+        file.sync().map_err(write_error(path))?;
+    }
+    for (file, path) in files {
+        file.finish().map_err(write_error(path))?;
+    }
     machine.saved();
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::tag;
+
 /// A guest's memory is nobody else's business.
 const MODE: u32 = 0o600;
 
@@ -21,11 +23,15 @@ impl Pending {
     /// An empty file that will be at `path`.
     pub fn create(path: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        if path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
         let mut aside = OsString::from(".");
         aside.push(name);
-        aside.push(format!(".{}.partial", std::process::id()));
+        // A name that nobody can have put a link at.
+        aside.push(format!(".{:032x}.partial", u128::from_ne_bytes(tag::random()?)));
         let aside = path.with_file_name(aside);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(MODE).open(&aside)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(&aside)?;
         Ok(Pending { file, aside, path: path.into() })
     }
 
@@ -34,9 +40,13 @@ impl Pending {
         &self.file
     }
 
-    /// Waits until all is on the disk, and gives it its name.
+    /// Waits until all is on the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives it its name.
     pub fn finish(self) -> io::Result<()> {
-        self.file.sync_all()?;
         fs::rename(&self.aside, &self.path)
     }
 }
@@ -68,7 +78,7 @@ mod tests {
         assert_eq!((names(directory.path()), fs::read(&path).expect("read")), (vec!["memory".into()], b"old".to_vec()));
         let pending = Pending::create(&path).expect("create");
         pending.file().write_all(b"new").expect("write");
-        pending.finish().expect("rename");
+        pending.sync().and_then(|()| pending.finish()).expect("rename");
         assert_eq!((names(directory.path()), fs::read(&path).expect("read")), (vec!["memory".into()], b"new".to_vec()));
     }
 }

@@ -56,7 +56,8 @@ pub fn renew_generation(memory: &Memory) -> io::Result<()> {
     memory.write_slice(&random()?, GuestAddress(layout::GENERATION_ID)).map_err(io::Error::other)
 }
 
-fn random() -> io::Result<[u8; LEN]> {
+/// As good as unique.
+pub fn random() -> io::Result<[u8; LEN]> {
     let mut bytes = [0; LEN];
     // Up to 256 bytes come whole (random(7)).
     match getrandom(&mut bytes, GetRandomFlags::empty())? {

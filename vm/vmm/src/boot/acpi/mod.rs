@@ -17,6 +17,10 @@ pub use self::dsdt::VirtioSlot;
 use crate::devices::KEYBOARD_RESET;
 use crate::memory::{Memory, layout};
 
+/// Asks the keyboard controller for a reset, and waits for it: mov al, KEYBOARD_RESET; out port, al; 1: hlt; jmp 1b.
+const RESET_CODE: [u8; 7] =
+    [0xb0, KEYBOARD_RESET, 0xe6, layout::KEYBOARD_COMMAND_PORT.to_le_bytes()[0], 0xf4, 0xeb, 0xfd];
+
 const OEM: [u8; 6] = *b"STOCKD";
 const OEM_TABLE: [u8; 8] = *b"STOCKADE";
 const OEM_REVISION: u32 = 1;
@@ -57,7 +61,7 @@ pub struct Serial;
 #[derive(Debug, Clone, Copy)]
 pub struct Keyboard;
 
-/// Writes all tables, the root pointer at [`layout::RSDP`].
+/// Writes all tables, the root pointer at [`layout::RSDP`], and what runs at [`layout::RESET_VECTOR`].
 pub fn write(memory: &Memory, platform: &Platform<'_>) -> Result<(), Error> {
     let mut area = Area { memory, next: layout::ACPI_TABLES };
     let dsdt = area.add(&dsdt::table(platform))?;
@@ -68,7 +72,7 @@ pub fn write(memory: &Memory, platform: &Platform<'_>) -> Result<(), Error> {
     xsdt.add_entry(madt);
     let xsdt = area.add(&bytes_of(&xsdt))?;
     memory.write_slice(&bytes_of(&Rsdp::new(OEM, xsdt)), GuestAddress(layout::RSDP))?;
-    Ok(())
+    Ok(memory.write_slice(&RESET_CODE, GuestAddress(layout::RESET_VECTOR))?)
 }
 
 struct Area<'a> {

@@ -149,10 +149,14 @@ impl Transport {
         self.ring_again(&unfinished);
     }
 
-    /// A source became readable.
-    pub fn ready(&self, token: u32) {
-        let unfinished = self.lock().with_active(|device, queues| device.ready(token, queues));
+    /// A source became readable. False when there is no driver, so that it stays so.
+    pub fn ready(&self, token: u32) -> bool {
+        let mut inner = self.lock();
+        let is_active = inner.is_active();
+        let unfinished = inner.with_active(|device, queues| device.ready(token, queues));
+        drop(inner);
         self.ring_again(&unfinished);
+        is_active
     }
 
     /// The device itself, for requests of the machine's owner.
@@ -163,7 +167,9 @@ impl Transport {
 
     /// Tells the driver that the configuration is another.
     pub fn config_changed(&self) -> Result<(), Error> {
-        self.lock().config_generation += 1;
+        let mut inner = self.lock();
+        inner.config_generation = inner.config_generation.wrapping_add(1);
+        drop(inner);
         self.interrupt.config_changed()
     }
 
@@ -335,7 +341,7 @@ impl Inner {
         }
         let added = wanted - self.status;
         if added.contains(Status::FEATURES_OK) && !self.features_are_acceptable() {
-            self.status |= added - Status::FEATURES_OK;
+            self.status |= added - Status::FEATURES_OK - Status::DRIVER_OK;
             return;
         }
         self.status |= added & !Status::NEEDS_RESET;

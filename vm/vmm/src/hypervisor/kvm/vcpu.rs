@@ -84,6 +84,8 @@ impl Vcpu for KvmVcpu {
         let get = refused("tell a processor's state");
         // Order of KVM's own save code: the run state first, because reading it settles pending events.
         let mp_state = self.fd.get_mp_state().map_err(&get)?;
+        // Before the interrupt controller: a deadline that passes in between shows there as an interrupt.
+        let msrs = msrs::read(&self.fd, self.saved_msrs.as_slice())?;
         Ok(VcpuState {
             mp_state,
             regs: self.fd.get_regs().map_err(&get)?,
@@ -94,7 +96,7 @@ impl Vcpu for KvmVcpu {
             lapic: self.fd.get_lapic().map_err(&get)?,
             tsc_khz: self.fd.get_tsc_khz().map_err(&get)?,
             cpuid: self.fd.get_cpuid2(kvm_bindings::KVM_MAX_CPUID_ENTRIES).map_err(&get)?.as_slice().to_vec(),
-            msrs: msrs::read(&self.fd, self.saved_msrs.as_slice())?,
+            msrs,
             events: self.fd.get_vcpu_events().map_err(&get)?,
         })
     }

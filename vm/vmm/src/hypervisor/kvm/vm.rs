@@ -114,6 +114,9 @@ impl Vm for KvmVm {
             self.fd.set_irqchip(chip).map_err(refused("set an interrupt controller's state"))?;
         }
         let mut time = state.clock;
+        if clock == Clock::CatchUp && time.flags & KVM_CLOCK_REALTIME == 0 {
+            return Err(Error::Capability("the host's time in the saved clock"));
+        }
         // The other flags only tell.
         time.flags &= if clock == Clock::CatchUp { KVM_CLOCK_REALTIME } else { 0 };
         self.fd.set_clock(&time).map_err(refused("set the clock"))

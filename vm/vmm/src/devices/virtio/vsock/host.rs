@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 /// Connections that wait to be taken at either end of a channel; more are refused.
 const WAITING_MAX: usize = 64;
@@ -59,7 +60,11 @@ impl Host for Sockets {
     fn connect(&mut self, port: u32) -> io::Result<UnixStream> {
         let mut path = self.path.clone().into_os_string();
         path.push(format!("_{port}"));
-        UnixStream::connect(path)
+        // A peer that does not accept must not hold up the devices.
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Ok(socket.into())
     }
 }
 
