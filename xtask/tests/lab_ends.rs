@@ -19,8 +19,9 @@ fn nothing_is_left_after_kill_and_after_ctrl_c() {
 }
 
 fn check(status: i32, end: impl FnOnce(&Running)) {
-    let lab =
-        Cmd::new(env!("CARGO_BIN_EXE_xtask")).args(["lab", "run", "--", "sleep", "1000"]).timeout(TIMEOUT).spawn();
+    // Whoever runs the tests in the background may ignore Ctrl-C.
+    let xtask = ["--default-signal", env!("CARGO_BIN_EXE_xtask")];
+    let lab = Cmd::new("env").args(xtask).args(["lab", "run", "--", "sleep", "1000"]).timeout(TIMEOUT).spawn();
     wait_until("QEMU and virtiofsd run", TIMEOUT, || ["qemu-system-x86", "virtiofsd"].iter().all(|name| runs(name)));
     let processes: Vec<OwnedFd> = descendants().into_iter().filter_map(watch).collect();
     end(&lab);
