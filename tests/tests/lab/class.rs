@@ -104,13 +104,13 @@ rm /run/much /run/*.said
 
 /// What the guest shows and holds; a machine is as large as its container's limit and its kernel's needs.
 fn limits(lab: &mut Lab) {
-    let text = r#"$stockade run --rm --isolation vm --memory 64m --memory-swap 64m --cpus 1.5 --pids-limit 20 $image sh -c '
+    let text = r#"$stockade run --rm --isolation vm --memory 64m --memory-swap 64m --cpus 0.5 --pids-limit 20 $image sh -c '
 cd /sys/fs/cgroup; cat memory.max cpu.max pids.max; nproc
 awk "/MemTotal/{print \$2 < 170000}" /proc/meminfo
 dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo "status $?"' | tr '\n' ' '
 "#;
     let output = script(lab, text, &[]);
-    assert_eq!(output.stdout, "67108864 150000 100000 20 2 1 status 137 ", "{output}");
+    assert_eq!(output.stdout, "67108864 50000 100000 20 1 1 status 137 ", "{output}");
 }
 
 /// The sandbox ends with its machine, its proxy says so, and the next commands clear up.
