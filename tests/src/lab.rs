@@ -32,8 +32,8 @@ impl Lab {
             kernel: fixture("lab/kernel"),
             cache: fixture("lab"),
             agent: agent.into(),
-            // QEMU before 8.1 translates code while another processor patches it, and Linux, which patches its own, dies of
-            // a breakpoint that is gone ("Oops: int3").
+            // QEMU before 8.1 translates code while another processor patches it, and Linux, which patches its own,
+            // dies of a breakpoint that is gone ("Oops: int3").
             cpus: 1,
             memory_mib: 2048,
             time: Time::Real,
