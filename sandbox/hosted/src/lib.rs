@@ -1,9 +1,9 @@
 //! What the classes have in common whose containers run in a monitor (`kernel`, `vm`), on the host's side.
 //!
 //! The launcher, which is whoever calls a verb, hands a monitor its descriptors ([`Luggage`]) and starts a proxy per
-//! process ([`proxy_of`], [`exec`]); the proxy is a program of its own ([`program`]). A monitor copies from and to the
-//! host's streams without ever waiting for one ([`Stream`]). The container's state on the host is
-//! `stockade_native::hosted`'s.
+//! process ([`proxy_of`], [`exec`]); the proxy is a program of its own ([`program`]). Later verbs ask the monitor
+//! ([`Monitors`]). A monitor copies from and to the host's streams without ever waiting for one ([`Stream`]). The
+//! container's state on the host is `stockade_native::hosted`'s.
 #![forbid(unsafe_code)]
 
 pub mod binds;
@@ -12,6 +12,7 @@ pub mod files;
 mod launch;
 pub mod log;
 mod luggage;
+mod monitors;
 mod proxy;
 pub mod rlimits;
 mod stream;
@@ -20,6 +21,7 @@ pub mod terminal;
 pub use exec::exec;
 pub use launch::{connect, copy, null, pack, proxy_of};
 pub use luggage::Luggage;
+pub use monitors::Monitors;
 pub use stream::{Readiness, Stream};
 
 use std::ffi::OsString;

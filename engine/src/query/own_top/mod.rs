@@ -35,7 +35,7 @@ fn columns(arguments: &[String]) -> Result<Vec<Titled>, QueryError> {
 
 fn unknown(what: &str) -> QueryError {
     QueryError::Ps(format!(
-        "class kernel lists its own processes by ps's options of form (-f -F -l -j u j l v, -o FIELDS): it does not know {what:?}"
+        "a container with a kernel of its own lists its processes by ps's options of form (-f -F -l -j u j l v, -o FIELDS): it does not know {what:?}"
     ))
 }
 

@@ -3,7 +3,7 @@
 use oci_spec::runtime::{Linux, LinuxNamespaceType as Kind, Spec};
 use stockade_sandbox::{ContainerId, Error, IsolationClass, Result};
 
-/// Set for every container with a network of its own; the kernel keeps to the first, and has no ping sockets.
+/// Set for every container with a network of its own; the kernel keeps to both.
 const HARMLESS_SYSCTLS: &[&str] = &["net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range"];
 
 /// Says which class has it.

@@ -9,14 +9,11 @@ mod stats;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
-use prost::Message;
-use stockade_hosted::{SOCKET, connect};
+use stockade_hosted::{Monitors, SOCKET};
 use stockade_kernel_platform::TrapPath;
 use stockade_native::cgroup::Cgroup;
 use stockade_native::{Native, hosted};
-use stockade_sandbox::protocol::{
-    Client, ContainerRequest, Empty, Method, ProcessEntry, Processes, SignalRequest, StatsReply, Update,
-};
+use stockade_sandbox::protocol::{Method, ProcessEntry, Update};
 use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
@@ -33,12 +30,17 @@ const SIGKILL: i32 = 9;
 pub struct KernelClass {
     state_root: PathBuf,
     native: Native,
+    monitors: Monitors,
 }
 
 impl KernelClass {
     /// Keeps containers in directories below `state_root`, beside those of class `native`.
     pub fn new(state_root: PathBuf) -> Self {
-        Self { native: Native::new(state_root.clone()), state_root }
+        Self {
+            native: Native::new(state_root.clone()),
+            monitors: Monitors::new(state_root.clone()),
+            state_root,
+        }
     }
 
     /// Which trap path this host can do (docs/rfcs/0001-trap-path.md), or why none.
@@ -49,35 +51,6 @@ impl KernelClass {
     /// Whether a container below a state root is of this class.
     pub fn has(state_root: &Path, id: &ContainerId) -> bool {
         hosted::state_dir(state_root, id).join(SOCKET).exists()
-    }
-
-    /// A connection to a live container's monitor.
-    fn monitor(&self, id: &ContainerId) -> Result<Client> {
-        Ok(self.live_monitor(id)?.0)
-    }
-
-    /// The same, and whether the monitor stands still.
-    fn live_monitor(&self, id: &ContainerId) -> Result<(Client, Status)> {
-        match self.native.state(id)?.status {
-            Status::Stopped | Status::Creating => Err(Error::NotRunning),
-            status => Ok((connect(&hosted::state_dir(&self.state_root, id))?, status)),
-        }
-    }
-
-    /// Asks a live container's monitor; one that stands still will do it once it goes on.
-    fn order(&self, id: &ContainerId, method: Method, request: &impl Message) -> Result<()> {
-        match self.live_monitor(id)? {
-            (client, Status::Paused) => client.tell(method, request),
-            (mut client, _) => client.call::<Empty>(method, request, &[]).map(drop),
-        }
-    }
-
-    /// Asks a monitor that runs.
-    fn ask<A: Message + Default>(&self, id: &ContainerId, method: Method, verb: &'static str) -> Result<A> {
-        match self.live_monitor(id)? {
-            (_, Status::Paused) => Err(Error::Paused { verb }),
-            (mut client, _) => client.call(method, &ContainerRequest { id: id.to_string() }, &[]),
-        }
     }
 
     /// The applications' part of the control group of a live container's sandbox.
@@ -114,13 +87,11 @@ impl Runtime for KernelClass {
         }
         let cgroup = hosted::live_cgroup(&self.state_root, id)?;
         request.process = hosted::with_defaults(&self.state_root, id, request.process)?;
-        stockade_hosted::exec(id, self.monitor(id)?, &cgroup, request)
+        stockade_hosted::exec(id, self.monitors.connect(id)?, &cgroup, request)
     }
 
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
-        let request =
-            SignalRequest { id: id.to_string(), process: String::new(), signal, all: target == SignalTarget::All };
-        self.order(id, Method::Signal, &request)?;
+        self.monitors.signal(id, signal, target)?;
         if signal == SIGKILL && self.native.state(id)?.status == Status::Paused {
             return self.native.resume(id);
         }
@@ -156,17 +127,13 @@ impl Runtime for KernelClass {
         }
         self.native.update(id, &limits::on_host(resources))?;
         let resources = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
-        self.order(id, Method::Update, &Update { id: id.to_string(), resources })
+        self.monitors.order(id, Method::Update, &Update { id: id.to_string(), resources })
     }
 
     fn stats(&self, id: &ContainerId) -> Result<Stats> {
         let host = self.native.stats(id)?;
-        let reply: StatsReply = match self.ask(id, Method::Stats, "stats") {
-            // What the host counts is all that can be had while the monitor stands still.
-            Err(Error::Paused { .. }) => return Ok(host),
-            reply => reply?,
-        };
-        let inside: Stats = serde_json::from_slice(&reply.stats).map_err(|error| Error::Other(error.to_string()))?;
+        // What the host counts is all that can be had while the monitor stands still.
+        let Some(inside) = self.monitors.stats(id)? else { return Ok(host) };
         match Owner::of(&self.state_root, id)? {
             Some(_) => Ok(stats::of_member(host, inside)),
             None => Ok(stats::join(host, &inside, self.applications(id)?.stats()?)),
@@ -178,7 +145,7 @@ impl Runtime for KernelClass {
     }
 
     fn own_processes(&self, id: &ContainerId) -> Result<Option<Vec<ProcessEntry>>> {
-        self.ask(id, Method::Processes, "top").map(|reply: Processes| Some(reply.entries))
+        self.monitors.processes(id).map(Some)
     }
 
     fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>> {

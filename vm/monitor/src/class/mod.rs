@@ -11,12 +11,9 @@ mod stats;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
-use prost::Message;
-use stockade_hosted::connect;
+use stockade_hosted::Monitors;
 use stockade_native::{Native, hosted};
-use stockade_sandbox::protocol::{
-    Client, ContainerRequest, Empty, Method, ProcessEntry, Processes, SignalRequest, StatsReply, Update,
-};
+use stockade_sandbox::protocol::{ContainerRequest, Empty, Method, ProcessEntry, Update};
 use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
@@ -45,13 +42,19 @@ pub struct Places {
 pub struct VmClass {
     state_root: PathBuf,
     native: Native,
+    monitors: Monitors,
     places: Places,
 }
 
 impl VmClass {
     /// Keeps containers in directories below `state_root`.
     pub fn new(state_root: PathBuf, places: Places) -> Self {
-        Self { native: Native::new(state_root.clone()), state_root, places }
+        Self {
+            native: Native::new(state_root.clone()),
+            monitors: Monitors::new(state_root.clone()),
+            state_root,
+            places,
+        }
     }
 
     /// Whether a container below a state root is of this class.
@@ -72,30 +75,6 @@ impl VmClass {
         launch::device()?;
         launch::kernel(places)?;
         initramfs::find(&places.agents).map(drop)
-    }
-
-    /// A live container's monitor, and whether it stands still.
-    fn live_monitor(&self, id: &ContainerId) -> Result<(Client, Status)> {
-        match self.native.state(id)?.status {
-            Status::Stopped | Status::Creating => Err(Error::NotRunning),
-            status => Ok((connect(&hosted::state_dir(&self.state_root, id))?, status)),
-        }
-    }
-
-    /// Asks a live container's monitor; one that stands still will do it once it goes on.
-    fn order(&self, id: &ContainerId, method: Method, request: &impl Message) -> Result<()> {
-        match self.live_monitor(id)? {
-            (client, Status::Paused) => client.tell(method, request),
-            (mut client, _) => client.call::<Empty>(method, request, &[]).map(drop),
-        }
-    }
-
-    /// Asks a monitor that runs.
-    fn ask<A: Message + Default>(&self, id: &ContainerId, method: Method, verb: &'static str) -> Result<A> {
-        match self.live_monitor(id)? {
-            (_, Status::Paused) => Err(Error::Paused { verb }),
-            (mut client, _) => client.call(method, &named(id), &[]),
-        }
     }
 }
 
@@ -135,7 +114,7 @@ impl Runtime for VmClass {
         let cgroup = hosted::live_cgroup(&self.state_root, id)?;
         request.process = hosted::with_defaults(&self.state_root, id, request.process)?;
         guest_spec::adapt_process(&mut request.process);
-        stockade_hosted::exec(id, self.live_monitor(id)?.0, &cgroup, request)
+        stockade_hosted::exec(id, self.monitors.connect(id)?, &cgroup, request)
     }
 
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
@@ -143,9 +122,7 @@ impl Runtime for VmClass {
         if signal == SIGKILL {
             return Ok(hosted::live_cgroup(&self.state_root, id)?.kill_all()?);
         }
-        let all = target == SignalTarget::All;
-        let request = SignalRequest { id: id.to_string(), process: String::new(), signal, all };
-        self.order(id, Method::Signal, &request)
+        self.monitors.signal(id, signal, target)
     }
 
     fn state(&self, id: &ContainerId) -> Result<ContainerState> {
@@ -160,9 +137,9 @@ impl Runtime for VmClass {
 
     /// First the machine, so that its guest hears of the gap, then the host's processes.
     fn pause(&self, id: &ContainerId) -> Result<()> {
-        self.ask::<Empty>(id, Method::Pause, "pause")?;
+        self.monitors.ask::<Empty>(id, Method::Pause, "pause")?;
         self.native.pause(id).inspect_err(|_| {
-            if let Err(error) = self.order(id, Method::Resume, &named(id)) {
+            if let Err(error) = self.monitors.order(id, Method::Resume, &named(id)) {
                 tracing::warn!("cannot let the machine of {id} go on: {error}");
             }
         })
@@ -171,26 +148,24 @@ impl Runtime for VmClass {
     /// A machine that stands still in processes that do not was being paused by somebody who was killed.
     fn resume(&self, id: &ContainerId) -> Result<()> {
         let thawed = self.native.resume(id);
-        self.order(id, Method::Resume, &named(id))?;
+        self.monitors.order(id, Method::Resume, &named(id))?;
         thawed
     }
 
     fn update(&self, id: &ContainerId, resources: &LinuxResources) -> Result<()> {
         let resources_json = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
         // First where it can be refused: a machine keeps the memory that it has.
-        self.order(id, Method::Update, &Update { id: id.to_string(), resources: resources_json })?;
+        self.monitors.order(id, Method::Update, &Update { id: id.to_string(), resources: resources_json })?;
         self.native.update(id, &size::update_on_host(resources))
     }
 
     fn stats(&self, id: &ContainerId) -> Result<Stats> {
         let host = self.native.stats(id)?;
-        let reply: StatsReply = match self.ask(id, Method::Stats, "stats") {
-            // What the host counts is all that can be had while the machine stands still.
-            Err(Error::Paused { .. }) => return Ok(host),
-            reply => reply?,
-        };
-        let inside: Stats = serde_json::from_slice(&reply.stats).map_err(|error| Error::Other(error.to_string()))?;
-        Ok(stats::join(host, inside))
+        // What the host counts is all that can be had while the machine stands still.
+        Ok(match self.monitors.stats(id)? {
+            Some(inside) => stats::join(host, inside),
+            None => host,
+        })
     }
 
     fn processes(&self, id: &ContainerId) -> Result<Vec<u32>> {
@@ -198,11 +173,11 @@ impl Runtime for VmClass {
     }
 
     fn own_processes(&self, id: &ContainerId) -> Result<Option<Vec<ProcessEntry>>> {
-        self.ask(id, Method::Processes, "top").map(|reply: Processes| Some(reply.entries))
+        self.monitors.processes(id).map(Some)
     }
 
     fn watch_oom(&self, id: &ContainerId) -> Result<Box<dyn OomWatch>> {
-        Ok(Box::new(GuestOom::watch(id, self.live_monitor(id)?.0)?))
+        Ok(Box::new(GuestOom::watch(id, self.monitors.connect(id)?)?))
     }
 
     fn delete(&self, id: &ContainerId, mode: DeleteMode) -> Result<()> {
