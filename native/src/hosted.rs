@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{Mount, Process, Spec};
 use rustix::process::ioctl_tiocsctty;
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, Status};
 
@@ -19,7 +19,8 @@ use crate::fail::{Context, invalid};
 use crate::helper::Helper;
 use crate::namespaces::Namespaces;
 use crate::pid::{self, kill_and_reap};
-use crate::root::clone_tree;
+use crate::idmap::IdMaps;
+use crate::root::{bind_source, clone_tree, fill};
 use crate::state::{Dir, Record, replace_file};
 use crate::sys::clone::{CloneFlags, clone3, join, setns};
 use crate::sys::mount::{Change, Depth, MountAttr, Propagation, set_attributes};
@@ -191,13 +192,31 @@ pub fn root_tree(spec: &Spec, bundle: &Path) -> Result<OwnedFd> {
     let path = path.canonicalize().at_with(|| format!("open rootfs {}", path.display()))?;
     let what = || format!("copy the mounts at {}", path.display());
     let tree = clone_tree(&path, Depth::All).at_with(what)?;
+    make_harmless(&tree).at_with(what)?;
+    Ok(tree)
+}
+
+/// The same of the source of a bind mount, with the mount's own options.
+pub fn bind_tree(spec: &Spec, bundle: &Path, mount: &Mount) -> Result<OwnedFd> {
+    let maps = spec.linux().as_ref().map(|linux| IdMaps::new(linux.uid_mappings(), linux.gid_mappings()));
+    let tree = bind_source(bundle, mount, &maps.unwrap_or_default())?;
+    make_harmless(&tree).at_with(|| format!("copy the mounts for {}", mount.destination().display()))?;
+    Ok(tree)
+}
+
+fn make_harmless(tree: &OwnedFd) -> std::io::Result<()> {
     let change = Change {
         set: MountAttr::NOSYMFOLLOW | MountAttr::NODEV | MountAttr::NOSUID,
         propagation: Some(Propagation::Private),
         ..Change::default()
     };
-    set_attributes(&tree, Depth::All, &change).at_with(what)?;
-    Ok(tree)
+    set_attributes(tree, Depth::All, &change)
+}
+
+/// What a volume that is to be filled from the image needs meanwhile, so that nobody else fills it: whoever fills it may
+/// do so where locks of the host are not seen. `None` for one that is as it stays.
+pub fn claim_volume(tree: impl AsFd) -> Result<Option<OwnedFd>> {
+    fill::claim(tree).at("lock a volume")
 }
 
 /// Where a container of some class keeps its state, for what its class adds.

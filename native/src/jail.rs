@@ -6,19 +6,18 @@
 //! it ends, whatever it started ends. Its system call filter it installs itself.
 //!
 //! A file server keeps the few capabilities over files that are part of serving them ([`Authority::Files`]); they reach
-//! as far as the directory that it was given.
+//! as far as the directory that it was given. Another's file server ([`Authority::Shares`]) has that directory and its
+//! own libraries in its root, and acts as whatever user it is asked to.
+
+mod root;
 
 use std::convert::Infallible;
-use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use oci_spec::runtime::Spec;
-use rustix::fs::{CWD, Mode, mkdirat};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsmount, fsopen,
-    move_mount, unmount,
-};
-use rustix::process::{DumpableBehavior, fchdir, pivot_root, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, capabilities, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities,
@@ -30,11 +29,13 @@ use crate::cgroup::Cgroup;
 use crate::fail::Context;
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
-use crate::pid::kill_and_reap;
+use crate::pid::{kill_and_reap, reap};
 use crate::sys::clone::{CloneFlags, clone3, join, setns};
 use crate::sys::mount::{Change, Depth, MountAttr, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
+
+pub use root::Place;
 
 /// The first of four million host uids that nobody else gives out: above systemd's container ranges, which end at
 /// 0x6fff_ffff (systemd, "Users, Groups, UIDs and GIDs").
@@ -50,6 +51,18 @@ const FILE_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::FSETID)
     .union(CapabilitySet::SETFCAP);
 
+/// What serving files as another user takes besides: becoming that user, and for a program that was made to run as the
+/// host's root, locking itself up further.
+const SHARE_CAPABILITIES: CapabilitySet = FILE_CAPABILITIES
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::SYS_CHROOT);
+
+/// How long a place that is to be sealed may have writers.
+const SEAL_TRIES: u32 = 100;
+const SEAL_PAUSE: Duration = Duration::from_millis(20);
+
 /// What a jailed process may do.
 #[derive(Clone, Copy, Debug)]
 pub enum Authority<'a> {
@@ -57,11 +70,19 @@ pub enum Authority<'a> {
     Nothing,
     /// Read and change files of whatever owner, as the spec's id maps name them; as the host does where it has none.
     Files(&'a Spec),
+    /// Read and change files in these places of its root, as any user. Its ids are the host's, root's among them:
+    /// whoever becomes another user and comes back keeps capabilities only as root (capabilities(7)). Outside of its
+    /// namespaces they are ids without any capability, and it sees nothing there.
+    Shares(&'a [&'a [Place]]),
 }
 
-impl Authority<'_> {
+impl<'a> Authority<'a> {
     fn maps(self, host: u32) -> Result<IdMaps> {
-        let Self::Files(spec) = self else { return Ok(IdMaps::single(UID_INSIDE, host)) };
+        let spec = match self {
+            Self::Nothing => return Ok(IdMaps::single(UID_INSIDE, host)),
+            Self::Shares(_) => return IdMaps::identity(),
+            Self::Files(spec) => spec,
+        };
         let own = spec.linux().as_ref().map(|linux| IdMaps::new(linux.uid_mappings(), linux.gid_mappings()));
         match own {
             Some(maps) if !maps.uid.is_empty() && !maps.gid.is_empty() => Ok(maps),
@@ -73,6 +94,22 @@ impl Authority<'_> {
         match self {
             Self::Nothing => CapabilitySet::empty(),
             Self::Files(_) => FILE_CAPABILITIES,
+            Self::Shares(_) => SHARE_CAPABILITIES,
+        }
+    }
+
+    /// The user that it is, with these maps.
+    fn user(self, maps: &IdMaps, host: u32) -> (u32, u32) {
+        match self {
+            Self::Shares(_) => (0, 0),
+            _ => (IdMaps::id_or_last(&maps.uid, host), IdMaps::id_or_last(&maps.gid, host)),
+        }
+    }
+
+    fn places(self) -> &'a [&'a [Place]] {
+        match self {
+            Self::Shares(places) => places,
+            _ => &[],
         }
     }
 }
@@ -150,7 +187,7 @@ fn clone_into(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, flags:
     let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the monitor's cgroup");
-        let Err(error) = joined.and_then(|()| run(helper, authority.kept(), &theirs));
+        let Err(error) = joined.and_then(|()| run(helper, authority, &theirs));
         let _ = theirs.send(&Message::Failed(error.into()));
         exit(1)
     })
@@ -170,12 +207,12 @@ fn release(pid: u32, authority: Authority<'_>, channel: &Channel) -> Result<()> 
     let host = FIRST_UID.checked_add(pid).ok_or_else(|| Error::Other("the pid gives no uid".into()))?;
     let maps = authority.maps(host)?;
     maps.write(pid)?;
-    let (uid, gid) = (IdMaps::id_or_last(&maps.uid, host), IdMaps::id_or_last(&maps.gid, host));
+    let (uid, gid) = authority.user(&maps, host);
     channel.send(&Message::Become { uid, gid })
 }
 
 /// In the clone; returns only to say why it failed.
-fn run(helper: &Helper, kept: CapabilitySet, channel: &Channel) -> Result<Infallible> {
+fn run(helper: &Helper, authority: Authority<'_>, channel: &Channel) -> Result<Infallible> {
     let Some(Message::Become { uid, gid }) = channel.receive()? else {
         return Err(Error::Other("the runtime process gave up".into()));
     };
@@ -183,9 +220,55 @@ fn run(helper: &Helper, kept: CapabilitySet, channel: &Channel) -> Result<Infall
     reset_signals().at("reset signals")?;
     become_user(uid, gid)?;
     let ready = helper.prepare(channel)?;
-    empty_root()?;
-    give_up_capabilities(kept)?;
+    root::enter(authority.places())?;
+    if matches!(authority, Authority::Shares(_)) {
+        raise_descriptor_limit()?;
+    }
+    give_up_capabilities(authority.kept())?;
     ready.run()
+}
+
+/// It holds a descriptor for each file that a guest knows.
+fn raise_descriptor_limit() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).at("raise the limit of open files")
+}
+
+/// Makes what a jailed process has at a place of its root read-only: it could be written to as long as its mount points
+/// were made. `pid` is the process's.
+pub fn seal(pid: u32, place: &Place) -> Result<()> {
+    let (ours, theirs) = Channel::pair()?;
+    let child = clone3(CloneFlags::empty(), None, || -> Infallible {
+        ours.close_copy();
+        if let Err(error) = seal_in(pid, place) {
+            let _ = theirs.send(&Message::Failed(error.into()));
+        }
+        exit(0)
+    })
+    .at("clone the caller")?;
+    drop(theirs);
+    let answer = ours.receive();
+    reap(child);
+    match answer? {
+        None => Ok(()),
+        Some(Message::Failed(failure)) => Err(failure.into()),
+        Some(_) => Err(Error::Other("the sealing process answered nonsense".into())),
+    }
+}
+
+/// Files that were written to a moment ago may still be on their way to be closed.
+fn seal_in(pid: u32, place: &Place) -> Result<()> {
+    join(pid, CloneFlags::NEWNS).at("join the file server's mounts")?;
+    let sealed = Change { set: MountAttr::RDONLY, ..Change::default() };
+    let mut tries = 0..SEAL_TRIES;
+    loop {
+        match set_attributes(place, Depth::All, &sealed) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && tries.next().is_some() => {
+                std::thread::sleep(SEAL_PAUSE);
+            }
+            done => return done.at("make a shared root read-only"),
+        }
+    }
 }
 
 /// Keeps all capabilities, for the moment.
@@ -197,30 +280,6 @@ fn become_user(uid: u32, gid: u32) -> Result<()> {
     set_thread_res_uid(uid, uid, uid).at("take on the jail's uid")?;
     let sets = capabilities(None).at("read capabilities")?;
     set_capabilities(None, CapabilitySets { effective: sets.permitted, ..sets }).at("use capabilities again")
-}
-
-/// A read-only root with nothing in it but the jail's own processes: `/proc` tells the monitor what its stubs use.
-fn empty_root() -> Result<()> {
-    let tree = detached(c"tmpfs", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
-    let processes = detached(c"proc", MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    // Any directory will do: the mount namespace is the jail's own, and this hides it there for a moment.
-    move_mount(&tree, c"", CWD, c"/dev", flags).at("attach the empty root")?;
-    mkdirat(&tree, "proc", Mode::from_raw_mode(0o555)).at("make /proc")?;
-    move_mount(&processes, c"", &tree, c"proc", flags).at("attach /proc")?;
-    let sealed = Change { set: MountAttr::RDONLY | MountAttr::NOEXEC | MountAttr::NODEV, ..Change::default() };
-    set_attributes(&tree, Depth::One, &sealed).at("make the root read-only")?;
-    fchdir(&tree).at("enter the empty root")?;
-    pivot_root(".", ".").at("pivot_root")?;
-    unmount(".", UnmountFlags::DETACH).at("unmount the old root")?;
-    rustix::process::chdir("/").at("enter the empty root")
-}
-
-fn detached(kind: &CStr, attributes: MountAttrFlags) -> Result<OwnedFd> {
-    let what = || format!("mount {}", kind.to_string_lossy());
-    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at_with(what)?;
-    fsconfig_create(&context).at_with(what)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at_with(what)
 }
 
 fn give_up_capabilities(kept: CapabilitySet) -> Result<()> {
@@ -245,6 +304,8 @@ fn give_up_capabilities(kept: CapabilitySet) -> Result<()> {
 mod tests {
     use std::fs;
     use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
 
     use super::*;
 
@@ -296,6 +357,47 @@ mod tests {
         assert!(uid.is_some_and(|uid| uid > FIRST_UID), "{said}");
         let map = said.lines().last().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
         assert!(map.is_some_and(|map| map[0] == map[1]), "{said}");
+    }
+
+    fn place(at: &str, source: &Path) -> Place {
+        Place::new(Path::new(at), crate::root::clone_tree(source, Depth::All).expect("a tree")).expect("a place")
+    }
+
+    /// Root of a user namespace, as which it may act as others and come back; nothing but its places is there.
+    #[test]
+    fn another_file_server_has_its_places_and_acts_as_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("file"), "shown").expect("write");
+        let script = "exec 2>&3; echo /* /deep/* >&3; cat /single >&3; grep -E '^Cap(Prm|Bnd)' /proc/self/status >&3
+            echo x > /share/new; /share/busybox chown 12:13 /share/new; chroot /share ./busybox id -u >&3
+            ls /proc | grep -c sys >&3; ulimit -n >&3";
+        fs::copy("/usr/bin/busybox", dir.path().join("busybox")).expect("copy");
+        let places = [
+            place("/share", dir.path()),
+            place("/deep/place", dir.path()),
+            place("/single", &dir.path().join("file")),
+        ];
+        let said = look_around(script, Authority::Shares(&[&places]));
+        assert!(said.starts_with("/deep /proc /share /single /deep/place\nshown"), "{said}");
+        // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SETPCAP, SYS_CHROOT and SETFCAP.
+        assert!(said.contains("CapPrm:\t00000000800401db\nCapBnd:\t00000000800401db\n0\n0\n"), "{said}");
+        let hard = getrlimit(Resource::Nofile).maximum.map(|limit| limit.to_string());
+        assert_eq!(said.lines().last(), Some(hard.as_deref().unwrap_or("unlimited")), "{said}");
+        let made = std::os::unix::fs::MetadataExt::uid(&fs::metadata(dir.path().join("new")).expect("made"));
+        assert_eq!(made, 12);
+    }
+
+    #[test]
+    fn a_place_is_sealed_while_it_is_used() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = [place("/share", dir.path())];
+        let script = "until [ -e /share/go ]; do sleep 0.01; done; echo x > /share/late";
+        let server = helper("/usr/bin/busybox", &["sh", "-c", script], Vec::new());
+        let pid = spawn(&server, &Cgroup::none(), Authority::Shares(&[&places])).expect("spawn");
+        seal(pid, &places[0]).expect("sealed");
+        fs::write(dir.path().join("go"), "").expect("write");
+        crate::pid::reap(pid);
+        assert!(!dir.path().join("late").exists());
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Bundle {
         bundle
     }
 
+    /// A `config.json` that runs `args`, for a bundle that is made elsewhere.
+    pub fn config_for(args: &[&str]) -> Value {
+        default_config(args)
+    }
+
     /// Changes `config.json`.
     pub fn edit(mut self, change: impl FnOnce(&mut Value)) -> Self {
         change(&mut self.config);

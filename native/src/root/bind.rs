@@ -76,6 +76,12 @@ fn map_ids(tree: impl AsFd, mount: &Mount, options: &MountOptions, container: &I
         .at_with(|| format!("map the ids of {destination}: the source's file system may not support it"))
 }
 
+/// The tree of a mount that its options, or its type, make a bind mount.
+pub(crate) fn source(bundle: &Path, mount: &Mount, container: &IdMaps) -> Result<OwnedFd> {
+    let options = MountOptions::parse(mount.options().as_deref().unwrap_or_default())?;
+    prepare(bundle, mount, &options, container)
+}
+
 /// Cuts a tree that was cloned outside the container's mount namespace off from its peers, as the namespace's own
 /// mounts are.
 pub(crate) fn detach_from_peers(tree: impl AsFd, propagation: Propagation) -> std::io::Result<()> {

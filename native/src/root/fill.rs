@@ -54,6 +54,16 @@ pub(crate) fn fill(from: impl AsFd, volume: impl AsFd) -> io::Result<()> {
     if found.filled || !found.other { finish(&volume) } else { Ok(()) }
 }
 
+/// The lock on a volume that is to be filled, or brought to its end, elsewhere than in this process.
+pub(crate) fn claim(volume: impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let volume = openat(volume, ".", READ_DIR, Mode::empty())?;
+    if Found::look(&volume)?.is_settled() {
+        return Ok(None);
+    }
+    lock(&volume)?;
+    Ok(Some(volume))
+}
+
 /// What a volume holds.
 struct Found {
     filling: bool,

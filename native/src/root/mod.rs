@@ -11,7 +11,7 @@ mod cgroup;
 mod copy_up;
 mod device;
 mod filesystem;
-mod fill;
+pub(crate) mod fill;
 mod mask;
 mod mount;
 mod options;
@@ -32,10 +32,10 @@ use crate::fail::{Context, invalid};
 use crate::idmap::IdMaps;
 use crate::sys::mount::{Change, Depth, MountAttr, Propagation, set_attributes};
 
-pub(crate) use bind::clone_tree;
+pub(crate) use bind::{clone_tree, source as bind_source};
 pub(crate) use filesystem::attach;
 pub(crate) use mount::Prepared;
-pub(crate) use resolve::{Links, Root};
+pub(crate) use resolve::{Links, Root, file_type};
 
 /// Where the tree of the root comes from.
 #[derive(Debug)]

@@ -15,9 +15,17 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the files that a spec binds. A directory is refused.
 pub fn read_all(class: IsolationClass, spec: &Spec, bundle: &Path) -> Result<Vec<BoundFile>> {
+    read(class, spec.mounts().iter().flatten().filter(|mount| is_bind(mount)), bundle)
+}
+
+/// The same for some of them.
+pub fn read<'a>(
+    class: IsolationClass,
+    binds: impl IntoIterator<Item = &'a Mount>,
+    bundle: &Path,
+) -> Result<Vec<BoundFile>> {
     let mut left = BYTES_MAX;
-    let binds = spec.mounts().iter().flatten().filter(|mount| is_bind(mount));
-    binds.map(|mount| read(class, mount, bundle, &mut left)).collect()
+    binds.into_iter().map(|mount| read_one(class, mount, bundle, &mut left)).collect()
 }
 
 /// Whether a mount of a spec shows a path of the host.
@@ -26,7 +34,7 @@ pub fn is_bind(mount: &Mount) -> bool {
     mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(bound)
 }
 
-fn read(class: IsolationClass, mount: &Mount, bundle: &Path, left: &mut u64) -> Result<BoundFile> {
+fn read_one(class: IsolationClass, mount: &Mount, bundle: &Path, left: &mut u64) -> Result<BoundFile> {
     let destination = mount.destination().to_string_lossy().into_owned();
     let source = mount.source().as_ref().ok_or_else(|| Error::InvalidConfig(format!("{destination} has no source")))?;
     let source = bundle.join(source);

@@ -18,6 +18,7 @@ mod class;
 mod monitor;
 pub mod network;
 mod settings;
+mod share;
 
 pub use class::{Places, VmClass};
 

@@ -27,6 +27,18 @@ pub(crate) enum Given {
     Initrd,
     /// An image layer, lowest first.
     Layer,
+    /// A connection to the file server of the share with this tag.
+    Share(String),
+}
+
+impl Settings {
+    /// The tags of the machine's shares.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = &str> {
+        self.descriptors.iter().filter_map(|given| match given {
+            Given::Share(tag) => Some(tag.as_str()),
+            _ => None,
+        })
+    }
 }
 
 /// The serial of the disk that has the layers.
@@ -38,9 +50,10 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        let descriptors = vec![Given::Kvm, Given::Kernel, Given::Initrd, Given::Layer];
+        let descriptors = vec![Given::Kvm, Given::Kernel, Given::Initrd, Given::Layer, Given::Share("root".into())];
         let settings = Settings { memory_mib: 256, vcpus: 2, hostname: "web".into(), descriptors };
         let word = serde_json::to_string(&settings).expect("plain data");
         assert_eq!(serde_json::from_str::<Settings>(&word).expect("its own word"), settings);
+        assert_eq!(settings.shares().collect::<Vec<_>>(), ["root"]);
     }
 }

@@ -18,13 +18,10 @@ pub(super) fn refuse(request: &CreateRequest) -> Result<()> {
         return Err(lacking("trace system calls", "they are the guest's kernel's; use strace in the container"));
     }
     match &request.rootfs {
-        Rootfs::Bundle => {
-            return Err(lacking("use a bundle's directory as root", "this build shares no directory with a guest"));
-        }
         Rootfs::Layers { blobs, .. } if blobs.len() > PARTS_MAX => {
             return Err(lacking(format!("stack {} layers", blobs.len()), "a guest takes 255 parts of a disk"));
         }
-        Rootfs::Layers { .. } => {}
+        Rootfs::Layers { .. } | Rootfs::Bundle => {}
     }
     refuse_descriptors(request.preserve_fds)?;
     if let Some(hooks) = request.spec.hooks()

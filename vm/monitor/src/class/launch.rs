@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxResources, Spec};
 use rustix::fs::OFlags;
-use stockade_hosted::{Luggage, SOCKET, binds, connect, files, null, pack, proxy_of, rlimits};
+use stockade_hosted::{Luggage, SOCKET, connect, files, null, pack, proxy_of, rlimits};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers};
 use stockade_native::jail::{self, Authority, Network, Starting};
-use stockade_sandbox::protocol::{Client, CreateContainer, DiskPart, Empty, GuestRoot, GuestUpper, Method};
-use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
+use stockade_sandbox::protocol::{Client, CreateContainer, DiskPart, Empty, GuestRoot, GuestUpper, Method, SharePath};
+use stockade_sandbox::{ContainerId, CreateRequest, Error, Result};
 use stockade_vm_kernel::{Kernel, Kernels, Name};
 use stockade_vmm::hypervisor::kvm;
 
@@ -19,6 +19,7 @@ use super::size::Size;
 use super::{MARK, Places, guest_spec, initramfs, lacking};
 use crate::MONITOR;
 use crate::settings::{Given, LAYERS, Settings};
+use crate::share::Shares;
 
 /// The monitor's own messages, and the guest's console when it failed, in the container's directory of state.
 const LOG: &str = "monitor.log";
@@ -35,19 +36,33 @@ impl Start<'_> {
     /// Starts a sandbox with this one container, and returns the pid of the container's proxy.
     pub(super) fn launch(&self, stage: &Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
         let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
-        let root = root(&blobs)?;
-        let monitor = self.start_monitor(stage, blobs)?;
+        let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
+        let root = root(&blobs, shares.root())?;
+        let (connections, listeners) = shares.lines(&stage.dir)?;
+        let monitor = self.start_monitor(stage, blobs, connections)?;
+        let servers = shares.serve(stage, listeners, Path::new(LOG), &monitor)?;
         let mut client = connect(&stage.dir)?;
         let (terminal, luggage) = pack(request)?;
         let monitor = monitor.wait()?;
-        self.create(&mut client, stage, request, root, luggage)?;
+        let servers = servers.wait()?;
+        let claims = shares.claim_volumes()?;
+        self.create(&mut client, stage, request, (root, &shares), luggage)?;
+        drop(claims);
+        if self.spec.root().as_ref().and_then(|root| root.readonly()) == Some(true) {
+            shares.seal_root(&servers)?;
+        }
         let connection = OwnedFd::from(client.into_connection());
         let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
         let proxy = proxy_of(self.id, "", connection, Some(fifo), terminal.as_ref())?;
         stage.spawn_proxy(&proxy, Some(monitor), terminal.as_ref())
     }
 
-    fn start_monitor(&self, stage: &Stage<'_>, blobs: Vec<File>) -> Result<Starting> {
+    fn start_monitor(
+        &self,
+        stage: &Stage<'_>,
+        blobs: Vec<File>,
+        shares: Vec<(String, OwnedFd)>,
+    ) -> Result<Starting> {
         let mut given = Vec::new();
         let mut descriptors = Vec::new();
         let mut add = |what: Given, file: File| {
@@ -60,6 +75,7 @@ impl Start<'_> {
         add(Given::Kernel, files::open(&kernel.image, OFlags::RDONLY)?.into());
         add(Given::Initrd, initrd);
         blobs.into_iter().for_each(|blob| add(Given::Layer, blob));
+        shares.into_iter().for_each(|(tag, connection)| add(Given::Share(tag), connection.into()));
         let settings = serde_json::to_string(&self.settings(given)).map_err(|error| Error::Other(error.to_string()))?;
         std::fs::write(stage.dir.join(MARK), &settings).map_err(|error| Error::os(format!("write {MARK}"), error))?;
         let listener = files::listen_in(&stage.dir, SOCKET)?;
@@ -89,7 +105,7 @@ impl Start<'_> {
         client: &mut Client,
         stage: &Stage<'_>,
         request: &CreateRequest,
-        root: GuestRoot,
+        (root, shares): (GuestRoot, &Shares),
         luggage: Luggage,
     ) -> Result<()> {
         let mut inside = guest_spec::of(self.spec);
@@ -99,7 +115,8 @@ impl Start<'_> {
             spec: serde_json::to_vec(&inside).map_err(|error| Error::Other(error.to_string()))?,
             user: request.user.clone(),
             descriptors: luggage.roles,
-            files: binds::read_all(IsolationClass::Vm, self.spec, stage.bundle)?,
+            files: shares.copies.clone(),
+            mounts: shares.mounts.clone(),
             root: Some(root),
             ..CreateContainer::default()
         };
@@ -140,8 +157,11 @@ fn open_layers(blobs: &[PathBuf]) -> Result<Vec<File>> {
     blobs.iter().map(|blob| Ok(files::open(blob, OFlags::RDONLY)?.into())).collect()
 }
 
-/// All layers, one after the other on one disk.
-fn root(blobs: &[File]) -> Result<GuestRoot> {
+/// All layers, one after the other on one disk; or a directory.
+fn root(blobs: &[File], directory: Option<SharePath>) -> Result<GuestRoot> {
+    if directory.is_some() {
+        return Ok(GuestRoot { directory, ..GuestRoot::default() });
+    }
     let mut parts = Vec::with_capacity(blobs.len());
     let mut offset_bytes = 0;
     for blob in blobs {

@@ -20,6 +20,8 @@ use stockade_sandbox::{
 };
 use stockade_vmm::hypervisor::trial;
 
+use crate::share;
+
 use oom::GuestOom;
 
 const SIGKILL: i32 = 9;
@@ -95,7 +97,7 @@ impl Runtime for VmClass {
     fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
         lacks::refuse(&request)?;
         let size = size::Size::of(&request.spec);
-        let on_host = size.spec_on_host(&request.spec);
+        let on_host = size.spec_on_host(&request.spec, share::servers_max(&request.spec, &request.rootfs));
         let spec = std::mem::replace(&mut request.spec, on_host);
         let start = launch::Start { id, places: &self.places, size, spec: &spec };
         hosted::create(&self.state_root, id, request, |stage, request| start.launch(&stage, request))

@@ -19,6 +19,8 @@ const UNLIMITED_BYTES: u64 = 2 << 30;
 /// The VMM's own memory, and page tables of the guest's.
 const MONITOR_BYTES: u64 = 32 * MIB;
 const MONITOR_PART: u64 = 64;
+/// A file server's own: what it knows of each file that the guest does, and page tables of the guest's memory.
+const SERVER_BYTES: u64 = 32 * MIB;
 /// CFS's own period (Documentation/scheduler/sched-bwc.rst).
 const PERIOD_US: u64 = 100_000;
 const VCPUS_MAX: u64 = 32;
@@ -50,20 +52,21 @@ impl Size {
         Self { memory_mib, vcpus: vcpus(resources), is_limited: limit.is_some() }
     }
 
-    /// The spec for the host: its control group holds the machine.
-    pub(super) fn spec_on_host(self, spec: &Spec) -> Spec {
+    /// The spec for the host: its control group holds the machine, and as many file servers.
+    pub(super) fn spec_on_host(self, spec: &Spec, servers: u64) -> Spec {
         let mut host = spec.clone();
         if let Some(resources) = host.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut()) {
-            let memory = self.is_limited.then(|| self.memory_on_host());
+            let memory = self.is_limited.then(|| self.memory_on_host(servers));
             *resources = update_on_host(resources);
             resources.set_memory(memory);
         }
         host
     }
 
-    fn memory_on_host(self) -> LinuxMemory {
+    fn memory_on_host(self, servers: u64) -> LinuxMemory {
         let bytes = self.memory_mib.saturating_mul(MIB);
-        let all = bytes.saturating_add(MONITOR_BYTES).saturating_add(bytes / MONITOR_PART);
+        let others = MONITOR_BYTES.saturating_add(servers.saturating_mul(SERVER_BYTES));
+        let all = bytes.saturating_add(others).saturating_add(bytes / MONITOR_PART);
         let mut memory = LinuxMemory::default();
         memory.set_limit(i64::try_from(all).ok());
         memory
@@ -137,10 +140,10 @@ mod tests {
         let spec = r#"{"ociVersion": "1.2.0", "linux": {"resources": {"pids": {"limit": 5},
             "memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"quota": 50000}}}}"#;
         let spec: Spec = serde_json::from_str(spec).expect("a spec");
-        let host = Size::of(&spec).spec_on_host(&spec);
+        let host = Size::of(&spec).spec_on_host(&spec, 2);
         let resources = host.linux().as_ref().and_then(|linux| linux.resources().clone()).expect("resources");
         let memory = resources.memory().expect("limited");
-        assert_eq!((memory.limit(), memory.swap()), (Some((162 + 32) * (1 << 20) + (162 << 20) / 64), None));
+        assert_eq!((memory.limit(), memory.swap()), (Some((162 + 32 + 64) * (1 << 20) + (162 << 20) / 64), None));
         assert!(resources.pids().is_none() && resources.cpu().is_some());
     }
 }

@@ -72,15 +72,17 @@ fn files(settings: &Settings, descriptors: Vec<OwnedFd>) -> Files {
     let mut files = Files::default();
     let mut layers = Vec::new();
     for (given, descriptor) in settings.descriptors.iter().zip(descriptors) {
-        let file = File::from(descriptor);
         match given {
-            Given::Kvm => files.give_kvm(file),
-            Given::Kernel => files.give(KERNEL, file),
-            Given::Initrd => files.give(INITRD, file),
-            Given::Layer => layers.push(file),
+            Given::Kvm => files.give_kvm(File::from(descriptor)),
+            Given::Kernel => files.give(KERNEL, File::from(descriptor)),
+            Given::Initrd => files.give(INITRD, File::from(descriptor)),
+            Given::Layer => layers.push(File::from(descriptor)),
+            Given::Share(tag) => files.give_share(tag, UnixStream::from(descriptor)),
         }
     }
-    files.give_parts(LAYERS, layers);
+    if !layers.is_empty() {
+        files.give_parts(LAYERS, layers);
+    }
     files
 }
 

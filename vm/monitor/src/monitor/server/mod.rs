@@ -13,7 +13,7 @@ use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::rand::{GetRandomFlags, getrandom};
-use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, SignalRequest};
+use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, Share, SignalRequest};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
 use super::agent::{Agent, Answered, Asker, ProcessName};
@@ -67,6 +67,7 @@ pub(super) struct Server<G> {
     guest: G,
     console: Console,
     hostname: String,
+    shares: Vec<Share>,
     listener: OwnedFd,
     epoll: OwnedFd,
     peers: BTreeMap<u64, Connection>,
@@ -103,6 +104,7 @@ impl<G: Guest> Server<G> {
             guest,
             console,
             hostname: settings.hostname.clone(),
+            shares: settings.shares().map(|tag| Share { tag: tag.to_owned() }).collect(),
             listener,
             epoll,
             peers: BTreeMap::new(),
@@ -241,7 +243,7 @@ impl<G: Guest> Server<G> {
         let entropy = random::<64>()?.to_vec();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let time_ns = u64::try_from(now).unwrap_or_default();
-        Ok(Configure { time_ns, entropy, hostname: self.hostname.clone(), network: None, shares: Vec::new() })
+        Ok(Configure { time_ns, entropy, hostname: self.hostname.clone(), network: None, shares: self.shares.clone() })
     }
 
     fn agent_speaks(&mut self) -> std::result::Result<(), String> {
