@@ -370,15 +370,12 @@ mod tests {
         fs::write(dir.path().join("file"), "shown").expect("write");
         let script = "exec 2>&3; echo /* /deep/* >&3; cat /single >&3; grep -E '^Cap(Prm|Bnd)' /proc/self/status >&3
             echo x > /share/new; /share/busybox chown 12:13 /share/new; chroot /share ./busybox id -u >&3
-            ls /proc | grep -c sys >&3; ulimit -n >&3";
+            ls /proc /processes | grep -c sys >&3; ulimit -n >&3";
         fs::copy("/usr/bin/busybox", dir.path().join("busybox")).expect("copy");
-        let places = [
-            place("/share", dir.path()),
-            place("/deep/place", dir.path()),
-            place("/single", &dir.path().join("file")),
-        ];
+        let places =
+            [place("/share", dir.path()), place("/deep/place", dir.path()), place("/single", &dir.path().join("file"))];
         let said = look_around(script, Authority::Shares(&[&places]));
-        assert!(said.starts_with("/deep /proc /share /single /deep/place\nshown"), "{said}");
+        assert!(said.starts_with("/deep /proc /processes /share /single /deep/place\nshown"), "{said}");
         // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SETPCAP, SYS_CHROOT and SETFCAP.
         assert!(said.contains("CapPrm:\t00000000800401db\nCapBnd:\t00000000800401db\n0\n0\n"), "{said}");
         let hard = getrlimit(Resource::Nofile).maximum.map(|limit| limit.to_string());

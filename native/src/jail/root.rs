@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
@@ -77,17 +77,15 @@ fn make_directory(root: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
     }
 }
 
-/// Makes the root and enters it. `/proc` tells a monitor what its stubs use; who acts as the host's root sees no more of
-/// it than processes, since the files below `/proc/sys` are that user's to write.
+/// Makes the root and enters it.
 pub(super) fn enter(places: &[&[Place]]) -> Result<()> {
     let tree = detached(c"tmpfs", MountAttrFlags::MOUNT_ATTR_NOSUID, None)?;
-    let shown = (!places.is_empty()).then_some((c"subset", c"pid"));
-    let processes = detached(c"proc", MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV, shown)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     // Any directory will do: the mount namespace is the jail's own, and this hides it there for a moment.
-    move_mount(&tree, c"", CWD, c"/dev", flags).at("attach the empty root")?;
-    mkdirat(&tree, "proc", Mode::from_raw_mode(0o555)).at("make /proc")?;
-    move_mount(&processes, c"", &tree, c"proc", flags).at("attach /proc")?;
+    move_mount(&tree, c"", CWD, c"/dev", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at("attach the empty root")?;
+    match places.is_empty() {
+        true => attach_processes(&tree, "proc", None)?,
+        false => attach_own_processes(&tree)?,
+    }
     places.iter().copied().flatten().try_for_each(|place| place.attach(&tree))?;
     let sealed = Change { set: MountAttr::RDONLY | MountAttr::NOEXEC | MountAttr::NODEV, ..Change::default() };
     set_attributes(&tree, Depth::One, &sealed).at("make the root read-only")?;
@@ -95,6 +93,22 @@ pub(super) fn enter(places: &[&[Place]]) -> Result<()> {
     pivot_root(".", ".").at("pivot_root")?;
     unmount(".", UnmountFlags::DETACH).at("unmount the old root")?;
     rustix::process::chdir("/").at("enter the empty root")
+}
+
+/// `/proc` tells a monitor what its stubs use.
+fn attach_processes(tree: &OwnedFd, at: &str, option: Option<(&CStr, &CStr)>) -> Result<()> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let processes = detached(c"proc", attributes, option)?;
+    mkdirat(tree, at, Mode::from_raw_mode(0o555)).at("make /proc")?;
+    move_mount(&processes, c"", tree, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at("attach /proc")
+}
+
+/// Who acts as the host's root sees processes only: the files below `/proc/sys` are that user's to write. `/proc` is a
+/// directory with the process itself, in which places can be.
+fn attach_own_processes(tree: &OwnedFd) -> Result<()> {
+    attach_processes(tree, "processes", Some((c"subset", c"pid")))?;
+    mkdirat(tree, "proc", Mode::from_raw_mode(0o755)).at("make /proc")?;
+    symlinkat("/processes/self", tree, "proc/self").at("make /proc/self")
 }
 
 fn detached(kind: &CStr, attributes: MountAttrFlags, option: Option<(&CStr, &CStr)>) -> Result<OwnedFd> {

@@ -8,8 +8,7 @@ use stockade_tests::{Cmd, Lab, Output, bin, fixture, oci_layout};
 
 use super::Case;
 
-pub(crate) const CASES: &[Case] =
-    &[("class vm below containerd", containerd), ("class vm below Docker", docker)];
+pub(crate) const CASES: &[Case] = &[("class vm below containerd", containerd), ("class vm below Docker", docker)];
 
 /// Variables and functions of every script: its first words are the programs, the guest's kernel, and a folder of the
 /// case. The guest's kernel is where callers that know nothing of it have it looked for.
@@ -28,7 +27,8 @@ leave() {
 "#;
 
 /// What runs in each container.
-const INSIDE: &str = r#"trap "echo bye; exit 3" TERM; echo started; cat /proc/sys/kernel/hostname; while :; do sleep 0.1; done"#;
+const INSIDE: &str =
+    r#"trap "echo bye; exit 3" TERM; echo started; cat /proc/sys/kernel/hostname; while :; do sleep 0.1; done"#;
 
 fn script(lab: &mut Lab, text: &str, dir: &Path) -> Output {
     let words = [bin("stockade-oci"), bin("stockade"), fixture("lab/kernel"), dir.to_owned()];

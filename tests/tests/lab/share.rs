@@ -80,11 +80,13 @@ ls data; soon clean; left
     let inside = "of the host\nsingle\n12345 100000\n";
     assert!(output.stdout.starts_with(inside), "{output}");
     assert!(output.stdout.contains("\n4\nproc\ntmpfs\ntmpfs\nsysfs\nWORDS\nstatus 7\n"), "{output}");
-    for error in ["/data/absolute': No such", "/data/relative': No such", "Read-only file system", "mknod: /data/device"]
+    for error in
+        ["/data/absolute': No such", "/data/relative': No such", "Read-only file system", "mknod: /data/device"]
     {
         assert!(output.stderr.contains(error), "{error}: {output}");
     }
-    let host = "1000 1001 4750\nby the guest\nchanged\nx\nnew\n/x\nabsolute\nfile\nhello\nlink\nmoved\nowned\nrelative\n";
+    let host =
+        "1000 1001 4750\nby the guest\nchanged\nx\nnew\n/x\nabsolute\nfile\nhello\nlink\nmoved\nowned\nrelative\n";
     assert!(output.stdout.ends_with(&format!("status 7\n{host}")), "{output}");
 }
 

@@ -36,11 +36,7 @@ pub struct KernelClass {
 impl KernelClass {
     /// Keeps containers in directories below `state_root`, beside those of class `native`.
     pub fn new(state_root: PathBuf) -> Self {
-        Self {
-            native: Native::new(state_root.clone()),
-            monitors: Monitors::new(state_root.clone()),
-            state_root,
-        }
+        Self { native: Native::new(state_root.clone()), monitors: Monitors::new(state_root.clone()), state_root }
     }
 
     /// Which trap path this host can do (docs/rfcs/0001-trap-path.md), or why none.

@@ -46,7 +46,8 @@ mod tests {
         let spec = r#"{"ociVersion": "1.2.0", "mounts": [{"destination": "/d", "source": "/s", "type": "bind",
             "options": ["rbind", "ridmap", "ro"], "uidMappings": [{"containerID": 0, "hostID": 9, "size": 1}]}]}"#;
         let guest = serde_json::to_value(of(&serde_json::from_str(spec).expect("a spec"))).expect("plain data");
-        let expected = serde_json::json!({"destination": "/d", "source": "/s", "type": "bind", "options": ["rbind", "ro"]});
+        let expected =
+            serde_json::json!({"destination": "/d", "source": "/s", "type": "bind", "options": ["rbind", "ro"]});
         assert_eq!(guest["mounts"][0], expected);
     }
 }

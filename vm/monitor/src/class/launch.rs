@@ -57,12 +57,7 @@ impl Start<'_> {
         stage.spawn_proxy(&proxy, Some(monitor), terminal.as_ref())
     }
 
-    fn start_monitor(
-        &self,
-        stage: &Stage<'_>,
-        blobs: Vec<File>,
-        shares: Vec<(String, OwnedFd)>,
-    ) -> Result<Starting> {
+    fn start_monitor(&self, stage: &Stage<'_>, blobs: Vec<File>, shares: Vec<(String, OwnedFd)>) -> Result<Starting> {
         let mut given = Vec::new();
         let mut descriptors = Vec::new();
         let mut add = |what: Given, file: File| {

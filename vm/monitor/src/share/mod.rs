@@ -124,7 +124,7 @@ impl Shares {
         let program = Program::find()?;
         let start = |(share, listener): (&Share, OwnedFd)| {
             let stderr = files::append(&stage.dir.join(log))?;
-            program.start(&share.places, listener, stderr, &stage.cgroup.monitor(), monitor)
+            program.start(&share.places, listener, stderr, &stage.cgroup.monitor(), Some(monitor))
         };
         self.all.iter().zip(listeners).map(start).collect::<Result<_>>().map(Serving)
     }
@@ -178,18 +178,21 @@ fn refused(mount: &Mount) -> Error {
     Error::Unsupported {
         class: IsolationClass::Vm,
         what: format!("bind a host path at {}", mount.destination().display()),
-        why: "it is neither a directory nor a regular file, and the host's sockets, pipes and devices have nobody in a \
+        why:
+            "it is neither a directory nor a regular file, and the host's sockets, pipes and devices have nobody in a \
               guest; use --isolation native"
-            .to_owned(),
+                .to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::net::UnixListener;
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     use serde_json::json;
+    use stockade_native::cgroup::Cgroup;
     use stockade_sandbox::WritableLayer;
 
     use super::*;
@@ -229,6 +232,44 @@ mod tests {
         assert_eq!(tags, ["root", "mount2", "files"]);
         assert_eq!(servers_max(&spec, &Rootfs::Bundle), 4);
         assert!(fs::write(bundle.path().join("still"), "writable").is_ok(), "its own mount is as it was");
+    }
+
+    /// Without a machine: vhost-user's first question is answered (GET_FEATURES is 1, of version 1, without a body).
+    #[test]
+    fn a_server_serves_from_its_jail_and_ends_with_its_line() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("data")).expect("make it");
+        fs::write(dir.path().join("data/file"), "").expect("write");
+        let spec = spec(&[("/data", &dir.path().join("data"), &["rbind", "ro"])]);
+        let layers =
+            Rootfs::Layers { blobs: Vec::new(), writable: WritableLayer { dir: "/x/rw".into(), volatile: true } };
+        let shares = Shares::open(&spec, &layers, dir.path()).expect("open");
+        let (connections, listeners) = shares.lines(dir.path()).expect("a line");
+        let log = dir.path().join("log");
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        let start = |listener| {
+            let stderr = files::append(&log).expect("a log");
+            let program = Program::find().expect("Debian's virtiofsd");
+            program.start(&shares.all[0].places, listener, stderr, &Cgroup::none(), None).expect("a jail")
+        };
+        let servers: Vec<_> = listeners.into_iter().map(start).collect();
+        let server = Serving(servers).wait().expect("it runs")[0];
+        for (_, connection) in connections {
+            let mut connection = UnixStream::from(connection);
+            connection.write_all(&[1_u32.to_le_bytes(), 1_u32.to_le_bytes(), [0; 4]].concat()).expect("ask");
+            let mut answer = [0; 20];
+            connection.read_exact(&mut answer).unwrap_or_else(|error| panic!("{error}: {}", said()));
+            assert_eq!(answer[..12], [1, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0]);
+            let names: Vec<_> = fs::read_dir(format!("/proc/{server}/root")).expect("its root").flatten().collect();
+            assert!(names.len() == 1 && names[0].file_name() == "file", "{names:?}");
+            let status = fs::read_to_string(format!("/proc/{server}/status")).expect("its status");
+            // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID and SETFCAP.
+            for line in ["CapEff:\t00000000800000db", "CapPrm:\t00000000800000db", "Seccomp:\t2", "NoNewPrivs:\t1"] {
+                assert!(status.contains(line), "{line}: {status}");
+            }
+        }
+        let pid = rustix::process::Pid::from_raw(i32::try_from(server).expect("a pid"));
+        rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).expect("it ends with its line");
     }
 
     /// The engine's own files come along; a user's are the host's.

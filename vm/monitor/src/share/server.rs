@@ -25,6 +25,9 @@ const PROGRAMS: [&str; 2] = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"
 /// The program interpreter of the platform (System V ABI, AMD64 supplement), which knows how it finds libraries.
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
+/// What it reads before it listens to what it is told.
+const SETTING: &str = "/proc/sys/fs/file-max";
+
 /// The socket is its first descriptor after the streams. It may have as many files open as its jail may; it acts as
 /// the guest's users; it gives up MKNOD, which it never had.
 const ARGUMENTS: [&str; 16] = [
@@ -64,14 +67,14 @@ impl Program {
         Ok(Self { file: files::open(path, OFlags::RDONLY)?, libraries: libraries(path)? })
     }
 
-    /// Starts it for one guest, in a jail whose network is a monitor's, which has none.
+    /// Starts it for one guest, in a jail whose network is a monitor's, which has none; or has none of its own.
     pub(super) fn start(
         &self,
         shared: &[Place],
         listener: OwnedFd,
         stderr: OwnedFd,
         cgroup: &Cgroup,
-        monitor: &Starting,
+        monitor: Option<&Starting>,
     ) -> Result<Starting> {
         let helper = Helper {
             program: stockade_hosted::copy(&self.file)?,
@@ -80,8 +83,9 @@ impl Program {
             streams: [null()?, null()?, stderr],
             descriptors: vec![listener],
         };
-        let libraries = self.libraries.iter().map(|path| Place::read_only(path)).collect::<Result<Vec<_>>>()?;
-        jail::begin(&helper, cgroup, Authority::Shares(&[&libraries, shared]), Network::Of(Some(monitor)))
+        let own = self.libraries.iter().map(PathBuf::as_path).chain([Path::new(SETTING)]);
+        let own = own.map(Place::read_only).collect::<Result<Vec<_>>>()?;
+        jail::begin(&helper, cgroup, Authority::Shares(&[&own, shared]), Network::Of(monitor))
     }
 
     /// For what was found by the loader's cache, which stays outside.
