@@ -25,7 +25,10 @@ monitors() { grep -lz '^stockade-vm-monitor$' /proc/[0-9]*/cmdline 2>/dev/null |
 soon() { for i in $(seq 100); do "$@" && return; sleep 0.2; done; echo "never: $*"; }
 left() { servers; monitors; find /sys/fs/cgroup -type d -name "*share*"; ls /run/share-oci; grep /share /proc/mounts; }
 clean() { [ -z "$(left)" ]; }
-cd /var/tmp/share 2>/dev/null || mkdir /var/tmp/share && cd /var/tmp/share
+[ -d $STOCKADE_ROOT ] || $stockade vm kernel import --modules "$3/modules" "$3/vmlinux" >/dev/null || exit
+mkdir -p /var/tmp/share/bundle /var/tmp/share/data && cd /var/tmp/share
+[ -d bundle/rootfs ] || cp -a "$4" bundle/rootfs
+echo "of the host" >data/hello; echo single >single
 "#;
 
 fn script(lab: &mut Lab, text: &str, dir: &std::path::Path) -> Output {
@@ -68,10 +71,9 @@ mknod /data/device c 1 3; tr a-z A-Z; exit 7"#;
         }
     };
     let dir = config(change, &["sh", "-c", inside]);
-    let text = r#"$stockade vm kernel import --modules "$3/modules" "$3/vmlinux" >/dev/null || exit
-mkdir -p bundle data && cp -a "$4" bundle/rootfs && cp "$5/config.json" bundle/
+    let text = r#"cp "$5/config.json" bundle/
 echo secret >secret; ln -s /var/tmp/share/secret data/absolute; ln -s ../secret data/relative
-echo "of the host" >data/hello; echo single >single; touch data/owned; chown 12345:100000 data/owned
+touch data/owned; chown 12345:100000 data/owned
 echo words | timeout 200 $oci run --bundle bundle share-one; echo "status $?"
 stat -c '%u %g %a' data/file; cat data/file single data/moved bundle/rootfs/new; readlink data/link
 ls data; soon clean; left
@@ -140,6 +142,6 @@ find /sys/fs/cgroup -type d -name "*$id*"; ls /run/share-state/vm
 cd /; rm -r /var/tmp/share /var/tmp/share-root /run/share-state /run/share-oci
 "#;
     let output = script(lab, text, dir.path());
-    let seen = "of the host\nchanged\nvolumes\nrefused\n2\n4\n1\n137\nshare-three\n";
+    let seen = "of the host\nsingle\nvolumes\nrefused\n2\n4\n1\n137\nshare-three\n";
     assert_eq!(output.stdout, seen, "{output}");
 }

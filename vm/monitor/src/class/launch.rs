@@ -19,7 +19,7 @@ use super::size::Size;
 use super::{MARK, Places, guest_spec, initramfs, lacking};
 use crate::MONITOR;
 use crate::settings::{Given, LAYERS, Settings};
-use crate::share::Shares;
+use crate::share::{Lines, Shares};
 
 /// The monitor's own messages, and the guest's console when it failed, in the container's directory of state.
 const LOG: &str = "monitor.log";
@@ -38,7 +38,7 @@ impl Start<'_> {
         let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
         let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
         let root = root(&blobs, shares.root())?;
-        let (connections, listeners) = shares.lines(&stage.dir)?;
+        let Lines { connections, listeners } = shares.lines(&stage.dir)?;
         let monitor = self.start_monitor(stage, blobs, connections)?;
         let servers = shares.serve(stage, listeners, Path::new(LOG), &monitor)?;
         let mut client = connect(&stage.dir)?;

@@ -46,7 +46,16 @@ struct Share {
     is_volume: bool,
 }
 
-/// The servers on their way, and what is held for a guest that is being made.
+/// Both ends of the lines to all servers, in one order.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// The machine's, by the shares' tags.
+    pub(crate) connections: Vec<(String, OwnedFd)>,
+    /// The servers'.
+    pub(crate) listeners: Vec<OwnedFd>,
+}
+
+/// The servers on their way.
 #[derive(Debug)]
 pub(crate) struct Serving(Vec<Starting>);
 
@@ -101,13 +110,15 @@ impl Shares {
         found.map(|share| SharePath { tag: share.tag.clone(), path: String::new() })
     }
 
-    /// A line to each server: the machine's ends by their tags, and the servers', which find the machine waiting.
-    pub(crate) fn lines(&self, dir: &Path) -> Result<(Vec<(String, OwnedFd)>, Vec<OwnedFd>)> {
-        let line = |share: &Share| {
+    /// A line to each server, which will find the machine waiting.
+    pub(crate) fn lines(&self, dir: &Path) -> Result<Lines> {
+        let mut lines = Lines::default();
+        for share in &self.all {
             let Line { listener, connection } = Line::new(dir, &share.tag)?;
-            Ok(((share.tag.clone(), connection), listener))
-        };
-        self.all.iter().map(line).collect()
+            lines.connections.push((share.tag.clone(), connection));
+            lines.listeners.push(listener);
+        }
+        Ok(lines)
     }
 
     /// Starts the servers, beside a monitor. `log` takes what they have to say.
@@ -244,7 +255,7 @@ mod tests {
         let layers =
             Rootfs::Layers { blobs: Vec::new(), writable: WritableLayer { dir: "/x/rw".into(), volatile: true } };
         let shares = Shares::open(&spec, &layers, dir.path()).expect("open");
-        let (connections, listeners) = shares.lines(dir.path()).expect("a line");
+        let Lines { connections, listeners } = shares.lines(dir.path()).expect("a line");
         let log = dir.path().join("log");
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let start = |listener| {
