@@ -213,8 +213,8 @@ fn make_harmless(tree: &OwnedFd) -> std::io::Result<()> {
     set_attributes(tree, Depth::All, &change)
 }
 
-/// What a volume that is to be filled from the image needs meanwhile, so that nobody else fills it: whoever fills it may
-/// do so where locks of the host are not seen. `None` for one that is as it stays.
+/// What a volume that is to be filled from the image needs meanwhile, so that nobody else fills it: whoever fills it
+/// may do so where locks of the host are not seen. `None` for one that is as it stays.
 pub fn claim_volume(tree: impl AsFd) -> Result<Option<OwnedFd>> {
     fill::claim(tree).at("lock a volume")
 }

@@ -1,10 +1,10 @@
 //! A file server: Debian's virtiofsd, which knows nothing of us, in a jail of ours.
 //!
-//! It has the shared directory and its own libraries in its root, no network, and sees no process but itself. It acts as
-//! whatever user of the guest asks, so it is root of a user namespace in which each id is the host's: a bundle has
-//! arbitrary owners. Before it serves, it makes the shared directory its root, gives up what that took, and installs its
-//! own system call filter. Devices it cannot make. It ends with the connection to the guest's machine, and else with the
-//! container's control group.
+//! It has the shared directory and its own libraries in its root, no network, and sees no process but itself. It acts
+//! as whatever user of the guest asks, so it is root of a user namespace in which each id is the host's: a bundle has
+//! arbitrary owners. Before it serves, it makes the shared directory its root, gives up what that took, and installs
+//! its own system call filter. Devices it cannot make. It ends with the connection to the guest's machine, and else
+//! with the container's control group.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
