@@ -101,6 +101,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("vm/agent/src/sys.rs", "addresses of virtual sockets, and the ioctls of partitions and entropy"),
     ("vm/vmm/src/hypervisor/kvm/", "memory slots, extended processor state, and a byte for a signal handler"),
     ("vm/vmm/src/devices/virtio/iovec.rs", "preadv and pwritev straight from and to guest memory"),
+    ("vm/vmm/src/devices/virtio/block/ring.rs", "the same by io_uring, whose entries have pointers"),
     ("vm/vmm/src/devices/virtio/net/tap.rs", "the tap's ioctls"),
     ("vm/vmm/src/devices/virtio/balloon/discard.rs", "madvise of guest memory"),
     ("vm/vmm/src/memory/faults.rs", "userfaultfd and its ioctls"),

@@ -80,7 +80,10 @@ fn step(
             device.read_config(usize::from(input.half()), &mut data);
             device.write_config(usize::from(input.byte()), &input.bytes::<4>());
         }
-        6 => device.ready(u32::from(input.byte() % 3), &mut driver.queues)?,
+        6 => match input.byte() % 4 {
+            3 => device.quiesce(&mut driver.queues)?,
+            token => device.ready(u32::from(token), &mut driver.queues)?,
+        },
         _ => device.notified(queue, &mut driver.queues)?,
     }
     Ok(())

@@ -41,7 +41,7 @@ fn check_all() {
         check(role, "network unfiltered", lives);
         check(role, "fork", dies);
     }
-    for role in [Role::Vcpu, Role::Devices] {
+    for role in [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Watch] {
         check(role, "open", lives);
     }
 }

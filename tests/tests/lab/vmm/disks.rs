@@ -14,7 +14,10 @@ pub(super) fn configure(vmm: &Vmm) {
     fs::write(vmm.path("data"), vec![b'd'; 4 * MIB]).expect("make a disk");
     fs::write(vmm.path("fixed"), vec![b'f'; MIB]).expect("make a disk");
     fs::write(vmm.path("other"), vec![b'o'; 2 * MIB]).expect("make a disk");
-    let data = json!({"drive_id": "data", "path_on_host": "data", "is_root_device": false, "cache_type": "Writeback"});
+    let data = json!({
+        "drive_id": "data", "path_on_host": "data", "is_root_device": false, "cache_type": "Writeback",
+        "io_engine": "Async"
+    });
     let fixed = json!({"drive_id": "fixed", "path_on_host": "fixed", "is_root_device": false, "is_read_only": true});
     vmm.put("/drives/data", data);
     vmm.put("/drives/fixed", fixed);
@@ -24,7 +27,9 @@ pub(super) fn look(vmm: &mut Vmm) {
     let seen = vmm.sh("cd /sys/block; cat vda/serial vda/queue/write_cache vda/ro vdb/ro vdb/queue/write_cache
         head -c 4 /dev/vda; head -c 4 /dev/vdb");
     assert_eq!(seen, "datawrite back\n0\n1\nwrite through\nddddffff");
+    assert_eq!(threads(vmm), 1, "the disk without io_uring has one");
     writes(vmm);
+    many_writes(vmm);
     discards(vmm);
     changes(vmm);
 }
@@ -38,6 +43,27 @@ fn writes(vmm: &mut Vmm) {
     let (status, said) = vmm.run("dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=notrunc,fsync");
     assert_ne!(status, 0, "{said}");
     assert!(fs::read(vmm.path("fixed")).expect("read").iter().all(|byte| *byte == b'f'));
+}
+
+/// Threads of disks.
+fn threads(vmm: &Vmm) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{}/task", vmm.pid())).expect("threads").flatten();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "disk").count()
+}
+
+/// All of it arrives, and comes back.
+fn many_writes(vmm: &mut Vmm) {
+    let seen = vmm.sh("seq 200000 | head -c 786432 >/tmp/seq
+        dd if=/tmp/seq of=/dev/vda bs=4k seek=800 conv=notrunc,fsync 2>/dev/null
+        blockdev --flushbufs /dev/vda; dd if=/dev/vda bs=4k skip=800 count=192 2>/dev/null | cmp - /tmp/seq && echo same
+        rm /tmp/seq");
+    assert_eq!(seen, "same");
+    let mut expected: Vec<u8> = (1..=200_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    expected.truncate(786_432);
+    let mut bytes = vec![0; expected.len()];
+    File::open(vmm.path("data")).expect("the disk").read_exact_at(&mut bytes, 800 * 4096).expect("read");
+    assert!(bytes == expected, "what was flushed is in the file");
 }
 
 /// Discarded space is the host's again.

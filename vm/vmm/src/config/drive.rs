@@ -21,10 +21,10 @@ pub enum CacheType {
 /// How the host does a drive's I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum IoEngine {
-    /// One request after the other.
+    /// One request after the other, in a thread of the drive's own.
     #[default]
     Sync,
-    /// Many at once, by io_uring.
+    /// Many at once, by io_uring; like [`IoEngine::Sync`] where the host has none.
     Async,
 }
 

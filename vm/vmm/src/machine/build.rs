@@ -54,7 +54,7 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Fil
     tag::renew_generation(&memory).map_err(StartError::Device)?;
     platform.statistics.mark(Phase::Built);
     start_threads(
-        Machine { vcpus: Vec::new(), devices: None, platform, vm, memory, held: Held::default() },
+        Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, held: Held::default() },
         vcpus,
         input,
         filters,
@@ -81,7 +81,7 @@ pub(super) fn start_threads(
     input: Option<OwnedFd>,
     filters: Filters,
 ) -> Result<Machine, StartError> {
-    machine.devices = Some(DeviceThread::start(&machine.platform, input, filters)?);
+    machine.devices = DeviceThread::start_all(&machine.platform, input, filters)?;
     for (index, vcpu) in (0..).zip(vcpus) {
         let thread = VcpuThread::start(index, vcpu, machine.platform.clone(), filters).map_err(StartError::Thread)?;
         machine.vcpus.push(thread);
@@ -134,7 +134,7 @@ pub(super) type Named = (String, Box<dyn Device>);
 pub(super) fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>, StartError> {
     let mut devices: Vec<Named> = Vec::new();
     for drive in root_first(config.drives()) {
-        let block = Block::new(files.disk(drive)?, limiter(drive.rate_limiter)?);
+        let block = Block::new(files.disk(drive)?, limiter(drive.rate_limiter)?, drive.engine());
         devices.push((drive.drive_id.clone(), Box::new(block)));
     }
     for network in config.network_interfaces() {

@@ -1,4 +1,5 @@
-//! The thread that runs all devices: it waits for doorbells and for the host's descriptors.
+//! The thread that runs all devices, and one for each that waits for the host: what they wait for are doorbells and the
+//! host's descriptors.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,7 +19,7 @@ use crate::seccomp::{Filters, Role};
 const SOURCES: u32 = 0x1_0000;
 const INPUT_PIECE: usize = 256;
 
-/// The devices' thread.
+/// A thread of devices.
 pub struct DeviceThread {
     wake: EventFd,
     thread: JoinHandle<()>,
@@ -36,22 +37,40 @@ pub enum Error {
 }
 
 impl DeviceThread {
-    /// Starts the thread, which stands still until the control says otherwise. `input` goes to the serial port.
-    pub fn start(platform: &Arc<Platform>, input: Option<OwnedFd>, filters: Filters) -> Result<Self, Error> {
+    /// Starts the threads, which stand still until the control says otherwise. `input` goes to the serial port.
+    pub fn start_all(platform: &Arc<Platform>, input: Option<OwnedFd>, filters: Filters) -> Result<Vec<Self>, Error> {
+        let all = 0..platform.virtio.len();
+        let (apart, together): (Vec<_>, Vec<_>) =
+            all.partition(|index| platform.virtio[*index].transport.served() == Served::Apart);
+        let input = input.map(|input| Input { platform: platform.clone(), file: input.into() });
+        let mut threads = vec![Self::start(platform, together, input, (Role::Devices, "devices"), filters)?];
+        for index in apart {
+            threads.push(Self::start(platform, vec![index], None, (Role::Disk, "disk"), filters)?);
+        }
+        Ok(threads)
+    }
+
+    fn start(
+        platform: &Arc<Platform>,
+        devices: Vec<usize>,
+        input: Option<Input>,
+        (role, name): (Role, &str),
+        filters: Filters,
+    ) -> Result<Self, Error> {
         let events = |error: event_manager::Error| Error::Events(format!("{error:?}"));
         let wake = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)?;
         let mut manager = EventManager::<Box<dyn MutEventSubscriber + Send>>::new().map_err(events)?;
         manager.add_subscriber(Box::new(Wake(wake.try_clone()?)));
-        for index in 0..platform.virtio.len() {
+        for index in devices.iter().copied() {
             manager.add_subscriber(Box::new(Virtio { platform: platform.clone(), index, parked: Vec::new() }));
         }
         if let Some(input) = input {
-            manager.add_subscriber(Box::new(Input { platform: platform.clone(), file: input.into() }));
+            manager.add_subscriber(Box::new(input));
         }
         let platform = platform.clone();
-        let thread = thread::Builder::new().name("devices".into()).spawn(move || {
-            if platform.control.confine(Role::Devices, filters) {
-                run(&mut manager, &platform);
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            if platform.control.confine(role, filters) {
+                run(&mut manager, &platform, &devices);
             }
         })?;
         Ok(DeviceThread { wake, thread })
@@ -67,12 +86,12 @@ impl DeviceThread {
     /// Waits for the thread's end.
     pub fn join(self) {
         if self.thread.join().is_err() {
-            tracing::error!("the devices' thread panicked");
+            tracing::error!("a thread of devices panicked");
         }
     }
 }
 
-fn run(manager: &mut EventManager<Box<dyn MutEventSubscriber + Send>>, platform: &Platform) {
+fn run(manager: &mut EventManager<Box<dyn MutEventSubscriber + Send>>, platform: &Platform, devices: &[usize]) {
     loop {
         match platform.control.order() {
             Order::Run => {
@@ -81,6 +100,7 @@ fn run(manager: &mut EventManager<Box<dyn MutEventSubscriber + Send>>, platform:
                 }
             }
             Order::Pause => {
+                devices.iter().for_each(|index| platform.virtio[*index].transport.quiesce());
                 platform.control.wait_while_paused();
             }
             Order::End => return,
@@ -155,7 +175,7 @@ impl MutEventSubscriber for Virtio {
 
     fn init(&mut self, ops: &mut EventOps) {
         let transport = &self.platform.virtio[self.index].transport;
-        let ours = if transport.served() == Served::Here { transport.doorbells() } else { &[] };
+        let ours = if transport.served() == Served::Elsewhere { &[] } else { transport.doorbells() };
         for (queue, doorbell) in (0..).zip(ours) {
             add(ops, Events::with_data(doorbell, queue, EventSet::IN));
         }

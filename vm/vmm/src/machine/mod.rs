@@ -1,4 +1,5 @@
-//! A machine: built from a configuration, run by a thread for each processor and one for all devices.
+//! A machine: built from a configuration, run by a thread for each processor, one for all devices, and one for each
+//! disk whose requests are served one after the other.
 //!
 //! ```text
 //!  vcpu 0 … n   KVM_RUN ─ exit ─▶ platform ─▶ registers of a device (its lock) ─▶ back into the guest
@@ -153,7 +154,7 @@ struct Held {
 /// A running machine.
 pub struct Machine {
     vcpus: Vec<VcpuThread>,
-    devices: Option<DeviceThread>,
+    devices: Vec<DeviceThread>,
     platform: Arc<Platform>,
     vm: Box<dyn Vm>,
     memory: Memory,
@@ -308,14 +309,12 @@ impl Machine {
     }
 
     fn threads(&self) -> usize {
-        self.vcpus.len() + 1
+        self.vcpus.len() + self.devices.len()
     }
 
     fn kick(&self) {
         self.vcpus.iter().for_each(VcpuThread::kick);
-        if let Some(devices) = &self.devices {
-            devices.kick();
-        }
+        self.devices.iter().for_each(DeviceThread::kick);
     }
 }
 
@@ -323,8 +322,6 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.stop();
         self.vcpus.drain(..).for_each(VcpuThread::join);
-        if let Some(devices) = self.devices.take() {
-            devices.join();
-        }
+        self.devices.drain(..).for_each(DeviceThread::join);
     }
 }

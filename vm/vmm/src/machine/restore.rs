@@ -128,7 +128,7 @@ impl Machine {
         let line = announce(vm.as_ref(), &memory, &platform)?;
         let held = Held { _line: Some(line), _faults: faults };
         platform.statistics.mark(Phase::Built);
-        let machine = Machine { vcpus: Vec::new(), devices: None, platform, vm, memory, held };
+        let machine = Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, held };
         Ok(build::start_threads(machine, vcpus, input, filters)?)
     }
 }

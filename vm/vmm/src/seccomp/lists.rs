@@ -68,6 +68,7 @@ const TERMINAL_TYPE: u64 = 0x5400;
 const TYPE_MASK: u64 = 0xff00;
 const TUNSETOFFLOAD: u64 = 0x4004_54d0;
 const FIONBIO: u64 = 0x5421;
+const KVM_KVMCLOCK_CTRL: u64 = 0xaead;
 const F_GETFD: u64 = 1;
 const F_GETFL: u64 = 3;
 const F_SETFL: u64 = 4;
@@ -115,9 +116,11 @@ const VCPU: &[Call] = &[
     // A file server is given its queues, and gives them back.
     any("sendmsg", libc::SYS_sendmsg),
     any("recvmsg", libc::SYS_recvmsg),
+    // Requests of a disk that is reset come to their end first.
+    any("io_uring_enter", libc::SYS_io_uring_enter),
 ];
 
-/// The devices: disks, taps, sockets, timers.
+/// The devices: disks with a ring, taps, sockets, timers.
 const DEVICES: &[Call] = &[
     any("epoll_wait", libc::SYS_epoll_wait),
     any("epoll_pwait", libc::SYS_epoll_pwait),
@@ -136,15 +139,48 @@ const DEVICES: &[Call] = &[
     any("poll", libc::SYS_poll),
     any("ppoll", libc::SYS_ppoll),
     values("ioctl", libc::SYS_ioctl, 1, &[FIONBIO], "FIONBIO"),
+    any("io_uring_enter", libc::SYS_io_uring_enter),
 ];
 
-/// Data of disks.
+/// A disk without a ring.
 const DISK: &[Call] = &[
+    any("epoll_wait", libc::SYS_epoll_wait),
+    any("epoll_pwait", libc::SYS_epoll_pwait),
+    any("epoll_ctl", libc::SYS_epoll_ctl),
+    any("read", libc::SYS_read),
+    any("timerfd_settime", libc::SYS_timerfd_settime),
     any("preadv", libc::SYS_preadv),
     any("pwritev", libc::SYS_pwritev),
     any("fdatasync", libc::SYS_fdatasync),
     any("fallocate", libc::SYS_fallocate),
 ];
+
+/// The owner of a container's machine: processes of the host, the guest's agent, streams between them.
+const MONITOR: &[Call] = &[
+    any("epoll_create1", libc::SYS_epoll_create1),
+    any("epoll_wait", libc::SYS_epoll_wait),
+    any("epoll_pwait", libc::SYS_epoll_pwait),
+    any("epoll_pwait2", libc::SYS_epoll_pwait2),
+    any("epoll_ctl", libc::SYS_epoll_ctl),
+    any("accept4", libc::SYS_accept4),
+    any("sendmsg", libc::SYS_sendmsg),
+    any("recvmsg", libc::SYS_recvmsg),
+    any("sendto", libc::SYS_sendto),
+    any("recvfrom", libc::SYS_recvfrom),
+    any("read", libc::SYS_read),
+    any("shutdown", libc::SYS_shutdown),
+    any("poll", libc::SYS_poll),
+    any("ppoll", libc::SYS_ppoll),
+    any("fstat", libc::SYS_fstat),
+    // A stream of the guest.
+    values("socketpair", libc::SYS_socketpair, 0, &[AF_UNIX], "AF_UNIX"),
+    values("fcntl", libc::SYS_fcntl, 1, &[F_GETFL, F_SETFL, F_DUPFD_CLOEXEC], "F_GETFL, F_SETFL, F_DUPFD_CLOEXEC"),
+    values("ioctl", libc::SYS_ioctl, 1, &[FIONBIO, KVM_KVMCLOCK_CTRL], "FIONBIO, KVM_KVMCLOCK_CTRL"),
+    any("io_uring_enter", libc::SYS_io_uring_enter),
+];
+
+/// Waits for the end; it may be the last to let go of the machine.
+const WATCH: &[Call] = &[any("io_uring_enter", libc::SYS_io_uring_enter)];
 
 /// Answered with EACCES in all threads but the owner: the C library looks for a setting of the kernel's memory before
 /// it gives memory back, and goes on without.
@@ -188,6 +224,7 @@ const API: &[Call] = &[
     any("timerfd_settime", libc::SYS_timerfd_settime),
     any("sendmsg", libc::SYS_sendmsg),
     any("recvmsg", libc::SYS_recvmsg),
+    any("io_uring_enter", libc::SYS_io_uring_enter),
 ];
 
 /// What is refused to a role and does not end the process.
@@ -199,7 +236,10 @@ pub fn refused_to(role: Role) -> &'static [Call] {
 pub fn of(role: Role) -> &'static [&'static [Call]] {
     match role {
         Role::Vcpu => &[EVERY_THREAD, VCPU],
-        Role::Devices => &[EVERY_THREAD, DEVICES, DISK],
+        Role::Devices => &[EVERY_THREAD, DEVICES],
+        Role::Disk => &[EVERY_THREAD, DISK],
+        Role::Monitor => &[EVERY_THREAD, MONITOR],
+        Role::Watch => &[EVERY_THREAD, WATCH],
         Role::Api => &[EVERY_THREAD, API],
     }
 }
@@ -214,10 +254,12 @@ pub fn page() -> String {
     let names = |list: &[Call]| list.iter().map(row).collect::<Vec<_>>().join(", ");
     text += "\n| thread | calls | beside those of every thread |\n|---|---|---|\n";
     text += &format!("| every thread | {} | {} |\n", EVERY_THREAD.len(), names(EVERY_THREAD));
-    text += &format!("| data of disks | {} | {} |\n", DISK.len(), names(DISK));
     let roles = [
         (Role::Vcpu, "a processor (`vcpu N`)", VCPU),
-        (Role::Devices, "devices (`devices`), with data of disks", DEVICES),
+        (Role::Devices, "devices (`devices`)", DEVICES),
+        (Role::Disk, "a disk without io_uring (`disk`)", DISK),
+        (Role::Monitor, "main thread of a container's monitor", MONITOR),
+        (Role::Watch, "waits for the machine's end (`end`)", WATCH),
         (Role::Api, "API and owner", API),
     ];
     for (role, words, own) in roles {
@@ -227,10 +269,11 @@ pub fn page() -> String {
     text
 }
 
-const PAGE: &str = "# System calls of `stockade vmm`
+const PAGE: &str = "# System calls of machines: `stockade vmm`, monitors of class `vm`
 
 The lists are those of `vm/vmm/src/seccomp/lists.rs`, which the filters are made of; a test there compares this page
 with them. Each thread installs the filter of its role before the guest's first instruction; a call that is not on its
 list ends the process. `--no-seccomp` goes without filters. Files, memory and the kernel's virtual machine are set up
-before.
+before, and so are the disks' rings: what the kernel does for a ring passes no filter, and each is limited to reading,
+writing, syncing and allocating (IORING_REGISTER_RESTRICTIONS).
 ";

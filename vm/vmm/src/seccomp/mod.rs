@@ -31,12 +31,18 @@ pub enum Role {
     Vcpu,
     /// Serves all devices.
     Devices,
+    /// Serves one disk, and waits for the host.
+    Disk,
+    /// Owns the machine of a container, and talks to its guest's agent.
+    Monitor,
+    /// Waits for a machine's end.
+    Watch,
     /// Serves the API and owns the machine.
     Api,
 }
 
 /// All roles.
-pub const ROLES: [Role; 3] = [Role::Vcpu, Role::Devices, Role::Api];
+pub const ROLES: [Role; 6] = [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Watch, Role::Api];
 
 /// Why a thread has no filter.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +51,7 @@ pub enum Error {
     #[error("cannot make a system call filter: {0}")]
     Compile(#[from] seccompiler::BackendError),
     /// The kernel refused it.
-    #[error("cannot install a system call filter: {0}; --no-seccomp goes without")]
+    #[error("cannot install a system call filter: {0}; `stockade vmm --no-seccomp` goes without")]
     Install(#[from] seccompiler::Error),
 }
 
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn no_thread_of_a_guest_can_start_programs_or_open_files() {
-        for role in [Role::Vcpu, Role::Devices] {
+        for role in [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Watch] {
             let names = role.names();
             for name in ["execve", "execveat", "openat", "openat2", "clone", "clone3", "ptrace", "process_vm_writev"] {
                 assert!(!names.contains(&name), "{role:?}: {name}");

@@ -2,7 +2,7 @@
 
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::config::{BalloonConfig, CacheType};
+use crate::config::{BalloonConfig, CacheType, IoEngine};
 use crate::devices::serial::{Line, Port, SerialState};
 use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Access, Block, Disk};
@@ -18,7 +18,7 @@ fn block() -> Block {
     let file = tempfile();
     file.set_len(1 << 20).expect("grow");
     let disk = Disk::new(file, Access::ReadWrite, CacheType::Unsafe).expect("disk");
-    Block::new(disk, Limiter::new(None).expect("timer"))
+    Block::new(disk, Limiter::new(None).expect("timer"), IoEngine::Sync)
 }
 
 /// A file without a name; this crate has no helper for it outside of its tests.

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use vm_memory::bitmap::Bitmap;
 use vm_memory::{GuestMemory, Permissions};
@@ -15,16 +16,6 @@ use crate::memory::Memory;
 /// As many pieces as one call takes (`UIO_MAXIOV`).
 const PIECES_MAX: usize = 1024;
 
-/// Fills `spans` from `file` at `offset`. A file that ends early is an error.
-pub fn read_at(file: &File, offset: u64, memory: &Memory, spans: impl Iterator<Item = Span>) -> io::Result<()> {
-    transfer(Direction::FromFile, file, offset, memory, spans)
-}
-
-/// Writes `spans` to `file` at `offset`.
-pub fn write_at(file: &File, offset: u64, memory: &Memory, spans: impl Iterator<Item = Span>) -> io::Result<()> {
-    transfer(Direction::ToFile, file, offset, memory, spans)
-}
-
 /// Writes `spans` to `file` in one call, as a frame wants it.
 pub fn write(file: &File, memory: &Memory, spans: impl Iterator<Item = Span>) -> io::Result<usize> {
     let pieces = pieces(Direction::ToFile, memory, spans)?;
@@ -34,30 +25,93 @@ pub fn write(file: &File, memory: &Memory, spans: impl Iterator<Item = Span>) ->
     usize::try_from(done).map_err(|_| io::Error::last_os_error())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
+/// Where bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Into guest memory.
     FromFile,
+    /// Out of it.
     ToFile,
 }
 
-fn transfer(
+/// Bytes on their way between a file and guest memory. Whoever holds it keeps the memory mapped.
+#[derive(Debug)]
+pub struct Transfer {
     direction: Direction,
-    file: &File,
-    mut offset: u64,
-    memory: &Memory,
-    spans: impl Iterator<Item = Span>,
-) -> io::Result<()> {
-    let mut pieces = pieces(direction, memory, spans)?;
-    let mut left = &mut pieces[..];
-    while !left.is_empty() {
-        let done = once(direction, file, offset, left)?;
-        if done == 0 {
+    file: Arc<File>,
+    offset: u64,
+    pieces: Vec<libc::iovec>,
+    /// Pieces that are over.
+    over: usize,
+}
+
+// SAFETY: the pointers lead into guest memory, which belongs to no thread and which Rust code accesses by volatile
+// copies only; only the kernel follows them.
+unsafe impl Send for Transfer {}
+
+impl Transfer {
+    /// Fills `spans` from `file` at `offset`, or the other way round.
+    pub fn new(
+        direction: Direction,
+        (file, offset): (Arc<File>, u64),
+        memory: &Memory,
+        spans: impl Iterator<Item = Span>,
+    ) -> io::Result<Self> {
+        Ok(Transfer { direction, file, offset, pieces: pieces(direction, memory, spans)?, over: 0 })
+    }
+
+    /// Which way.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where in the file the rest begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next pieces, as many as one call takes.
+    pub fn pieces(&self) -> &[libc::iovec] {
+        let left = &self.pieces[self.over..];
+        &left[..left.len().min(PIECES_MAX)]
+    }
+
+    /// Whether all of it is done.
+    pub fn is_over(&self) -> bool {
+        self.over == self.pieces.len()
+    }
+
+    /// So many bytes were done. A file that ends early is an error.
+    pub fn advance(&mut self, mut done: usize) -> io::Result<()> {
+        if done == 0 && !self.is_over() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        offset += done as u64;
-        left = advance(left, done);
+        self.offset += done as u64;
+        while let Some(first) = self.pieces.get_mut(self.over) {
+            if done < first.iov_len {
+                first.iov_base = first.iov_base.wrapping_byte_add(done);
+                first.iov_len -= done;
+                break;
+            }
+            done -= first.iov_len;
+            self.over += 1;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Does all of it in the calling thread.
+    pub fn run(&mut self) -> io::Result<()> {
+        while !self.is_over() {
+            let done = once(self.direction, &self.file, self.offset, self.pieces())?;
+            self.advance(done)?;
+        }
+        Ok(())
+    }
 }
 
 /// The host's addresses of `spans`.
@@ -102,20 +156,6 @@ fn once(direction: Direction, file: &File, offset: u64, pieces: &[libc::iovec]) 
     }
 }
 
-/// What is left after `done` bytes.
-fn advance(mut pieces: &mut [libc::iovec], mut done: usize) -> &mut [libc::iovec] {
-    while let Some(first) = pieces.first_mut() {
-        if done < first.iov_len {
-            first.iov_base = first.iov_base.wrapping_byte_add(done);
-            first.iov_len -= done;
-            break;
-        }
-        done -= first.iov_len;
-        pieces = &mut pieces[1..];
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,12 +170,15 @@ mod tests {
     #[test]
     fn bytes_go_both_ways_over_many_spans() {
         let memory = memory::anonymous(2, DirtyLog::On).expect("memory");
-        let file = tempfile::tempfile().expect("file");
+        let file = Arc::new(tempfile::tempfile().expect("file"));
         let data: Vec<u8> = (0..3000_u32).map(|n| u8::try_from(n % 251).expect("small")).collect();
         memory.write_slice(&data, GuestAddress(0x1000)).expect("write");
-        write_at(&file, 7, &memory, [span(0x1000, 1000), span(0x1000 + 1000, 2000)].into_iter()).expect("write");
+        let spans = [span(0x1000, 1000), span(0x1000 + 1000, 2000)].into_iter();
+        let transfer = Transfer::new(Direction::ToFile, (file.clone(), 7), &memory, spans);
+        transfer.and_then(|mut transfer| transfer.run()).expect("write");
         let spans = (0..1500).map(|n| span(0x8000 + 2 * (1499 - n), 2));
-        read_at(&file, 7, &memory, spans).expect("read");
+        let transfer = Transfer::new(Direction::FromFile, (file, 7), &memory, spans);
+        transfer.and_then(|mut transfer| transfer.run()).expect("read");
         let mut back = vec![0; 3000];
         memory.read_slice(&mut back, GuestAddress(0x8000)).expect("read");
         let expected: Vec<u8> = data.chunks(2).rev().flatten().copied().collect();
@@ -147,7 +190,9 @@ mod tests {
         let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
         let file = tempfile::tempfile().expect("file");
         file.set_len(10).expect("grow");
-        let error = read_at(&file, 0, &memory, [span(0, 11)].into_iter()).expect_err("too short");
+        let spans = [span(0, 11)].into_iter();
+        let mut transfer = Transfer::new(Direction::FromFile, (Arc::new(file), 0), &memory, spans).expect("pieces");
+        let error = transfer.run().expect_err("too short");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -75,7 +75,7 @@ impl Transport {
     pub fn new(device: Box<dyn Device>, memory: Memory) -> io::Result<Self> {
         let served = device.served();
         let interrupt = Arc::new(match served {
-            Served::Here => Interrupt::new()?,
+            Served::Here | Served::Apart => Interrupt::new()?,
             Served::Elsewhere => Interrupt::raised_elsewhere()?,
         });
         let queues = Queues::new(memory, device.queue_sizes(), interrupt.clone()).map_err(io::Error::other)?;
@@ -157,6 +157,14 @@ impl Transport {
         drop(inner);
         self.ring_again(&unfinished);
         is_active
+    }
+
+    /// Brings what the driver asked for to its end, before the machine stands still.
+    pub fn quiesce(&self) {
+        let mut inner = self.lock();
+        let unfinished = inner.with_active(|device, queues| device.quiesce(queues));
+        drop(inner);
+        self.ring_again(&unfinished);
     }
 
     /// The device itself, for requests of the machine's owner.

@@ -96,8 +96,10 @@ pub enum SourceMode {
 /// Who serves a device's queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
-    /// The device.
+    /// The device, in the thread of all.
     Here,
+    /// The device, in a thread of its own, because it waits for the host.
+    Apart,
     /// Another process, which gets the queues when the driver is ready.
     Elsewhere,
 }
@@ -129,8 +131,13 @@ pub trait Device: Any + Send {
         let _ = (features, queues, doorbells);
         Ok(())
     }
-    /// The driver let go of the device.
+    /// The driver let go of the device: what it asked for is over when this returns.
     fn reset(&mut self) {}
+    /// The machine is about to stand still: what the driver asked for is to be over, and given back.
+    fn quiesce(&mut self, queues: &mut Queues) -> Result<(), Error> {
+        let _ = queues;
+        Ok(())
+    }
     /// The driver put buffers into a queue.
     fn notified(&mut self, queue: usize, queues: &mut Queues) -> Result<(), Error>;
     /// What a snapshot keeps beside configuration, registers and queues; none where it cannot be saved.

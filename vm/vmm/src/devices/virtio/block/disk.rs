@@ -3,10 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::FallocateFlags;
 
 use super::SECTOR;
+use super::engine::Operation;
 use crate::config::CacheType;
 
 /// Whether the guest may write.
@@ -61,7 +63,7 @@ pub struct Disk {
 
 #[derive(Debug)]
 struct Part {
-    file: File,
+    file: Arc<File>,
     /// Where on the disk it begins.
     start: u64,
     len: u64,
@@ -69,9 +71,18 @@ struct Part {
 
 /// A stretch of a disk that lies in one file.
 pub(super) struct Piece<'a> {
-    pub file: &'a File,
+    pub file: &'a Arc<File>,
     pub offset: u64,
     pub len: u32,
+}
+
+/// What becomes of the space of a range that reads as zeroes from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// It is the host's again.
+    Freed,
+    /// It stays the file's.
+    Kept,
 }
 
 impl Disk {
@@ -85,7 +96,7 @@ impl Disk {
     /// A disk on an open file.
     pub fn new(mut file: File, access: Access, cache: CacheType) -> io::Result<Self> {
         let sectors = file.seek(SeekFrom::End(0))? / SECTOR;
-        let parts = vec![Part { file, start: 0, len: sectors * SECTOR }];
+        let parts = vec![Part { file: file.into(), start: 0, len: sectors * SECTOR }];
         Ok(Disk { parts, sectors, access, cache, serial: serial(NAMELESS) })
     }
 
@@ -96,7 +107,7 @@ impl Disk {
         for mut file in files {
             let len = file.seek(SeekFrom::End(0))?;
             let end = start.checked_add(len).filter(|_| len.is_multiple_of(PART_UNIT));
-            parts.push(Part { file, start, len });
+            parts.push(Part { file: file.into(), start, len });
             start = end.ok_or_else(|| io::Error::other("a part of a disk has no whole number of pages"))?;
         }
         if parts.is_empty() {
@@ -148,8 +159,8 @@ impl Disk {
     }
 
     /// The file of a disk that can be written to, which has one.
-    fn file(&self) -> &File {
-        &self.parts[0].file
+    fn file(&self) -> Arc<File> {
+        self.parts[0].file.clone()
     }
 
     /// The byte offset of `len` bytes at `sector`, if all of it lies on the disk.
@@ -158,11 +169,11 @@ impl Disk {
         (end <= self.sectors).then(|| sector * SECTOR)
     }
 
-    /// Waits until what was written is on the disk.
-    pub(super) fn flush(&self) -> io::Result<()> {
+    /// Puts what was written on the disk, where a flush means that.
+    pub(super) fn flush(&self) -> Option<Operation> {
         match self.cache {
-            CacheType::Unsafe => Ok(()),
-            CacheType::Writeback => self.file().sync_data(),
+            CacheType::Unsafe => None,
+            CacheType::Writeback => Some(Operation::Sync(self.file())),
         }
     }
 
@@ -174,14 +185,13 @@ impl Disk {
         }
     }
 
-    /// Gives space back; the range reads as zeroes after it.
-    pub(super) fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
-        Ok(fallocate(self.file(), FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len)?)
-    }
-
-    /// Makes a range read as zeroes and keeps its space.
-    pub(super) fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
-        Ok(fallocate(self.file(), FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, offset, len)?)
+    /// Makes a range read as zeroes.
+    pub(super) fn zeroes(&self, offset: u64, len: u64, space: Space) -> Operation {
+        let how = match space {
+            Space::Freed => FallocateFlags::PUNCH_HOLE,
+            Space::Kept => FallocateFlags::ZERO_RANGE,
+        };
+        Operation::Allocate { file: self.file(), flags: how | FallocateFlags::KEEP_SIZE, offset, len }
     }
 }
 
