@@ -24,6 +24,11 @@ const SERVER_BYTES: u64 = 32 * MIB;
 /// CFS's own period (Documentation/scheduler/sched-bwc.rst).
 const PERIOD_US: u64 = 100_000;
 const VCPUS_MAX: u64 = 32;
+/// Beside processors: the monitor's other threads, the kernel's workers for disks, and a proxy for each process that was
+/// executed in the container.
+const TASKS: i64 = 256;
+/// A file server has up to 64 threads for its queue, and some more.
+const SERVER_TASKS: i64 = 80;
 
 /// A machine's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +60,21 @@ impl Size {
     /// The spec for the host: its control group holds the machine, and as many file servers.
     pub(super) fn spec_on_host(self, spec: &Spec, servers: u64) -> Spec {
         let mut host = spec.clone();
-        if let Some(resources) = host.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut()) {
-            let memory = self.is_limited.then(|| self.memory_on_host(servers));
-            *resources = update_on_host(resources);
-            resources.set_memory(memory);
+        if let Some(linux) = host.linux_mut() {
+            let mut resources = update_on_host(&linux.resources().clone().unwrap_or_else(nothing));
+            resources.set_memory(self.is_limited.then(|| self.memory_on_host(servers)));
+            resources.set_pids(Some(self.tasks_on_host(servers)));
+            linux.set_resources(Some(resources));
         }
         host
+    }
+
+    /// Whoever takes the monitor over cannot fill the host with processes.
+    fn tasks_on_host(self, servers: u64) -> LinuxPids {
+        let servers = i64::try_from(servers).unwrap_or(i64::MAX);
+        let mut pids = LinuxPids::default();
+        pids.set_limit(servers.saturating_mul(SERVER_TASKS).saturating_add(TASKS + i64::from(self.vcpus)));
+        pids
     }
 
     fn memory_on_host(self, servers: u64) -> LinuxMemory {
@@ -71,6 +85,13 @@ impl Size {
         memory.set_limit(i64::try_from(all).ok());
         memory
     }
+}
+
+/// No limits, and no rules of devices either: an empty list would be one.
+pub(super) fn nothing() -> LinuxResources {
+    let mut resources = LinuxResources::default();
+    resources.set_devices(None);
+    resources
 }
 
 /// What of changed limits is the host's: a machine keeps its memory, and processes are the guest's.
@@ -144,6 +165,8 @@ mod tests {
         let resources = host.linux().as_ref().and_then(|linux| linux.resources().clone()).expect("resources");
         let memory = resources.memory().expect("limited");
         assert_eq!((memory.limit(), memory.swap()), (Some((162 + 32 + 64) * (1 << 20) + (162 << 20) / 64), None));
-        assert!(resources.pids().is_none() && resources.cpu().is_some());
+        assert_eq!(resources.pids().map(|pids| pids.limit()), Some(2 * SERVER_TASKS + TASKS + 1), "its own");
+        assert!(resources.cpu().is_some());
+        assert!(update_on_host(&resources).pids().is_none());
     }
 }

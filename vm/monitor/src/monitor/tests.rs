@@ -12,8 +12,8 @@ use prost::Message;
 use rustix::event::{EventfdFlags, eventfd};
 use stockade_hosted::files::listen_in;
 use stockade_sandbox::protocol::{
-    Client, Connection, ContainerRequest, CreateContainer, Empty, ExitStatus, FdRole, Incoming, Method, ProcessRequest,
-    Processes, STREAM_PORT,
+    Client, Connection, ContainerRequest, CreateContainer, Empty, Event, ExitStatus, FdRole, Incoming, Method,
+    OomRequest, ProcessRequest, Processes, STREAM_PORT,
 };
 use stockade_sandbox::{Error, Result};
 
@@ -243,6 +243,32 @@ fn only_the_monitor_configures_and_only_it_pauses() {
     ask(Method::Pause).expect("paused");
     ask(Method::Resume).expect("resumed");
     assert_eq!(*case.guest.paused.lock().expect("no panic"), ["pause", "resume"]);
+    drop(client);
+    assert_eq!(case.server.join().expect("no panic"), Ok(()));
+}
+
+/// However many want to know, the agent has one question, and what it has told already is not asked for again.
+#[test]
+fn news_of_memory_is_asked_for_once() {
+    let case = Case::new();
+    let mut agent = case.agent();
+    let (_reader, _stream, client) = case.container(&mut agent);
+    let ask = |seen| {
+        let mut other = case.client();
+        let request = OomRequest { id: "web".into(), seen };
+        thread::spawn(move || other.call::<Event>(Method::WaitOom, &request, &[]).map(|event| event.oom_kills))
+    };
+    let news = |oom_kills| Ok(Event { id: "web".into(), oom_kills }.encode_to_vec());
+    let all = [ask(0), ask(0), ask(1)];
+    agent.answer(Method::WaitOom, news(2));
+    for one in all {
+        assert_eq!(one.join().expect("no panic").expect("told"), 2);
+    }
+    let last = ask(2);
+    let question = agent.answer(Method::WaitOom, news(2));
+    assert_eq!(OomRequest::decode(&*question.payload).expect("a request").seen, 2);
+    let error = last.join().expect("no panic").expect_err("no news").to_string();
+    assert_eq!(error, "the guest's agent told no news");
     drop(client);
     assert_eq!(case.server.join().expect("no panic"), Ok(()));
 }

@@ -1,5 +1,6 @@
 //! The monitor's loop: connections of the sandbox protocol, the agent, and the streams between host and guest.
 
+mod news;
 mod requests;
 mod streams;
 
@@ -16,6 +17,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, Share, SignalRequest};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
+use self::news::News;
 use super::agent::{Agent, Answered, Asker, ProcessName};
 use super::answers;
 use super::console::Console;
@@ -42,6 +44,8 @@ const AGENT: u64 = 3;
 const FIRST_FREE: u64 = 4;
 
 const SIGKILL: i32 = 9;
+/// Connections of the guest that are looked at in one turn.
+const CONNECTIONS_MAX: usize = 16;
 
 /// Where the guest is.
 #[derive(Debug)]
@@ -80,6 +84,8 @@ pub(super) struct Server<G> {
     phase: Phase,
     started: Instant,
     held: Vec<Held>,
+    /// Of containers for which somebody asked.
+    news: BTreeMap<String, News>,
     /// Containers whose init lives or waits for its start, and the connection that each lives for.
     live: BTreeMap<String, u64>,
     /// When the last of them ended.
@@ -116,6 +122,7 @@ impl<G: Guest> Server<G> {
             phase: Phase::Boots { early: Vec::new() },
             started: Instant::now(),
             held: Vec::new(),
+            news: BTreeMap::new(),
             live: BTreeMap::new(),
             ended_at: None,
         })
@@ -225,7 +232,8 @@ impl<G: Guest> Server<G> {
 
     /// The agent is ready: it is told what its machine is to be like.
     fn agent_connects(&mut self) -> std::result::Result<(), String> {
-        while let Some(stream) = self.guest.accept() {
+        for _ in 0..CONNECTIONS_MAX {
+            let Some(stream) = self.guest.accept() else { break };
             if !self.agent.connect(stream).map_err(|error| format!("talk to the agent: {error}"))? {
                 tracing::warn!("the guest asked for a second control connection");
                 continue;
@@ -273,6 +281,7 @@ impl<G: Guest> Server<G> {
             _ => {}
         }
         match (question.method, result, question.asker) {
+            (Method::WaitOom, said, _) => self.hear_news(&question.process.0, said),
             (Method::Wait, Ok(answer), Asker::Peer { source, stream }) => {
                 self.held.push(Held { source, stream, process: question.process, answer, since: Instant::now() });
             }
@@ -329,6 +338,7 @@ impl<G: Guest> Server<G> {
             let _ = epoll::delete(&self.epoll, &connection);
         }
         self.held.retain(|held| held.source != source);
+        self.forget_news(source);
         if let Phase::Boots { early } = &mut self.phase {
             let creates = early.iter().any(|(its, request)| *its == source && request.method == Method::Create);
             early.retain(|(its, _)| *its != source);
@@ -357,6 +367,7 @@ impl<G: Guest> Server<G> {
     /// A container has ended, or will with the machine.
     fn over(&mut self, container: &str) {
         self.live.remove(container);
+        self.news.remove(container);
         if self.live.is_empty() {
             self.ended_at.get_or_insert_with(Instant::now);
         }
@@ -374,6 +385,7 @@ impl<G: Guest> Server<G> {
                 asked.push((source, stream));
             }
         }
+        asked.extend(self.end_news());
         for (source, stream) in asked {
             if let Some(connection) = self.peers.get(&source) {
                 // A peer that is gone needs no reason.

@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use oci_spec::runtime::{LinuxMemory, LinuxResources};
 use prost::Message;
 use stockade_sandbox::protocol::{
-    ContainerRequest, CreateContainer, Empty, ExecProcess, Incoming, Method, OomRequest, ProcessRequest, Resize,
-    SignalRequest, Update,
+    ContainerRequest, CreateContainer, Empty, ExecProcess, Incoming, Method, ProcessRequest, Resize, SignalRequest,
+    Update,
 };
 use stockade_sandbox::{Error, Result};
 
@@ -38,6 +38,7 @@ impl<G: Guest> Server<G> {
                 self.agent.postpone();
                 return Ok(Some(Empty {}.encode_to_vec()));
             }
+            Method::WaitOom => return self.want_news(asker, &decode(&payload)?),
             Method::Create => self.create(&payload, descriptors)?,
             Method::Exec => self.exec(&payload, descriptors)?,
             _ => (self.named(method, &payload)?, payload),
@@ -59,7 +60,6 @@ impl<G: Guest> Server<G> {
             Method::Wait => decode(payload).map(|ProcessRequest { id, process }| (id, process)),
             Method::Signal => decode(payload).map(|SignalRequest { id, process, .. }| (id, process)),
             Method::Resize => decode(payload).map(|Resize { id, process, .. }| (id, process)),
-            Method::WaitOom => container(decode::<OomRequest>(payload)?.id),
             Method::Update => {
                 let update: Update = decode(payload)?;
                 self.check_memory(&update)?;
