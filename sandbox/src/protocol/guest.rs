@@ -160,12 +160,15 @@ pub struct DiskPart {
 /// What catches writes.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct GuestUpper {
-    /// The serial of a disk that the agent formats; memory of the guest when empty.
+    /// The serial of a disk with an ext4 file system; memory of the guest when empty.
     #[prost(string, tag = "1")]
     pub disk: String,
     /// The limit of what is kept in memory; half the guest's memory when 0.
     #[prost(uint64, tag = "2")]
     pub size_bytes: u64,
+    /// Whether what is written may be lost with the machine.
+    #[prost(bool, tag = "3")]
+    pub volatile: bool,
 }
 
 /// A path in a share.

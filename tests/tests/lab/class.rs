@@ -9,7 +9,9 @@ pub(crate) const CASES: &[Case] = &[
     ("a container in class vm is what it is in class native", same_as_native),
     ("a container in the background in class vm", in_the_background),
     ("limits in class vm", limits),
-    ("a killed machine leaves nothing", killed),
+    ("a terminal in class vm", terminal),
+    ("what a container in class vm wrote stays", kept),
+    ("a killed machine of class vm leaves nothing", killed),
 ];
 
 /// Variables of every script.
@@ -102,34 +104,89 @@ rm /run/much /run/*.said
     }
 }
 
-/// What the guest shows and holds; a machine is as large as its container's limit and its kernel's needs.
+/// What the guest shows and holds; a machine is as large as its container's limit and its kernel's needs. What was
+/// killed for lack of memory is among the events.
 fn limits(lab: &mut Lab) {
-    let text = r#"$stockade run --rm --isolation vm --memory 64m --memory-swap 64m --cpus 0.5 --pids-limit 20 $image sh -c '
+    let text = r#"limits='--memory 64m --memory-swap 64m --cpus 0.5 --pids-limit 20'
+$stockade run --name small --isolation vm $limits $image sh -c '
 cd /sys/fs/cgroup; cat memory.max cpu.max pids.max; nproc
 awk "/MemTotal/{print \$2 < 170000}" /proc/meminfo
-dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo "status $?"' | tr '\n' ' '
+dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo "status $?"; sleep 1' | tr '\n' ' '
+$stockade events --since 10m --until 0s --filter event=oom | grep -c 'container oom .*small'
+$stockade rm small >/dev/null
 "#;
     let output = script(lab, text, &[]);
-    assert_eq!(output.stdout, "67108864 50000 100000 20 1 1 status 137 ", "{output}");
+    assert_eq!(output.stdout, "67108864 50000 100000 20 1 1 status 137 1\n", "{output}");
 }
 
-/// The sandbox ends with its machine, its proxy says so, and the next commands clear up.
+/// A terminal from end to end: its size and its changes, what is typed, Ctrl-C, and the exit status.
+fn terminal(lab: &mut Lab) {
+    let text = r#"cat >/run/inside <<'END'
+trap "echo interrupted; exit 4" INT
+tty; stty size; until [ "$(stty size)" = "44 88" ]; do sleep 0.1; done; echo larger
+read line; echo "got $line"; while :; do sleep 0.1; done
+END
+cat >/run/outside <<END
+stty rows 33 cols 77
+(until grep -q '33 77' /run/said; do sleep 0.1; done; stty rows 44 cols 88 </dev/tty) &
+$stockade run --rm -it --isolation vm $image sh -c '$(cat /run/inside)'
+echo "status \$?"
+END
+seen() { timeout 200 sh -c "until grep -q '$1' /run/said; do sleep 0.1; done"; }
+touch /run/said
+{ seen larger; echo words; seen 'got words'; printf '\003'; seen status; } |
+    script -qf -c 'sh /run/outside' /run/said >/dev/null
+tr -d '\r' </run/said
+rm /run/said /run/inside /run/outside
+"#;
+    let output = script(lab, text, &[]);
+    for line in ["/dev/pts/0\n33 77\nlarger\n", "got words\n", "interrupted\nstatus 4\n"] {
+        assert!(output.stdout.contains(line), "{line}: {output}");
+    }
+}
+
+/// The writable layer is a disk as large as was asked for, which stays until the container goes.
+fn kept(lab: &mut Lab) {
+    let text = r#"size() { du -k $(find /var/tmp/vm-root -name disk.ext4) | cut -f1; }
+$stockade run --name kept --isolation vm --annotation dev.stockade.vm.writable=64m $image sh -c '
+if [ -e /etc/kept ]; then cat /etc/kept; exit; fi
+echo words >/etc/kept; rm /etc/passwd; 
+df -k / | tail -1 | { read disk total rest; [ $total -gt 50000 ] && [ $total -lt 65536 ] && echo fits; }
+dd if=/dev/zero of=/fill bs=1M count=100 2>&1 | grep -o "No space.*"; rm /fill; sync; sleep 2'
+[ $(size) -lt 30000 ] || size
+$stockade start kept && $stockade wait kept && $stockade logs kept | tail -1
+$stockade rm kept
+find /var/tmp/vm-root -name '*.ext4'
+"#;
+    let output = script(lab, text, &[]);
+    assert_eq!(output.stdout, "fits\nNo space left on device\nkept\n0\nwords\nkept\n", "{output}");
+}
+
+/// The sandbox ends with its machine, its proxy says so, and the next commands clear up. What the container had synced
+/// is there when it is started again.
 fn killed(lab: &mut Lab) {
     let text = r#"id=$($stockade run -d --isolation vm --name gone $image sleep 1000)
 [ "$(find /sys/fs/cgroup -type d -name "*$id*")" ] && echo has a control group
 monitors() { grep -lz '^stockade-vm-monitor$' /proc/[0-9]*/cmdline 2>/dev/null; }
 pid=$(monitors | cut -d/ -f3)
-grep -E '^(CapEff|NoNewPrivs|Seccomp)' /proc/$pid/status | tr '\n\t' '  '
+grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/$pid/status | tr '\n\t' '  '
 ls /proc/$pid/root/
+cat $(find /sys/fs/cgroup -path "*$id*" -name pids.max) | grep -c '^257$'
+$stockade exec gone sh -c 'echo synced >/etc/synced; sync'
 kill -9 $pid
 timeout 20 $stockade wait gone
-$stockade rm gone
+$stockade start gone
+$stockade exec gone cat /etc/synced
+$stockade rm -f gone
 monitors
 find /sys/fs/cgroup -type d -name "*$id*"
 ls /run/vm-state/vm
 rm -r /var/tmp/vm-root /run/vm-state
 "#;
     let output = script(lab, text, &[]);
-    assert!(output.stdout.starts_with("has a control group\nCapEff: 0000000000000000 NoNewPrivs: 1 "), "{output}");
-    assert!(output.stdout.ends_with(" proc\n137\ngone\n"), "{output}");
+    assert!(
+        output.stdout.starts_with("has a control group\nCapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 "),
+        "{output}"
+    );
+    assert!(output.stdout.ends_with(" proc\n1\n137\ngone\nsynced\ngone\n"), "{output}");
 }

@@ -92,7 +92,7 @@ fn boot(stockade: &Path, kernel: &Path, dir: tempfile::TempDir) -> Host {
 }
 
 fn layers(parts: &[DiskPart]) -> impl Fn(&mut CreateContainer) {
-    let upper = Some(GuestUpper { disk: String::new(), size_bytes: 8 << 20 });
+    let upper = Some(GuestUpper { size_bytes: 8 << 20, ..GuestUpper::default() });
     let root = GuestRoot { disk: "layers0".into(), parts: parts.to_vec(), upper, ..GuestRoot::default() };
     move |message| message.root = Some(root.clone())
 }

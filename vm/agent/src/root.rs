@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open, syncfs};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use stockade_sandbox::protocol::{BoundFile, DiskPart, GuestRoot, GuestUpper, PARTS_MAX};
 use stockade_sandbox::{Error, Result, Rootfs, WritableLayer};
@@ -29,6 +29,8 @@ pub(crate) struct Held {
     place: PathBuf,
     /// Partitions of this disk, by number.
     parts: Option<(PathBuf, Vec<u8>)>,
+    /// Whether what is written is to outlive the machine.
+    keeps: bool,
 }
 
 impl Held {
@@ -38,7 +40,7 @@ impl Held {
         let private = |dir: &Path, recursive| fs::DirBuilder::new().mode(0o711).recursive(recursive).create(dir);
         let made = private(Path::new(PLACE), true).and_then(|()| private(&place, false));
         made.map_err(|error| Error::os(format!("make {}", place.display()), error))?;
-        Ok(Self { place, parts: None })
+        Ok(Self { place, parts: None, keeps: false })
     }
 
     /// A directory in which relative paths of the spec may start; it is the container's own.
@@ -76,8 +78,10 @@ impl Held {
         };
         let upper = self.place.join("upper");
         fs::create_dir(&upper).map_err(|error| Error::os("make the writable layer", error))?;
-        mount_upper(&upper, root.upper.as_ref().unwrap_or(&GuestUpper::default()))?;
-        Ok((Rootfs::Layers { blobs, writable: WritableLayer { dir: upper, volatile: true } }, None))
+        let wanted = root.upper.clone().unwrap_or_default();
+        mount_upper(world, &upper, &wanted)?;
+        self.keeps = !wanted.disk.is_empty() && !wanted.volatile;
+        Ok((Rootfs::Layers { blobs, writable: WritableLayer { dir: upper, volatile: !self.keeps } }, None))
     }
 
     /// A partition for each layer; their devices.
@@ -93,6 +97,17 @@ impl Held {
             devices.push(device(&path, number));
         }
         Ok(devices)
+    }
+
+    /// Brings what was written to the host, where that is to outlive the machine: a host ends it once it has heard of
+    /// the container's end.
+    pub(crate) fn keep(&self) -> Result<()> {
+        if !self.keeps {
+            return Ok(());
+        }
+        let upper = self.place.join("upper");
+        let kept = open(&upper, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).and_then(syncfs);
+        kept.map_err(|errno| Error::os("keep what was written", errno))
     }
 
     /// Lets everything go that a container whose processes have ended had.
@@ -153,9 +168,11 @@ fn device(disk: &Path, number: u8) -> PathBuf {
     format!("{name}{between}{number}").into()
 }
 
-fn mount_upper(at: &Path, upper: &GuestUpper) -> Result<()> {
+fn mount_upper(world: &World, at: &Path, upper: &GuestUpper) -> Result<()> {
     if !upper.disk.is_empty() {
-        return Err(Error::Other("a writable layer on a disk is not supported yet: keep it in memory".to_owned()));
+        // What is deleted is the host's again.
+        return mount(world.disk(&upper.disk)?, at, "ext4", MountFlags::empty(), Some(c"discard"))
+            .map_err(|errno| Error::os("mount the writable layer's disk", errno));
     }
     let size = if upper.size_bytes == 0 { "50%".to_owned() } else { upper.size_bytes.to_string() };
     let options =

@@ -226,7 +226,13 @@ impl Server {
     pub(crate) fn settle(&mut self, now: Instant) {
         let mut told: Vec<(Question, Vec<u8>)> = Vec::new();
         for (id, container) in &mut self.containers {
-            for (wait_status, questions) in container.processes.values_mut().filter_map(|one| one.settle(now)) {
+            for (name, process) in &mut container.processes {
+                let Some((wait_status, questions)) = process.settle(now) else { continue };
+                if name.is_empty()
+                    && let Err(error) = container.held.keep()
+                {
+                    self.world.say(&format!("{id}: {error}"));
+                }
                 told.extend(questions.into_iter().map(|one| (one, ExitStatus { wait_status }.encode_to_vec())));
             }
             if let Some(oom) = &mut container.oom {

@@ -128,7 +128,7 @@ fn a_root_of_layers() {
     host.call::<Empty>(Method::Configure, &Configure { shares, ..Configure::default() }).expect("configure");
     let blob = |name: &str| SharePath { tag: "images".into(), path: name.into() };
     let layers = |message: &mut CreateContainer| {
-        let upper = Some(GuestUpper { disk: String::new(), size_bytes: 4 << 20 });
+        let upper = Some(GuestUpper { size_bytes: 4 << 20, ..GuestUpper::default() });
         let blobs = vec![blob("base"), blob("top")];
         message.root = Some(GuestRoot { blobs, upper, ..GuestRoot::default() });
     };

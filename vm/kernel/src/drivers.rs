@@ -24,7 +24,7 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// Those without which no container starts: they are modules, or built in.
-const NEEDED: &[&str] = &["virtio_mmio", "virtio_blk", "vmw_vsock_virtio_transport", "overlay", "erofs"];
+const NEEDED: &[&str] = &["virtio_mmio", "virtio_blk", "vmw_vsock_virtio_transport", "overlay", "erofs", "ext4"];
 
 /// The archive for one kernel.
 pub fn initramfs(modules: &Modules) -> io::Result<Vec<u8>> {

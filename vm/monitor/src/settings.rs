@@ -27,6 +27,10 @@ pub(crate) enum Given {
     Initrd,
     /// An image layer, lowest first.
     Layer,
+    /// The disk that catches writes.
+    Upper,
+    /// The same for a container that nobody misses after a power cut.
+    Scratch,
     /// A connection to the file server of the share with this tag.
     Share(String),
 }
@@ -43,6 +47,8 @@ impl Settings {
 
 /// The serial of the disk that has the layers.
 pub(crate) const LAYERS: &str = "layers0";
+/// The serial of the disk that catches writes.
+pub(crate) const UPPER: &str = "upper0";
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxResources, Spec};
+use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
 use stockade_hosted::{Luggage, SOCKET, connect, files, null, pack, proxy_of, rlimits};
 use stockade_native::Helper;
@@ -15,7 +15,8 @@ use stockade_sandbox::{ContainerId, CreateRequest, Error, Result};
 use stockade_vm_kernel::{Kernel, Kernels, Name};
 use stockade_vmm::hypervisor::kvm;
 
-use super::size::Size;
+use super::size::{Size, nothing};
+use super::upper::Upper;
 use super::{MARK, Places, guest_spec, initramfs, lacking};
 use crate::MONITOR;
 use crate::settings::{Given, LAYERS, Settings};
@@ -37,9 +38,11 @@ impl Start<'_> {
     pub(super) fn launch(&self, stage: &Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
         let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
         let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
-        let root = root(&blobs, shares.root())?;
+        let upper = Upper::of(self.spec, &request.rootfs)?;
+        let root = root(&blobs, shares.root(), upper.guest)?;
         let Lines { connections, listeners } = shares.lines(&stage.dir)?;
-        let monitor = self.start_monitor(stage, blobs, connections)?;
+        let shared = connections.into_iter().map(|(tag, connection)| (Given::Share(tag), connection));
+        let monitor = self.start_monitor(stage, blobs, upper.disk.into_iter().chain(shared))?;
         let servers = shares.serve(stage, listeners, Path::new(LOG), &monitor)?;
         let mut client = connect(&stage.dir)?;
         let (terminal, luggage) = pack(request)?;
@@ -57,7 +60,12 @@ impl Start<'_> {
         stage.spawn_proxy(&proxy, Some(monitor), terminal.as_ref())
     }
 
-    fn start_monitor(&self, stage: &Stage<'_>, blobs: Vec<File>, shares: Vec<(String, OwnedFd)>) -> Result<Starting> {
+    fn start_monitor(
+        &self,
+        stage: &Stage<'_>,
+        blobs: Vec<File>,
+        others: impl Iterator<Item = (Given, OwnedFd)>,
+    ) -> Result<Starting> {
         let mut given = Vec::new();
         let mut descriptors = Vec::new();
         let mut add = |what: Given, file: File| {
@@ -70,7 +78,7 @@ impl Start<'_> {
         add(Given::Kernel, files::open(&kernel.image, OFlags::RDONLY)?.into());
         add(Given::Initrd, initrd);
         blobs.into_iter().for_each(|blob| add(Given::Layer, blob));
-        shares.into_iter().for_each(|(tag, connection)| add(Given::Share(tag), connection.into()));
+        others.for_each(|(given, descriptor)| add(given, descriptor.into()));
         let settings = serde_json::to_string(&self.settings(given)).map_err(|error| Error::Other(error.to_string()))?;
         std::fs::write(stage.dir.join(MARK), &settings).map_err(|error| Error::os(format!("write {MARK}"), error))?;
         let listener = files::listen_in(&stage.dir, SOCKET)?;
@@ -141,19 +149,12 @@ pub(super) fn kernel(places: &Places) -> Result<Kernel> {
     found.map_err(|error| lacking("run a guest", error.to_string()))
 }
 
-/// No limits, and no rules of devices either: an empty list would be one.
-fn nothing() -> LinuxResources {
-    let mut resources = LinuxResources::default();
-    resources.set_devices(None);
-    resources
-}
-
 fn open_layers(blobs: &[PathBuf]) -> Result<Vec<File>> {
     blobs.iter().map(|blob| Ok(files::open(blob, OFlags::RDONLY)?.into())).collect()
 }
 
-/// All layers, one after the other on one disk; or a directory.
-fn root(blobs: &[File], directory: Option<SharePath>) -> Result<GuestRoot> {
+/// All layers, one after the other on one disk, and what catches writes; or a directory.
+fn root(blobs: &[File], directory: Option<SharePath>, upper: GuestUpper) -> Result<GuestRoot> {
     if directory.is_some() {
         return Ok(GuestRoot { directory, ..GuestRoot::default() });
     }
@@ -164,5 +165,5 @@ fn root(blobs: &[File], directory: Option<SharePath>) -> Result<GuestRoot> {
         parts.push(DiskPart { offset_bytes, len_bytes });
         offset_bytes += len_bytes;
     }
-    Ok(GuestRoot { disk: LAYERS.to_owned(), parts, upper: Some(GuestUpper::default()), ..GuestRoot::default() })
+    Ok(GuestRoot { disk: LAYERS.to_owned(), parts, upper: Some(upper), ..GuestRoot::default() })
 }

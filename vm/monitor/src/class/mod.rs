@@ -7,6 +7,7 @@ mod launch;
 mod oom;
 mod size;
 mod stats;
+mod upper;
 
 use std::path::{Path, PathBuf};
 

@@ -24,8 +24,8 @@ const SERVER_BYTES: u64 = 32 * MIB;
 /// CFS's own period (Documentation/scheduler/sched-bwc.rst).
 const PERIOD_US: u64 = 100_000;
 const VCPUS_MAX: u64 = 32;
-/// Beside processors: the monitor's other threads, the kernel's workers for disks, and a proxy for each process that was
-/// executed in the container.
+/// Beside processors: the monitor's other threads, the kernel's workers for disks, and a proxy for each process that
+/// was executed in the container.
 const TASKS: i64 = 256;
 /// A file server has up to 64 threads for its queue, and some more.
 const SERVER_TASKS: i64 = 80;

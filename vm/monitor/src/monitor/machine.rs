@@ -4,19 +4,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rustix::event::{EventfdFlags, eventfd};
 use stockade_sandbox::protocol::CONTROL_PORT;
 use stockade_vmm::config::{
-    BalloonConfig, BootSource, DriveConfig, EntropyConfig, MachineUpdate, VmConfig, VsockConfig,
+    BalloonConfig, BootSource, CacheType, DriveConfig, EntropyConfig, IoEngine, MachineUpdate, VmConfig, VsockConfig,
 };
 use stockade_vmm::devices::virtio::vsock::{self, ChannelPeer};
 use stockade_vmm::machine::{self, Files, Machine, Outcome};
+use stockade_vmm::seccomp::{Filters, Role};
 
 use super::console::Console;
-use crate::settings::{Given, LAYERS, Settings};
+use crate::settings::{Given, LAYERS, Settings, UPPER};
 
 /// Quiet: each character on the serial port is an exit. A guest that panics resets at once. What the machine has not is
 /// not looked for.
@@ -62,9 +63,11 @@ pub(super) fn start(settings: &Settings, descriptors: Vec<OwnedFd>, console: &Co
     files.give_vsock(channel);
     let config = config(settings).map_err(|error| error.to_string())?;
     let console = machine::Console { output: Box::new(console.clone()), input: None };
-    let machine = Machine::start_with(&config, files, console).map_err(|error| error.to_string())?;
+    let machine = Machine::prepare(&config, files, console, Filters::On).map_err(|error| error.to_string())?;
     let machine = Arc::new(machine);
-    let ended = watch(&machine).map_err(|error| error.to_string())?;
+    let ended = watch(&machine)?;
+    Role::Monitor.confine(Filters::On).map_err(|error| error.to_string())?;
+    machine.run().map_err(|error| error.to_string())?;
     Ok(Running { machine, peer, ended, memory_mib: settings.memory_mib })
 }
 
@@ -77,6 +80,7 @@ fn files(settings: &Settings, descriptors: Vec<OwnedFd>) -> Files {
             Given::Kernel => files.give(KERNEL, File::from(descriptor)),
             Given::Initrd => files.give(INITRD, File::from(descriptor)),
             Given::Layer => layers.push(File::from(descriptor)),
+            Given::Upper | Given::Scratch => files.give(UPPER, File::from(descriptor)),
             Given::Share(tag) => files.give_share(tag, UnixStream::from(descriptor)),
         }
     }
@@ -98,13 +102,21 @@ fn config(settings: &Settings) -> Result<VmConfig, Box<dyn std::error::Error>> {
         initrd_path: Some(INITRD.to_owned()),
         boot_args: Some(COMMAND_LINE.to_owned()),
     })?;
-    if settings.descriptors.contains(&Given::Layer) {
-        config.set_drive(DriveConfig {
-            drive_id: LAYERS.to_owned(),
-            path_on_host: Some(LAYERS.to_owned()),
-            is_read_only: Some(true),
-            ..DriveConfig::default()
-        })?;
+    for (given, name, cache_type) in [
+        (Given::Layer, LAYERS, CacheType::Unsafe),
+        (Given::Upper, UPPER, CacheType::Writeback),
+        (Given::Scratch, UPPER, CacheType::Unsafe),
+    ] {
+        if settings.descriptors.contains(&given) {
+            config.set_drive(DriveConfig {
+                drive_id: name.to_owned(),
+                path_on_host: Some(name.to_owned()),
+                is_read_only: Some(given == Given::Layer),
+                cache_type,
+                io_engine: Some(IoEngine::Async),
+                ..DriveConfig::default()
+            })?;
+        }
     }
     config.set_vsock(VsockConfig { vsock_id: None, guest_cid: CID, uds_path: String::new() })?;
     config.set_entropy(EntropyConfig::default());
@@ -117,15 +129,25 @@ fn config(settings: &Settings) -> Result<VmConfig, Box<dyn std::error::Error>> {
     Ok(config)
 }
 
-/// Rings when the machine has ended.
-fn watch(machine: &Arc<Machine>) -> io::Result<OwnedFd> {
-    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-    let (machine, ringer) = (machine.clone(), bell.try_clone()?);
-    thread::Builder::new().name("end".into()).spawn(move || {
-        machine.wait();
-        // Full only after 2^64 ends.
-        let _ = rustix::io::write(&ringer, &1_u64.to_ne_bytes());
-    })?;
+/// Rings when the machine has ended. The thread that waits for that stands behind its filter when this returns.
+fn watch(machine: &Arc<Machine>) -> Result<OwnedFd, String> {
+    let failed = |error: io::Error| format!("wait for the machine's end: {error}");
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|errno| failed(errno.into()))?;
+    let (machine, ringer) = (machine.clone(), bell.try_clone().map_err(failed)?);
+    let (tell, told) = mpsc::channel();
+    let thread = thread::Builder::new().name("end".into()).spawn(move || {
+        let confined = Role::Watch.confine(Filters::On).map_err(|error| error.to_string());
+        let is_confined = confined.is_ok();
+        // Who started this thread waits for it.
+        let _ = tell.send(confined);
+        if is_confined {
+            machine.wait();
+            // Full only after 2^64 ends.
+            let _ = rustix::io::write(&ringer, &1_u64.to_ne_bytes());
+        }
+    });
+    thread.map_err(failed)?;
+    told.recv().map_err(|error| error.to_string())??;
     Ok(bell)
 }
 
