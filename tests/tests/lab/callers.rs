@@ -64,7 +64,8 @@ $ctr run --rm --annotation dev.stockade.isolation=vm --runc-binary $oci --runc-r
     docker.io/library/busybox:latest callers-web sh -c "$(cat $dir/inside)" >out 2>err & run=$!
 soon grep -q started out || cat err log
 $ctr task ls | awk '$1 == "callers-web" {print $3}'
-$ctr task exec --exec-id one --fifo-dir $PWD/fifo callers-web sh -c 'echo in exec; grep " / " /proc/mounts | cut -d" " -f3; exit 5'
+$ctr task exec --exec-id one --fifo-dir $PWD/fifo callers-web \
+    sh -c 'echo in exec; grep " / " /proc/mounts | cut -d" " -f3; exit 5'
 echo "status $?"
 $ctr task metrics callers-web | grep -c memory.usage
 $ctr task pause callers-web && $ctr task ls | awk '$1 == "callers-web" {print $3}'; $ctr task resume callers-web
@@ -87,8 +88,8 @@ fn docker(lab: &mut Lab) {
     let vm = json!({"path": bin("stockade-oci"), "runtimeArgs": ["--isolation", "vm"]});
     let config = json!({"runtimes": {"vm": vm}, "default-runtime": "vm", "bridge": "none", "iptables": false});
     fs::write(dir.path().join("daemon.json"), config.to_string()).expect("write");
-    let text = r#"dockerd --config-file $dir/daemon.json --data-root $PWD/data --exec-root $PWD/exec --pidfile $PWD/pid \
-    --host unix://$PWD/sock --storage-driver overlay2 >log 2>&1 & daemon=$!
+    let text = r#"dockerd --config-file $dir/daemon.json --data-root $PWD/data --exec-root $PWD/exec \
+    --pidfile $PWD/pid --host unix://$PWD/sock --storage-driver overlay2 >log 2>&1 & daemon=$!
 export DOCKER_HOST=unix://$PWD/sock DOCKER_CONFIG=$PWD/client
 ready() { docker version >/dev/null 2>&1; }
 soon ready
@@ -99,7 +100,8 @@ id=$(docker run -d --network none --name web --hostname web -v $PWD/shared:/shar
 logged() { docker logs web 2>&1 | grep -q web; }
 soon logged; docker logs web
 docker exec web sh -c 'cat /shared/file /etc/hostname; echo "of the guest" >/shared/file; exit 5'; echo "status $?"
-docker exec web sh -c 'grep -cE " /etc/(hosts|hostname|resolv.conf) virtiofs" /proc/mounts; cat /sys/fs/cgroup/memory.max'
+files='/etc/(hosts|hostname|resolv.conf)'
+docker exec web sh -c "grep -cE ' $files virtiofs' /proc/mounts; cat /sys/fs/cgroup/memory.max"
 docker exec -t web tty | tr -d '\r'
 docker exec web no-such-program >/dev/null 2>&1; echo "status $?"
 cat shared/file

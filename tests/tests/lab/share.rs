@@ -129,7 +129,8 @@ fn volumes(lab: &mut Lab) {
     let text = r#"image=localhost/busybox:share
 $stockade image import "$4" $image >/dev/null || exit
 id=$($stockade run -d --name share-three --isolation vm -v $PWD/data:/data -v $PWD/single:/etc/single:ro \
-    -v filled:/etc -v /anonymous $image sh -c 'cat /data/hello /etc/single; touch /anonymous/x && echo volumes; sleep 1000')
+    -v filled:/etc -v /anonymous $image \
+    sh -c 'cat /data/hello /etc/single; touch /anonymous/x && echo volumes; sleep 1000')
 soon sh -c "$stockade logs share-three | grep -q volumes"; $stockade logs share-three
 $stockade exec share-three sh -c 'echo x >/etc/single || echo refused; echo own >/etc/own' 2>/dev/null
 ls $STOCKADE_ROOT/volumes/filled/_data | grep -cE '^(own|passwd)$'
