@@ -162,6 +162,20 @@ static void stack(void) {
     }
 }
 
+/* What was touched stays; what was not does not come beyond the limit, until that is raised again. */
+static void lower_stack(void) {
+    for (int way = 0; way < 3; way++) {
+        int status;
+        if (!fork()) {
+            if (way == 1) deep(2 * MIB);
+            set(RLIMIT_STACK, MIB, 8 * MIB);
+            if (way == 2) set(RLIMIT_STACK, 4 * MIB, 8 * MIB);
+            deep(2 * MIB), _exit(0);
+        }
+        wait(&status), SHOW("lowered %d: ends by %d\n", way, WTERMSIG(status));
+    }
+}
+
 static void locked(void) {
     char *at = map(MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     setresuid(1000, 1000, 1000), set(RLIMIT_MEMLOCK, 65536, 131072);
@@ -212,7 +226,7 @@ static void processor(void) {
 int main(void) {
     drop_resource();
     PART(changes), PART(others), PART(files), PART(sizes), PART(processes), PART(address_space), PART(data),
-        PART(stack);
+        PART(stack), PART(lower_stack);
     PART(locked), PART(pending), PART(processor);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "show.h"
 #include <ctype.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 
 /* Every line with runs of digits as 0, and runs of spaces as one. */
 static void shape(const char *name, int lines) {
@@ -116,6 +117,21 @@ static void touch(int pages) {
     for (int i = 0; i < pages; i++) area[i * 4096L] = 1;
 }
 
+/* Which pages of an area were touched. */
+static void pages(void) {
+    unsigned long long words[4] = {0}, far;
+    char *area = mmap(0, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(area, 4 * 4096, MADV_NOHUGEPAGE), area[4096] = 1, area[3 * 4096] = 1;
+    int fd = open("/proc/self/pagemap", O_RDONLY);
+    off_t at = (long)area / 4096 * 8;
+    SHOW("pagemap %ld:", (long)pread(fd, words, sizeof words, at));
+    for (int i = 0; i < 4; i++) SHOW(" %d", (int)(words[i] >> 63));
+    TRY("\nin a word", pread(fd, words, 8, at + 4)), TRY("half a word", pread(fd, words, 12, at));
+    TRY("no bytes", pread(fd, words, 0, at)), TRY("beyond the end", pread(fd, &far, 8, (1L << 47) / 4096 * 8));
+    munmap(area, 4 * 4096), TRY("unmapped", pread(fd, words, 32, at)), SHOW("%llx\n", words[1]);
+    TRY("write", write(fd, words, 8)), close(fd);
+}
+
 static void counters(void) {
     char b[200];
     int p[2], status;
@@ -125,6 +141,9 @@ static void counters(void) {
     long calls = counted("syscw", &length);
     bytes = counted("wchar", &length), write(p[1], b, 7), write(p[1], b, 8), write(-1, b, 9);
     SHOW("written %ld in %ld\n", counted("wchar", &other) - bytes, counted("syscw", &other) - calls);
+    int fd = open("/etc/passwd", O_RDONLY);
+    bytes = counted("rchar", &length), sendfile(p[1], fd, &(off_t){0}, 20);
+    SHOW("sent %d\n", counted("rchar", &other) - bytes - length == 20), close(fd);
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before), touch(150), getrusage(RUSAGE_SELF, &after);
     SHOW("faults %d\n", after.ru_minflt - before.ru_minflt >= 150);
@@ -182,6 +201,6 @@ static void modes(void) {
 }
 
 int main(void) {
-    PART(process), PART(system_files), PART(status), PART(counters), PART(settings), PART(modes);
+    PART(process), PART(system_files), PART(status), PART(pages), PART(counters), PART(settings), PART(modes);
     return 0;
 }

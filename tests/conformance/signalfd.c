@@ -73,5 +73,17 @@ int main(void) {
     wait(0);
     printf("of the maker %d\n", epoll_wait(ep, &e, 1, 0));
     epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e), printf("again %d\n", epoll_wait(ep, &e, 1, 0));
+    /* So does one inside another, and under poll. */
+    int outer = epoll_create1(0);
+    struct pollfd within = {ep, POLLIN};
+    epoll_ctl(outer, EPOLL_CTL_ADD, ep, &e);
+    printf("outer %d, polled %d\n", epoll_wait(outer, &e, 1, 0), poll(&within, 1, 0)), fflush(stdout);
+    if (!fork()) {
+        printf("a child's outer %d, polled %d\n", epoll_wait(outer, &e, 1, 0), poll(&within, 1, 0)), fflush(stdout);
+        _exit(0);
+    }
+    wait(0);
+    epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e);
+    printf("outer again %d, polled %d\n", epoll_wait(outer, &e, 1, 0), poll(&within, 1, 0));
     return 0;
 }

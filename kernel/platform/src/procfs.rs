@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open, openat};
-use rustix::io::{read, retry_on_intr};
+use rustix::io::{pread, read, retry_on_intr};
 use rustix::process::Pid;
 use stockade_kernel::platform::{RangeUsage, ThreadUsage, UserRange};
 
@@ -15,6 +15,9 @@ use crate::sys::process;
 /// USER_HZ, which never changed on x86.
 const TICKS_PER_SECOND: u64 = 100;
 const PAGE_BYTES: u64 = 4096;
+/// What /proc/PID/pagemap has for each page, and which of its bits say where the page does not lie.
+const PAGE_WORD_BYTES: u64 = 8;
+const PAGE_FLAGS: u64 = !((1 << 55) - 1);
 /// What is read at once.
 const READ_BYTES: usize = 4096;
 /// A line of numbers: 52 of 20 digits.
@@ -107,6 +110,25 @@ impl Proc {
             }
         }
         found
+    }
+
+    /// What is known of a process's pages from an address on (proc_pid_pagemap(5)), but where they lie.
+    pub(crate) fn page_map(&self, pid: Pid, address: u64, words: &mut [u64]) -> io::Result<()> {
+        let path = format!("{}/pagemap", pid.as_raw_nonzero());
+        let file = openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = vec![0; size_of_val(words)];
+        let mut done = 0;
+        let start = address / PAGE_BYTES * PAGE_WORD_BYTES;
+        while done < bytes.len() {
+            match retry_on_intr(|| pread(&file, &mut bytes[done..], start + done as u64))? {
+                0 => break,
+                count => done += count,
+            }
+        }
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<u64>())) {
+            *word = bytes.try_into().map_or(0, u64::from_ne_bytes) & PAGE_FLAGS;
+        }
+        Ok(())
     }
 
     /// Whether a thread has a signal blocked (`SigBlk` of proc_pid_status(5)); false when it is gone.
@@ -203,6 +225,15 @@ mod tests {
         assert_eq!((usage.minor_faults, usage.major_faults), (11, 13));
         assert_eq!((usage.user, usage.system), (Duration::from_millis(150), Duration::from_millis(160)));
         assert_eq!(usage_of(""), ThreadUsage::default());
+    }
+
+    #[test]
+    fn touched_pages_are_told_without_their_numbers() {
+        let proc = Proc::open().expect("/proc is there");
+        let bytes = vec![1_u8; 3 << 12];
+        let mut words = [0; 2];
+        proc.page_map(rustix::process::getpid(), bytes.as_ptr().addr() as u64, &mut words).expect("it is told");
+        assert!(words.iter().all(|word| word >> 63 == 1 && word & !PAGE_FLAGS == 0), "{words:x?}");
     }
 
     #[test]

@@ -202,6 +202,10 @@ impl Space for HostSpace {
         self.machine.proc.usage(self.stub.pid())
     }
 
+    fn page_map(&self, address: u64, words: &mut [u64]) -> Result<(), Errno> {
+        self.machine.proc.page_map(self.stub.pid(), address, words).map_err(|_| Errno::ESRCH)
+    }
+
     fn cpu_time(&self) -> (Duration, Duration) {
         process::cpu_time(self.stub.pid())
     }

@@ -48,7 +48,7 @@ impl Interest {
     }
 }
 
-/// Who looks: some files show each task its own (signalfd(2)). Nobody in particular where instances look at each other.
+/// Who looks: some files show each task its own (signalfd(2)). Nobody in particular where no task asks.
 pub type Looker<'a> = Option<&'a Arc<Task>>;
 
 /// A file and what is wanted of it.

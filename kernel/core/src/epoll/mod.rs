@@ -8,6 +8,7 @@
 
 mod item;
 mod nesting;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +20,13 @@ use alloc::vec::Vec;
 use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
+use crate::task::Task;
 use crate::vfs::{File, FileObject, PollEvents, User};
 use crate::wait::{SharedQueue, Waiter};
 
 use item::Item;
 pub use item::{Interest, Looker, Modes};
+use seen::Seen;
 
 /// An event, as epoll_wait(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,11 +145,13 @@ impl Epoll {
         self.state.lock().items.get(&(file.id(), fd)).cloned().ok_or(Errno::ENOENT)
     }
 
-    /// An item's interest is new: what is there already counts.
-    fn look_at(&self, item: &Arc<Item>, looker: Looker<'_>) {
-        if item.found(looker).is_some_and(|found| !found.is_empty()) {
+    /// What is there already counts: lists the item, and says whether anything is.
+    fn look_at(&self, item: &Arc<Item>, looker: Looker<'_>) -> bool {
+        let found = item.found(looker).is_some_and(|found| !found.is_empty());
+        if found {
             self.note(item);
         }
+        found
     }
 
     /// An item may be ready.
@@ -195,6 +200,20 @@ impl Epoll {
         (events, items)
     }
 
+    /// Whether anything is ready for who looks. What is not leaves the list, as when it is waited for.
+    fn is_ready_for(&self, looker: Looker<'_>) -> bool {
+        let listed: Vec<_> = self.state.lock().ready.iter().cloned().collect();
+        listed.iter().any(|item| match item.found(looker) {
+            None => false,
+            Some(found) if !found.is_empty() => true,
+            Some(_) => {
+                self.state.lock().unlist(item);
+                // News may have come before it left.
+                self.look_at(item, looker)
+            }
+        })
+    }
+
     /// Those who wait beside the caller must look at what stays ready too.
     fn list_again(&self, items: Vec<Arc<Item>>) {
         let listed = {
@@ -225,6 +244,12 @@ impl State {
             self.ready.push_back(item.clone());
         }
         listed
+    }
+
+    fn unlist(&mut self, item: &Arc<Item>) {
+        if item.set_listed(false) {
+            self.ready.retain(|other| !Arc::ptr_eq(other, item));
+        }
     }
 
     fn next(&mut self) -> Option<Arc<Item>> {
@@ -266,13 +291,15 @@ impl FileObject for Epoll {
     }
 
     fn poll(&self) -> PollEvents {
-        let listed: Vec<_> = self.state.lock().ready.iter().cloned().collect();
-        let ready = listed.iter().any(|item| item.found(None).is_some_and(|found| !found.is_empty()));
-        if ready { PollEvents::READABLE } else { PollEvents::empty() }
+        if self.is_ready_for(None) { PollEvents::READABLE } else { PollEvents::empty() }
     }
 
     fn queue(&self) -> Option<SharedQueue> {
         Some(self.queue.clone())
+    }
+
+    fn seen_by(&self, task: &Arc<Task>) -> Option<Arc<dyn FileObject>> {
+        Some(Arc::new(Seen::new(self.me.upgrade()?, task)))
     }
 }
 

@@ -29,6 +29,7 @@ mod resize;
 mod settle;
 mod shared;
 mod source;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod unmap;

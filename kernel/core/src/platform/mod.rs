@@ -164,6 +164,12 @@ pub trait Space: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What is known of each page from an address on, as words of /proc/PID/pagemap (proc_pid_pagemap(5)) without the
+    /// numbers of pages; `ENOSYS` where the host does not tell.
+    fn page_map(&self, _address: u64, _words: &mut [u64]) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
+
     /// CPU time that its threads have used in the application (user, system).
     fn cpu_time(&self) -> (Duration, Duration);
 }

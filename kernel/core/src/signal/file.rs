@@ -14,7 +14,7 @@ use crate::vfs::{FileObject, PollEvents};
 use crate::wait::SharedQueue;
 
 /// Reads the signals of whoever reads or waits: those of the task, and of its process. An instance of epoll(7) hears of
-/// those of the process that added it, and where instances look at each other, of those of the process that made it.
+/// those of the process that added it.
 #[derive(Debug)]
 pub(crate) struct SignalFd {
     process: Weak<Process>,

@@ -51,8 +51,19 @@ impl Cursor {
     }
 }
 
+/// Counts a call that reads and writes as both.
+fn counted(task: &Task, result: Result<usize, Stop>) -> Result<usize, Stop> {
+    task.counters.read(&result);
+    task.counters.wrote(&result);
+    result
+}
+
 /// sendfile(2)
 pub fn sendfile(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
+    counted(task, send_file(task, call))
+}
+
+fn send_file(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     let files = task.files();
     let (output, input) = (files.get_open(call.int(0))?, files.get_open(call.int(1))?);
     input.check_readable()?;
@@ -109,6 +120,10 @@ pub(super) fn stopped(task: &Arc<Task>, call: &mut Call, file: &Arc<File>, errno
 
 /// copy_file_range(2)
 pub fn copy_file_range(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
+    counted(task, copy_range(task, call))
+}
+
+fn copy_range(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     let files = task.files();
     let (input, output) = (files.get_open(call.int(0))?, files.get_open(call.int(2))?);
     if call.uint(5) != 0 {

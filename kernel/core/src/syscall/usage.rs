@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::Call;
@@ -102,8 +103,22 @@ fn change(task: &Task, other: &Task, resource: Resource, new: Limit) -> Result<(
         return Err(Errno::EPERM);
     }
     other.process().set_limit(resource, new);
-    if resource == Resource::Cpu {
-        other.process().watch_cpu_limit();
+    match resource {
+        Resource::Cpu => other.process().watch_cpu_limit(),
+        Resource::Stack if core::ptr::eq(task, other) && new.soft < old.soft => shorten_stack(task, new.soft),
+        _ => {}
     }
     Ok(())
+}
+
+/// Other tasks could touch what is looked at: with them, the stack keeps what it has.
+fn shorten_stack(task: &Task, limit: u64) {
+    let process = task.process();
+    if process.task_count() > 1 || process.shares_memory.load(Ordering::Relaxed) {
+        return;
+    }
+    let calls = task.memory().shorten_stack(task.tid(), limit);
+    if !calls.is_empty() {
+        task.defer(calls);
+    }
 }

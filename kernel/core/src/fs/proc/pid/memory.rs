@@ -1,4 +1,4 @@
-//! Files that show a process's memory: cmdline, environ, auxv, mem.
+//! Files that show a process's memory: cmdline, environ, auxv, mem, pagemap.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use super::{PidSubject, access};
 use crate::Errno;
 use crate::fs::synthetic::Opener;
 use crate::io::{Sink, Source};
-use crate::mm::Memory;
+use crate::mm::{Memory, PAGE};
 use crate::vfs::{FileObject, Opening, Seeking, WriteAt, Written};
 
 /// What of arguments and environment is shown; exec bounds them to less.
@@ -103,5 +103,57 @@ impl FileObject for Mem {
             return Err(Errno::EIO);
         }
         Ok(Written { count, end: at + count as u64 })
+    }
+}
+
+/// /proc/PID/pagemap
+pub(super) fn open_page_map(subject: &PidSubject, opening: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno> {
+    access::inspect(subject, opening.caller)?;
+    let task = subject.task()?;
+    Ok(Arc::new(PageMap { memory: task.memory(), end: task.kernel().machine().info().user_range.end }))
+}
+
+/// Eight bytes for each page of an address space. Where pages lie is not told, as without CAP_SYS_ADMIN on Linux.
+#[derive(Debug)]
+struct PageMap {
+    memory: Arc<Memory>,
+    /// Of what applications can have.
+    end: u64,
+}
+
+impl PageMap {
+    const WORD: usize = size_of::<u64>();
+
+    /// The words of some pages; zeros where the host tells nothing, or another program has taken over.
+    fn words(&self, address: u64, count: usize) -> Vec<u8> {
+        let mut words = alloc::vec![0; count];
+        let known = self.memory.space().page_map(address, &mut words).is_ok();
+        words.iter().flat_map(|word| if known { word.to_le_bytes() } else { [0; Self::WORD] }).collect()
+    }
+}
+
+impl FileObject for PageMap {
+    fn seeking(&self) -> Seeking {
+        Seeking::Yes
+    }
+
+    fn read(&self, sink: &mut dyn Sink, at: u64) -> Result<usize, Errno> {
+        let word = Self::WORD as u64;
+        if !at.is_multiple_of(word) || !sink.remaining().is_multiple_of(Self::WORD) {
+            return Err(Errno::EINVAL);
+        }
+        let mut done = 0;
+        while sink.remaining() > 0 {
+            let page = (at + done as u64) / word;
+            let Some(address) = page.checked_mul(PAGE).filter(|address| *address < self.end) else { break };
+            let left = usize::try_from((self.end - address) / PAGE).unwrap_or(usize::MAX);
+            let count = (sink.remaining().min(CHUNK_BYTES) / Self::WORD).min(left);
+            let put = sink.put(&self.words(address, count))?;
+            done += put;
+            if put < count * Self::WORD {
+                break;
+            }
+        }
+        Ok(done)
     }
 }

@@ -165,6 +165,7 @@ macro_rules! with_common {
             Entry::text("oom_score", settings::oom_score),
             Entry::setting("oom_score_adj", settings::oom_score_adj, settings::set_oom_score_adj),
             Entry::guarded("personality", 0o400, access::inspect, misc::personality),
+            Entry::special("pagemap", 0o400, memory::open_page_map),
             Entry::constant("projid_map", misc::ID_MAP).mode(0o644),
             Entry::link("root", links::root),
             Entry::text("sched", sched::sched).mode(0o644),
