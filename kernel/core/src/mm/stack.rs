@@ -31,7 +31,7 @@ impl Memory {
         let state = self.state.lock();
         let mut parts = state.vmas.iter().filter(|(_, vma)| vma.flags.contains(VmaFlags::STACK));
         let (start, first) = parts.next()?;
-        Some(start..parts.last().map_or(first.end, |(_, last)| last.end))
+        Some(start..parts.next_back().map_or(first.end, |(_, last)| last.end))
     }
 
     /// The first page of a range that was touched, or its end; its start where the host does not tell.

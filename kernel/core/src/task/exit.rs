@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use super::{
-    Change, Claim, Counts, CpuTime, Dump, Exit, ExitStatus, Pid, Process, ProcessWatcher, Session, Task, Tree, ticks,
+    Change, Claim, Counts, CpuTime, Dump, Exit, ExitStatus, Node, Pid, Process, ProcessWatcher, Session, Task, Tree,
+    ticks,
 };
 use crate::platform::{HostClock, Reply, UserThread};
 use crate::signal::{ActionFlags, Attention, Detail, Signal, SignalInfo};
@@ -111,6 +112,8 @@ struct Farewell {
     stopped_groups: Vec<Pid>,
     session: Option<Arc<Session>>,
     watcher: Option<Arc<dyn ProcessWatcher>>,
+    /// Children that ended before and that nobody will wait for; they go once the tree is unlocked.
+    buried: Vec<Node>,
 }
 
 impl Process {
@@ -286,7 +289,14 @@ impl Tree {
         }
         if let Some(node) = self.node_mut(heir) {
             node.children.extend(children);
-            farewell.heirs.push(node.process.clone());
+            return farewell.heirs.push(node.process.clone());
+        }
+        // Init is gone: they would hold what their namespace holds for ever.
+        let ended = |tree: &Self, pid| tree.node(pid).is_some_and(|node| node.change.exit.is_some());
+        for child in children {
+            if ended(self, child) {
+                farewell.buried.extend(self.remove_node(child));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use crate::Errno;
 use crate::platform::{Backing, Event, Fault, Form, HostCall, Interruption, LayoutError, Protection, Reply};
 use crate::signal::{Signal, SignalInfo};
 use crate::syscall::{TABLE, trapped_calls};
+use crate::task::Dump;
 
 /// Where each program has memory.
 const ARENA: u64 = 0x60_0000;
@@ -77,14 +78,16 @@ pub fn run(bytes: &[u8]) -> usize {
     let mut input = Input(bytes);
     let mut calls = 0;
     while !input.0.is_empty() {
-        calls += run_world(&mut input);
+        let world = World::new();
+        let kernel = Arc::downgrade(&world.kernel);
+        calls += run_world(world, &mut input);
+        assert!(kernel.upgrade().is_none(), "a world whose programs are over is still held by itself");
     }
     calls
 }
 
 /// Until all programs are over, or wait for ever.
-fn run_world(input: &mut Input<'_>) -> usize {
-    let world = World::new();
+fn run_world(world: World, input: &mut Input<'_>) -> usize {
     world.machine.limit_pool(POOL_BYTES_MAX);
     world.kernel.limits().set_tasks_max(TASKS_MAX);
     let protection = Protection::READ | Protection::WRITE;
@@ -100,6 +103,7 @@ fn run_world(input: &mut Input<'_>) -> usize {
         run.step();
         idle = if run.threads.iter().all(|running| running.waits) { idle + 1 } else { 0 };
     }
+    run.end();
     run.calls
 }
 
@@ -127,6 +131,15 @@ impl Run<'_, '_> {
         self.world.kernel.run_woken();
         self.settle();
         self.find_new();
+    }
+
+    /// Ends all programs: each and its thread hold each other as long as they live.
+    fn end(&mut self) {
+        for process in self.world.kernel.processes() {
+            process.end_by(Signal::KILL, Dump::None);
+        }
+        self.world.kernel.run_woken();
+        self.settle();
     }
 
     fn pass_time(&mut self) {

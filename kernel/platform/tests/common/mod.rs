@@ -5,7 +5,7 @@
 pub mod program;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Kernel {
     next_task: AtomicU64,
     next_map: AtomicU64,
     pub tasks: Mutex<Vec<Arc<Task>>>,
+    /// Nothing is forked any more.
+    over: AtomicBool,
 }
 
 /// How a task ended.
@@ -90,7 +92,12 @@ impl Kernel {
     }
 
     pub fn with_path(path: TrapPath, hook: Hook) -> Arc<Self> {
-        let options = Options { pool_bytes_max: 64 << 20, trapped_calls: trapped_calls(), groups: Arc::default() };
+        let options = Options {
+            pool_bytes_max: 64 << 20,
+            trapped_calls: trapped_calls(),
+            absent_calls: Vec::new(),
+            groups: Arc::default(),
+        };
         let machine = HostMachine::start_on(&options, path).expect("start a machine");
         Self::on(machine, hook)
     }
@@ -105,6 +112,7 @@ impl Kernel {
             next_task: AtomicU64::new(1),
             next_map: AtomicU64::new(FIRST_MAP),
             tasks: Mutex::default(),
+            over: AtomicBool::new(false),
         })
     }
 
@@ -146,6 +154,7 @@ impl Kernel {
 
     /// Forgets all tasks, which hold each other and the machine.
     pub fn let_go(&self) {
+        self.over.store(true, Ordering::Relaxed);
         for task in self.tasks.lock().unwrap().drain(..) {
             *task.thread.lock().unwrap() = None;
         }
@@ -264,6 +273,9 @@ impl Task {
     }
 
     fn fork(self: &Arc<Self>) -> Reply {
+        if self.kernel.over.load(Ordering::Relaxed) {
+            return Reply::Value(-11);
+        }
         let mut frame = self.thread().frame().expect("a frame");
         frame.registers.rax = 0;
         // The events' task needs the space, which fork makes: a stand-in takes events only after `begin`.
