@@ -54,11 +54,9 @@ fn threads(vmm: &Vmm) -> usize {
 
 /// All of it arrives, and comes back.
 fn many_writes(vmm: &mut Vmm) {
-    let seen = vmm.sh("seq 200000 | head -c 786432 >/tmp/seq
-        dd if=/tmp/seq of=/dev/vda bs=4k seek=800 conv=notrunc,fsync 2>/dev/null
-        blockdev --flushbufs /dev/vda; dd if=/dev/vda bs=4k skip=800 count=192 2>/dev/null | cmp - /tmp/seq && echo same
-        rm /tmp/seq");
-    assert_eq!(seen, "same");
+    vmm.sh("seq 200000 | head -c 786432 >/tmp/seq");
+    vmm.sh("dd if=/tmp/seq of=/dev/vda bs=4k seek=800 conv=notrunc,fsync 2>/dev/null; blockdev --flushbufs /dev/vda");
+    assert_eq!(vmm.sh("dd if=/dev/vda bs=4k skip=800 count=192 2>/dev/null | cmp - /tmp/seq && rm /tmp/seq"), "");
     let mut expected: Vec<u8> = (1..=200_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
     expected.truncate(786_432);
     let mut bytes = vec![0; expected.len()];
