@@ -107,6 +107,8 @@ fn top_and_stats_tell_of_the_inside() {
         |line: &str| line.contains(" S") && line.trim_end().ends_with(" sleep 2000") && line.contains(" root ");
     assert!(sleeper.lines().any(is_told), "{sleeper}");
     assert!(top(&["aux"]).starts_with("USER"), "the form of BSD");
+    assert_eq!(top(&["-C", "sleep", "-o", "pid", "--sort=-pid"]).lines().count(), 3, "two that sleep");
+    assert_eq!(top(&["-p", "1", "-o", "comm="]).trim(), "sh");
     kernel.stockade(&["top", "box", "-T"]).exits(1);
     let stats: Value = kernel.stockade(&["stats", "--no-stream", "--format", "json", "box"]).ok().json();
     let text = |key: &str| stats[key].as_str().unwrap_or_default().to_owned();

@@ -1,41 +1,41 @@
 //! `top` of a class with a kernel of its own: what ps(1) of procps would print inside, by the same arguments.
 
 mod columns;
+mod selection;
+mod sort;
 
 use stockade_sandbox::protocol::ProcessEntry;
 
 use super::{ProcessTable, QueryError};
 use columns::{Around, Column, Row};
+use selection::Selection;
+use sort::Order;
 
-/// The table for arguments of ps(1): which columns, with `-f`, `-l`, `-j`, `aux`, `-o FIELD,…` and their like. Which
-/// processes is not asked: all of the container.
+/// The table for arguments of ps(1): which columns, with `-f`, `-l`, `-j`, `aux`, `-o FIELD,…` and their like; which
+/// processes, with `-p`, `-C`, `-u` and their like, or all of the container; in which order, with `--sort`.
 pub fn table(processes: &[ProcessEntry], arguments: &[String]) -> Result<ProcessTable, QueryError> {
-    let columns = columns(arguments)?;
+    let wanted = Wanted::of(arguments)?;
+    let columns = wanted.columns()?;
     let around = Around::here();
-    let row = |process| columns.iter().map(|(_, column)| (column.cell)(Row { process, around: &around })).collect();
+    let mut rows: Vec<Row<'_>> = processes
+        .iter()
+        .filter(|process| wanted.selection.takes(process))
+        .map(|process| Row { process, around: &around })
+        .collect();
+    wanted.order.sort(&mut rows);
+    let cells = |row: &Row<'_>| columns.iter().map(|(_, column)| (column.cell)(*row)).collect();
     Ok(ProcessTable {
         titles: columns.iter().map(|(title, _)| title.clone()).collect(),
-        processes: processes.iter().map(row).collect(),
+        processes: rows.iter().map(cells).collect(),
     })
 }
 
 type Titled = (String, &'static Column);
 
-fn columns(arguments: &[String]) -> Result<Vec<Titled>, QueryError> {
-    let mut wanted = Wanted::default();
-    match arguments {
-        [] => wanted.take_letters(Style::Unix, "ef", &mut [].iter())?,
-        _ => wanted.take_all(arguments)?,
-    }
-    let fields = if wanted.fields.is_empty() { wanted.format().to_owned() } else { wanted.fields };
-    let named: Vec<Titled> =
-        fields.split([',', ' ']).filter(|field| !field.is_empty()).map(by_name).collect::<Result<_, _>>()?;
-    if named.is_empty() { Err(unknown(&arguments.join(" "))) } else { Ok(named) }
-}
-
 fn unknown(what: &str) -> QueryError {
     QueryError::Ps(format!(
-        "a container with a kernel of its own lists its processes by ps's options of form (-f -F -l -j u j l v, -o FIELDS): it does not know {what:?}"
+        "a container with a kernel of its own lists its processes by ps's options of form (-f -F -l -j u j l v, \
+         -o FIELDS), choice (-p -C -u -U -g -G -s -t -N, --ppid) and order (--sort): it does not know {what:?}"
     ))
 }
 
@@ -63,14 +63,32 @@ struct Wanted {
     bsd: String,
     /// Fields of `-o`.
     fields: String,
+    selection: Selection,
+    order: Order,
 }
 
 impl Wanted {
+    fn of(arguments: &[String]) -> Result<Self, QueryError> {
+        let mut wanted = Self::default();
+        match arguments {
+            [] => wanted.take_letters(Style::Unix, "ef", &mut [].iter())?,
+            _ => wanted.take_all(arguments)?,
+        }
+        Ok(wanted)
+    }
+
+    fn columns(&self) -> Result<Vec<Titled>, QueryError> {
+        let fields = if self.fields.is_empty() { self.format() } else { &self.fields };
+        let named: Vec<Titled> =
+            fields.split([',', ' ']).filter(|field| !field.is_empty()).map(by_name).collect::<Result<_, _>>()?;
+        if named.is_empty() { Err(unknown(fields)) } else { Ok(named) }
+    }
+
     fn take_all(&mut self, arguments: &[String]) -> Result<(), QueryError> {
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
-            if let Some(fields) = word.strip_prefix("--format") {
-                self.take_fields(fields.trim_start_matches('='), &mut rest)?;
+            if let Some(option) = word.strip_prefix("--") {
+                self.take_long(option, &mut rest)?;
             } else if word == "-aux" || word == "-axu" {
                 // As ps does unless there is a user `x`.
                 self.take_letters(Style::Bsd, &word[1..], &mut rest)?;
@@ -89,33 +107,54 @@ impl Wanted {
         letters: &str,
         rest: &mut impl Iterator<Item = &'a String>,
     ) -> Result<(), QueryError> {
+        if style == Style::Bsd {
+            // Even letters that choose processes alone make it that style.
+            self.bsd.push(' ');
+        }
         for (at, letter) in letters.char_indices() {
-            let (selecting, forming, list) = match style {
-                // Which processes, and how wide: all, and as they are.
-                Style::Unix => ("eAadNwHy", "fFlj", "o"),
-                Style::Bsd => ("axgrwef", "ujlv", "o"),
+            let after = &letters[at + 1..];
+            let (ignored, forming) = match style {
+                // How wide: as they are.
+                Style::Unix => ("wHy", "fFlj"),
+                Style::Bsd => ("axgwef", "ujlv"),
             };
+            if let Some(choice) = selection::by_letter(style, letter) {
+                self.selection.add(choice, &list(after, rest, letters)?);
+                return Ok(());
+            }
             match letter {
-                letter if list.contains(letter) => return self.take_fields(&letters[at + 1..], rest),
-                letter if selecting.contains(letter) => {}
+                'o' => return self.take_fields(&list(after, rest, "-o")?),
+                'k' if style == Style::Bsd => return self.order.add(&list(after, rest, "k")?),
+                letter if self.selection.take_letter(style, letter) => {}
+                letter if ignored.contains(letter) => {}
                 letter if forming.contains(letter) && style == Style::Unix => self.unix.push(letter),
                 letter if forming.contains(letter) => self.bsd.push(letter),
                 _ => return Err(unknown(letters)),
             }
         }
-        if style == Style::Bsd {
-            // Even letters that choose processes alone make it that style.
-            self.bsd.push(' ');
-        }
         Ok(())
     }
 
-    /// A list, in the same word or the next; several are one.
-    fn take_fields<'a>(&mut self, fields: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<(), QueryError> {
-        let fields = match fields {
-            "" => rest.next().map(String::as_str).ok_or_else(|| unknown("-o"))?,
-            fields => fields,
-        };
+    /// An option of GNU's form.
+    fn take_long<'a>(&mut self, option: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<(), QueryError> {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        match name {
+            "format" => self.take_fields(&list(value, rest, option)?),
+            "sort" => self.order.add(&list(value, rest, option)?),
+            "deselect" => {
+                self.selection.negate();
+                Ok(())
+            }
+            name => {
+                let choice = selection::by_name(name).ok_or_else(|| unknown(option))?;
+                self.selection.add(choice, &list(value, rest, option)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Several lists are one.
+    fn take_fields(&mut self, fields: &str) -> Result<(), QueryError> {
         self.fields.push_str(fields);
         self.fields.push(',');
         Ok(())
@@ -138,6 +177,14 @@ impl Wanted {
             None if self.bsd.is_empty() => "pid,tty,time,comm=CMD",
             None => "pid,tty,stat,bsdtime,command",
         }
+    }
+}
+
+/// What belongs to an option, in the same word or the next.
+fn list<'a>(here: &str, rest: &mut impl Iterator<Item = &'a String>, option: &str) -> Result<String, QueryError> {
+    match here {
+        "" => rest.next().cloned().ok_or_else(|| unknown(option)),
+        here => Ok(here.to_owned()),
     }
 }
 
@@ -197,9 +244,56 @@ mod tests {
         assert_eq!(titles("axl"), "F UID PID PPID PRI NI VSZ RSS WCHAN STAT TTY TIME COMMAND");
     }
 
+    fn family() -> [ProcessEntry; 3] {
+        let entry = |pid, user: &str, name: &str, cpu_ms| ProcessEntry {
+            pid,
+            parent: pid - 1,
+            session: 1,
+            user: user.to_owned(),
+            real_user: user.to_owned(),
+            name: name.to_owned(),
+            cpu_ms,
+            ..process()
+        };
+        [entry(1, "root", "init", 10), entry(2, "www", "nginx", 9000), entry(12, "www", "sleep", 400)]
+    }
+
+    fn check_pids(arguments: &str, expected: &str) {
+        let arguments = words(&format!("-o pid {arguments}"));
+        let table = table(&family(), &arguments).expect("a table");
+        assert_eq!(table.processes.concat().join(" "), expected, "{arguments:?}");
+    }
+
+    #[test]
+    fn processes_are_chosen_as_by_ps() {
+        check_pids("-p 2,12", "2 12");
+        check_pids("-p2 -C init", "1 2");
+        check_pids("--pid=12", "12");
+        check_pids("p 12", "12");
+        check_pids("-u www", "2 12");
+        check_pids("--ppid 1", "2");
+        check_pids("-N -u www", "1");
+        check_pids("--deselect -C init,sleep", "2");
+        check_pids("-e -C init", "1 2 12");
+        check_pids("-d", "2 12");
+        check_pids("-a", "");
+        check_pids("-t ?", "1 2 12");
+        check_pids("-g 1", "1 2 12");
+        check_pids("r", "");
+    }
+
+    #[test]
+    fn processes_are_sorted_as_by_ps() {
+        check_pids("--sort=-pid", "12 2 1");
+        check_pids("--sort time", "1 12 2");
+        check_pids("--sort=-user,+pcpu", "12 2 1");
+        check_pids("k comm", "1 2 12");
+        check_pids("-eo comm= --sort -comm", "12 sleep 2 nginx 1 init");
+    }
+
     #[test]
     fn what_is_unknown_is_refused() {
-        for arguments in ["-T", "-o nonsense", "-o", "--forest", "-Z", "aux -p"] {
+        for arguments in ["-T", "-o nonsense", "-o", "--forest", "-Z", "aux -p", "--sort=nonsense", "--sort", "--pid"] {
             assert!(table(&[], &words(arguments)).is_err(), "{arguments:?}");
         }
     }
