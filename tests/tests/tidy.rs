@@ -36,8 +36,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("vm/vmm", &[]),
     ("vm/api", &["stockade-vmm"]),
-    ("vm/monitor", &["stockade-hosted", "stockade-native", "stockade-sandbox", "stockade-vm-kernel", "stockade-vmm"]),
-    ("vm/agent", &["stockade-native", "stockade-sandbox"]),
+    (
+        "vm/monitor",
+        &[
+            "stockade-hosted",
+            "stockade-native",
+            "stockade-netlink",
+            "stockade-sandbox",
+            "stockade-vm-kernel",
+            "stockade-vmm",
+        ],
+    ),
+    ("vm/agent", &["stockade-native", "stockade-netlink", "stockade-sandbox"]),
+    ("vm/netlink", &[]),
     ("engine", &["stockade-sandbox", "stockade-image"]),
     (
         "cli",

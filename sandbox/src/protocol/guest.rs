@@ -23,6 +23,8 @@ pub const INTERFACES_MAX: usize = 16;
 pub const ADDRESSES_MAX: usize = 64;
 /// Routes of one machine.
 pub const ROUTES_MAX: usize = 512;
+/// Neighbours that a machine is told of.
+pub const NEIGHBOURS_MAX: usize = 512;
 /// Bytes of entropy in one message.
 pub const ENTROPY_BYTES_MAX: usize = 4096;
 
@@ -76,6 +78,9 @@ pub struct GuestNetwork {
     /// Routes, in the order in which they can be added.
     #[prost(message, repeated, tag = "2")]
     pub routes: Vec<GuestRoute>,
+    /// Neighbours that it need not ask for.
+    #[prost(message, repeated, tag = "3")]
+    pub neighbours: Vec<GuestNeighbour>,
 }
 
 /// One network interface.
@@ -113,6 +118,20 @@ pub struct GuestRoute {
     /// RT_SCOPE_*, as rtnetlink(7) has it.
     #[prost(uint32, tag = "5")]
     pub scope: u32,
+}
+
+/// A neighbour's link-layer address, for ever.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct GuestNeighbour {
+    /// Its address.
+    #[prost(string, tag = "1")]
+    pub address: String,
+    /// Six bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub mac: Vec<u8>,
+    /// The name of an interface in [`GuestNetwork::interfaces`].
+    #[prost(string, tag = "3")]
+    pub interface: String,
 }
 
 /// A stream that the host has opened, or is about to: the agent waits for it for a while.
@@ -228,10 +247,15 @@ impl GuestNetwork {
     fn check(&self) -> Result<()> {
         within("interfaces", self.interfaces.len(), INTERFACES_MAX)?;
         within("routes", self.routes.len(), ROUTES_MAX)?;
+        within("neighbours", self.neighbours.len(), NEIGHBOURS_MAX)?;
         self.interfaces.iter().try_for_each(|interface| {
             within("addresses", interface.addresses.len(), ADDRESSES_MAX)?;
             check_interface(&interface.name)?;
             refuse_unless(interface.mac.len() == MAC_BYTES, "mac of an interface has not six bytes")
+        })?;
+        self.neighbours.iter().try_for_each(|neighbour| {
+            check_interface(&neighbour.interface)?;
+            refuse_unless(neighbour.mac.len() == MAC_BYTES, "mac of a neighbour has not six bytes")
         })?;
         self.routes.iter().try_for_each(|route| check_interface(&route.interface))
     }
@@ -376,7 +400,7 @@ mod tests {
         let check = |configure: Configure, fine: bool| assert_eq!(configure.check().is_ok(), fine, "{configure:?}");
         let card = GuestInterface { mac: vec![2; 6], name: "eth0".into(), mtu: 1500, addresses: Vec::new() };
         let with = |interfaces: Vec<GuestInterface>| Configure {
-            network: Some(GuestNetwork { interfaces, routes: Vec::new() }),
+            network: Some(GuestNetwork { interfaces, ..GuestNetwork::default() }),
             ..Configure::default()
         };
         check(Configure::default(), true);

@@ -17,9 +17,9 @@ mod message;
 pub use client::Client;
 pub use connection::{Answer, Connection, Incoming, ProtocolError};
 pub use guest::{
-    ADDRESSES_MAX, CONTROL_PORT, Configure, DiskPart, ENTROPY_BYTES_MAX, GuestInterface, GuestNetwork, GuestRoot,
-    GuestRoute, GuestUpper, INTERFACES_MAX, OomRequest, PARTS_MAX, ROUTES_MAX, SHARES_MAX, STREAM_PORT, STREAMS_MAX,
-    Share, SharePath, SharedMount, Shutdown, StreamId,
+    ADDRESSES_MAX, CONTROL_PORT, Configure, DiskPart, ENTROPY_BYTES_MAX, GuestInterface, GuestNeighbour, GuestNetwork,
+    GuestRoot, GuestRoute, GuestUpper, INTERFACES_MAX, NEIGHBOURS_MAX, OomRequest, PARTS_MAX, ROUTES_MAX, SHARES_MAX,
+    STREAM_PORT, STREAMS_MAX, Share, SharePath, SharedMount, Shutdown, StreamId,
 };
 pub use message::{
     BoundFile, ContainerRequest, CreateContainer, Empty, Event, ExecProcess, ExitStatus, FdRole, ProcessEntry,

@@ -19,7 +19,6 @@ mod boot;
 mod container;
 mod control;
 mod lobby;
-mod netlink;
 mod network;
 mod relay;
 mod root;

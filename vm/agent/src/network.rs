@@ -1,65 +1,45 @@
 //! The machine's network, as the host says it is.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use rustix::io::Errno;
-use stockade_sandbox::protocol::{GuestInterface, GuestNetwork, GuestRoute};
+use stockade_netlink::numbers::{
+    ADDRESS_BYTES, AF_INET, AF_INET6, DELETE_ADDRESS, GET_ADDRESS, GET_LINK, IFA_ADDRESS, IFA_BROADCAST, IFA_LOCAL,
+    IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, LINK_BYTES, NDA_DST, NDA_LLADDR, NEIGHBOUR_BYTES, NEW_ADDRESS,
+    NEW_LINK, NEW_NEIGHBOUR, NEW_ROUTE, NUD_PERMANENT, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC,
+    RTN_UNICAST,
+};
+use stockade_netlink::{Act, Message, Request, Socket, address, attribute, attributes, word};
+use stockade_sandbox::protocol::{GuestInterface, GuestNeighbour, GuestNetwork, GuestRoute};
 use stockade_sandbox::{Error, Result};
 
-use crate::netlink::{Change, Message, Netlink, attributes};
-
-/// linux/rtnetlink.h
-const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
-const RTM_NEWADDR: u16 = 20;
-const RTM_DELADDR: u16 = 21;
-const RTM_GETADDR: u16 = 22;
-const RTM_NEWROUTE: u16 = 24;
-/// linux/if_link.h
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-const IFF_UP: u32 = 1;
-/// linux/if_addr.h
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_BROADCAST: u16 = 4;
-/// Usable at once: nobody else has it.
-const IFA_F_NODAD: u8 = 2;
-/// linux/rtnetlink.h
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_PREFSRC: u16 = 7;
-const RT_TABLE_MAIN: u8 = 254;
-const RTPROT_STATIC: u8 = 4;
-const RTN_UNICAST: u8 = 1;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-/// struct ifinfomsg and its kind.
-const LINK_BYTES: usize = 16;
-const ADDRESS_BYTES: usize = 8;
+/// Usable at once: nobody else has it (linux/if_addr.h, IFA_F_NODAD).
+const NO_DETECTION: u8 = 2;
+/// Somebody's word, not the kernel's (linux/rtnetlink.h, RTPROT_STATIC).
+const STATIC: u8 = 4;
 
 /// Brings loopback up.
 pub(crate) fn loopback_up() -> Result<()> {
-    let mut netlink = open()?;
-    let loopback = links(&mut netlink)?.into_iter().find(|link| link.name == "lo").ok_or(Error::NotFound)?;
-    netlink.change(&link(loopback.index, IFF_UP), Change::Existing).map_err(|errno| Error::os("bring lo up", errno))
+    let socket = open()?;
+    let loopback = links(&socket)?.into_iter().find(|link| link.name == "lo").ok_or(Error::NotFound)?;
+    socket.carry_out(link(loopback.index, IFF_UP)).map_err(|errno| Error::os("bring lo up", errno))
 }
 
 /// Gives the machine this network.
 pub(crate) fn configure(network: &GuestNetwork) -> Result<()> {
-    let mut netlink = open()?;
-    let found = links(&mut netlink)?;
+    let socket = open()?;
+    free_names(&socket, network)?;
+    let found = links(&socket)?;
     for interface in &network.interfaces {
-        set_interface(&mut netlink, &found, interface)?;
+        set_interface(&socket, &found, interface)?;
     }
-    let found = links(&mut netlink)?;
-    network.routes.iter().try_for_each(|route| add_route(&mut netlink, &found, route))
+    let found = links(&socket)?;
+    network.routes.iter().try_for_each(|route| add_route(&socket, &found, route))?;
+    network.neighbours.iter().try_for_each(|neighbour| add_neighbour(&socket, &found, neighbour))
 }
 
-fn open() -> Result<Netlink> {
-    Netlink::open().map_err(|errno| Error::os("open a netlink socket", errno))
+fn open() -> Result<Socket> {
+    Socket::open().map_err(|errno| Error::os("open a netlink socket", errno))
 }
 
 /// A network interface, as the kernel has it.
@@ -70,18 +50,15 @@ struct Link {
     mac: Vec<u8>,
 }
 
-fn links(netlink: &mut Netlink) -> Result<Vec<Link>> {
-    let mut all = Vec::new();
-    let asked = netlink.dump(&Message::new(RTM_GETLINK, &[0; LINK_BYTES]), |kind, body| {
-        all.extend((kind == RTM_NEWLINK).then(|| parse_link(body)).flatten());
-    });
-    asked.map_err(|errno| Error::os("list network interfaces", errno))?;
-    Ok(all)
+fn links(socket: &Socket) -> Result<Vec<Link>> {
+    let listed = socket.list(GET_LINK, &[0; LINK_BYTES]);
+    let listed = listed.map_err(|errno| Error::os("list network interfaces", errno))?;
+    Ok(listed.iter().filter_map(parse_link).collect())
 }
 
-fn parse_link(body: &[u8]) -> Option<Link> {
-    let index = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
-    let mut link = Link { index, name: String::new(), mac: Vec::new() };
+fn parse_link(message: &Message) -> Option<Link> {
+    let body = Some(&message.body).filter(|_| message.kind == NEW_LINK)?;
+    let mut link = Link { index: word(body, 4)?, name: String::new(), mac: Vec::new() };
     for (kind, value) in attributes(body.get(LINK_BYTES..)?) {
         match kind {
             IFLA_IFNAME => link.name = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
@@ -93,74 +70,81 @@ fn parse_link(body: &[u8]) -> Option<Link> {
 }
 
 /// A change of an interface's flags.
-fn link(index: u32, flags: u32) -> Message {
+fn link(index: u32, flags: u32) -> Request {
     let mut fixed = [0; LINK_BYTES];
     fixed[4..8].copy_from_slice(&index.to_ne_bytes());
     fixed[8..12].copy_from_slice(&flags.to_ne_bytes());
     fixed[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
-    Message::new(RTM_NEWLINK, &fixed)
+    Request::new(NEW_LINK, Act::Change, &fixed)
 }
 
-fn set_interface(netlink: &mut Netlink, found: &[Link], interface: &GuestInterface) -> Result<()> {
+/// Only one that is down can be renamed on older kernels.
+fn rename(socket: &Socket, index: u32, name: &str) -> Result<()> {
+    let renamed = socket.carry_out(link(index, 0).with(IFLA_IFNAME, format!("{name}\0").as_bytes()));
+    renamed.map_err(|errno| Error::os(format!("call an interface {name}"), errno))
+}
+
+/// The kernel has named cards as it found them, perhaps one with the name that another is to have.
+fn free_names(socket: &Socket, network: &GuestNetwork) -> Result<()> {
+    for link in links(socket)? {
+        let taken = network.interfaces.iter().any(|wanted| wanted.name == link.name && wanted.mac != link.mac);
+        if taken {
+            rename(socket, link.index, &format!("card{}", link.index))?;
+        }
+    }
+    Ok(())
+}
+
+fn set_interface(socket: &Socket, found: &[Link], interface: &GuestInterface) -> Result<()> {
     let name = &interface.name;
     let failed = |errno: Errno| Error::os(format!("set up the interface {name}"), errno);
     let absent = || Error::Other(format!("the machine has no network card for {name}"));
     let Link { index, name: before, .. } =
         found.iter().find(|link| link.mac == interface.mac).ok_or_else(absent)?.clone();
     if before != *name {
-        // Only one that is down can be renamed on older kernels.
-        let renamed = link(index, 0).with(IFLA_IFNAME, format!("{name}\0").as_bytes());
-        netlink.change(&renamed, Change::Existing).map_err(failed)?;
+        rename(socket, index, name)?;
     }
     let up = link(index, IFF_UP);
     let up = if interface.mtu == 0 { up } else { up.with(IFLA_MTU, &interface.mtu.to_ne_bytes()) };
-    netlink.change(&up, Change::Existing).map_err(failed)?;
+    socket.carry_out(up).map_err(failed)?;
     let wanted = interface.addresses.iter().map(|text| Prefix::parse(text)).collect::<Result<Vec<_>>>()?;
-    remove_others(netlink, index, &wanted).map_err(failed)?;
+    remove_others(socket, index, &wanted).map_err(failed)?;
     for address in &wanted {
-        netlink.change(&address.message(RTM_NEWADDR, index), Change::Put).map_err(failed)?;
+        socket.carry_out(address.request(NEW_ADDRESS, Act::Put, index)).map_err(failed)?;
     }
     Ok(())
 }
 
 /// Takes addresses away that are not wanted any more. Those of the link itself stay.
-fn remove_others(netlink: &mut Netlink, index: u32, wanted: &[Prefix]) -> rustix::io::Result<()> {
-    let mut there = Vec::new();
-    netlink.dump(&Message::new(RTM_GETADDR, &[0; ADDRESS_BYTES]), |kind, body| {
-        there.extend((kind == RTM_NEWADDR).then(|| parse_address(body, index)).flatten());
-    })?;
-    for address in there.iter().filter(|address| !wanted.contains(address) && !address.is_link_local()) {
-        netlink.change(&address.message(RTM_DELADDR, index), Change::Existing)?;
+fn remove_others(socket: &Socket, index: u32, wanted: &[Prefix]) -> rustix::io::Result<()> {
+    let listed = socket.list(GET_ADDRESS, &[0; ADDRESS_BYTES])?;
+    let there = listed.iter().filter_map(|message| parse_address(message, index));
+    for address in there.filter(|address| !wanted.contains(address) && !address.is_link_local()) {
+        socket.carry_out(address.request(DELETE_ADDRESS, Act::Change, index))?;
     }
     Ok(())
 }
 
-fn parse_address(body: &[u8], index: u32) -> Option<Prefix> {
-    let [_, len, _, _, i0, i1, i2, i3] = *body.first_chunk()?;
-    let own = u32::from_ne_bytes([i0, i1, i2, i3]) == index;
-    let value = |wanted| attributes(&body[ADDRESS_BYTES..]).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-    let address = parse_ip(value(IFA_LOCAL).or(value(IFA_ADDRESS))?)?;
-    own.then_some(Prefix { address, len })
+fn parse_address(message: &Message, index: u32) -> Option<Prefix> {
+    let body = Some(&message.body).filter(|_| message.kind == NEW_ADDRESS)?;
+    let rest = body.get(ADDRESS_BYTES..)?;
+    let address = address(attribute(rest, IFA_LOCAL).or_else(|| attribute(rest, IFA_ADDRESS))?)?;
+    (word(body, 4)? == index).then_some(Prefix { address, len: body[1] })
 }
 
-fn parse_ip(bytes: &[u8]) -> Option<IpAddr> {
-    match bytes.len() {
-        4 => Some(Ipv4Addr::from(*bytes.first_chunk()?).into()),
-        16 => Some(Ipv6Addr::from(*bytes.first_chunk()?).into()),
-        _ => None,
-    }
+/// An interface that the host speaks of.
+fn index_of(found: &[Link], name: &str) -> Result<u32> {
+    let link = found.iter().find(|link| link.name == name).map(|link| link.index);
+    link.ok_or_else(|| Error::InvalidConfig(format!("there is no interface {name}")))
 }
 
-fn add_route(netlink: &mut Netlink, found: &[Link], route: &GuestRoute) -> Result<()> {
-    let name = &route.interface;
-    let link = found.iter().find(|link| link.name == *name);
-    let link = link.ok_or_else(|| Error::InvalidConfig(format!("a route goes by an interface {name} that is not")))?;
-    let message = route_message(route, link.index)?;
+fn add_route(socket: &Socket, found: &[Link], route: &GuestRoute) -> Result<()> {
+    let request = route_request(route, index_of(found, &route.interface)?)?;
     let what = || format!("add the route to {:?}", route.destination);
-    netlink.change(&message, Change::Put).map_err(|errno| Error::os(what(), errno))
+    socket.carry_out(request).map_err(|errno| Error::os(what(), errno))
 }
 
-fn route_message(route: &GuestRoute, index: u32) -> Result<Message> {
+fn route_request(route: &GuestRoute, index: u32) -> Result<Request> {
     let optional = |text: &str| if text.is_empty() { Ok(None) } else { parse_text(text).map(Some) };
     let (gateway, source) = (optional(&route.gateway)?, optional(&route.source)?);
     let destination = match route.destination.as_str() {
@@ -171,17 +155,29 @@ fn route_message(route: &GuestRoute, index: u32) -> Result<Message> {
     let family = known.map_or(AF_INET, family);
     let scope = u8::try_from(route.scope).map_err(|_| Error::InvalidConfig("a route's scope is a byte".to_owned()))?;
     let len = destination.map_or(0, |to| to.len);
-    let mut message =
-        Message::new(RTM_NEWROUTE, &[family, len, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0, 0, 0, 0]);
+    let fixed = [family, len, 0, 0, RT_TABLE_MAIN, STATIC, scope, RTN_UNICAST, 0, 0, 0, 0];
+    let mut request = Request::new(NEW_ROUTE, Act::Put, &fixed);
     for (kind, address) in [(RTA_DST, destination.map(|to| to.address)), (RTA_GATEWAY, gateway), (RTA_PREFSRC, source)]
     {
-        message = match address {
-            Some(address) if self::family(address) == family => message.with_address(kind, address),
+        request = match address {
+            Some(address) if self::family(address) == family => request.with_address(kind, address),
             Some(_) => return Err(Error::InvalidConfig("a route mixes families of addresses".to_owned())),
-            None => message,
+            None => request,
         };
     }
-    Ok(message.with(RTA_OIF, &index.to_ne_bytes()))
+    Ok(request.with(RTA_OIF, &index.to_ne_bytes()))
+}
+
+/// `struct ndmsg`, and whose link-layer address is known without a question.
+fn add_neighbour(socket: &Socket, found: &[Link], neighbour: &GuestNeighbour) -> Result<()> {
+    let index = index_of(found, &neighbour.interface)?;
+    let address = parse_text(&neighbour.address)?;
+    let [i0, i1, i2, i3] = index.to_ne_bytes();
+    let [s0, s1] = NUD_PERMANENT.to_ne_bytes();
+    let fixed: [u8; NEIGHBOUR_BYTES] = [family(address), 0, 0, 0, i0, i1, i2, i3, s0, s1, 0, 0];
+    let request = Request::new(NEW_NEIGHBOUR, Act::Put, &fixed).with_address(NDA_DST, address);
+    let added = socket.carry_out(request.with(NDA_LLADDR, &neighbour.mac));
+    added.map_err(|errno| Error::os(format!("add the neighbour {address}"), errno))
 }
 
 fn family(address: IpAddr) -> u8 {
@@ -212,15 +208,15 @@ impl Prefix {
         matches!(self.address, IpAddr::V6(address) if address.is_unicast_link_local())
     }
 
-    fn message(&self, kind: u16, index: u32) -> Message {
-        let flags = if self.address.is_ipv6() { IFA_F_NODAD } else { 0 };
+    fn request(&self, kind: u16, act: Act, index: u32) -> Request {
+        let flags = if self.address.is_ipv6() { NO_DETECTION } else { 0 };
         let [i0, i1, i2, i3] = index.to_ne_bytes();
         let fixed = [family(self.address), self.len, flags, 0, i0, i1, i2, i3];
-        let message =
-            Message::new(kind, &fixed).with_address(IFA_LOCAL, self.address).with_address(IFA_ADDRESS, self.address);
+        let request = Request::new(kind, act, &fixed);
+        let request = request.with_address(IFA_LOCAL, self.address).with_address(IFA_ADDRESS, self.address);
         match self.broadcast() {
-            Some(address) => message.with_address(IFA_BROADCAST, address),
-            None => message,
+            Some(address) => request.with_address(IFA_BROADCAST, address),
+            None => request,
         }
     }
 
@@ -257,9 +253,9 @@ mod tests {
             gateway: gateway.into(),
             ..GuestRoute::default()
         };
-        assert!(route_message(&route("", "10.0.0.1"), 2).is_ok());
-        assert!(route_message(&route("fd00::/8", "fe80::1"), 2).is_ok());
-        assert!(route_message(&route("10.0.0.0/8", "fe80::1"), 2).is_err());
-        assert!(route_message(&GuestRoute { scope: 256, ..route("", "10.0.0.1") }, 2).is_err());
+        assert!(route_request(&route("", "10.0.0.1"), 2).is_ok());
+        assert!(route_request(&route("fd00::/8", "fe80::1"), 2).is_ok());
+        assert!(route_request(&route("10.0.0.0/8", "fe80::1"), 2).is_err());
+        assert!(route_request(&GuestRoute { scope: 256, ..route("", "10.0.0.1") }, 2).is_err());
     }
 }

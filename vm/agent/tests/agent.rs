@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use common::{Host, fill_root, read, read_until, text};
 use serde_json::json;
 use stockade_sandbox::protocol::{
-    BoundFile, Configure, ContainerRequest, CreateContainer, Empty, Event, FdRole, GuestInterface, GuestNetwork,
-    GuestRoot, GuestRoute, GuestUpper, Method, OomRequest, Processes, Resize, SharePath, SharedMount, Shutdown,
-    SignalRequest, StatsReply, StreamId, Update,
+    BoundFile, Configure, ContainerRequest, CreateContainer, Empty, Event, FdRole, GuestInterface, GuestNeighbour,
+    GuestNetwork, GuestRoot, GuestRoute, GuestUpper, Method, OomRequest, Processes, Resize, SharePath, SharedMount,
+    Shutdown, SignalRequest, StatsReply, StreamId, Update,
 };
 use stockade_sandbox::{Error, Stats};
 
@@ -293,11 +293,13 @@ fn the_network_is_as_the_host_says() {
         ..GuestRoute::default()
     };
     let routes = vec![route("", "10.9.0.1"), route("198.51.100.0/24", "10.9.0.7")];
-    let network = Some(GuestNetwork { interfaces: vec![interface.clone()], routes });
+    let neighbours =
+        vec![GuestNeighbour { address: "10.9.0.1".into(), mac: vec![2, 0, 0, 0, 0, 1], interface: "eth0".into() }];
+    let network = Some(GuestNetwork { interfaces: vec![interface.clone()], routes, neighbours });
     let configure = Configure { network, hostname: "machine".into(), entropy: vec![7; 600], ..Configure::default() };
     for _ in 0..2 {
         host.call::<Empty>(Method::Configure, &configure).expect("configure");
-        let (seen, _) = host.output("ip addr show dev eth0; ip route; ip addr show dev lo", |_, _| {});
+        let (seen, _) = host.output("ip addr show dev eth0; ip route; ip addr show dev lo; ip neigh", |_, _| {});
         for wanted in [
             "mtu 1400",
             "inet 10.9.0.2/24 brd 10.9.0.255",
@@ -305,13 +307,15 @@ fn the_network_is_as_the_host_says() {
             "default via 10.9.0.1",
             "via 10.9.0.7",
             "127.0.0.1",
+            "10.9.0.1 dev eth0 lladdr 02:00:00:00:00:01",
+            "PERMANENT",
         ] {
             assert!(seen.contains(wanted), "{wanted}: {seen}");
         }
         assert!(!seen.contains("192.0.2.9"), "{seen}");
     }
     let strange = GuestInterface { mac: vec![2; 6], ..interface };
-    let network = Some(GuestNetwork { interfaces: vec![strange], routes: Vec::new() });
+    let network = Some(GuestNetwork { interfaces: vec![strange], ..GuestNetwork::default() });
     let failed = host.call::<Empty>(Method::Configure, &Configure { network, ..Configure::default() });
     assert!(text(failed.err()).contains("no network card"));
 }

@@ -31,6 +31,7 @@ pub const PACKAGES: &[Package] = &[
     ("runc", "peer in benchmarks; oracle for command-line habits"),
     ("crun", "peer in benchmarks"),
     ("runsc", "gVisor, class kernel's peer in benchmarks"),
+    ("iproute2", "ip and tc in tests of networks"),
     ("iptables", "dockerd's and Podman's bridge networks"),
     ("acl", "files with ACLs in test images"),
     ("attr", "files with extended attributes in test images"),

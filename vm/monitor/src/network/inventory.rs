@@ -1,40 +1,20 @@
-//! What a network namespace was given: cards, their addresses, and routes.
+//! What a network namespace was given: cards, their addresses, routes, and neighbours that are known for ever.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use stockade_sandbox::protocol::{GuestInterface, GuestRoute};
+use stockade_netlink::numbers::{
+    ADDRESS_BYTES, AF_INET6, GET_ADDRESS, GET_LINK, GET_NEIGHBOUR, GET_ROUTE, IFA_ADDRESS, IFA_LOCAL, IFF_UP,
+    IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, LINK_BYTES, NDA_DST, NDA_LLADDR, NEIGHBOUR_BYTES, NEW_ADDRESS, NEW_LINK,
+    NEW_NEIGHBOUR, NEW_ROUTE, NUD_PERMANENT, ROUTE_BYTES, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC,
+    RTN_UNICAST,
+};
+use stockade_netlink::{Message, Socket, address as ip, attribute, half, word};
+use stockade_sandbox::protocol::{GuestInterface, GuestNeighbour, GuestNetwork, GuestRoute};
 
-use super::Error;
-use super::netlink::{Message, Socket, attributes, word};
-
-const NEW_LINK: u16 = 16;
-const GET_LINK: u16 = 18;
-const NEW_ADDRESS: u16 = 20;
-const GET_ADDRESS: u16 = 22;
-const NEW_ROUTE: u16 = 24;
-const GET_ROUTE: u16 = 26;
-
-/// Length of `struct ifinfomsg`, `ifaddrmsg` and `rtmsg`.
-const LINK: usize = 16;
-const ADDRESS: usize = 8;
-const ROUTE: usize = 12;
+use super::{Error, TAP};
 
 const ARPHRD_ETHER: u16 = 1;
-const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 8;
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_PREFSRC: u16 = 7;
-const RT_TABLE_MAIN: u8 = 254;
-const RTN_UNICAST: u8 = 1;
 /// Made by the kernel for an address, or from what a router said: the guest's kernel makes its own.
 const RTPROT_KERNEL: u8 = 2;
 const RTPROT_RA: u8 = 9;
@@ -48,6 +28,8 @@ pub(super) struct Interface {
     pub mtu: u32,
     /// With prefix lengths.
     pub addresses: Vec<String>,
+    /// Whether a guest has it.
+    pub has_tap: bool,
 }
 
 impl From<&Interface> for GuestInterface {
@@ -57,13 +39,26 @@ impl From<&Interface> for GuestInterface {
     }
 }
 
-/// All Ethernet interfaces that are up, with their addresses.
+/// All of it, for a guest.
+pub(super) fn network(socket: &Socket, interfaces: &[Interface]) -> Result<GuestNetwork, Error> {
+    Ok(GuestNetwork {
+        routes: routes(socket, interfaces)?,
+        interfaces: interfaces.iter().map(GuestInterface::from).collect(),
+        neighbours: list(socket, "neighbours", GET_NEIGHBOUR, NEIGHBOUR_BYTES, |message| {
+            neighbour(message, interfaces)
+        })?,
+    })
+}
+
+/// All Ethernet interfaces that are up, with their addresses; taps of ours are none.
 pub(super) fn interfaces(socket: &Socket) -> Result<Vec<Interface>, Error> {
-    let failed = |what| move |source| Error::List { what, source };
-    let links = socket.list(GET_LINK, &[0; LINK]).map_err(failed("interfaces"))?;
-    let addresses = socket.list(GET_ADDRESS, &[0; ADDRESS]).map_err(failed("addresses"))?;
-    let mut interfaces: Vec<_> = links.iter().filter_map(interface).collect();
-    for (index, address) in addresses.iter().filter_map(address) {
+    let (taps, mut interfaces): (Vec<_>, Vec<_>) = list(socket, "interfaces", GET_LINK, LINK_BYTES, interface)?
+        .into_iter()
+        .partition(|interface| interface.name.starts_with(TAP));
+    for interface in &mut interfaces {
+        interface.has_tap = taps.iter().any(|tap| tap.name == super::tap_of(interface.index));
+    }
+    for (index, address) in list(socket, "addresses", GET_ADDRESS, ADDRESS_BYTES, address)? {
         if let Some(interface) = interfaces.iter_mut().find(|interface| interface.index == index) {
             interface.addresses.push(address);
         }
@@ -71,14 +66,25 @@ pub(super) fn interfaces(socket: &Socket) -> Result<Vec<Interface>, Error> {
     Ok(interfaces)
 }
 
+fn list<T>(
+    socket: &Socket,
+    what: &'static str,
+    kind: u16,
+    fixed_bytes: usize,
+    parse: impl Fn(&Message) -> Option<T>,
+) -> Result<Vec<T>, Error> {
+    let listed = socket.list(kind, &vec![0; fixed_bytes]);
+    let listed = listed.map_err(|errno| Error::List { what, source: errno.into() })?;
+    Ok(listed.iter().filter_map(parse).collect())
+}
+
 fn interface(message: &Message) -> Option<Interface> {
-    let fixed = message.body.get(..LINK).filter(|_| message.kind == NEW_LINK)?;
-    let kind = u16::from_ne_bytes([fixed[2], fixed[3]]);
+    let fixed = message.body.get(..LINK_BYTES).filter(|_| message.kind == NEW_LINK)?;
     let (index, flags) = (word(fixed, 4)?, word(fixed, 8)?);
-    if kind != ARPHRD_ETHER || flags & IFF_UP == 0 || flags & IFF_LOOPBACK != 0 {
+    if half(fixed, 2)? != ARPHRD_ETHER || flags & IFF_UP == 0 || flags & IFF_LOOPBACK != 0 {
         return None;
     }
-    let find = |kind| attribute(&message.body[LINK..], kind);
+    let find = |kind| attribute(&message.body[LINK_BYTES..], kind);
     let name = find(IFLA_IFNAME)?.strip_suffix(b"\0")?;
     Some(Interface {
         index,
@@ -86,13 +92,14 @@ fn interface(message: &Message) -> Option<Interface> {
         mac: find(IFLA_ADDRESS)?.try_into().ok()?,
         mtu: word(find(IFLA_MTU)?, 0)?,
         addresses: Vec::new(),
+        has_tap: false,
     })
 }
 
 /// An address with the index of its interface; link-local ones the guest has by itself.
 fn address(message: &Message) -> Option<(u32, String)> {
-    let fixed = message.body.get(..ADDRESS).filter(|_| message.kind == NEW_ADDRESS)?;
-    let find = |kind| attribute(&message.body[ADDRESS..], kind);
+    let fixed = message.body.get(..ADDRESS_BYTES).filter(|_| message.kind == NEW_ADDRESS)?;
+    let find = |kind| attribute(&message.body[ADDRESS_BYTES..], kind);
     // Of a pair of peers, this is our end.
     let address = ip(find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))?)?;
     let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
@@ -101,20 +108,19 @@ fn address(message: &Message) -> Option<(u32, String)> {
 
 /// Routes over these interfaces that no kernel makes by itself, in the order in which they can be added: a gateway must
 /// be reachable before.
-pub(super) fn routes(socket: &Socket, interfaces: &[Interface]) -> Result<Vec<GuestRoute>, Error> {
-    let listed = socket.list(GET_ROUTE, &[0; ROUTE]).map_err(|source| Error::List { what: "routes", source })?;
-    let mut routes: Vec<_> = listed.iter().filter_map(|message| route(message, interfaces)).collect();
+fn routes(socket: &Socket, interfaces: &[Interface]) -> Result<Vec<GuestRoute>, Error> {
+    let mut routes = list(socket, "routes", GET_ROUTE, ROUTE_BYTES, |message| route(message, interfaces))?;
     routes.sort_by_key(|route| !route.gateway.is_empty());
     Ok(routes)
 }
 
 fn route(message: &Message, interfaces: &[Interface]) -> Option<GuestRoute> {
-    let fixed = message.body.get(..ROUTE).filter(|_| message.kind == NEW_ROUTE)?;
+    let fixed = message.body.get(..ROUTE_BYTES).filter(|_| message.kind == NEW_ROUTE)?;
     let [family, prefix, _, _, table, protocol, scope, kind] = *fixed.first_chunk()?;
     if table != RT_TABLE_MAIN || kind != RTN_UNICAST || [RTPROT_KERNEL, RTPROT_RA].contains(&protocol) {
         return None;
     }
-    let find = |kind| attribute(&message.body[ROUTE..], kind);
+    let find = |kind| attribute(&message.body[ROUTE_BYTES..], kind);
     let index = word(find(RTA_OIF)?, 0)?;
     let interface = interfaces.iter().find(|interface| interface.index == index)?.name.clone();
     let text = |kind| find(kind).and_then(ip).map(|address| address.to_string());
@@ -135,19 +141,17 @@ fn route(message: &Message, interfaces: &[Interface]) -> Option<GuestRoute> {
 
 fn unspecified(family: u8) -> IpAddr {
     match family {
-        10 => Ipv6Addr::UNSPECIFIED.into(),
+        AF_INET6 => Ipv6Addr::UNSPECIFIED.into(),
         _ => Ipv4Addr::UNSPECIFIED.into(),
     }
 }
 
-fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
-    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, data)| data)
-}
-
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    match bytes.len() {
-        4 => Some(<[u8; 4]>::try_from(bytes).ok()?.into()),
-        16 => Some(<[u8; 16]>::try_from(bytes).ok()?.into()),
-        _ => None,
-    }
+/// One that somebody entered. Others the guest finds by itself.
+fn neighbour(message: &Message, interfaces: &[Interface]) -> Option<GuestNeighbour> {
+    let fixed = message.body.get(..NEIGHBOUR_BYTES).filter(|_| message.kind == NEW_NEIGHBOUR)?;
+    let index = word(fixed, 4).filter(|_| half(fixed, 8) == Some(NUD_PERMANENT))?;
+    let find = |kind| attribute(&message.body[NEIGHBOUR_BYTES..], kind);
+    let mac = find(NDA_LLADDR).filter(|mac| mac.len() == 6)?.to_vec();
+    let interface = interfaces.iter().find(|interface| interface.index == index)?.name.clone();
+    Some(GuestNeighbour { address: ip(find(NDA_DST)?)?.to_string(), mac, interface })
 }

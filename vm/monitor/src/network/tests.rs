@@ -12,6 +12,8 @@ use super::*;
 
 /// A header that says nothing, as virtio-net has it.
 const HEADER: usize = 12;
+/// The container's.
+const MAC: [u8; 6] = [2, 0, 0, 0, 9, 2];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn ip(words: &str) {
@@ -51,6 +53,7 @@ fn namespaces() -> (File, File) {
     ip("route add default via 10.9.0.1");
     ip("route add 10.20.0.0/16 via 10.9.0.1 src 10.9.0.2");
     ip("route add 10.30.0.0/16 dev eth0 scope link");
+    ip("neigh add 10.9.0.77 lladdr 02:00:00:00:09:77 dev eth0 nud permanent");
     enter(host.as_fd()).expect("enter");
     (host, container)
 }
@@ -86,17 +89,16 @@ fn a_guest_takes_the_place_of_the_namespace() {
     let (_host, container) = namespaces();
     let mut attached = attach(container.as_fd()).expect("attach");
     let card = attached.cards.pop().expect("a card");
-    assert_eq!((card.name.as_str(), card.mac, card.mtu), ("eth0", [2, 0, 0, 0, 9, 2], 1400));
-    assert!(attached.cards.is_empty());
+    assert!(card.name == "eth0" && attached.cards.is_empty());
     let mut tap = File::from(card.tap);
     // Somebody on the host's side looks for the container: the question reaches the tap.
     let asker = std::net::UdpSocket::bind("10.9.0.1:0").expect("bind");
     asker.send_to(b"hello guest", "10.9.0.2:7").expect("send");
     let request = receive(&mut tap, |frame| is_arp_request_for(frame, [10, 9, 0, 2]));
-    tap.write_all(&arp_answer(&request, card.mac)).expect("answer");
+    tap.write_all(&arp_answer(&request, MAC)).expect("answer");
     // The answer reached the asker, which now sends what it has to send.
     let datagram = receive(&mut tap, |frame| frame.ends_with(b"hello guest"));
-    assert_eq!(datagram[..6], card.mac);
+    assert_eq!(datagram[..6], MAC);
 }
 
 #[test]
@@ -113,24 +115,64 @@ fn the_agent_is_told_what_the_namespace_had() {
     let words: Vec<_> = routes.iter().map(|route| [&route.destination, &route.gateway, &route.source]).collect();
     assert_eq!(words, [["", "10.9.0.1", ""], ["10.20.0.0/16", "10.9.0.1", "10.9.0.2"]]);
     assert!(network.routes.iter().all(|route| route.interface == "eth0"));
+    let known: Vec<_> = network.neighbours.iter().map(|one| (one.address.as_str(), one.mac[5])).collect();
+    assert_eq!(known, [("10.9.0.77", 0x77)]);
+}
+
+fn indices(attached: &Attached) -> Vec<u32> {
+    attached.cards.iter().map(|card| card.index).collect()
 }
 
 #[test]
 fn what_was_added_is_taken_away() {
     let (host, container) = namespaces();
     let attached = attach(container.as_fd()).expect("attach");
+    let indices = indices(&attached);
     assert!(attach(container.as_fd()).is_err(), "no two guests have one interface");
+    detach(container.as_fd(), &indices).expect("nothing that a guest has");
     enter(container.as_fd()).expect("enter");
-    assert_eq!(list("tc", &["qdisc"]).matches("ingress").count(), 2, "the refused one leaves the first alone");
+    assert_eq!(list("tc", &["qdisc"]).matches("ingress").count(), 2, "others leave the first alone");
     drop(attached);
-    detach(container.as_fd()).expect("detach");
+    detach(container.as_fd(), &indices).expect("detach");
     let links = list("ip", &["-o", "link"]);
     assert!(links.contains("eth0") && !links.contains("vmtap"), "{links}");
     assert!(!list("tc", &["qdisc"]).contains("ingress"));
     enter(host.as_fd()).expect("enter");
-    drop(attach(container.as_fd()).expect("attach again"));
-    detach(container.as_fd()).expect("detach");
-    detach(container.as_fd()).expect("nothing is left to take away");
+    detach(container.as_fd(), &indices).expect("nothing is left to take away");
+}
+
+#[test]
+fn what_a_dead_guest_left_is_replaced_and_what_is_not_ours_stays() {
+    let (_host, container) = namespaces();
+    drop(attach(container.as_fd()).expect("attach"));
+    let again = attach(container.as_fd()).expect("attach again");
+    let indices = indices(&again);
+    drop(again);
+    detach(container.as_fd(), &indices).expect("detach");
+    enter(container.as_fd()).expect("enter");
+    let added = Command::new("tc").args(["qdisc", "add", "dev", "eth0", "ingress"]).status().expect("run tc");
+    assert!(added.success());
+    let error = attach(container.as_fd()).expect_err("it has a redirection already").to_string();
+    assert!(error.contains("cannot redirect the frames of eth0"), "{error}");
+    detach(container.as_fd(), &indices).expect("nothing of ours");
+    assert!(list("tc", &["qdisc"]).contains("ingress"));
+}
+
+#[test]
+fn what_comes_later_is_attached_later() {
+    let (host, container) = namespaces();
+    let first = attach(container.as_fd()).expect("attach");
+    assert!(attach_new(container.as_fd(), &first.network).expect("look").is_none());
+    let target = format!("/proc/{}/fd/{}", std::process::id(), container.as_raw_fd());
+    ip(&format!("link add veth1 type veth peer name eth1 netns {target}"));
+    enter(container.as_fd()).expect("enter");
+    ip("address add 10.8.0.2/24 dev eth1");
+    ip("link set eth1 up");
+    enter(host.as_fd()).expect("enter");
+    let more = attach_new(container.as_fd(), &first.network).expect("look").expect("more");
+    assert_eq!(more.cards.iter().map(|card| card.name.as_str()).collect::<Vec<_>>(), ["eth1"]);
+    assert_eq!(more.network.interfaces.len(), 2);
+    assert!(attach_new(container.as_fd(), &more.network).expect("look").is_none());
 }
 
 #[test]
