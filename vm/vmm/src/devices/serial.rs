@@ -15,6 +15,15 @@ use crate::memory::layout;
 /// Input that the guest has not taken is kept up to here; what comes after is dropped, as a real line does.
 const BACKLOG_MAX: usize = 64 << 10;
 
+const INTERRUPT_ENABLE: u8 = 1;
+const INTERRUPT_IDENTIFICATION: u8 = 2;
+const LINE_CONTROL: u8 = 3;
+const LINE_STATUS: u8 = 5;
+/// Of the line control: the first two registers are the divisor.
+const DIVISOR_LATCH: u8 = 1 << 7;
+/// Of the line status.
+const DATA_READY: u8 = 1;
+
 /// Raises the port's line.
 pub struct Line(pub EventFd);
 
@@ -89,6 +98,9 @@ impl Port {
     /// The guest reads a register.
     pub fn read(&self, register: u8) -> u8 {
         let mut state = self.lock();
+        if register == INTERRUPT_IDENTIFICATION {
+            state.announce_rest();
+        }
         let value = state.uart.read(register);
         state.refill();
         value
@@ -151,6 +163,21 @@ impl SerialState {
 }
 
 impl State {
+    /// The UART takes its announcement of data back with the first byte that is read; a 16550 keeps it up while there
+    /// is more. Linux reads 256 bytes at most before it asks again, and what is left would wait for an interrupt that
+    /// never comes.
+    fn announce_rest(&mut self) {
+        let latched = self.uart.read(LINE_CONTROL) & DIVISOR_LATCH != 0;
+        if latched || self.uart.read(LINE_STATUS) & DATA_READY == 0 {
+            return;
+        }
+        // To enable what is enabled announces what is pending.
+        let enabled = self.uart.read(INTERRUPT_ENABLE);
+        if let Err(error) = self.uart.write(INTERRUPT_ENABLE, enabled) {
+            tracing::debug!("serial port: {error}");
+        }
+    }
+
     /// Moves waiting input into the UART as far as it takes any.
     fn refill(&mut self) {
         if self.backlog.is_empty() || self.uart.fifo_capacity() == 0 {
@@ -207,6 +234,38 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, BACKLOG_MAX);
+    }
+
+    /// As Linux's driver serves an interrupt: until none is pending, and no more than 256 bytes for each.
+    fn serve_interrupt(port: &Port) -> usize {
+        let mut served = 0;
+        while port.read(INTERRUPT_IDENTIFICATION) & 1 == 0 {
+            let ready = |_: &i32| port.read(LINE_STATUS) & DATA_READY != 0;
+            served += (0..256).take_while(ready).map(|_| port.read(0)).count();
+        }
+        served
+    }
+
+    #[test]
+    fn a_driver_that_reads_in_pieces_gets_all() {
+        for len in [1, 64, 256, 257, 300, 320, 321, 1000] {
+            let (port, _) = port();
+            port.write(INTERRUPT_ENABLE, 1);
+            port.input(&vec![7; len]);
+            assert_eq!(serve_interrupt(&port), len);
+            port.input(b"more");
+            assert_eq!(serve_interrupt(&port), 4);
+        }
+    }
+
+    #[test]
+    fn a_divisor_is_no_interrupt() {
+        let (port, _) = port();
+        port.input(b"waits");
+        port.write(LINE_CONTROL, DIVISOR_LATCH);
+        port.write(INTERRUPT_ENABLE, 3);
+        assert_eq!(port.read(INTERRUPT_IDENTIFICATION) & 1, 1, "nothing is enabled");
+        assert_eq!(port.read(INTERRUPT_ENABLE), 3);
     }
 
     #[test]
