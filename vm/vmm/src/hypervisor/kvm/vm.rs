@@ -1,8 +1,10 @@
 //! One virtual machine: memory slots, interrupt lines, doorbells and the clock.
 
+use std::time::SystemTime;
+
 use kvm_bindings::{
     KVM_CLOCK_REALTIME, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
-    KVM_MEM_LOG_DIRTY_PAGES, MsrList, kvm_irqchip, kvm_userspace_memory_region,
+    KVM_MEM_LOG_DIRTY_PAGES, MsrList, kvm_clock_data, kvm_irqchip, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm as Device, VmFd};
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};
@@ -64,6 +66,17 @@ impl KvmVm {
     }
 }
 
+/// KVM tells the host's time with a guest's only where the host's clock is the time stamp counter; it takes it from
+/// everybody.
+fn with_host_time(mut clock: kvm_clock_data) -> kvm_clock_data {
+    if clock.flags & KVM_CLOCK_REALTIME == 0 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        clock.realtime = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        clock.flags |= KVM_CLOCK_REALTIME;
+    }
+    clock
+}
+
 impl Vm for KvmVm {
     fn map_memory(&mut self, memory: &Memory, log: DirtyLog) -> Result<(), Error> {
         self.memory = Some(memory.clone());
@@ -103,7 +116,7 @@ impl Vm for KvmVm {
     }
 
     fn state(&self) -> Result<VmState, Error> {
-        let clock = self.fd.get_clock().map_err(refused("tell the clock"))?;
+        let clock = with_host_time(self.fd.get_clock().map_err(refused("tell the clock"))?);
         let chips = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC];
         let [master, slave, ioapic] = chips.map(|chip| self.irqchip(chip));
         Ok(VmState { clock, irqchips: [master?, slave?, ioapic?] })
@@ -124,5 +137,18 @@ impl Vm for KvmVm {
 
     fn check_cpu(&self, state: &VcpuState) -> Result<(), ForeignCpu> {
         foreign::check(&state.cpuid, self.supported.as_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_saved_clock_has_the_hosts_time() {
+        let told = kvm_clock_data { flags: KVM_CLOCK_REALTIME, realtime: 7, clock: 5, ..Default::default() };
+        assert_eq!(with_host_time(told).realtime, 7);
+        let added = with_host_time(kvm_clock_data { clock: 5, ..Default::default() });
+        assert!(added.flags & KVM_CLOCK_REALTIME != 0 && added.realtime > 1 << 60 && added.clock == 5, "{added:?}");
     }
 }
