@@ -90,8 +90,7 @@ impl Controller for Vmm {
     }
 
     fn pause(&mut self) -> Result<(), ControllerError> {
-        self.running()?.machine.pause();
-        Ok(())
+        self.running()?.machine.pause().map_err(|error| words(&error))
     }
 
     fn resume(&mut self) -> Result<(), ControllerError> {

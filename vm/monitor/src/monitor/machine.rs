@@ -41,7 +41,7 @@ pub(super) trait Guest {
     /// How it ended.
     fn outcome(&self) -> String;
     /// Stops it where it is.
-    fn pause(&self);
+    fn pause(&self) -> Result<(), String>;
     /// Lets it go on.
     fn resume(&self) -> Result<(), String>;
     /// Its memory.
@@ -177,8 +177,8 @@ impl Guest for Running {
         }
     }
 
-    fn pause(&self) {
-        self.machine.pause();
+    fn pause(&self) -> Result<(), String> {
+        self.machine.pause().map_err(|error| error.to_string())
     }
 
     fn resume(&self) -> Result<(), String> {

@@ -70,8 +70,9 @@ impl Guest for Share {
         "it crashed".to_owned()
     }
 
-    fn pause(&self) {
+    fn pause(&self) -> std::result::Result<(), String> {
         self.0.paused.lock().expect("no panic").push("pause");
+        Ok(())
     }
 
     fn resume(&self) -> std::result::Result<(), String> {

@@ -1,7 +1,7 @@
 //! From a configuration to a machine that stands before its first instruction.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use vmm_sys_util::eventfd::EventFd;
@@ -54,7 +54,15 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Fil
     tag::renew_generation(&memory).map_err(StartError::Device)?;
     platform.statistics.mark(Phase::Built);
     start_threads(
-        Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, held: Held::default() },
+        Machine {
+            vcpus: Vec::new(),
+            devices: Vec::new(),
+            platform,
+            vm,
+            memory,
+            base: Mutex::default(),
+            held: Held::default(),
+        },
         vcpus,
         input,
         filters,

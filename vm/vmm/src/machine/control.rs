@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Outcome;
 use crate::seccomp::{Filters, Role};
@@ -83,6 +84,14 @@ impl Control {
         }
     }
 
+    /// The same for at most so long: whether they do.
+    pub fn stands_still_within(&self, threads: usize, limit: Duration) -> bool {
+        let moves = |state: &mut State| state.waiting < threads && state.outcome.is_none();
+        let waited = self.changed.wait_timeout_while(self.lock(), limit, moves);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !moves(&mut state)
+    }
+
     /// Ends the machine; the first outcome stays.
     pub fn end(&self, outcome: Outcome) {
         let mut state = self.lock();
@@ -155,6 +164,8 @@ mod tests {
                 std::thread::spawn(move || control.wait_while_paused())
             })
             .collect();
+        assert!(!control.stands_still_within(4, Duration::from_millis(1)), "there are three");
+        assert!(control.stands_still_within(3, Duration::from_secs(60)));
         control.wait_for_standstill(3);
         control.run();
         for thread in threads {

@@ -20,10 +20,9 @@ mod save;
 mod statistics;
 mod vcpu;
 
-use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vmm_sys_util::eventfd::EventFd;
@@ -42,6 +41,7 @@ use crate::devices::virtio::net::{self, Net};
 use crate::hypervisor::{self, Vm};
 use crate::memory::Memory;
 use crate::seccomp::Filters;
+use crate::snapshot::tag::Tag;
 use crate::{boot, devices, memory};
 
 pub use self::events::Error as EventsError;
@@ -52,6 +52,10 @@ pub use self::statistics::{Phase, Place, Statistics};
 
 /// The balloon's name among devices.
 const BALLOON: &str = "balloon";
+
+/// A processor or the devices' thread that takes longer to stand still waits for somebody else: a console that nobody
+/// reads, a page fault handler or a file server that is silent.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// How a machine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +135,15 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// Why a machine cannot be paused.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the machine does not stand still within {max} s and goes on: its console, its page fault handler or a file server \
+     does not answer",
+    max = PAUSE_MAX.as_secs()
+)]
+pub struct PauseError;
+
 /// Why a device cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
@@ -158,6 +171,8 @@ pub struct Machine {
     platform: Arc<Platform>,
     vm: Box<dyn Vm>,
     memory: Memory,
+    /// Of the snapshot that the next diff goes over: its own last one, or the one that it came from.
+    base: Mutex<Option<Tag>>,
     #[expect(dead_code, reason = "only kept")]
     held: Held,
 }
@@ -195,10 +210,17 @@ impl Machine {
     }
 
     /// Stops all processors and devices, and returns when they stand still.
-    pub fn pause(&self) {
+    ///
+    /// # Errors
+    /// See [`PauseError`]: all run as before.
+    pub fn pause(&self) -> Result<(), PauseError> {
         self.platform.control.pause();
         self.kick();
-        self.platform.control.wait_for_standstill(self.threads());
+        if self.platform.control.stands_still_within(self.threads(), PAUSE_MAX) {
+            return Ok(());
+        }
+        self.platform.control.run();
+        Err(PauseError)
     }
 
     /// Lets a paused machine go on; one that runs, or has ended, stays as it is.
@@ -247,7 +269,7 @@ impl Machine {
     /// Puts another file behind a drive, which the guest hears of.
     pub fn replace_disk(&self, drive: &str, disk: Disk) -> Result<(), DeviceError> {
         self.with_device(drive, |block: &mut Block| block.replace(disk.named(drive)))?;
-        self.announce(drive)
+        self.announce::<Block>(drive)
     }
 
     /// Changes a drive's limits.
@@ -272,7 +294,7 @@ impl Machine {
     /// Asks the guest for another size of its balloon.
     pub fn resize_balloon(&self, amount_mib: u32) -> Result<(), DeviceError> {
         self.with_device(BALLOON, |balloon: &mut Balloon| balloon.set_target_mib(amount_mib))?;
-        self.announce(BALLOON)
+        self.announce::<Balloon>(BALLOON)
     }
 
     /// Changes how often the balloon's statistics are fetched.
@@ -287,20 +309,25 @@ impl Machine {
 
     /// A device by its name in the configuration, if it is one of this kind.
     fn with_device<D: Device, T>(&self, name: &str, act: impl FnOnce(&mut D) -> T) -> Result<T, DeviceError> {
-        let found = self.transport(name)?.with_device(|device, _| {
-            let any: &mut dyn Any = device;
-            any.downcast_mut().map(act)
-        });
+        let found = self.transport::<D>(name)?.with_kind(act);
         found.ok_or_else(|| DeviceError::Unknown(name.into()))
     }
 
-    fn announce(&self, name: &str) -> Result<(), DeviceError> {
-        self.transport(name)?.config_changed().map_err(DeviceError::Device)
+    fn announce<D: Device>(&self, name: &str) -> Result<(), DeviceError> {
+        self.transport::<D>(name)?.config_changed().map_err(DeviceError::Device)
     }
 
-    fn transport(&self, name: &str) -> Result<&Transport, DeviceError> {
-        let found = self.platform.virtio.iter().find(|plugged| plugged.name == name);
-        found.map(|plugged| plugged.transport.as_ref()).ok_or_else(|| DeviceError::Unknown(name.into()))
+    fn transport<D: Device>(&self, name: &str) -> Result<&Transport, DeviceError> {
+        self.platform.named::<D>(name).ok_or_else(|| DeviceError::Unknown(name.into()))
+    }
+
+    /// Of the snapshot that a diff goes over.
+    pub(crate) fn base(&self) -> Option<Tag> {
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_base(&self, tag: Tag) {
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(tag);
     }
 
     /// Guest memory.

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::statistics::{Phase, Place, Statistics};
 use crate::boot::acpi::VirtioSlot;
 use crate::devices::serial::Port;
+use crate::devices::virtio::Device;
 use crate::devices::virtio::mmio::Transport;
 use crate::devices::{AddressPort, BootTimer, Keyboard, PowerRequest, power_request};
 use crate::hypervisor::Bus;
@@ -45,6 +46,12 @@ impl Platform {
         let offset = address.checked_sub(layout::VIRTIO_START)?;
         let index = usize::try_from(offset / layout::VIRTIO_LEN).ok()?;
         self.virtio.get(index).map(|plugged| (plugged.transport.as_ref(), offset % layout::VIRTIO_LEN))
+    }
+
+    /// The device of this kind with this name: a drive and an interface may share one.
+    pub fn named<D: Device>(&self, name: &str) -> Option<&Transport> {
+        let is_it = |plugged: &&Plugged| plugged.name == name && plugged.transport.with_kind(|_: &mut D| ()).is_some();
+        self.virtio.iter().find(is_it).map(|plugged| plugged.transport.as_ref())
     }
 
     fn count(&self, place: Place) {
@@ -158,5 +165,52 @@ impl Bus for Platform {
                 tracing::trace!("write of {data:?} to {address:#x}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::BalloonConfig;
+    use crate::devices::Announce;
+    use crate::devices::virtio::balloon::Balloon;
+    use crate::devices::virtio::rng::Rng;
+    use crate::hypervisor::DirtyLog;
+    use crate::memory;
+
+    fn platform(devices: Vec<Box<dyn Device>>) -> Platform {
+        let started = Instant::now();
+        let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
+        let plugged = |(slot, device)| Plugged {
+            transport: Arc::new(Transport::new(device, memory.clone()).expect("a transport")),
+            slot: VirtioSlot::new(slot),
+            name: "it".into(),
+        };
+        Platform {
+            serial: None,
+            keyboard: None,
+            pci: AddressPort::default(),
+            timer: BootTimer::new(started, Announce::No),
+            virtio: (0..).zip(devices).map(plugged).collect(),
+            statistics: Statistics::new(started),
+            control: Arc::new(Control::paused()),
+        }
+    }
+
+    #[test]
+    fn devices_of_one_name_are_told_apart_by_their_kind() {
+        let balloon = Balloon::new(BalloonConfig::default()).expect("a balloon");
+        let platform = platform(vec![Box::new(Rng::default()), Box::new(balloon)]);
+        let place = |found: Option<&Transport>| {
+            platform
+                .virtio
+                .iter()
+                .position(|plugged| found.is_some_and(|found| std::ptr::eq(found, &*plugged.transport)))
+        };
+        assert_eq!(place(platform.named::<Rng>("it")), Some(0));
+        assert_eq!(place(platform.named::<Balloon>("it")), Some(1));
+        assert!(platform.named::<Balloon>("other").is_none());
     }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use vmm_sys_util::eventfd::EventFd;
@@ -128,7 +128,8 @@ impl Machine {
         let line = announce(vm.as_ref(), &memory, &platform)?;
         let held = Held { _line: Some(line), _faults: faults };
         platform.statistics.mark(Phase::Built);
-        let machine = Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, held };
+        let base = Mutex::new(Some(state.tag));
+        let machine = Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, base, held };
         Ok(build::start_threads(machine, vcpus, input, filters)?)
     }
 }

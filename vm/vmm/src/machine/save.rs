@@ -37,25 +37,35 @@ pub enum SaveError {
 
 impl Machine {
     /// Writes a paused machine of this configuration into two files; `memory` has what a diff goes over, or nothing.
-    /// Once both are where they belong, [`Machine::saved`] is to be called. The machine can go on afterwards.
+    /// Once both are where they belong, [`Machine::saved`] is to be called with the tag that they have. The machine can
+    /// go on afterwards.
     ///
     /// # Errors
     /// See the variants of [`SaveError`]. The machine is as before; the files are not.
-    pub fn save(&self, config: &VmConfig, content: Content, mut state: &File, memory: &File) -> Result<(), SaveError> {
+    pub(crate) fn save(
+        &self,
+        config: &VmConfig,
+        content: Content,
+        mut state: &File,
+        memory: &File,
+    ) -> Result<Tag, SaveError> {
         if self.platform.control.order() != Order::Pause {
             return Err(SaveError::Running);
         }
         let parts = self.parts()?;
+        let tag = parts.tag;
         let saved = State::new(config, parts)?.encode()?;
         if config.machine().track_dirty_pages {
             memory::mark(&self.memory, &self.vm.dirty_pages()?);
         }
         memory::write(&self.memory, content, memory).map_err(SaveError::Memory)?;
-        state.write_all(&saved).map_err(SaveError::State)
+        state.write_all(&saved).map_err(SaveError::State)?;
+        Ok(tag)
     }
 
-    /// What was saved last is safe: the next diff has what is written from now on.
-    pub fn saved(&self) {
+    /// What was saved with this tag is safe: the next diff goes over it and has what is written from now on.
+    pub(crate) fn saved(&self, tag: Tag) {
+        self.set_base(tag);
         memory::forget(&self.memory);
     }
 

@@ -1,7 +1,9 @@
 //! Marks in guest memory, in pages that are the firmware's: of the snapshot that the memory belongs to, and of the
 //! guest's generation.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,14 @@ impl Tag {
         let tag = Tag(random()?);
         memory.write_slice(&tag.0, GuestAddress(layout::SNAPSHOT_TAG)).map_err(io::Error::other)?;
         Ok(tag)
+    }
+
+    /// Of which snapshot a memory file is; none of a file that has nothing in its place.
+    pub fn of_file(file: &File) -> io::Result<Option<Self>> {
+        let mut tag = [0; LEN];
+        // Memory begins at the guest's first address, and so does its file.
+        file.read_exact_at(&mut tag, layout::SNAPSHOT_TAG)?;
+        Ok((tag != [0; LEN]).then_some(Tag(tag)))
     }
 
     /// Whether `memory` is that of this snapshot, as far as its marks say.

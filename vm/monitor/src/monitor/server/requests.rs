@@ -30,7 +30,7 @@ impl<G: Guest> Server<G> {
         let Incoming { method, payload, descriptors, .. } = request;
         let (process, payload) = match method {
             Method::Pause => {
-                self.guest.pause();
+                self.guest.pause().map_err(Error::Other)?;
                 return Ok(Some(Empty {}.encode_to_vec()));
             }
             Method::Resume => {

@@ -3,6 +3,7 @@
 //! Interrupt status and acknowledgement, which every interrupt costs, take no lock; all else does, and so do the
 //! device's events. A driver's breach of the protocol sets `DEVICE_NEEDS_RESET` and silences the device.
 
+use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -171,6 +172,14 @@ impl Transport {
     pub fn with_device<T>(&self, act: impl FnOnce(&mut dyn Device, &mut Queues) -> T) -> T {
         let inner = &mut *self.lock();
         act(inner.device.as_mut(), &mut inner.queues)
+    }
+
+    /// The same for one kind of device; none if this is another.
+    pub fn with_kind<D: Device, T>(&self, act: impl FnOnce(&mut D) -> T) -> Option<T> {
+        self.with_device(|device, _| {
+            let any: &mut dyn Any = device;
+            any.downcast_mut().map(act)
+        })
     }
 
     /// Tells the driver that the configuration is another.
