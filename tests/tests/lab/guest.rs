@@ -1,6 +1,7 @@
 //! `stockade vmm` with a Linux guest whose shell is reached over the serial line: what parts of the tests that run in
 //! the lab share.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,6 +14,8 @@ use stockade_tests::{LAB, Lab, bin, fixture};
 use stockade_vm_kernel::cpio::Archive;
 use stockade_vm_kernel::{Modules, drivers};
 use tempfile::TempDir;
+
+use super::standstill;
 
 /// A guest is emulated twice, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -30,7 +33,7 @@ const SCRIPT_MAX: usize = 3000;
 /// Runs a part in the lab, on a folder with the guest's initramfs that is made here, where it costs little.
 pub(crate) fn run_part(lab: &mut Lab, part: &str) {
     let dir = TempDir::new().expect("a directory");
-    LAB.build(&["vsock"], dir.path());
+    LAB.build(&["uffd", "vsock"], dir.path());
     fs::write(dir.path().join("initramfs"), initramfs(dir.path())).expect("write the initramfs");
     let output = lab.run_part("what_needs_the_lab", part, dir.path());
     assert_eq!(output.code, 0, "{output}");
@@ -53,7 +56,8 @@ fn initramfs(programs: &Path) -> Vec<u8> {
     archive.finish().expect("end the guest's archive")
 }
 
-/// Each line from the host is a number and a script in base64; the answer is its output, the number and its status.
+/// Each line from the host is a number and a script in base64; the answer is its output, the number and its status. One
+/// that does not end is killed before the host's patience is, and the guest tells where its processes stand.
 const INIT: &str = r#"#!/bin/busybox sh
 export PATH=/bin
 busybox mount -t proc proc /proc
@@ -65,12 +69,20 @@ done </modules/order
 busybox devmem 0xd0000000 8 123
 busybox stty -F /dev/ttyS0 -echo -onlcr
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
+standstill() {
+    busybox cat /proc/uptime /proc/interrupts
+    for process in /proc/[0-9]*; do
+        [ ! -s $process/cmdline ] || { echo $(busybox cat $process/comm $process/wchan); busybox cat $process/stack; }
+    done
+    busybox dmesg | busybox tail -n 20
+}
 echo "the guest is up"
 while read -r number script; do
     echo "$script" | busybox base64 -d >/tmp/script
-    busybox sh /tmp/script </dev/null >/tmp/output 2>&1
+    busybox timeout -s KILL 100 busybox sh /tmp/script </dev/null >/tmp/output 2>&1
     status=$?
     busybox cat /tmp/output
+    [ $status != 137 ] || standstill
     echo "=== $number $status ==="
 done
 "#;
@@ -83,6 +95,8 @@ pub(crate) struct Vmm {
     /// How much of the serial line's output was read.
     seen: usize,
     commands: u32,
+    /// It was waited for in vain: nobody does so again.
+    lost: Cell<bool>,
 }
 
 impl Vmm {
@@ -106,7 +120,7 @@ impl Vmm {
         drop(file("log"));
         let mut child = command.spawn().expect("start the VMM");
         let input = child.stdin.take().expect("a pipe");
-        Self { dir, child, input, seen: 0, commands: 0 }
+        Self { dir, child, input, seen: 0, commands: 0, lost: Cell::default() }
     }
 
     /// A file beside its socket.
@@ -201,13 +215,12 @@ impl Vmm {
     /// Waits for the process; its exit status and all that the guest said.
     #[track_caller]
     pub(crate) fn end(mut self) -> (i32, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = self.deadline();
         loop {
             if let Some(status) = self.child.try_wait().expect("ask for the VMM's status") {
                 return (status.code().unwrap_or(-1), self.serial());
             }
-            assert!(Instant::now() < deadline, "the VMM does not end\n{}", self.account());
-            std::thread::sleep(PAUSE);
+            self.wait_more(deadline, "the VMM does not end");
         }
     }
 
@@ -220,13 +233,12 @@ impl Vmm {
     /// Waits for something that is not there at once.
     #[track_caller]
     pub(crate) fn wait_for<T>(&self, what: &str, find: impl Fn() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = self.deadline();
         loop {
             if let Some(found) = find() {
                 return found;
             }
-            assert!(Instant::now() < deadline, "no {what}\n{}", self.account());
-            std::thread::sleep(PAUSE);
+            self.wait_more(deadline, &format!("no {what}"));
         }
     }
 
@@ -238,7 +250,7 @@ impl Vmm {
     /// What it says next, up to `mark`.
     #[track_caller]
     fn read_to(&mut self, mark: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = self.deadline();
         loop {
             let ended = self.child.try_wait().expect("ask for the VMM's status");
             let said = self.serial();
@@ -248,9 +260,22 @@ impl Vmm {
                 return text;
             }
             assert!(ended.is_none(), "the VMM ended: {ended:?}\n{}", self.account());
-            assert!(Instant::now() < deadline, "the guest never said {mark:?}\n{}", self.account());
-            std::thread::sleep(PAUSE);
+            self.wait_more(deadline, &format!("the guest never said {mark:?}"));
         }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + if self.lost.get() { Duration::ZERO } else { PATIENCE }
+    }
+
+    /// Waits a moment; after the deadline it tells where the guest stands.
+    #[track_caller]
+    fn wait_more(&self, deadline: Instant, what: &str) {
+        if Instant::now() < deadline {
+            return std::thread::sleep(PAUSE);
+        }
+        assert!(!self.lost.replace(true), "{what}, as before");
+        panic!("{what}\n{}{}", standstill::account(self.pid()), self.account());
     }
 
     fn content(&self, name: &str) -> String {

@@ -6,6 +6,7 @@ mod class;
 mod devices;
 mod guest;
 mod share;
+mod standstill;
 mod vmm;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

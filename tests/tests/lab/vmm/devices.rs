@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,9 @@ use super::tap::Tap;
 use super::{disks, network};
 
 const MIB: u64 = 1 << 20;
+
+/// A stream that stands still so long does not go on.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(100);
 
 type Look = (&'static str, fn(&mut Vmm));
 
@@ -99,6 +103,10 @@ fn sockets(vmm: &mut Vmm) {
 fn connect(vmm: &Vmm, port: u32) -> UnixStream {
     let attempt = || {
         let mut stream = UnixStream::connect(vmm.path("vsock")).ok()?;
+        stream
+            .set_read_timeout(Some(STREAM_TIMEOUT))
+            .and_then(|()| stream.set_write_timeout(Some(STREAM_TIMEOUT)))
+            .ok()?;
         stream.write_all(format!("CONNECT {port}\n").as_bytes()).ok()?;
         let mut byte = [0];
         let mut line = Vec::new();

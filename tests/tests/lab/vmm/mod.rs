@@ -5,6 +5,7 @@ mod devices;
 mod disks;
 mod getting_started;
 mod network;
+mod snapshots;
 mod tap;
 
 use super::guest::run_part;
@@ -14,7 +15,12 @@ pub(crate) const CASES: &[Case] = &[
     ("the getting-started session", |lab| run_part(lab, "getting started")),
     ("devices of a guest", |lab| run_part(lab, "devices")),
     ("a guest of a config file", |lab| run_part(lab, "config file")),
+    ("snapshots", |lab| run_part(lab, "snapshots")),
 ];
 
-pub(crate) const PARTS: &[Part] =
-    &[("getting started", getting_started::session), ("devices", devices::looks), ("config file", config_file::boot)];
+pub(crate) const PARTS: &[Part] = &[
+    ("getting started", getting_started::session),
+    ("devices", devices::looks),
+    ("config file", config_file::boot),
+    ("snapshots", snapshots::snapshots),
+];
