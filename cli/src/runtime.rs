@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stockade_kernel_monitor::KernelClass;
 use stockade_native::{Native, seal};
 use stockade_sandbox::{IsolationClass, Result, Runtime};
+use stockade_vm_kernel::Name;
 use stockade_vm_monitor::{Places, VmClass};
 
 /// The guest agent's program, beside this one or where packages put what nobody calls.
@@ -16,40 +17,42 @@ const AGENT_DIRECTORY: &str = "/usr/libexec/stockade";
 pub const CLASSES: [IsolationClass; 3] = [IsolationClass::Native, IsolationClass::Kernel, IsolationClass::Vm];
 
 /// How a class does its work on this host, where there is more than one way; or why it cannot. `root` is the data
-/// directory.
-pub fn detail(class: IsolationClass, root: &Path) -> std::result::Result<Option<String>, String> {
+/// directory, `kernel` the guest kernel of containers that name none.
+pub fn detail(class: IsolationClass, root: &Path, kernel: &Name) -> std::result::Result<Option<String>, String> {
     match class {
         IsolationClass::Native => Ok(None),
         IsolationClass::Kernel => Ok(Some(match KernelClass::trap_path() {
             Ok(path) => format!("trap path {path}"),
             Err(error) => format!("no trap path: {error}"),
         })),
-        IsolationClass::Vm => VmClass::detail(&places(root)).map(Some),
+        IsolationClass::Vm => VmClass::detail(&places(root, kernel)).map(Some),
     }
 }
 
-/// The error for a class that lacks something on this host which shows at once.
-pub fn check(class: IsolationClass, root: &Path) -> Result<()> {
+/// The error for a class that lacks something on this host which shows at once; `kernel` is the guest kernel that the
+/// container will have.
+pub fn check(class: IsolationClass, root: &Path, kernel: &Name) -> Result<()> {
     match class {
         IsolationClass::Native | IsolationClass::Kernel => Ok(()),
-        IsolationClass::Vm => VmClass::check(&places(root)),
+        IsolationClass::Vm => VmClass::check(&places(root, kernel)),
     }
 }
 
-/// The service of `class`, with its state below `state_root` and data below `root`.
-pub fn runtime(class: IsolationClass, state_root: &Path, root: &Path) -> Box<dyn Runtime> {
+/// The service of `class`, with its state below `state_root` and data below `root`; `kernel` is the guest kernel of
+/// containers that name none.
+pub fn runtime(class: IsolationClass, state_root: &Path, root: &Path, kernel: Name) -> Box<dyn Runtime> {
     let state_root = state_root.to_path_buf();
     match class {
         IsolationClass::Native => Box::new(Native::new(state_root)),
         IsolationClass::Kernel => Box::new(KernelClass::new(state_root)),
-        IsolationClass::Vm => Box::new(VmClass::new(state_root, places(root))),
+        IsolationClass::Vm => Box::new(VmClass::new(state_root, places(root, &kernel))),
     }
 }
 
-fn places(root: &Path) -> Places {
+fn places(root: &Path, kernel: &Name) -> Places {
     let beside = seal::directory();
     let agents = beside.into_iter().chain([PathBuf::from(AGENT_DIRECTORY)]).map(|dir| dir.join(AGENT)).collect();
-    Places { root: root.to_owned(), agents }
+    Places { root: root.to_owned(), agents, kernel: kernel.clone() }
 }
 
 /// What this process is, by the name that it was started with: `None` when it is no helper of a class, else the exit

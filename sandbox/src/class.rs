@@ -13,6 +13,9 @@ pub const SANDBOX_ANNOTATION: &str = "dev.stockade.sandbox";
 /// the bundle.
 pub const STRACE_ANNOTATION: &str = "dev.stockade.strace";
 
+/// The annotation that names the guest kernel of a container of class `vm`.
+pub const GUEST_KERNEL_ANNOTATION: &str = "dev.stockade.guest-kernel";
+
 /// The wall between a container and its host, chosen per container and never changed silently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

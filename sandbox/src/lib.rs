@@ -13,7 +13,9 @@ mod runtime;
 mod state;
 mod stats;
 
-pub use class::{ANNOTATION, IsolationClass, SANDBOX_ANNOTATION, STRACE_ANNOTATION, UnknownClass};
+pub use class::{
+    ANNOTATION, GUEST_KERNEL_ANNOTATION, IsolationClass, SANDBOX_ANNOTATION, STRACE_ANNOTATION, UnknownClass,
+};
 pub use error::{Error, Result};
 pub use id::{ContainerId, InvalidId};
 pub use request::{

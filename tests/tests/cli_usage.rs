@@ -39,6 +39,9 @@ fn a_lacking_class_is_refused_however_it_was_chosen() {
     fs::write(&config, "isolation = 'vm'\n").unwrap();
     check(&["--config", config.to_str().unwrap(), "run", "busybox"], "vm");
     check(&["--config", config.to_str().unwrap(), "run", "--annotation", "dev.stockade.isolation=vm", "busybox"], "vm");
+    check(&["run", "--isolation", "vm", "--guest-kernel", "small", "busybox"], "vm");
+    let error = people.stockade(&["run", "--guest-kernel", "small", "busybox"]).exits(125).stderr;
+    assert!(error.contains("only class vm has one, and this is native"), "{error}");
     let error = people.stockade(&["run", "--isolation", "xen", "busybox"]).exits(125).stderr;
     assert!(error.contains("choose native, kernel or vm"), "{error}");
 }

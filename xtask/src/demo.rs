@@ -122,7 +122,7 @@ impl Stage<'_> {
     fn show_in_lab(&self, program: &str, args: &[&str]) -> Result<()> {
         println!("\n# {program} {}", args.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
         let mut lab = Command::new(env::current_exe().context("find this program")?);
-        lab.args(["lab", "run", "--", "env"]);
+        lab.args(["lab", "run", "--cpus", "1", "--", "env"]);
         lab.arg(format!("STOCKADE_ROOT={}", self.scratch.root().display()));
         lab.arg("STOCKADE_STATE=/run/stockade-demo").arg(self.binaries.join(program)).args(args);
         match lab.status().context("start the lab")?.success() {

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use stockade_engine::options::{DeviceOption, MountOption, NamespaceMode, SecurityOption, Signal, Ulimit, parse_size};
 use stockade_image::Platform;
 use stockade_sandbox::IsolationClass;
+use stockade_vm_kernel::Name;
 
 use super::later::LaterFlags;
 use super::limits::LimitFlags;
@@ -132,6 +133,9 @@ pub struct SecurityFlags {
     /// Isolation class: native, kernel or vm
     #[arg(long, value_name = "CLASS")]
     pub isolation: Option<IsolationClass>,
+    /// Guest kernel of class vm, one of `stockade vm kernel ls`
+    #[arg(long, value_name = "NAME")]
+    pub guest_kernel: Option<Name>,
     /// All capabilities and devices, and no filters: as good as root on the host
     #[arg(long)]
     pub privileged: bool,

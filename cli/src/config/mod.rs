@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stockade_sandbox::IsolationClass;
+use stockade_vm_kernel::Name;
 use toml::{Table, Value};
 
 /// The commented sample that `stockade info --default-config` prints.
@@ -23,6 +24,8 @@ pub const PATH: &str = "/etc/stockade/config.toml";
 pub struct Config {
     /// The class of containers that name none.
     pub isolation: IsolationClass,
+    /// The guest kernel of containers of class `vm` that name none.
+    pub guest_kernel: Name,
     /// The data directory.
     pub root: PathBuf,
     /// The run-time state directory.
@@ -57,6 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             isolation: IsolationClass::Native,
+            guest_kernel: Name::default(),
             root: "/var/lib/stockade".into(),
             state: "/run/stockade".into(),
             log_level: "warn".to_owned(),
@@ -212,6 +216,7 @@ mod tests {
         check("[container]\nulimit = []", "unknown key \"container.ulimit\": did you mean \"ulimits\"?");
         check("[nothing-like-it]\n", "unknown key \"nothing-like-it\";");
         check("isolation = 'xen'", "unknown variant `xen`");
+        check("guest_kernel = 'a/b'", "\"a/b\" is no name of a kernel");
         check("root = ", "TOML parse error at line 1");
     }
 

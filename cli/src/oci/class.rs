@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
 use stockade_sandbox::{ANNOTATION, Error, IsolationClass, Result, Runtime};
+use stockade_vm_kernel::Name;
 
 use crate::config::{self, Config};
 
@@ -19,20 +20,19 @@ pub fn choose(option: Option<IsolationClass>, spec: &Spec) -> Result<IsolationCl
 
 /// The service of a class, with its state below `state_root`.
 pub fn open(class: IsolationClass, state_root: &Path) -> Result<Box<dyn Runtime>> {
-    let root = match class {
+    let (root, kernel) = match class {
         IsolationClass::Vm => data()?,
         // These keep no data.
-        IsolationClass::Native | IsolationClass::Kernel => PathBuf::new(),
+        IsolationClass::Native | IsolationClass::Kernel => Default::default(),
     };
-    Ok(crate::runtime::runtime(class, state_root, &root))
+    Ok(crate::runtime::runtime(class, state_root, &root, kernel))
 }
 
-/// The data directory, where guest kernels are: people's, since callers of this command line know of none.
-fn data() -> Result<PathBuf> {
-    match std::env::var_os("STOCKADE_ROOT") {
-        Some(root) => Ok(root.into()),
-        None => Config::load(None).map(|config| config.root).map_err(|e| Error::Other(format!("{e:#}"))),
-    }
+/// The data directory, where guest kernels are, and the kernel of containers that name none: people's, since callers of
+/// this command line know of none.
+fn data() -> Result<(PathBuf, Name)> {
+    let config = Config::load(None).map_err(|e| Error::Other(format!("{e:#}")))?;
+    Ok((std::env::var_os("STOCKADE_ROOT").map_or(config.root, PathBuf::from), config.guest_kernel))
 }
 
 /// Parsing the config file costs more than the rest of start-up, so only an existing one is read.

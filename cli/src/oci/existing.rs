@@ -10,6 +10,7 @@ use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, ExecRequest, IsolationClass, OomWatch, Result, Runtime,
     SignalTarget, Stats,
 };
+use stockade_vm_kernel::Name;
 use stockade_vm_monitor::VmClass;
 
 /// All containers below one state directory, of whatever class.
@@ -31,7 +32,7 @@ impl Existing {
             (false, false) => IsolationClass::Native,
         };
         // What exists needs no data any more.
-        crate::runtime::runtime(class, &self.state_root, Path::new(""))
+        crate::runtime::runtime(class, &self.state_root, Path::new(""), Name::default())
     }
 
     fn native(&self) -> Native {

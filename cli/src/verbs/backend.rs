@@ -8,6 +8,7 @@ use oci_spec::runtime::{Capabilities, LinuxSeccomp};
 use stockade_engine::{Backend, Directories, SupervisorCommand};
 use stockade_native::seal;
 use stockade_sandbox::{IsolationClass, Result, Runtime};
+use stockade_vm_kernel::Name;
 
 use super::SUPERVISE;
 use crate::runtime;
@@ -18,7 +19,9 @@ pub struct Binary;
 
 impl Backend for Binary {
     fn runtime(&self, class: IsolationClass, directories: &Directories) -> Result<Box<dyn Runtime>> {
-        Ok(runtime::runtime(class, &directories.class(&class.to_string()), &directories.root))
+        // A container's record names its guest kernel.
+        let kernel = Name::default();
+        Ok(runtime::runtime(class, &directories.class(&class.to_string()), &directories.root, kernel))
     }
 
     fn default_seccomp(&self, capabilities: &Capabilities) -> LinuxSeccomp {

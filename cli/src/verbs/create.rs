@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use stockade_engine::{AttachOptions, ContainerImage, Engine};
-use stockade_sandbox::{ANNOTATION, IsolationClass};
+use stockade_sandbox::{ANNOTATION, GUEST_KERNEL_ANNOTATION, IsolationClass};
+use stockade_vm_kernel::Name;
 
 use super::context::Context;
 use super::{message, pull, session};
@@ -59,10 +60,14 @@ impl Made {
         let flags = &args.flags;
         flags.later.check().map_err(|text| anyhow!(text))?;
         let class = class(context, flags)?;
-        runtime::check(class, &context.directories.root)?;
+        let kernel = guest_kernel(context, flags, class)?;
+        runtime::check(class, &context.directories.root, &kernel)?;
         let (name, command) = args.image_and_command.split_first().context("an image is needed")?;
         let mut options = options::container(&context.config, flags, command)?;
         options.isolation = Some(class);
+        if class == IsolationClass::Vm {
+            options.annotations.insert(GUEST_KERNEL_ANNOTATION.to_owned(), kernel.into());
+        }
         options.stdin_once = presence == Presence::Foreground && options.interactive;
         let cidfile = flags.keep.cidfile.as_deref().map(CidFile::new).transpose()?;
         let (engine, store) = (context.engine()?, context.store()?);
@@ -74,11 +79,27 @@ impl Made {
 }
 
 /// Flag, annotation, config file: in this order.
+fn guest_kernel(context: &Context, flags: &CreateFlags, class: IsolationClass) -> Result<Name> {
+    match (&flags.security.guest_kernel, annotation(flags, GUEST_KERNEL_ANNOTATION)) {
+        (Some(_), _) if class != IsolationClass::Vm => {
+            bail!("--guest-kernel: only class vm has one, and this is {class}")
+        }
+        (Some(name), _) => Ok(name.clone()),
+        (None, Some(name)) => Ok(name.parse()?),
+        (None, None) => Ok(context.config.guest_kernel.clone()),
+    }
+}
+
+/// The last of a key.
+fn annotation<'a>(flags: &'a CreateFlags, key: &str) -> Option<&'a str> {
+    flags.keep.annotation.iter().rev().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+}
+
+/// In the same order.
 fn class(context: &Context, flags: &CreateFlags) -> Result<IsolationClass> {
-    let annotation = flags.keep.annotation.iter().rev().find(|(key, _)| key == ANNOTATION);
-    match (flags.security.isolation, annotation) {
+    match (flags.security.isolation, annotation(flags, ANNOTATION)) {
         (Some(class), _) => Ok(class),
-        (None, Some((_, class))) => Ok(class.parse()?),
+        (None, Some(class)) => Ok(class.parse()?),
         (None, None) => Ok(context.config.isolation),
     }
 }

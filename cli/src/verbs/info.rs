@@ -96,7 +96,7 @@ fn document(context: &Context) -> Result<Value> {
         "Images": context.store()?.list()?.len(),
         "Version": env!("CARGO_PKG_VERSION"),
         "DefaultClass": context.config.isolation,
-        "Classes": runtime::CLASSES.map(|class| described(class, &context.directories.root)),
+        "Classes": runtime::CLASSES.map(|class| described(class, context)),
         "LoggingDriver": context.config.container.log_driver,
         "CgroupVersion": cgroup_version(),
         "Driver": "erofs",
@@ -114,8 +114,9 @@ fn document(context: &Context) -> Result<Value> {
     }))
 }
 
-fn described(class: IsolationClass, root: &Path) -> Value {
-    let (available, detail, reason) = match runtime::detail(class, root) {
+fn described(class: IsolationClass, context: &Context) -> Value {
+    let found = runtime::detail(class, &context.directories.root, &context.config.guest_kernel);
+    let (available, detail, reason) = match found {
         Ok(detail) => (true, detail, String::new()),
         Err(reason) => (false, None, reason),
     };

@@ -81,6 +81,7 @@ $stockade exec vm true 2>&1
 $stockade unpause vm && say $stockade exec vm echo again
 say $stockade update --pids-limit 30 vm
 $stockade update --memory 100g --memory-swap 100g vm 2>&1 | tail -1
+$stockade update --cpus 1.5 vm 2>&1 | tail -1
 say $stockade exec vm cat /sys/fs/cgroup/pids.max
 $stockade stop vm
 $stockade logs vm
@@ -96,6 +97,7 @@ rm /run/much /run/*.said
         "is paused, unpause",
         "again\nstatus 0\n",
         "isolation class vm cannot raise the limit of memory",
+        "isolation class vm cannot raise the limit of CPU time to 2 processors: its machine has 1",
         "\n30\nstatus 0\n",
         "up\nbye\n",
         "vm Exited (3)",
@@ -107,8 +109,9 @@ rm /run/much /run/*.said
 /// What the guest shows and holds; a machine is as large as its container's limit and its kernel's needs. What was
 /// killed for lack of memory is among the events.
 fn limits(lab: &mut Lab) {
-    let text = r#"limits='--memory 64m --memory-swap 64m --cpus 0.5 --pids-limit 20'
-$stockade run --name small --isolation vm $limits $image sh -c '
+    let text = r#"$stockade run --rm --isolation vm --guest-kernel none $image true 2>&1 | grep -o 'named none'
+limits='--memory 64m --memory-swap 64m --cpus 0.5 --pids-limit 20'
+$stockade run --name small --isolation vm --guest-kernel default $limits $image sh -c '
 cd /sys/fs/cgroup; cat memory.max cpu.max pids.max; nproc
 awk "/MemTotal/{print \$2 < 170000}" /proc/meminfo
 dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo "status $?"; sleep 1' | tr '\n' ' '
@@ -116,7 +119,7 @@ $stockade events --since 10m --until 0s --filter event=oom | grep -c 'container 
 $stockade rm small >/dev/null
 "#;
     let output = script(lab, text, &[]);
-    assert_eq!(output.stdout, "67108864 50000 100000 20 1 1 status 137 1\n", "{output}");
+    assert_eq!(output.stdout, "named none\n67108864 50000 100000 20 1 1 status 137 1\n", "{output}");
 }
 
 /// A terminal from end to end: its size and its changes, what is typed, Ctrl-C, and the exit status.

@@ -57,6 +57,9 @@ const BENCHES: &[(&str, Bench)] = &[
     ("kernel-programs", kernel::programs),
     ("kernel-many", kernel::many),
     ("vm-boot", vm::boot),
+    ("vm-run", vm::run),
+    ("vm-transfer", vm::transfer),
+    ("vm-many", vm::many),
 ];
 
 /// How often to repeat.

@@ -1,5 +1,6 @@
 //! `lab watch`, which benchmarks run in the lab: starts a VMM again and again until its guest says a word, and tells as
-//! JSON what that took: time, exits, the VMM's own memory and, in the last round, exits by reason and phase.
+//! JSON what that took: time, exits, the VMM's own memory, marks that the guest printed on its way (`mark NAME US.`,
+//! with microseconds of its own clock) and, in one more round, exits by reason and phase.
 
 mod counters;
 mod trace;
@@ -21,6 +22,12 @@ pub struct Options {
     /// Rounds that count, after one that warms up.
     #[arg(long)]
     rounds: usize,
+    /// One more round, with exits by reason and phase.
+    #[arg(long)]
+    trace: bool,
+    /// The name that the VMM's process calls itself, where the command starts it; the command is then left to end.
+    #[arg(long)]
+    vmm: Option<String>,
     /// The guest's memory: mappings of this size and more are not the VMM's own.
     #[arg(long)]
     guest_mib: u64,
@@ -28,6 +35,9 @@ pub struct Options {
     #[arg(required = true, last = true)]
     command: Vec<String>,
 }
+
+/// The name of the boot timer's mark.
+pub const TIMER_MARK: &str = "boot timer";
 
 /// What was seen.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,6 +61,8 @@ pub struct Round {
     pub own_kib: u64,
     /// Resident memory of the guest.
     pub guest_kib: u64,
+    /// What the guest printed; the time is its own.
+    pub marks: Vec<Phase>,
 }
 
 /// A point on the way.
@@ -68,11 +80,15 @@ pub struct Phase {
 pub fn run(options: &Options) -> Result<()> {
     round(options)?;
     let rounds = (0..options.rounds).map(|_| round(options)).collect::<Result<_>>()?;
-    let trace = trace::Trace::begin()?;
-    round(options)?;
-    let (reasons, phases) = trace.end()?;
+    let (reasons, phases) = if options.trace { traced(options)? } else { Default::default() };
     println!("{}", serde_json::to_string(&Seen { rounds, reasons, phases })?);
     Ok(())
+}
+
+fn traced(options: &Options) -> Result<(BTreeMap<String, u64>, Vec<Phase>)> {
+    let trace = trace::Trace::begin()?;
+    round(options)?;
+    trace.end()
 }
 
 fn round(options: &Options) -> Result<Round> {
@@ -82,27 +98,70 @@ fn round(options: &Options) -> Result<Round> {
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {program}"))?;
-    let result = until_word(&mut child, &options.word).and_then(|()| {
+    let result = until_word(&mut child, &options.word).and_then(|marks| {
         let ms = begin.elapsed().as_secs_f64() * 1e3;
         let exits = counters::exits()?;
-        let (own_kib, guest_kib) = counters::memory(child.id(), options.guest_mib)?;
-        Ok(Round { ms, exits, own_kib, guest_kib })
+        let pid = options.vmm.as_deref().map_or_else(|| Ok(child.id()), counters::process)?;
+        let (own_kib, guest_kib) = counters::memory(pid, options.guest_mib)?;
+        Ok(Round { ms, exits, own_kib, guest_kib, marks })
     });
-    child.kill()?;
+    if options.vmm.is_none() || result.is_err() {
+        child.kill()?;
+    }
     child.wait()?;
     result
 }
 
-fn until_word(child: &mut Child, word: &str) -> Result<()> {
+/// Reads up to the word; what was marked by then.
+fn until_word(child: &mut Child, word: &str) -> Result<Vec<Phase>> {
     let mut output = child.stdout.take().context("a pipe")?;
-    let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+    let (mut seen, mut piece, mut marks) = (Vec::new(), [0; 4096], Vec::new());
     loop {
         match output.read(&mut piece)? {
             0 => bail!("it ended without the word:\n{}", String::from_utf8_lossy(&seen)),
             len => seen.extend_from_slice(&piece[..len]),
         }
-        if seen.windows(word.len()).any(|window| window == word.as_bytes()) {
-            return Ok(());
+        let text = String::from_utf8_lossy(&seen);
+        for line in text.lines().filter(is_mark).skip(marks.len()) {
+            marks.extend(mark(line, counters::exits()?));
         }
+        if text.contains(word) {
+            return Ok(marks);
+        }
+    }
+}
+
+/// What `stockade vmm --boot-timer` logs when the guest stores to the timer: microseconds since the machine was begun.
+const BOOT_TIMER: &str = "Guest-boot-time = ";
+
+fn is_mark(line: &&str) -> bool {
+    line.starts_with("mark ") || line.contains(BOOT_TIMER)
+}
+
+/// A whole line `mark NAME US.`, whose full stop is its end; or the boot timer's.
+fn mark(line: &str, exits: u64) -> Option<Phase> {
+    if let Some((_, told)) = line.split_once(BOOT_TIMER) {
+        let (us, _) = told.split_once(" us ")?;
+        return Some(Phase { name: TIMER_MARK.into(), ms: us.trim().parse::<f64>().ok()? / 1e3, exits });
+    }
+    let (name, us) = line.strip_prefix("mark ")?.strip_suffix('.')?.rsplit_once(' ')?;
+    Some(Phase { name: name.to_owned(), ms: us.parse::<f64>().ok()? / 1e3, exits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_marks_count() {
+        let check = |line: &str, expected: Option<(&str, f64)>| {
+            let found = mark(line, 7).map(|phase| (phase.name, phase.ms));
+            assert_eq!(found, expected.map(|(name, ms)| (name.to_owned(), ms)), "{line}");
+        };
+        check("mark disk, read 1500.", Some(("disk, read", 1.5)));
+        check("mark disk, read 15", None);
+        check("mark ", None);
+        check("1970 [main] Guest-boot-time =  74100 us 74 ms,  90000 CPU us", Some((TIMER_MARK, 74.1)));
+        check("1970 [main] Guest-boot-time =  7", None);
     }
 }

@@ -11,7 +11,7 @@ use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers};
 use stockade_native::jail::{self, Authority, Network, Starting};
 use stockade_sandbox::protocol::{Client, CreateContainer, DiskPart, Empty, GuestRoot, GuestUpper, Method, SharePath};
-use stockade_sandbox::{ContainerId, CreateRequest, Error, Result};
+use stockade_sandbox::{ContainerId, CreateRequest, Error, GUEST_KERNEL_ANNOTATION, Result};
 use stockade_vm_kernel::{Kernel, Kernels, Name};
 use stockade_vmm::hypervisor::kvm;
 
@@ -73,7 +73,7 @@ impl Start<'_> {
             descriptors.push(OwnedFd::from(file));
         };
         add(Given::Kvm, device()?);
-        let kernel = kernel(self.places)?;
+        let kernel = kernel(self.places, &self.kernel_name()?)?;
         let initrd = initramfs::make(&kernel, &self.places.agents)?;
         add(Given::Kernel, files::open(&kernel.image, OFlags::RDONLY)?.into());
         add(Given::Initrd, initrd);
@@ -91,6 +91,13 @@ impl Start<'_> {
         };
         stage.cgroup.make_parts(&nothing())?;
         jail::begin(&helper, &stage.cgroup.monitor(), Authority::Nothing, Network::Own)
+    }
+
+    /// The annotation's, or that of containers that have none.
+    fn kernel_name(&self) -> Result<Name> {
+        let annotation = self.spec.annotations().as_ref().and_then(|all| all.get(GUEST_KERNEL_ANNOTATION));
+        let invalid = |error| Error::InvalidConfig(format!("annotation {GUEST_KERNEL_ANNOTATION}: {error}"));
+        annotation.map_or_else(|| Ok(self.places.kernel.clone()), |name| name.parse().map_err(invalid))
     }
 
     fn settings(&self, descriptors: Vec<Given>) -> Settings {
@@ -143,9 +150,9 @@ pub(super) fn device() -> Result<File> {
     kvm::device().map_err(|error| lacking("run a guest on this host", error.to_string()))
 }
 
-/// The kernel of machines that ask for none.
-pub(super) fn kernel(places: &Places) -> Result<Kernel> {
-    let found = Kernels::of(&places.root).find(&Name::default());
+/// A guest kernel by its name.
+pub(super) fn kernel(places: &Places, name: &Name) -> Result<Kernel> {
+    let found = Kernels::of(&places.root).find(name);
     found.map_err(|error| lacking("run a guest", error.to_string()))
 }
 

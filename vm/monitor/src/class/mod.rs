@@ -5,7 +5,7 @@ mod initramfs;
 mod lacks;
 mod launch;
 mod oom;
-mod size;
+pub(crate) mod size;
 mod stats;
 mod upper;
 
@@ -19,6 +19,7 @@ use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
 };
+use stockade_vm_kernel::Name;
 use stockade_vmm::hypervisor::trial;
 
 use crate::share;
@@ -36,6 +37,8 @@ pub struct Places {
     pub root: PathBuf,
     /// Where the agent's program may be, best first.
     pub agents: Vec<PathBuf>,
+    /// The guest kernel of containers that name none.
+    pub kernel: Name,
 }
 
 /// Isolation class `vm`.
@@ -69,14 +72,14 @@ impl VmClass {
     pub fn detail(places: &Places) -> std::result::Result<String, String> {
         trial::of_host().map_err(|error| error.to_string())?;
         Self::check(places).map_err(|error| error.to_string())?;
-        let kernel = launch::kernel(places).map_err(|error| error.to_string())?;
+        let kernel = launch::kernel(places, &places.kernel).map_err(|error| error.to_string())?;
         Ok(format!("guest kernel {}", kernel.release.as_deref().unwrap_or("of an unknown release")))
     }
 
     /// What is missing here that shows without a machine: KVM, a guest kernel, the agent's program.
     pub fn check(places: &Places) -> Result<()> {
         launch::device()?;
-        launch::kernel(places)?;
+        launch::kernel(places, &places.kernel)?;
         initramfs::find(&places.agents).map(drop)
     }
 }

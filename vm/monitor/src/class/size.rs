@@ -102,14 +102,17 @@ pub(super) fn update_on_host(resources: &LinuxResources) -> LinuxResources {
 }
 
 fn vcpus(resources: &LinuxResources) -> u8 {
-    let Some(cpu) = resources.cpu() else { return 1 };
-    let quota = cpu.quota().and_then(positive);
+    u8::try_from(processors(resources).unwrap_or(1).clamp(1, VCPUS_MAX)).unwrap_or(1)
+}
+
+/// How many processors limits leave room for; none where they say nothing of it.
+pub(crate) fn processors(resources: &LinuxResources) -> Option<u64> {
+    let cpu = resources.cpu().as_ref()?;
     let period = cpu.period().filter(|us| *us > 0).unwrap_or(PERIOD_US);
-    let count = match quota {
-        Some(quota) => quota.div_ceil(period),
-        None => listed(cpu).unwrap_or(1),
-    };
-    u8::try_from(count.clamp(1, VCPUS_MAX)).unwrap_or(1)
+    match cpu.quota().and_then(positive) {
+        Some(quota) => Some(quota.div_ceil(period)),
+        None => listed(cpu),
+    }
 }
 
 /// How many processors a set such as `0-2,4` names.

@@ -46,6 +46,8 @@ pub(super) trait Guest {
     fn resume(&self) -> Result<(), String>;
     /// Its memory.
     fn memory_mib(&self) -> usize;
+    /// Its processors.
+    fn vcpus(&self) -> u8;
 }
 
 /// The real one.
@@ -54,6 +56,7 @@ pub(super) struct Running {
     peer: ChannelPeer,
     ended: OwnedFd,
     memory_mib: usize,
+    vcpus: u8,
 }
 
 /// Builds a machine of what was given and lets it run, or says why it cannot.
@@ -68,7 +71,7 @@ pub(super) fn start(settings: &Settings, descriptors: Vec<OwnedFd>, console: &Co
     let ended = watch(&machine)?;
     Role::Monitor.confine(Filters::On).map_err(|error| error.to_string())?;
     machine.run().map_err(|error| error.to_string())?;
-    Ok(Running { machine, peer, ended, memory_mib: settings.memory_mib })
+    Ok(Running { machine, peer, ended, memory_mib: settings.memory_mib, vcpus: settings.vcpus })
 }
 
 fn files(settings: &Settings, descriptors: Vec<OwnedFd>) -> Files {
@@ -187,5 +190,9 @@ impl Guest for Running {
 
     fn memory_mib(&self) -> usize {
         self.memory_mib
+    }
+
+    fn vcpus(&self) -> u8 {
+        self.vcpus
     }
 }

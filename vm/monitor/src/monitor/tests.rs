@@ -80,6 +80,10 @@ impl Guest for Share {
         Ok(())
     }
 
+    fn vcpus(&self) -> u8 {
+        1
+    }
+
     fn memory_mib(&self) -> usize {
         256
     }

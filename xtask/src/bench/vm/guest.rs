@@ -42,8 +42,31 @@ impl Guests {
 
     /// A configuration for `stockade vmm` that boots `kernel` as the lab's folder has it.
     pub fn configure(&self, name: &str, kernel: &str, line: &str) -> Result<PathBuf> {
+        self.configure_with(name, kernel, line, MEMORY_MIB)
+    }
+
+    /// The same with other memory.
+    pub fn configure_with(&self, name: &str, kernel: &str, line: &str, memory_mib: u64) -> Result<PathBuf> {
+        self.write_config(name, &config(kernel, line, memory_mib))
+    }
+
+    /// A guest that reads and writes a disk and a network card, as `transfer.cpio` and `transfer.json`.
+    pub fn prepare_transfers(&self, line: &str) -> Result<()> {
+        let (source, init) = (workspace_root().join("xtask/src/bench/vm/transfer.c"), self.dir.path().join("transfer"));
+        sh::check(sh::cmd("gcc", ["-Wall", "-Werror", "-O2", "-static", "-o"]).arg(&init).arg(source))?;
+        fs::write(
+            self.dir.path().join("transfer.cpio"),
+            archive(&fs::read(&init).context("read the first process")?)?,
+        )?;
+        let mut config = config("vmlinux", line, MEMORY_MIB);
+        config["drives"] = json!([{ "drive_id": "disk", "path_on_host": "disk", "is_root_device": false }]);
+        config["network-interfaces"] = json!([{ "iface_id": "eth0", "host_dev_name": "tap9" }]);
+        self.write_config("transfer", &config).map(drop)
+    }
+
+    fn write_config(&self, name: &str, config: &Value) -> Result<PathBuf> {
         let path = self.dir.path().join(format!("{name}.json"));
-        fs::write(&path, serde_json::to_vec(&config(kernel, line))?)?;
+        fs::write(&path, serde_json::to_vec(config)?)?;
         Ok(path)
     }
 }
@@ -57,10 +80,10 @@ fn archive(init: &[u8]) -> Result<Vec<u8>> {
     Ok(archive.finish()?)
 }
 
-fn config(kernel: &str, line: &str) -> Value {
+fn config(kernel: &str, line: &str, memory_mib: u64) -> Value {
     json!({
         "boot-source": { "kernel_image_path": kernel, "initrd_path": "initrd", "boot_args": line },
-        "machine-config": { "vcpu_count": 1, "mem_size_mib": MEMORY_MIB },
+        "machine-config": { "vcpu_count": 1, "mem_size_mib": memory_mib },
         "drives": [],
     })
 }

@@ -2,5 +2,12 @@
 
 mod boot;
 mod guest;
+mod many;
+mod run;
+mod session;
+mod transfer;
 
 pub use boot::run as boot;
+pub use many::run as many;
+pub use run::run;
+pub use transfer::run as transfer;

@@ -10,6 +10,14 @@ pub(super) fn exits() -> Result<u64> {
     Ok(text.trim().parse()?)
 }
 
+/// The one process that calls itself by this name.
+pub(super) fn process(name: &str) -> Result<u32> {
+    let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let called =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(name.as_bytes()));
+    pids.into_iter().find(called).with_context(|| format!("no process is called {name}"))
+}
+
 /// Resident memory in KiB: the VMM's own, and the guest's, whose mappings have at least `guest_mib`.
 pub(super) fn memory(pid: u32, guest_mib: u64) -> Result<(u64, u64)> {
     Ok(split(&fs::read_to_string(format!("/proc/{pid}/smaps")).context("smaps")?, guest_mib * 1024))

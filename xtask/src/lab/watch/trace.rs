@@ -10,7 +10,9 @@ use super::Phase;
 use crate::sh;
 
 const DIR: &str = "/sys/kernel/tracing";
-const EVENTS: [&str; 3] = ["kvm_exit", "kvm_pio", "kvm_mmio"];
+const EVENTS: [&str; 4] = ["kvm_exit", "kvm_pio", "kvm_mmio", "kvm_userspace_exit"];
+/// Not KVM's word: exits that went on to the VMM.
+const TO_VMM: &str = "to the VMM";
 const BEGIN: &str = "begin";
 /// Enough for 100,000 events.
 const BUFFER_KIB: &str = "20000";
@@ -47,8 +49,13 @@ fn write(file: &str, text: &str) -> Result<()> {
 
 fn reasons(text: &str) -> BTreeMap<String, u64> {
     let mut reasons = BTreeMap::new();
-    for line in events(text).filter(|event| event.name == "kvm_exit") {
-        if let Some(reason) = line.after("reason ") {
+    for event in events(text) {
+        let reason = match event.name {
+            "kvm_exit" => event.after("reason "),
+            "kvm_userspace_exit" => Some(TO_VMM),
+            _ => None,
+        };
+        if let Some(reason) = reason {
             *reasons.entry(reason.to_owned()).or_default() += 1;
         }
     }
@@ -123,6 +130,7 @@ mod tests {
            trial-205     [000] d..1.     7.001000: kvm_exit: vcpu 0 reason npf rip 0x1000 info1 0x2
           vcpu 0-208     [000] d..1.     7.030000: kvm_exit: vcpu 0 reason io rip 0x1000a30 info1 0x0
           vcpu 0-208     [000] .....     7.030700: kvm_pio: pio_write at 0x3f9 size 1 count 1 val 0x5a
+          vcpu 0-208     [000] .....     7.030800: kvm_userspace_exit: reason KVM_EXIT_IO (2)
           vcpu 0-208     [000] d..1.     7.040000: kvm_exit: vcpu 0 reason npf rip 0x1000a30 info1 0x0
           vcpu 0-208     [000] .....     7.041000: kvm_mmio: mmio write len 1 gpa 0xd0000000 val 0x7b
 ";
@@ -130,7 +138,7 @@ mod tests {
     #[test]
     fn exits_are_counted_by_reason_and_phase() {
         let reasons = reasons(TEXT);
-        assert_eq!((reasons["npf"], reasons["io"]), (2, 1));
+        assert_eq!((reasons["npf"], reasons["io"], reasons[TO_VMM]), (2, 1, 1));
         let phases = phases(TEXT);
         let seen: Vec<_> = phases.iter().map(|phase| (phase.name.as_str(), phase.ms.round(), phase.exits)).collect();
         let expected =

@@ -13,6 +13,7 @@ use stockade_sandbox::{Error, Result};
 use super::super::agent::{Asker, ProcessName};
 use super::super::machine::Guest;
 use super::{Server, lacking};
+use crate::class::size;
 
 impl<G: Guest> Server<G> {
     pub(super) fn pass_on(&mut self, source: u64, request: Incoming) {
@@ -62,17 +63,28 @@ impl<G: Guest> Server<G> {
             Method::Resize => decode(payload).map(|Resize { id, process, .. }| (id, process)),
             Method::Update => {
                 let update: Update = decode(payload)?;
-                self.check_memory(&update)?;
+                self.check_size(&update)?;
                 container(update.id)
             }
             other => Err(lacking(format!("serve {}", other.name()), "it is the monitor's own to ask")),
         }
     }
 
-    /// A machine keeps the memory that it has.
-    fn check_memory(&self, update: &Update) -> Result<()> {
+    /// A machine keeps the memory and the processors that it has.
+    fn check_size(&self, update: &Update) -> Result<()> {
         let resources: LinuxResources =
             serde_json::from_slice(&update.resources).map_err(|error| Error::InvalidConfig(error.to_string()))?;
+        self.check_memory(&resources)?;
+        match (size::processors(&resources), u64::from(self.guest.vcpus())) {
+            (Some(wanted), has) if wanted > has => Err(lacking(
+                format!("raise the limit of CPU time to {wanted} processors"),
+                &format!("its machine has {has}, and a machine's size is set when it is made"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_memory(&self, resources: &LinuxResources) -> Result<()> {
         let wanted = resources.memory().as_ref().and_then(LinuxMemory::limit);
         let wanted_mib = wanted.and_then(|bytes| usize::try_from(bytes >> 20).ok()).unwrap_or_default();
         let has_mib = self.guest.memory_mib();
