@@ -5,6 +5,7 @@ mod devices;
 mod disks;
 mod getting_started;
 mod network;
+mod pvh;
 mod snapshots;
 mod tap;
 
@@ -16,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("devices of a guest", |lab| run_part(lab, "devices")),
     ("a guest of a config file", |lab| run_part(lab, "config file")),
     ("snapshots", |lab| run_part(lab, "snapshots")),
+    ("a guest that is no Linux", |lab| run_part(lab, "no Linux")),
 ];
 
 pub(crate) const PARTS: &[Part] = &[
@@ -23,4 +25,5 @@ pub(crate) const PARTS: &[Part] = &[
     ("devices", devices::looks),
     ("config file", config_file::boot),
     ("snapshots", snapshots::snapshots),
+    ("no Linux", pvh::boot),
 ];

@@ -160,6 +160,17 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_say_nothing_of_processors_ask_for_none() {
+        let check = |text: &str, expected: Option<u64>| {
+            let resources: LinuxResources = serde_json::from_str(text).expect("resources");
+            assert_eq!(processors(&resources), expected, "{text}");
+        };
+        check(r#"{"memory": {"limit": 1}}"#, None);
+        check(r#"{"cpu": {"shares": 512, "quota": -1}}"#, None);
+        check(r#"{"cpu": {"quota": 9900000}}"#, Some(99));
+    }
+
+    #[test]
     fn the_host_leaves_processes_to_the_guest() {
         let spec = r#"{"ociVersion": "1.2.0", "linux": {"resources": {"pids": {"limit": 5},
             "memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"quota": 50000}}}}"#;
