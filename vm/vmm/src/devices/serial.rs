@@ -240,8 +240,10 @@ mod tests {
     fn serve_interrupt(port: &Port) -> usize {
         let mut served = 0;
         while port.read(INTERRUPT_IDENTIFICATION) & 1 == 0 {
-            let ready = |_: &i32| port.read(LINE_STATUS) & DATA_READY != 0;
-            served += (0..256).take_while(ready).map(|_| port.read(0)).count();
+            for _ in (0..256).take_while(|_| port.read(LINE_STATUS) & DATA_READY != 0) {
+                port.read(0);
+                served += 1;
+            }
         }
         served
     }
