@@ -299,8 +299,11 @@ mod tests {
         let (dir, kernels, file) = store();
         let modules = dir.path().join("modules");
         fs::create_dir(&modules).unwrap();
-        fs::write(modules.join("modules.builtin"), "kernel/virtio_mmio.ko\nkernel/overlay.ko\nkernel/erofs.ko\n")
-            .unwrap();
+        fs::write(
+            modules.join("modules.builtin"),
+            "kernel/virtio_mmio.ko\nkernel/overlay.ko\nkernel/erofs.ko\nkernel/ext4.ko\n",
+        )
+        .unwrap();
         let dep = "virtio_blk.ko.xz:\nvmw_vsock_virtio_transport.ko.xz: vsock.ko.xz\nvsock.ko.xz:\nother.ko.xz:\n";
         fs::write(modules.join("modules.dep"), dep).unwrap();
         for module in ["virtio_blk", "vsock", "vmw_vsock_virtio_transport"] {
