@@ -61,9 +61,9 @@ fn refuse_linux(linux: &Linux) -> Result<()> {
             None => {
                 return Err(lacking(format!("share the host's {name}"), format!("the guest is no host; {INSTEAD}")));
             }
-            Some(namespace) if namespace.path().is_some() && kind != Kind::Network => {
-                let why = format!("its machine is its own; {INSTEAD}");
-                return Err(lacking(format!("share another container's {name}"), why));
+            Some(namespace) if namespace.path().is_some() => {
+                let why = format!("its machine is its own, and has loopback only; {INSTEAD}");
+                return Err(lacking(format!("use the namespace of {name} that a path names"), why));
             }
             Some(_) => {}
         }
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    const NAMESPACES: &str = r#"{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network", "path": "/n"}"#;
+    const NAMESPACES: &str = r#"{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network"}"#;
 
     fn check(linux: &str, expected: Option<&str>) {
         let spec: Spec =
@@ -95,7 +95,11 @@ mod tests {
         check(&own, None);
         check(&format!(r#"{own}, "sysctl": {{"net.ipv4.ip_forward": "1"}}"#), None);
         check(&format!(r#"{own}, "devices": [{{"path": "/dev/x", "type": "c"}}]"#), Some("device /dev/x"));
-        check(&own.replace(r#"{"type": "network", "path": "/n"}"#, r#"{"type": "mount"}"#), Some("the host's network"));
-        check(&own.replace(r#""ipc""#, r#""ipc", "path": "/i""#), Some("another container's IPC"));
+        check(&own.replace(r#"{"type": "network"}"#, r#"{"type": "mount"}"#), Some("the host's network"));
+        check(&own.replace(r#""ipc""#, r#""ipc", "path": "/i""#), Some("use the namespace of IPC that a path names"));
+        check(
+            &own.replace(r#""network""#, r#""network", "path": "/n""#),
+            Some("use the namespace of network that a path names"),
+        );
     }
 }
