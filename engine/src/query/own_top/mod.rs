@@ -291,6 +291,22 @@ mod tests {
         check_pids("-eo comm= --sort -comm", "12 sleep 2 nginx 1 init");
     }
 
+    /// An order without a place for some is a panic of the standard library's.
+    #[test]
+    fn names_that_read_as_numbers_have_an_order() {
+        let names = ["nan", "b", "7", "inf", "a", "-3", "NaN", "1e400"].iter().cycle().take(64).enumerate();
+        let named = |(pid, name): (usize, &&str)| ProcessEntry {
+            pid: u32::try_from(pid).expect("a few"),
+            name: (*name).to_owned(),
+            ..process()
+        };
+        let all: Vec<_> = names.map(named).collect();
+        let table = table(&all, &words("-eo comm --sort comm")).expect("a table");
+        let mut sorted = table.processes.concat();
+        sorted.dedup();
+        assert_eq!(sorted, ["-3", "7", "1e400", "NaN", "a", "b", "inf", "nan"]);
+    }
+
     #[test]
     fn what_is_unknown_is_refused() {
         for arguments in ["-T", "-o nonsense", "-o", "--forest", "-Z", "aux -p", "--sort=nonsense", "--sort", "--pid"] {

@@ -61,10 +61,12 @@ fn key(name: &str, row: Row<'_>) -> Key {
         name => name,
     };
     let cell = columns::by_name(name).map(|column| (column.cell)(row)).unwrap_or_default();
-    match (name, cell.parse()) {
+    // What a container calls itself is anything, `nan` too, which is neither more nor less than others.
+    let number = cell.parse().ok().filter(|number: &f64| number.is_finite());
+    match (name, number) {
         ("stime" | "start_time" | "bsdstart" | "start" | "lstart", _) => since(row),
-        (_, Ok(number)) => Key::Number(number),
-        (_, Err(_)) => Key::Text(cell),
+        (_, Some(number)) => Key::Number(number),
+        (_, None) => Key::Text(cell),
     }
 }
 

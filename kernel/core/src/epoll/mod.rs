@@ -200,12 +200,14 @@ impl Epoll {
         (events, items)
     }
 
-    /// Whether anything is ready for who looks. What is not leaves the list, as when it is waited for.
+    /// Whether anything is ready for who looks. What is not leaves the list, as when it is waited for; what nobody in
+    /// particular sees may be there for some task, and stays.
     fn is_ready_for(&self, looker: Looker<'_>) -> bool {
         let listed: Vec<_> = self.state.lock().ready.iter().cloned().collect();
         listed.iter().any(|item| match item.found(looker) {
             None => false,
             Some(found) if !found.is_empty() => true,
+            Some(_) if looker.is_none() => false,
             Some(_) => {
                 self.state.lock().unlist(item);
                 // News may have come before it left.

@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::Epoll;
 use crate::Errno;
 use crate::testing::{Caller, World};
+use crate::vfs::{FileObject, PollEvents};
 
 const IN: u64 = 1;
 const OUT: u64 = 4;
@@ -141,6 +143,27 @@ fn instances_nest_without_circles() {
     }
     let above = caller.call("epoll_create1", &[0]).unwrap();
     assert_eq!(control(&caller, above, ADD, top, IN), Err(Errno::ELOOP));
+}
+
+#[test]
+fn a_look_by_nobody_takes_nothing_from_others() {
+    const USER_SIGNAL: u64 = 10;
+    let (world, first, _, epoll) = setup();
+    let second = Caller::second(&world);
+    let mask = (1_u64 << (USER_SIGNAL - 1)).to_le_bytes();
+    let raise = |caller: &Caller| {
+        caller.call("rt_sigprocmask", &[0, caller.put(&mask), 0, 8]).unwrap();
+        caller.call("kill", &[caller.call("getpid", &[]).unwrap(), USER_SIGNAL]).unwrap();
+    };
+    let signals = first.call("signalfd4", &[u64::MAX, first.put(&mask), 8, 0o4000]).unwrap();
+    control(&first, epoll, ADD, signals, IN).unwrap();
+    raise(&first);
+    first.read(signals, 128).unwrap();
+    raise(&second);
+    let file = first.task.files().get_open(i32::try_from(epoll).unwrap()).unwrap();
+    let instance = file.downcast::<Epoll>().unwrap();
+    assert_eq!(instance.poll(), PollEvents::empty());
+    assert!(instance.is_ready_for(Some(&second.task)));
 }
 
 #[test]
