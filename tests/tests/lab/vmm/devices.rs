@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::guest::Vmm;
+use super::loop_device::LoopDevice;
 use super::tap::Tap;
 use super::{disks, network};
 
@@ -36,7 +37,7 @@ const LOOKS: &[Look] = &[
 pub(super) fn looks(dir: &Path) {
     let _tap = Tap::new("tap1", 1);
     let mut vmm = Vmm::start(&[]);
-    configure(&vmm, dir);
+    let _block_device = configure(&vmm, dir);
     vmm.boot();
     let look = |(name, look): &&Look| {
         eprintln!("a guest looks at its {name}");
@@ -52,10 +53,10 @@ pub(super) fn looks(dir: &Path) {
     assert!(code == 0 && said.contains("reboot: Restarting system"), "{code}\n{said}");
 }
 
-fn configure(vmm: &Vmm, dir: &Path) {
+fn configure(vmm: &Vmm, dir: &Path) -> LoopDevice {
     vmm.put("/machine-config", json!({"vcpu_count": 2, "mem_size_mib": 256, "smt": true}));
     vmm.set_boot_source(dir, "console=ttyS0 panic=1 quiet");
-    disks::configure(vmm);
+    let block_device = disks::configure(vmm);
     network::configure(vmm);
     vmm.put("/vsock", json!({"guest_cid": 5, "uds_path": "vsock"}));
     vmm.put("/entropy", json!({"rate_limiter": {"bandwidth": {"size": 100_000, "refill_time": 100}}}));
@@ -63,6 +64,7 @@ fn configure(vmm: &Vmm, dir: &Path) {
         "amount_mib": 0, "deflate_on_oom": false, "stats_polling_interval_s": 1, "free_page_reporting": true
     });
     vmm.put("/balloon", balloon);
+    block_device
 }
 
 fn threads(vmm: &mut Vmm) {

@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::super::guest::Vmm;
 use super::devices::configured;
+use super::loop_device::LoopDevice;
 
 const MIB: usize = 1 << 20;
 
-pub(super) fn configure(vmm: &Vmm) {
+/// The device is one of the disks.
+pub(super) fn configure(vmm: &Vmm) -> LoopDevice {
     fs::write(vmm.path("data"), vec![b'd'; 4 * MIB]).expect("make a disk");
     fs::write(vmm.path("fixed"), vec![b'f'; MIB]).expect("make a disk");
     fs::write(vmm.path("other"), vec![b'o'; 2 * MIB]).expect("make a disk");
@@ -21,6 +23,14 @@ pub(super) fn configure(vmm: &Vmm) {
     let fixed = json!({"drive_id": "fixed", "path_on_host": "fixed", "is_root_device": false, "is_read_only": true});
     vmm.put("/drives/data", data);
     vmm.put("/drives/fixed", fixed);
+    fs::write(vmm.path("behind"), vec![b'b'; 2 * MIB]).expect("make a disk");
+    let device = LoopDevice::new(&vmm.path("behind"));
+    let block = json!({
+        "drive_id": "block", "path_on_host": device.path(), "is_root_device": false, "cache_type": "Writeback",
+        "io_engine": "Async"
+    });
+    vmm.put("/drives/block", block);
+    device
 }
 
 pub(super) fn look(vmm: &mut Vmm) {
@@ -31,6 +41,7 @@ pub(super) fn look(vmm: &mut Vmm) {
     writes(vmm);
     many_writes(vmm);
     discards(vmm);
+    block_device(vmm);
     changes(vmm);
 }
 
@@ -72,6 +83,16 @@ fn discards(vmm: &mut Vmm) {
     let after = fs::metadata(vmm.path("data")).expect("the disk").blocks() * 512;
     assert_eq!(before - after, 2 << 20);
     assert_eq!(vmm.sh("dd if=/dev/vda bs=1M skip=1 count=2 2>/dev/null | tr -d '\\0' | wc -c"), "0");
+}
+
+/// A block device of the host serves as a file does.
+fn block_device(vmm: &mut Vmm) {
+    assert_eq!(vmm.sh("blockdev --getsize64 /dev/vdc; head -c 4 /dev/vdc"), "2097152\nbbbb");
+    vmm.sh("echo written | dd of=/dev/vdc bs=512 seek=5 conv=sync,fsync,notrunc 2>/dev/null");
+    vmm.sh("blkdiscard -o 1048576 -l 1048576 /dev/vdc");
+    let bytes = fs::read(vmm.path("behind")).expect("what is behind the device");
+    assert_eq!(&bytes[5 * 512..5 * 512 + 8], b"written\n");
+    assert!(bytes[MIB..].iter().all(|byte| *byte == 0), "what was discarded reads as zeroes");
 }
 
 /// Another file behind a drive, and limits.

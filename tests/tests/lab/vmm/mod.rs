@@ -4,6 +4,7 @@ mod config_file;
 mod devices;
 mod disks;
 mod getting_started;
+mod loop_device;
 mod network;
 mod pvh;
 mod snapshots;
