@@ -322,7 +322,7 @@ fn answer(mut stream: impl BufRead) -> (u16, Value) {
 }
 
 /// RFC 4648, 4.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let letter = |index: u32| char::from(LETTERS[usize::try_from(index & 63).expect("small")]);
     let mut text = String::new();

@@ -9,6 +9,7 @@ mod network;
 mod pvh;
 mod snapshots;
 mod tap;
+mod third_party;
 
 use super::guest::run_part;
 use super::{Case, Part};
@@ -19,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a guest of a config file", |lab| run_part(lab, "config file")),
     ("snapshots", |lab| run_part(lab, "snapshots")),
     ("a guest that is no Linux", |lab| run_part(lab, "no Linux")),
+    ("a client of Firecracker's", |lab| run_part(lab, "third party")),
 ];
 
 pub(crate) const PARTS: &[Part] = &[
@@ -27,4 +29,5 @@ pub(crate) const PARTS: &[Part] = &[
     ("config file", config_file::boot),
     ("snapshots", snapshots::snapshots),
     ("no Linux", pvh::boot),
+    ("third party", third_party::session),
 ];
