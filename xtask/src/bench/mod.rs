@@ -60,6 +60,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("vm-run", vm::run),
     ("vm-transfer", vm::transfer),
     ("vm-many", vm::many),
+    ("vm-restore", vm::restore),
 ];
 
 /// How often to repeat.

@@ -3,6 +3,7 @@
 //! with microseconds of its own clock) and, in one more round, exits by reason and phase.
 
 mod counters;
+pub mod load;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,9 @@ pub struct Options {
     /// The guest's memory: mappings of this size and more are not the VMM's own.
     #[arg(long)]
     guest_mib: u64,
+    /// A body for the VMM's `PUT /snapshot/load`; its API's socket is `api.sock`.
+    #[arg(long)]
+    load: Option<String>,
     /// The VMM.
     #[arg(required = true, last = true)]
     command: Vec<String>,
@@ -66,7 +70,7 @@ pub struct Round {
 }
 
 /// A point on the way.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Phase {
     /// What happened.
     pub name: String,
@@ -98,7 +102,9 @@ fn round(options: &Options) -> Result<Round> {
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {program}"))?;
-    let result = until_word(&mut child, &options.word).and_then(|marks| {
+    let loaded = options.load.as_deref().map_or_else(|| Ok(Vec::new()), |body| load::load(body, begin));
+    let said = loaded.and_then(|loaded| Ok([loaded, until_word(&mut child, &options.word)?].concat()));
+    let result = said.and_then(|marks| {
         let ms = begin.elapsed().as_secs_f64() * 1e3;
         let exits = counters::exits()?;
         let pid = options.vmm.as_deref().map_or_else(|| Ok(child.id()), counters::process)?;

@@ -18,20 +18,20 @@ pub const WORD: &str = "booted";
 /// What `stockade vmm --boot-timer` prints when the first process stores to the boot timer, before that word.
 pub const TIMER_WORD: &str = "Guest-boot-time";
 
+/// What the talking first process prints for ever.
+pub const ALIVE: &str = "alive";
+
 /// A folder with the initial RAM disk and configurations.
 pub struct Guests {
     dir: TempDir,
 }
 
 impl Guests {
-    /// Builds the first process and its archive.
+    /// Builds the first process and its archive, and the talking one with its own.
     pub fn prepare() -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let (source, init) = (workspace_root().join("xtask/src/bench/vm/init.c"), dir.path().join("init"));
-        let flags = ["-Wall", "-Werror", "-Os", "-static", "-nostdlib", "-fno-stack-protector", "-o"];
-        sh::check(sh::cmd("gcc", flags).arg(&init).arg(source))?;
-        let archive = archive(&fs::read(&init).context("read the first process")?)?;
-        fs::write(dir.path().join("initrd"), archive)?;
+        build(dir.path(), &[], "initrd")?;
+        build(dir.path(), &["-DALIVE"], "initrd-alive")?;
         Ok(Self { dir })
     }
 
@@ -69,6 +69,14 @@ impl Guests {
         fs::write(&path, serde_json::to_vec(config)?)?;
         Ok(path)
     }
+}
+
+fn build(dir: &Path, more: &[&str], name: &str) -> Result<()> {
+    let (source, init) = (workspace_root().join("xtask/src/bench/vm/init.c"), dir.join("init"));
+    let flags = ["-Wall", "-Werror", "-Os", "-static", "-nostdlib", "-fno-stack-protector"];
+    sh::check(sh::cmd("gcc", flags).args(more).arg("-o").arg(&init).arg(source))?;
+    let archive = archive(&fs::read(&init).context("read the first process")?)?;
+    Ok(fs::write(dir.join(name), archive)?)
 }
 
 fn archive(init: &[u8]) -> Result<Vec<u8>> {

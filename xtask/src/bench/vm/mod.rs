@@ -3,11 +3,13 @@
 mod boot;
 mod guest;
 mod many;
+mod restore;
 mod run;
 mod session;
 mod transfer;
 
 pub use boot::run as boot;
 pub use many::run as many;
+pub use restore::run as restore;
 pub use run::run;
 pub use transfer::run as transfer;
