@@ -221,6 +221,12 @@ impl Host {
         fs::read_to_string(children).ok().and_then(|text| text.trim().parse().ok()).expect("unshare has one child")
     }
 
+    /// Ends the agent's program at once.
+    pub fn kill(&mut self) {
+        self.agent.kill().expect("kill");
+        self.agent.wait().expect("wait");
+    }
+
     /// Waits for the agent's end, which must come by itself.
     pub fn end(&mut self) -> ProgramStatus {
         let deadline = Instant::now() + LIMIT;

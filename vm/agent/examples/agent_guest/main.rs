@@ -3,8 +3,9 @@
 //!
 //! `agent_guest STOCKADE AGENT KERNEL`: the programs, and a directory with `vmlinux` and `modules`.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../../tests/common/mod.rs"]
 mod common;
+mod restore;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -38,7 +39,8 @@ fn main() {
     containers(&mut host, &parts);
     terminal(&mut host, &parts);
     limits(&mut host, &parts);
-    end(&mut host, &parts);
+    let mut restored = restore::twice(&mut host, stockade, &parts);
+    end(&mut restored, &parts);
 }
 
 fn initramfs(agent: &Path, kernel: &Path) -> Vec<u8> {
@@ -85,7 +87,8 @@ fn boot(stockade: &Path, kernel: &Path, dir: tempfile::TempDir) -> Host {
     fs::write(path("config"), config.to_string()).expect("a file");
     let listener = UnixListener::bind(path(&format!("{VSOCK}_{CONTROL_PORT}"))).expect("listen");
     let mut command = Command::new(stockade);
-    command.args(["vmm", "--no-api", "--config-file", &path("config")]).stdin(Stdio::null()).stdout(std::io::stderr());
+    command.args(["vmm", "--api-sock", &path("api.sock"), "--config-file", &path("config")]);
+    command.stdin(Stdio::null()).stdout(std::io::stderr());
     let machine = command.spawn().expect("stockade runs");
     let streams = dir.path().join(VSOCK);
     Host::of(dir, machine, listener, streams)
