@@ -5,6 +5,7 @@
 //! with the first filter.
 
 pub mod lists;
+mod tree;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use seccompiler::{
 };
 
 use self::lists::{Call, Only};
+use self::tree::Answer;
 
 /// Whether threads install their filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,25 +80,37 @@ impl Role {
     }
 }
 
-/// Installs filters on the calling thread, and on those that it starts later: what is refused fails with EACCES, what
+/// Installs a filter on the calling thread, and on those that it starts later: what is refused fails with EACCES, what
 /// else is not allowed ends the process.
 pub fn install(allowed: &[&[Call]], refused: &[Call]) -> Result<(), Error> {
-    let passed = [allowed, &[refused]].concat();
-    // The stricter answer of two filters counts, and the second forbids to add a third.
-    if !refused.is_empty() {
-        let eacces = SeccompAction::Errno(libc::EACCES.cast_unsigned());
-        seccompiler::apply_filter(&compile(&[refused], eacces, SeccompAction::Allow)?)?;
-    }
-    Ok(seccompiler::apply_filter(&compile(&passed, SeccompAction::Allow, SeccompAction::KillProcess)?)?)
+    Ok(seccompiler::apply_filter(&compile(allowed, refused)?)?)
 }
 
-/// A filter with one answer for what is listed and another for all else.
-fn compile(lists: &[&[Call]], listed: SeccompAction, others: SeccompAction) -> Result<BpfProgram, Error> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+fn compile(allowed: &[&[Call]], refused: &[Call]) -> Result<BpfProgram, Error> {
+    let mut answers = answers(allowed, &SeccompAction::Allow)?;
+    // What is refused is allowed to nobody who has the list.
+    answers.extend(self::answers(&[refused], &SeccompAction::Errno(libc::EACCES.cast_unsigned()))?);
+    Ok(tree::program(answers))
+}
+
+/// One answer for what is listed; other arguments of such a call end the process.
+fn answers(lists: &[&[Call]], listed: &SeccompAction) -> Result<BTreeMap<u32, Answer>, Error> {
+    let mut rules: BTreeMap<u32, Vec<SeccompRule>> = BTreeMap::new();
     for call in lists.iter().copied().flatten() {
-        rules.entry(call.number).or_default().extend(rules_of(call)?);
+        // No call has the last number.
+        let number = u32::try_from(call.number).unwrap_or(u32::MAX);
+        rules.entry(number).or_default().extend(rules_of(call)?);
     }
-    Ok(SeccompFilter::new(rules, others, listed, TargetArch::x86_64)?.try_into()?)
+    rules.into_iter().map(|(number, rules)| Ok((number, answer(number, rules, listed)?))).collect()
+}
+
+fn answer(number: u32, rules: Vec<SeccompRule>, listed: &SeccompAction) -> Result<Answer, Error> {
+    if rules.is_empty() {
+        return Ok(Answer::Always(listed.clone()));
+    }
+    let rules = BTreeMap::from([(number.into(), rules)]);
+    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, listed.clone(), TargetArch::x86_64)?;
+    Ok(Answer::Program(filter.try_into()?))
 }
 
 /// No rules at all let a call through whatever its arguments are.
@@ -122,8 +136,7 @@ mod tests {
     #[test]
     fn every_list_makes_a_short_filter() {
         for role in ROLES {
-            let program = compile(lists::of(role), SeccompAction::Allow, SeccompAction::KillProcess);
-            let program = program.expect("a filter");
+            let program = compile(lists::of(role), lists::refused_to(role)).expect("a filter");
             assert!(program.len() < 400, "{role:?}: {} instructions", program.len());
         }
     }
