@@ -57,6 +57,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("kernel-programs", kernel::programs),
     ("kernel-many", kernel::many),
     ("vm-boot", vm::boot),
+    ("vm-boot-small", vm::boot_small),
     ("vm-run", vm::run),
     ("vm-transfer", vm::transfer),
     ("vm-many", vm::many),

@@ -1,4 +1,4 @@
-//! `vm-boot`: from the start of the VMM's process to the guest's first process, beside Debian's QEMU with the same
+//! `vm-boot`, `vm-boot-small`: from the start of the VMM's process to the guest's first process, beside Debian's QEMU with the same
 //! kernel and command line, and beside Firecracker's figures from such a lab.
 
 use anyhow::{Context, Result};
@@ -33,20 +33,19 @@ struct Case {
     firecracker: Option<(f64, f64)>,
 }
 
-const CASES: [Case; 2] = [
-    Case {
-        name: "Debian 6.12",
-        kernel: DEBIAN_KERNEL,
-        line: "console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests",
-        firecracker: Some((748.0, 2335.0)),
-    },
-    Case {
-        name: "small 6.12",
-        kernel: SMALL_KERNEL,
-        line: "console=ttyS0 reboot=t panic=-1 quiet",
-        firecracker: Some((75.0, 1389.0)),
-    },
-];
+const DEBIAN: Case = Case {
+    name: "Debian 6.12",
+    kernel: DEBIAN_KERNEL,
+    line: "console=ttyS0 reboot=t panic=-1 quiet cryptomgr.notests",
+    firecracker: Some((748.0, 2335.0)),
+};
+
+const SMALL: Case = Case {
+    name: "small 6.12",
+    kernel: SMALL_KERNEL,
+    line: "console=ttyS0 reboot=t panic=-1 quiet",
+    firecracker: Some((75.0, 1389.0)),
+};
 
 /// Our own choice: the small kernel without a serial port to look at.
 const CHOSEN: Case = Case {
@@ -56,18 +55,27 @@ const CHOSEN: Case = Case {
     firecracker: None,
 };
 
-/// Boots all guests in one lab.
-pub fn run(_: &Effort) -> Result<Report> {
-    let guests = Guests::prepare()?;
-    let mut bench = Bench { session: Session::exact(LAB_MIB)?, guests, rows: Vec::new() };
-    for case in CASES.iter().filter(|case| session::has(case.kernel)) {
-        bench.ours(case, WORD)?;
-        bench.qemu(case)?;
-    }
-    if session::has(CHOSEN.kernel) {
-        bench.ours(&CHOSEN, TIMER_WORD)?;
-    }
-    Ok(report(bench.rows))
+/// Debian's kernel.
+pub fn debian(_: &Effort) -> Result<Report> {
+    let mut bench = Bench::new()?;
+    bench.ours(&DEBIAN, WORD)?;
+    bench.qemu(&DEBIAN)?;
+    Ok(compare(bench.report(), &DEBIAN))
+}
+
+/// The small kernel, and our own choice beside Firecracker with Debian's.
+pub fn small(_: &Effort) -> Result<Report> {
+    session::need_small_kernel()?;
+    let mut bench = Bench::new()?;
+    bench.ours(&SMALL, WORD)?;
+    bench.qemu(&SMALL)?;
+    bench.ours(&CHOSEN, TIMER_WORD)?;
+    bench.firecracker(&DEBIAN);
+    let ours = format!("{OURS}: {}, {TIMER_MS}", CHOSEN.name);
+    let theirs = |case: &Case| format!("{FIRECRACKER}: {}, {TIMER_MS}", case.name);
+    let report = compare(bench.report(), &SMALL);
+    let report = report.compare(&ours, &theirs(&SMALL), Some(0.8));
+    Ok(report.compare(&ours, &theirs(&DEBIAN), Some(0.8)))
 }
 
 struct Bench {
@@ -77,29 +85,36 @@ struct Bench {
 }
 
 impl Bench {
+    fn new() -> Result<Self> {
+        let guests = Guests::prepare()?;
+        Ok(Bench { session: Session::exact(LAB_MIB)?, guests, rows: Vec::new() })
+    }
+
     fn ours(&mut self, case: &Case, word: &str) -> Result<()> {
         let config = self.guests.configure("config", "vmlinux", case.line)?;
         let stockade = bin("stockade").display().to_string();
         let copy = format!("cp {stockade} stockade; cp {} config.json;", config.display());
         let vmm = "./stockade vmm --no-api --boot-timer --config-file config.json";
-        self.watch(case, OURS, word, &copy, vmm)
+        self.watch(case, OURS, &format!("--word {word} --trace"), &copy, vmm)?;
+        self.firecracker(case);
+        Ok(())
     }
 
     fn qemu(&mut self, case: &Case) -> Result<()> {
         let machine = "-M microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host";
         let rest = "-nodefaults -no-user-config -nographic -serial stdio -no-reboot -kernel vmlinux -initrd initrd";
         let vmm = format!("qemu-system-x86_64 {machine} -m {MEMORY_MIB} {rest} -append '{}'", case.line);
-        self.watch(case, QEMU, WORD, "", &vmm)
+        self.watch(case, QEMU, &format!("--word {WORD}"), "", &vmm)
     }
 
     /// Everything is copied to the lab's memory first: the host's files come over a device.
-    fn watch(&mut self, case: &Case, who: &str, word: &str, copy: &str, vmm: &str) -> Result<()> {
+    fn watch(&mut self, case: &Case, who: &str, options: &str, copy: &str, vmm: &str) -> Result<()> {
         let kernel = fixtures_dir().join(case.kernel);
         let script = format!(
             "set -e; cd /var/tmp; cp {} vmlinux; cp {}/initrd initrd; {copy} {} {vmm}",
             kernel.display(),
             self.guests.path().display(),
-            session::watch(&format!("--word {word} --rounds {ROUNDS} --trace --guest-mib {MEMORY_MIB}"))?,
+            session::watch(&format!("{options} --rounds {ROUNDS} --guest-mib {MEMORY_MIB}"))?,
         );
         let seen = self.session.watch(&script).with_context(|| format!("{who}, {}", case.name))?;
         self.add(case, who, &seen)
@@ -122,34 +137,29 @@ impl Bench {
         for (reason, exits) in seen.reasons.iter().filter(|(_, exits)| **exits >= 20) {
             add(&format!("exits by {reason}"), count(*exits));
         }
-        if let (OURS, Some((ms, exits))) = (who, case.firecracker) {
+        Ok(())
+    }
+
+    fn firecracker(&mut self, case: &Case) {
+        if let Some((ms, exits)) = case.firecracker {
             for (what, value) in [(TIMER_MS, ms), ("exits", exits), ("own memory, KiB", FIRECRACKER_OWN_KIB)] {
-                self.rows.push(row(FIRECRACKER, &format!("{name}, {what}"), value));
+                self.rows.push(row(FIRECRACKER, &format!("{}, {what}", case.name), value));
             }
         }
-        Ok(())
+    }
+
+    fn report(self) -> Report {
+        let title = "a guest's boot in the lab, 1 processor, 128 MiB; a millisecond is a million instructions";
+        Report::of_rows(title, "", self.rows).side_by_side()
     }
 }
 
-fn report(rows: Vec<Row>) -> Report {
-    let title = "a guest's boot in the lab, 1 processor, 128 MiB; a millisecond is a million instructions";
-    let mut report = Report::of_rows(title, "", rows).side_by_side();
-    for case in CASES.iter().filter(|case| session::has(case.kernel)) {
-        let row = |who: &str, what: &str| format!("{who}: {}, {what}", case.name);
-        for (what, goal) in [(TIMER_MS, 1.0), ("exits", 0.6), ("own memory, KiB", 3.0 / 4.1)] {
-            report = report.compare(&row(OURS, what), &row(FIRECRACKER, what), Some(goal));
-        }
-        let process = "ms from the process's start";
-        report = report.compare(&row(OURS, process), &row(QEMU, process), None);
-        report = report.compare(&row(OURS, "exits"), &row(QEMU, "exits"), None);
+fn compare(mut report: Report, case: &Case) -> Report {
+    let row = |who: &str, what: &str| format!("{who}: {}, {what}", case.name);
+    for (what, goal) in [(TIMER_MS, 1.0), ("exits", 0.6), ("own memory, KiB", 3.0 / 4.1)] {
+        report = report.compare(&row(OURS, what), &row(FIRECRACKER, what), Some(goal));
     }
-    if session::has(CHOSEN.kernel) {
-        let (ours, theirs) = (CHOSEN.name, CASES[1].name);
-        report = report.compare(
-            &format!("{OURS}: {ours}, {TIMER_MS}"),
-            &format!("{FIRECRACKER}: {theirs}, {TIMER_MS}"),
-            Some(0.8),
-        );
-    }
-    report
+    let process = "ms from the process's start";
+    report = report.compare(&row(OURS, process), &row(QEMU, process), None);
+    report.compare(&row(OURS, "exits"), &row(QEMU, "exits"), None)
 }

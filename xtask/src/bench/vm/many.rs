@@ -1,7 +1,7 @@
 //! `vm-many`: 50 machines at once in the lab, each with the small kernel and 64 MiB, all of them waiting; what they
 //! cost in memory, and what their processes compute in 10 s.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use stockade_tests::{bin, fixtures_dir};
 
@@ -56,9 +56,7 @@ struct Counted {
 
 /// All in one lab, by the host's time.
 pub fn run(_: &Effort) -> Result<Report> {
-    if !session::has(SMALL_KERNEL) {
-        bail!("this benchmark needs the small kernel: build it with `cargo xtask guest-kernel`");
-    }
+    session::need_small_kernel()?;
     let guests = Guests::prepare()?;
     guests.configure_with("many", "vmlinux", "console=ttyS0 reboot=t panic=-1 quiet", MACHINE_MIB)?;
     let variables = format!(

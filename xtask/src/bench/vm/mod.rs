@@ -8,7 +8,8 @@ mod run;
 mod session;
 mod transfer;
 
-pub use boot::run as boot;
+pub use boot::debian as boot;
+pub use boot::small as boot_small;
 pub use many::run as many;
 pub use restore::run as restore;
 pub use run::run;

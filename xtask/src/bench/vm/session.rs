@@ -65,6 +65,14 @@ pub fn has(kernel: &str) -> bool {
     fixtures_dir().join(kernel).exists()
 }
 
+/// An error where the small kernel is not there.
+pub fn need_small_kernel() -> Result<()> {
+    if !has(SMALL_KERNEL) {
+        bail!("this benchmark needs the small kernel: build it with `cargo xtask guest-kernel`");
+    }
+    Ok(())
+}
+
 /// The middle of what all rounds have.
 pub fn middle(seen: &Seen, value: impl Fn(&Round) -> f64) -> Result<f64> {
     let mut values: Vec<f64> = seen.rounds.iter().map(value).collect();

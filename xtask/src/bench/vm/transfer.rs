@@ -45,9 +45,7 @@ fi
 
 /// Both VMMs in one lab.
 pub fn run(_: &Effort) -> Result<Report> {
-    if !session::has(SMALL_KERNEL) {
-        bail!("this benchmark needs the small kernel: build it with `cargo xtask guest-kernel`");
-    }
+    session::need_small_kernel()?;
     setup::run(setup::Scope::Demo)?;
     let guests = Guests::prepare()?;
     guests.prepare_transfers(LINE)?;
