@@ -59,6 +59,8 @@ pub struct Seen {
 pub struct Round {
     /// From the start of the VMM's process to the word.
     pub ms: f64,
+    /// What the VMM and its guest computed by then: time in which all wait is skipped by this lab's clock.
+    pub busy_ms: f64,
     /// All exits of the guest.
     pub exits: u64,
     /// Resident memory of the VMM, the guest's not counted.
@@ -108,8 +110,9 @@ fn round(options: &Options) -> Result<Round> {
         let ms = begin.elapsed().as_secs_f64() * 1e3;
         let exits = counters::exits()?;
         let pid = options.vmm.as_deref().map_or_else(|| Ok(child.id()), counters::process)?;
+        let busy_ms = counters::busy(pid)?.as_secs_f64() * 1e3;
         let (own_kib, guest_kib) = counters::memory(pid, options.guest_mib)?;
-        Ok(Round { ms, exits, own_kib, guest_kib, marks })
+        Ok(Round { ms, busy_ms, exits, own_kib, guest_kib, marks })
     });
     if options.vmm.is_none() || result.is_err() {
         child.kill()?;

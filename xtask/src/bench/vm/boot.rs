@@ -18,6 +18,8 @@ const FIRECRACKER_OWN_KIB: f64 = 4.1 * 1024.0;
 
 /// The boot timer begins when the machine is, with its kernel still to be read; Firecracker's figures are its own's.
 const TIMER_MS: &str = "ms by the boot timer";
+/// The lab's clock jumps where all wait, as QEMU does for its own timers: beside it, what was computed counts.
+const BUSY_MS: &str = "ms computed";
 /// All are the same.
 const ROUNDS: usize = 1;
 /// Files lie in memory, and guests too.
@@ -127,6 +129,7 @@ impl Bench {
         if let Some(timer) = seen.rounds.iter().flat_map(|round| &round.marks).find(|mark| mark.name == TIMER_MARK) {
             add(TIMER_MS, timer.ms);
         }
+        add(BUSY_MS, middle(seen, |round| round.busy_ms)?);
         add("exits", middle(seen, |round| count(round.exits))?);
         add("own memory, KiB", middle(seen, |round| count(round.own_kib))?);
         add("guest's resident memory, MiB", middle(seen, |round| count(round.guest_kib / 1024))?);
@@ -159,7 +162,6 @@ fn compare(mut report: Report, case: &Case) -> Report {
     for (what, goal) in [(TIMER_MS, 1.0), ("exits", 0.6), ("own memory, KiB", 3.0 / 4.1)] {
         report = report.compare(&row(OURS, what), &row(FIRECRACKER, what), Some(goal));
     }
-    let process = "ms from the process's start";
-    report = report.compare(&row(OURS, process), &row(QEMU, process), None);
+    report = report.compare(&row(OURS, BUSY_MS), &row(QEMU, BUSY_MS), None);
     report.compare(&row(OURS, "exits"), &row(QEMU, "exits"), None)
 }

@@ -1,6 +1,7 @@
 //! What KVM and the kernel count.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -16,6 +17,18 @@ pub(super) fn process(name: &str) -> Result<u32> {
     let called =
         |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(name.as_bytes()));
     pids.into_iter().find(called).with_context(|| format!("no process is called {name}"))
+}
+
+/// What all threads of a process have computed, its guest's processors among them.
+pub(super) fn busy(pid: u32) -> Result<Duration> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))?.flatten();
+    let spent = threads.map(|thread| nanoseconds(&fs::read_to_string(thread.path().join("schedstat"))?));
+    Ok(Duration::from_nanos(spent.sum::<Result<u64>>()?))
+}
+
+/// The first number of a thread's `schedstat`.
+fn nanoseconds(schedstat: &str) -> Result<u64> {
+    Ok(schedstat.split(' ').next().unwrap_or_default().parse()?)
 }
 
 /// Resident memory in KiB: the VMM's own, and the guest's, whose mappings have at least `guest_mib`.
@@ -44,5 +57,11 @@ mod tests {
             |size: u64, resident: u64| format!("1-2 rw-p 0 0:0 0\nSize: {size} kB\nRss:  {resident} kB\nPss: 9 kB\n");
         let smaps = [mapping(100, 40), mapping(131_072, 7000), mapping(20, 2)].concat();
         assert_eq!(split(&smaps, 131_072), (42, 7000));
+    }
+
+    #[test]
+    fn a_thread_has_computed_what_its_first_number_says() {
+        assert_eq!(nanoseconds("4548361 12 9\n").expect("a number"), 4_548_361);
+        assert!(nanoseconds("").is_err());
     }
 }
