@@ -2,6 +2,7 @@
 // `mark NAME MICROSECONDS.`; the pauses are for those who look at the machine meanwhile.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -19,8 +20,7 @@ static char *buffer;
 static long began;
 
 static void fail(const char *what) {
-    perror(what);
-    printf("mark failed 0.\nall done\n");
+    printf("mark failed at %s: %s 0.\nall done\n", what, strerror(errno));
     fflush(stdout);
     for (;;) pause();
 }

@@ -91,7 +91,10 @@ fn transfers(session: &mut Session, guests: &Guests, who: &str, vmm: &str) -> Re
 fn transfer(who: &str, seen: &Seen, name: &str, mib: f64) -> Result<Vec<Row>> {
     let marks: &[Phase] = seen.rounds.first().map_or(&[], |round| &round.marks);
     let pair = marks.windows(2).find(|pair| pair[1].name == name);
-    let [before, end] = pair.with_context(|| format!("the guest did not come to: {name}"))? else { bail!("a pair") };
+    let came_to = || marks.iter().map(|mark| mark.name.as_str()).collect::<Vec<_>>().join("; ");
+    let [before, end] = pair.with_context(|| format!("{who} did not come to: {name}; but to: {}", came_to()))? else {
+        bail!("a pair");
+    };
     let exits = count(end.exits.saturating_sub(before.exits));
     Ok(vec![
         row(who, &format!("{name}, ms per MiB"), end.ms / mib),
