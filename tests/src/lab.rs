@@ -48,6 +48,12 @@ impl Lab {
         self.run_command(&command(argv))
     }
 
+    /// [`Lab::run`] with a limit of the caller's own.
+    #[track_caller]
+    pub fn run_for<S: AsRef<str>>(&mut self, argv: impl IntoIterator<Item = S>, timeout: Duration) -> Output {
+        self.run_within(&command(argv), timeout)
+    }
+
     /// The same for a command with an environment of its own.
     #[track_caller]
     pub fn run_command(&mut self, command: &Command) -> Output {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod base;
+mod callers;
 mod class;
 mod devices;
 mod guest;
@@ -18,7 +19,8 @@ use stockade_tests::Lab;
 type Case = (&'static str, fn(&mut Lab));
 
 /// The cases of each module, in the order in which they run.
-const GROUPS: &[&[Case]] = &[base::CASES, agent::CASES, devices::CASES, class::CASES, share::CASES, vmm::CASES];
+const GROUPS: &[&[Case]] =
+    &[base::CASES, agent::CASES, devices::CASES, class::CASES, share::CASES, callers::CASES, vmm::CASES];
 
 /// A function of this program that runs in the lab, because its case asks for it; it gets a folder of the case's.
 type Part = (&'static str, fn(&Path));
