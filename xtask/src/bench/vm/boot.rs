@@ -1,5 +1,5 @@
-//! `vm-boot`, `vm-boot-small`: from the start of the VMM's process to the guest's first process, beside Debian's QEMU with the same
-//! kernel and command line, and beside Firecracker's figures from such a lab.
+//! `vm-boot`, `vm-boot-small`: from the start of the VMM's process to the guest's first process, beside Debian's QEMU
+//! with the same kernel and command line, and beside Firecracker's figures from such a lab.
 
 use anyhow::{Context, Result};
 use stockade_tests::{bin, fixtures_dir};
