@@ -1,8 +1,8 @@
 //! One program of many calls' answers: a search by the call's number.
 //!
 //! The kernel tries a new filter with every number there is, to know those that it allows whatever the arguments are
-//! (`seccomp_cache_prepare`); seccompiler makes a chain of comparisons. With several answers in one program a thread needs
-//! no second filter for what is refused but does not end it.
+//! (`seccomp_cache_prepare`); seccompiler makes a chain of comparisons. With several answers in one program a thread
+//! needs no second filter for what is refused but does not end it.
 //!
 //! A call is found by its exact number, on the right architecture, or it is refused: a wrong turn refuses too much, and
 //! never allows.
