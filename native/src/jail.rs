@@ -1,9 +1,9 @@
 //! A jail for a monitor, the process that owns a sandbox of another class, and for what serves it.
 //!
 //! The process gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces (or another jail's net
-//! namespace: making one takes longer than all the rest), a read-only root with nothing but its own /proc, no
-//! capabilities, no way to gain any, and the descriptors that it is given. It is process 1 of its pid namespace: when
-//! it ends, whatever it started ends. Its system call filter it installs itself.
+//! namespace, making one takes longer than all the rest; or one that its owner has made for it), a read-only root with
+//! nothing but its own /proc, no capabilities, no way to gain any, and the descriptors that it is given. It is process
+//! 1 of its pid namespace: when it ends, whatever it started ends. Its system call filter it installs itself.
 //!
 //! A file server keeps the few capabilities over files that are part of serving them ([`Authority::Files`]); they reach
 //! as far as the directory that it was given. Another's file server ([`Authority::Shares`]) has that directory and its
@@ -12,8 +12,9 @@
 mod root;
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use oci_spec::runtime::Spec;
@@ -30,7 +31,7 @@ use crate::fail::Context;
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
 use crate::pid::{kill_and_reap, reap};
-use crate::sys::clone::{CloneFlags, clone3, join, setns};
+use crate::sys::clone::{CloneFlags, clone3, join, setns, unshare};
 use crate::sys::mount::{Change, Depth, MountAttr, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
@@ -121,6 +122,8 @@ pub enum Network<'a> {
     Own,
     /// That of another jail, or a new one where there is none.
     Of(Option<&'a Starting>),
+    /// This one, as [`new_network`] makes them.
+    Given(BorrowedFd<'a>),
 }
 
 /// A jailed process on its way into its jail. Dropping it ends it.
@@ -159,7 +162,14 @@ impl Drop for Starting {
 /// Starts a jailed process, a child of the caller, which must have one thread.
 pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, network: Network<'_>) -> Result<Starting> {
     match network {
-        Network::Of(Some(other)) => in_network_of(other.pid, || clone_into(helper, cgroup, authority, JAIL)),
+        Network::Of(Some(other)) => within(
+            || join(other.pid, CloneFlags::NEWNET).at("join the monitor's network namespace"),
+            || clone_into(helper, cgroup, authority, JAIL),
+        ),
+        Network::Given(file) => within(
+            || setns(file, CloneFlags::NEWNET).at("join the sandbox's network namespace"),
+            || clone_into(helper, cgroup, authority, JAIL),
+        ),
         Network::Own | Network::Of(None) => clone_into(helper, cgroup, authority, JAIL | CloneFlags::NEWNET),
     }
 }
@@ -171,10 +181,19 @@ const JAIL: CloneFlags = CloneFlags::NEWUSER
     .union(CloneFlags::NEWIPC)
     .union(CloneFlags::NEWUTS);
 
+/// A new network namespace, for a jail that is to find something in it. The caller must have one thread.
+pub fn new_network() -> Result<OwnedFd> {
+    within(|| unshare(CloneFlags::NEWNET).at("make a network namespace"), open_network)
+}
+
+fn open_network() -> Result<OwnedFd> {
+    File::open("/proc/self/ns/net").map(OwnedFd::from).at("open the own network namespace")
+}
+
 /// The caller, which may join any namespace of its children, is in another network namespace as long as this takes.
-fn in_network_of<T>(pid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
-    let home = std::fs::File::open("/proc/self/ns/net").at("open the own network namespace")?;
-    join(pid, CloneFlags::NEWNET).at("join the monitor's network namespace")?;
+fn within<T>(enter: impl FnOnce() -> Result<()>, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let home = open_network()?;
+    enter()?;
     let done = act();
     setns(home, CloneFlags::NEWNET).at("go back to the own network namespace")?;
     done
@@ -408,6 +427,10 @@ mod tests {
         assert_eq!(own(), before);
         assert_eq!(of(&first), of(&second));
         assert!(of(&first) != before && of(&third) != of(&first) && of(&third) != before);
+        let given = new_network().expect("a namespace");
+        let fourth = begin(Network::Given(given.as_fd()));
+        let inode = |file: &OwnedFd| rustix::fs::fstat(file).expect("look").st_ino;
+        assert!(of(&fourth).to_string_lossy().contains(&inode(&given).to_string()) && own() == before);
     }
 
     #[test]

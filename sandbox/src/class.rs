@@ -15,6 +15,9 @@ pub const STRACE_ANNOTATION: &str = "dev.stockade.strace";
 
 /// The annotation that names the guest kernel of a container of class `vm`.
 pub const GUEST_KERNEL_ANNOTATION: &str = "dev.stockade.guest-kernel";
+/// What the names of those network interfaces begin with that a class has put into a container's namespace for itself.
+/// What goes through them is counted at the container's own.
+pub const OWN_INTERFACES: &str = "vmtap";
 
 /// The wall between a container and its host, chosen per container and never changed silently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

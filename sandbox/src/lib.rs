@@ -14,7 +14,8 @@ mod state;
 mod stats;
 
 pub use class::{
-    ANNOTATION, GUEST_KERNEL_ANNOTATION, IsolationClass, SANDBOX_ANNOTATION, STRACE_ANNOTATION, UnknownClass,
+    ANNOTATION, GUEST_KERNEL_ANNOTATION, IsolationClass, OWN_INTERFACES, SANDBOX_ANNOTATION, STRACE_ANNOTATION,
+    UnknownClass,
 };
 pub use error::{Error, Result};
 pub use id::{ContainerId, InvalidId};

@@ -171,7 +171,7 @@ pub struct SecurityFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
-    /// none, host or container:ID
+    /// none, host, container:ID or ns:PATH
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = network)]
     pub network: Option<NamespaceMode>,
     /// Host name
@@ -199,10 +199,10 @@ pub struct NetworkFlags {
 
 /// Private namespaces have a loopback device only, so a bridge that was asked for would be silently missing.
 fn network(text: &str) -> Result<NamespaceMode, String> {
-    let lacking = || "container networks are not in this build: use none, host or container:ID";
+    let lacking = || "container networks are not in this build: use none, host, container:ID or ns:PATH";
     match text {
         "none" | "host" => text.parse().map_err(|_| String::new()),
-        other if other.starts_with("container:") => {
+        other if other.starts_with("container:") || other.starts_with("ns:") => {
             other.parse().map_err(|error: stockade_engine::options::InvalidOption| error.to_string())
         }
         _ => Err(lacking().to_owned()),

@@ -24,7 +24,7 @@ const fn switch(long: &'static str, missing: &'static str) -> Later {
 }
 
 const PORTS: &str = "published ports need container networks, which this build lacks: use --network host";
-const NETWORKS: &str = "container networks are not in this build: use --network none, host or container:ID";
+const NETWORKS: &str = "container networks are not in this build: use --network none, host, container:ID or ns:PATH";
 const HEALTH: &str = "health checks are not in this build";
 const LACKING: &str = "this build cannot do it";
 

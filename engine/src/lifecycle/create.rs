@@ -58,6 +58,11 @@ impl Engine {
         {
             return Err(InvalidOption::new("--uts and --cgroupns take only private or host").into());
         }
+        for mode in [&options.pid, &options.ipc, &options.uts, &options.cgroupns] {
+            if matches!(mode, NamespaceMode::Path(_)) {
+                return Err(InvalidOption::new("only --network can be that of a path").into());
+            }
+        }
         for mode in [&options.network, &options.pid, &options.uts, &options.cgroupns] {
             if *mode == NamespaceMode::Shareable {
                 return Err(InvalidOption::new("only --ipc can be shareable").into());

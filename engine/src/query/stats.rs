@@ -3,6 +3,7 @@
 use std::fs;
 
 use rustix::time::{ClockId, clock_gettime};
+use stockade_sandbox::OWN_INTERFACES;
 
 use super::{NetworkStats, QueryError, StatsSample};
 use crate::Engine;
@@ -48,10 +49,11 @@ fn memory_host_bytes() -> u64 {
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
-/// The interfaces of a process's network namespace, without the loopback.
+/// The interfaces of a process's network namespace, without the loopback and what is there for the class's sake.
 fn networks(pid: u32) -> Vec<NetworkStats> {
     let text = fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default();
-    text.lines().skip(2).filter_map(network).filter(|network| network.interface != "lo").collect()
+    let is_own = |name: &str| name != "lo" && !name.starts_with(OWN_INTERFACES);
+    text.lines().skip(2).filter_map(network).filter(|network| is_own(&network.interface)).collect()
 }
 
 /// One line of /proc/net/dev (proc_pid_net(5)).

@@ -82,6 +82,7 @@ fn namespaces(context: &Context<'_>) -> Result<Vec<LinuxNamespace>, SpecError> {
         match mode {
             NamespaceMode::Private | NamespaceMode::Shareable => namespaces.push(namespace(kind, None)?),
             NamespaceMode::Host => {}
+            NamespaceMode::Path(path) => namespaces.push(namespace(kind, Some(path.clone()))?),
             NamespaceMode::Container(id) => {
                 let pid = init_of(context.engine, id)?;
                 namespaces.push(namespace(kind, Some(PathBuf::from(format!("/proc/{pid}/ns/{file}"))))?);

@@ -58,7 +58,7 @@ fn shared_memory(context: &Context<'_>) -> Result<Mount, SpecError> {
         NamespaceMode::Container(id) => {
             bind(&Container::new(&context.engine.directories, id).file("shm"), "/dev/shm", &flags)
         }
-        NamespaceMode::Private => {
+        NamespaceMode::Private | NamespaceMode::Path(_) => {
             let size = context.record.options.shm_size_bytes.unwrap_or(shm::BYTES);
             mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={size}")])
         }

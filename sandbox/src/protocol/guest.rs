@@ -53,7 +53,7 @@ pub struct Configure {
     /// The machine's name; none when empty.
     #[prost(string, tag = "3")]
     pub hostname: String,
-    /// All of the machine's network; it stays as it is when absent.
+    /// All of the machine's network; it stays as it is when absent. Cards that are not in it leave the machine.
     #[prost(message, optional, tag = "4")]
     pub network: Option<GuestNetwork>,
     /// Directories of the host to mount.
@@ -86,7 +86,7 @@ pub struct GuestNetwork {
 /// One network interface.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct GuestInterface {
-    /// Finds the device: six bytes.
+    /// Its address, which finds the device: six bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub mac: Vec<u8>,
     /// What it is to be called.
@@ -98,6 +98,9 @@ pub struct GuestInterface {
     /// Addresses with their prefix lengths: `10.0.0.2/24`, `fd00::2/64`.
     #[prost(string, repeated, tag = "4")]
     pub addresses: Vec<String>,
+    /// The address that the device came with, where `mac` is to take its place: six bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub card: Vec<u8>,
 }
 
 /// One route.
@@ -244,14 +247,16 @@ impl Configure {
 }
 
 impl GuestNetwork {
-    fn check(&self) -> Result<()> {
+    /// Whether all of it is within the limits.
+    pub fn check(&self) -> Result<()> {
         within("interfaces", self.interfaces.len(), INTERFACES_MAX)?;
         within("routes", self.routes.len(), ROUTES_MAX)?;
         within("neighbours", self.neighbours.len(), NEIGHBOURS_MAX)?;
         self.interfaces.iter().try_for_each(|interface| {
             within("addresses", interface.addresses.len(), ADDRESSES_MAX)?;
             check_interface(&interface.name)?;
-            refuse_unless(interface.mac.len() == MAC_BYTES, "mac of an interface has not six bytes")
+            refuse_unless(interface.mac.len() == MAC_BYTES, "mac of an interface has not six bytes")?;
+            refuse_unless([0, MAC_BYTES].contains(&interface.card.len()), "card of an interface has not six bytes")
         })?;
         self.neighbours.iter().try_for_each(|neighbour| {
             check_interface(&neighbour.interface)?;
@@ -398,7 +403,7 @@ mod tests {
     #[test]
     fn surroundings_have_limits() {
         let check = |configure: Configure, fine: bool| assert_eq!(configure.check().is_ok(), fine, "{configure:?}");
-        let card = GuestInterface { mac: vec![2; 6], name: "eth0".into(), mtu: 1500, addresses: Vec::new() };
+        let card = GuestInterface { mac: vec![2; 6], name: "eth0".into(), mtu: 1500, ..GuestInterface::default() };
         let with = |interfaces: Vec<GuestInterface>| Configure {
             network: Some(GuestNetwork { interfaces, ..GuestNetwork::default() }),
             ..Configure::default()
@@ -407,6 +412,8 @@ mod tests {
         check(with(vec![card.clone()]), true);
         check(with(vec![card.clone(); 17]), false);
         check(with(vec![GuestInterface { mac: vec![2; 5], ..card.clone() }]), false);
+        check(with(vec![GuestInterface { card: vec![2; 5], ..card.clone() }]), false);
+        check(with(vec![GuestInterface { card: vec![2; 6], ..card.clone() }]), true);
         check(with(vec![GuestInterface { name: "a/b".into(), ..card.clone() }]), false);
         check(with(vec![GuestInterface { name: "x".repeat(16), ..card }]), false);
         check(Configure { entropy: vec![0; 4097], ..Configure::default() }, false);

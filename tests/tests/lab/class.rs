@@ -14,13 +14,16 @@ pub(crate) const CASES: &[Case] = &[
     ("a killed machine of class vm leaves nothing", killed),
 ];
 
+/// After all that use what [`CASES`] set up.
+pub(crate) const END: &[Case] = &[("the image for class vm is removed", clear_up)];
+
 /// Variables of every script.
 const BEGINNING: &str = r#"stockade="$1 --root /var/tmp/vm-root --state /run/vm-state"
 image=localhost/busybox:lab
 "#;
 
 /// Runs a script with the program as `$1` and what it needs from `$2` on.
-fn script(lab: &mut Lab, text: &str, arguments: &[String]) -> Output {
+pub(crate) fn script(lab: &mut Lab, text: &str, arguments: &[String]) -> Output {
     let words = ["sh".to_owned(), "-c".to_owned(), format!("{BEGINNING}{text}"), "sh".to_owned()];
     let program = bin("stockade").display().to_string();
     lab.run(words.iter().chain([&program]).chain(arguments))
@@ -43,7 +46,8 @@ $stockade info -f '{{range .Classes}}{{.Name}}: {{.Available}} {{.Reason}} {{.De
 /// Streams, exit status, user, environment, directory, name, a read-only root: the same words in both classes.
 fn same_as_native(lab: &mut Lab) {
     let text = r#"inside='id -u; id -g; pwd; hostname; echo $WORD; tr a-z A-Z; echo to stderr >&2; touch /tmp/x && echo written
-touch /y 2>/dev/null || echo read-only; cat /etc/hostname; ls /; ls /proc/self/fd | wc -l; ulimit -n; exit 7'
+touch /y 2>/dev/null || echo read-only; cat /etc/hostname; ls /; ls /proc/self/fd | wc -l; ulimit -n
+ls /sys/class/net; exit 7'
 for class in native vm; do
     echo 'some input' | $stockade run --rm -i --isolation $class --read-only --tmpfs /tmp --hostname web -e WORD=said \
         -w /usr --user 3:4 $image sh -c "$inside" >/run/$class.out 2>/run/$class.err
@@ -182,7 +186,6 @@ $stockade rm -f gone
 monitors
 find /sys/fs/cgroup -type d -name "*$id*"
 ls /run/vm-state/vm
-rm -r /var/tmp/vm-root /run/vm-state
 "#;
     let output = script(lab, text, &[]);
     assert!(
@@ -190,4 +193,9 @@ rm -r /var/tmp/vm-root /run/vm-state
         "{output}"
     );
     assert!(output.stdout.ends_with(" proc\n1\n137\ngone\nsynced\ngone\n"), "{output}");
+}
+
+fn clear_up(lab: &mut Lab) {
+    let output = script(lab, "rm -r /var/tmp/vm-root /run/vm-state", &[]);
+    assert_eq!(output.code, 0, "{output}");
 }

@@ -6,6 +6,7 @@ mod callers;
 mod class;
 mod devices;
 mod guest;
+mod network_class;
 mod share;
 mod standstill;
 mod vmm;
@@ -19,8 +20,17 @@ use stockade_tests::Lab;
 type Case = (&'static str, fn(&mut Lab));
 
 /// The cases of each module, in the order in which they run.
-const GROUPS: &[&[Case]] =
-    &[base::CASES, agent::CASES, devices::CASES, class::CASES, share::CASES, callers::CASES, vmm::CASES];
+const GROUPS: &[&[Case]] = &[
+    base::CASES,
+    agent::CASES,
+    devices::CASES,
+    class::CASES,
+    network_class::CASES,
+    class::END,
+    share::CASES,
+    callers::CASES,
+    vmm::CASES,
+];
 
 /// A function of this program that runs in the lab, because its case asks for it; it gets a folder of the case's.
 type Part = (&'static str, fn(&Path));

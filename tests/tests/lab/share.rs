@@ -57,7 +57,7 @@ fn bundle(lab: &mut Lab) {
 echo "by the guest" >/data/file; chown 1000:1001 /data/file; chmod 4750 /data/file; ln -s /x /data/link
 echo changed >/single; echo x >/read-only/x; echo x >/data/hello-too; mv /data/hello-too /data/moved
 echo new >/new; grep -c ' virtiofs ' /proc/mounts; awk '$2 ~ "^/(proc|sys|dev|dev/shm)$" {print $3}' /proc/mounts
-mknod /data/device c 1 3; tr a-z A-Z; exit 7"#;
+mknod /data/device c 1 3; ls /sys/class/net; tr a-z A-Z; exit 7"#;
     let mounts = [
         bind("/var/tmp/share/data", "/data", "rw"),
         bind("/var/tmp/share/data", "/read-only", "ro"),
@@ -81,7 +81,7 @@ ls data; soon clean; left
     let output = script(lab, text, dir.path());
     let inside = "of the host\nsingle\n12345 100000\n";
     assert!(output.stdout.starts_with(inside), "{output}");
-    assert!(output.stdout.contains("\n4\nproc\ntmpfs\ntmpfs\nsysfs\nWORDS\nstatus 7\n"), "{output}");
+    assert!(output.stdout.contains("\n4\nproc\ntmpfs\ntmpfs\nsysfs\nlo\nWORDS\nstatus 7\n"), "{output}");
     for error in
         ["/data/absolute': No such", "/data/relative': No such", "Read-only file system", "mknod: /data/device"]
     {
@@ -92,15 +92,31 @@ ls data; soon clean; left
     assert!(output.stdout.ends_with(&format!("status 7\n{host}")), "{output}");
 }
 
-/// A read-only root is one at the host, too; what the server is; and without it there is no machine.
+/// A read-only root is one at the host, too; a network that comes before the start, as Docker gives it; what the server
+/// is, and that without it there is no machine.
 fn verbs(lab: &mut Lab) {
-    let dir = config(|config| config["root"]["readonly"] = json!(true), &["sh", "-c", "echo up; sleep 1000"]);
+    let change = |config: &mut Value| {
+        config["root"]["readonly"] = json!(true);
+        for set in ["bounding", "effective", "permitted"] {
+            config["process"]["capabilities"][set] = json!(["CAP_NET_RAW"]);
+        }
+    };
+    let dir = config(change, &["sh", "-c", "echo up; sleep 1000"]);
     let text = r#"cp "$5/config.json" bundle/
+modprobe -a tun veth sch_ingress cls_u32 act_mirred
 $oci create --bundle bundle --pid-file pid share-two >out 2>&1 </dev/null || cat out
 is() { [ "$($oci state share-two | grep -o '"status": *"[a-z]*"' | cut -d'"' -f4)" = "$1" ]; }
 is created && echo created
+ip link add share0 type veth peer name eth0 netns $(cat pid)
+ip address add 10.87.0.1/24 dev share0; ip link set share0 up
+in_it() { nsenter -t $(cat pid) -n "$@"; }
+in_it ip link set eth0 address 02:00:00:00:87:02 mtu 1300 up
+in_it ip address add 10.87.0.2/24 dev eth0; in_it ip route add default via 10.87.0.1
 $oci start share-two && soon grep -q up out && is running && echo running
 $oci exec share-two sh -c 'echo in exec; touch /x; exit 5'; echo "status $?"
+$oci exec share-two sh -c 'cd /sys/class/net; ls; cat eth0/address eth0/mtu; ip route | grep default
+    ping -c 1 -w 20 10.87.0.1 | grep -c "bytes from"'
+busybox ping -c 1 -w 20 10.87.0.2 | grep -c "bytes from"
 server=$(servers)
 grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/$server/status | tr '\n\t' '  '; echo
 awk '$5 == "/" {print substr($6, 1, 3)}' /proc/$server/mountinfo
@@ -113,9 +129,12 @@ done
 kill -9 $server
 soon is stopped
 $oci delete share-two; soon clean; left
+gone() { ! ip link show share0 >/dev/null 2>&1; }; soon gone
 "#;
     let output = script(lab, text, dir.path());
-    assert!(output.stdout.starts_with("created\nrunning\nin exec\nstatus 5\n"), "{output}");
+    let network = "eth0\nlo\n02:00:00:00:87:02\n1300\ndefault via 10.87.0.1 dev eth0 \n1\n1\n";
+    let beginning = format!("created\nrunning\nin exec\nstatus 5\n{network}");
+    assert!(output.stdout.starts_with(&beginning), "{output}");
     assert!(output.stderr.contains("Read-only file system"), "{output}");
     // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID and SETFCAP.
     let jailed = "CapEff: 00000000800000db NoNewPrivs: 1 Seccomp: 2 \nro,\nbin ";

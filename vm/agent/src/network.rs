@@ -13,6 +13,8 @@ use stockade_netlink::{Act, Message, Request, Socket, address, attribute, attrib
 use stockade_sandbox::protocol::{GuestInterface, GuestNeighbour, GuestNetwork, GuestRoute};
 use stockade_sandbox::{Error, Result};
 
+use crate::world::World;
+
 /// Usable at once: nobody else has it (linux/if_addr.h, IFA_F_NODAD).
 const NO_DETECTION: u8 = 2;
 /// Somebody's word, not the kernel's (linux/rtnetlink.h, RTPROT_STATIC).
@@ -25,9 +27,13 @@ pub(crate) fn loopback_up() -> Result<()> {
     socket.carry_out(link(loopback.index, IFF_UP)).map_err(|errno| Error::os("bring lo up", errno))
 }
 
-/// Gives the machine this network.
-pub(crate) fn configure(network: &GuestNetwork) -> Result<()> {
+/// Gives the machine this network. A card that is not in it was there for what has not come.
+pub(crate) fn configure(world: &World, network: &GuestNetwork) -> Result<()> {
     let socket = open()?;
+    let is_named = |link: &Link| network.interfaces.iter().any(|interface| link.is_for(interface));
+    for unnamed in links(&socket)?.iter().filter(|link| !is_named(link)) {
+        world.release_card(&unnamed.name)?;
+    }
     free_names(&socket, network)?;
     let found = links(&socket)?;
     for interface in &network.interfaces {
@@ -48,6 +54,13 @@ struct Link {
     index: u32,
     name: String,
     mac: Vec<u8>,
+}
+
+impl Link {
+    /// It is found by the address that it is to have, or by the one that it came with.
+    fn is_for(&self, interface: &GuestInterface) -> bool {
+        self.mac == interface.mac || (!interface.card.is_empty() && self.mac == interface.card)
+    }
 }
 
 fn links(socket: &Socket) -> Result<Vec<Link>> {
@@ -87,7 +100,7 @@ fn rename(socket: &Socket, index: u32, name: &str) -> Result<()> {
 /// The kernel has named cards as it found them, perhaps one with the name that another is to have.
 fn free_names(socket: &Socket, network: &GuestNetwork) -> Result<()> {
     for link in links(socket)? {
-        let taken = network.interfaces.iter().any(|wanted| wanted.name == link.name && wanted.mac != link.mac);
+        let taken = network.interfaces.iter().any(|wanted| wanted.name == link.name && !link.is_for(wanted));
         if taken {
             rename(socket, link.index, &format!("card{}", link.index))?;
         }
@@ -99,10 +112,13 @@ fn set_interface(socket: &Socket, found: &[Link], interface: &GuestInterface) ->
     let name = &interface.name;
     let failed = |errno: Errno| Error::os(format!("set up the interface {name}"), errno);
     let absent = || Error::Other(format!("the machine has no network card for {name}"));
-    let Link { index, name: before, .. } =
-        found.iter().find(|link| link.mac == interface.mac).ok_or_else(absent)?.clone();
+    let Link { index, name: before, mac } =
+        found.iter().find(|link| link.is_for(interface)).ok_or_else(absent)?.clone();
     if before != *name {
         rename(socket, index, name)?;
+    }
+    if mac != interface.mac {
+        socket.carry_out(link(index, 0).with(IFLA_ADDRESS, &interface.mac)).map_err(failed)?;
     }
     let up = link(index, IFF_UP);
     let up = if interface.mtu == 0 { up } else { up.with(IFLA_MTU, &interface.mtu.to_ne_bytes()) };

@@ -20,7 +20,7 @@ pub(crate) fn configure(world: &World, configure: &Configure) -> Result<()> {
         rustix::system::sethostname(configure.hostname.as_bytes())
             .map_err(|errno| Error::os("set the machine's name", errno))?;
     }
-    configure.network.as_ref().map_or(Ok(()), network::configure)?;
+    configure.network.as_ref().map_or(Ok(()), |network| network::configure(world, network))?;
     configure.shares.iter().try_for_each(|share| world.mount_share(&share.tag))
 }
 

@@ -90,6 +90,14 @@ impl World {
         found.ok_or_else(|| Error::Other(format!("the machine has no disk {serial:?}")))
     }
 
+    /// Takes a card of the machine's from its driver. What is none stays.
+    pub(crate) fn release_card(&self, name: &str) -> Result<()> {
+        match self {
+            Self::Guest => unbind(name).map_err(|error| Error::os(format!("let go of the card {name}"), error)),
+            Self::Host(_) => Ok(()),
+        }
+    }
+
     /// Mounts a share, unless it is mounted.
     pub(crate) fn mount_share(&self, tag: &str) -> Result<()> {
         let at = Path::new(SHARES).join(tag);
@@ -161,6 +169,16 @@ impl World {
             }
         }
         std::process::exit(0)
+    }
+}
+
+/// Loopback and the like have no device.
+fn unbind(name: &str) -> io::Result<()> {
+    let device = Path::new("/sys/class/net").join(name).join("device");
+    match fs::canonicalize(&device) {
+        Ok(path) => fs::write(device.join("driver/unbind"), path.file_name().unwrap_or_default().as_encoded_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -278,13 +278,22 @@ fn a_stream_may_come_late() {
 #[test]
 fn the_network_is_as_the_host_says() {
     let mut host = Host::boot_after(
-        "ip link add card0 address 02:00:00:00:00:07 type veth peer name other && ip addr add 192.0.2.9/24 dev card0",
+        "ip link add eth0 address 02:00:00:00:00:09 type veth peer name other && ip addr add 192.0.2.9/24 dev other && \
+         ip link set other address 02:00:00:00:00:07",
     );
     let interface = GuestInterface {
         mac: vec![2, 0, 0, 0, 0, 7],
         name: "eth0".into(),
         mtu: 1400,
         addresses: vec!["10.9.0.2/24".into(), "fd00:9::2/64".into()],
+        ..GuestInterface::default()
+    };
+    // It came with another address, and is told its own.
+    let second = GuestInterface {
+        mac: vec![2, 0, 0, 0, 0, 8],
+        name: "eth1".into(),
+        card: vec![2, 0, 0, 0, 0, 9],
+        ..GuestInterface::default()
     };
     let route = |destination: &str, gateway: &str| GuestRoute {
         destination: destination.into(),
@@ -295,11 +304,12 @@ fn the_network_is_as_the_host_says() {
     let routes = vec![route("", "10.9.0.1"), route("198.51.100.0/24", "10.9.0.7")];
     let neighbours =
         vec![GuestNeighbour { address: "10.9.0.1".into(), mac: vec![2, 0, 0, 0, 0, 1], interface: "eth0".into() }];
-    let network = Some(GuestNetwork { interfaces: vec![interface.clone()], routes, neighbours });
+    let network = Some(GuestNetwork { interfaces: vec![interface.clone(), second], routes, neighbours });
     let configure = Configure { network, hostname: "machine".into(), entropy: vec![7; 600], ..Configure::default() };
     for _ in 0..2 {
         host.call::<Empty>(Method::Configure, &configure).expect("configure");
-        let (seen, _) = host.output("ip addr show dev eth0; ip route; ip addr show dev lo; ip neigh", |_, _| {});
+        let (seen, _) = host
+            .output("ip addr show dev eth0; ip route; ip addr show dev lo; ip neigh; ip link show dev eth1", |_, _| {});
         for wanted in [
             "mtu 1400",
             "inet 10.9.0.2/24 brd 10.9.0.255",
@@ -309,6 +319,7 @@ fn the_network_is_as_the_host_says() {
             "127.0.0.1",
             "10.9.0.1 dev eth0 lladdr 02:00:00:00:00:01",
             "PERMANENT",
+            "link/ether 02:00:00:00:00:08",
         ] {
             assert!(seen.contains(wanted), "{wanted}: {seen}");
         }

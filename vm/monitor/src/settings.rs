@@ -33,9 +33,29 @@ pub(crate) enum Given {
     Scratch,
     /// A connection to the file server of the share with this tag.
     Share(String),
+    /// The tap of a network card.
+    Card(Card),
+}
+
+/// What a network card tells its driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Card {
+    /// Its address.
+    pub mac: [u8; 6],
+    /// The longest packet, where that is known when the machine starts.
+    pub mtu: Option<u16>,
 }
 
 impl Settings {
+    /// The machine's network cards, by names for its configuration.
+    pub(crate) fn cards(&self) -> impl Iterator<Item = (String, &Card)> {
+        let cards = self.descriptors.iter().filter_map(|given| match given {
+            Given::Card(card) => Some(card),
+            _ => None,
+        });
+        cards.enumerate().map(|(index, card)| (format!("card{index}"), card))
+    }
+
     /// The tags of the machine's shares.
     pub(crate) fn shares(&self) -> impl Iterator<Item = &str> {
         self.descriptors.iter().filter_map(|given| match given {
@@ -56,10 +76,12 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        let descriptors = vec![Given::Kvm, Given::Kernel, Given::Initrd, Given::Layer, Given::Share("root".into())];
+        let card = Card { mac: [2; 6], mtu: Some(1400) };
+        let descriptors = vec![Given::Kvm, Given::Layer, Given::Share("root".into()), Given::Card(card.clone())];
         let settings = Settings { memory_mib: 256, vcpus: 2, hostname: "web".into(), descriptors };
         let word = serde_json::to_string(&settings).expect("plain data");
         assert_eq!(serde_json::from_str::<Settings>(&word).expect("its own word"), settings);
         assert_eq!(settings.shares().collect::<Vec<_>>(), ["root"]);
+        assert_eq!(settings.cards().collect::<Vec<_>>(), [("card0".to_owned(), &card)]);
     }
 }

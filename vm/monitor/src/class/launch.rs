@@ -10,11 +10,14 @@ use stockade_hosted::{Luggage, SOCKET, connect, files, null, pack, proxy_of, rli
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers};
 use stockade_native::jail::{self, Authority, Network, Starting};
-use stockade_sandbox::protocol::{Client, CreateContainer, DiskPart, Empty, GuestRoot, GuestUpper, Method, SharePath};
+use stockade_sandbox::protocol::{
+    Client, CreateContainer, DiskPart, Empty, GuestNetwork, GuestRoot, GuestUpper, Method, SharePath,
+};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, GUEST_KERNEL_ANNOTATION, Result};
 use stockade_vm_kernel::{Kernel, Kernels, Name};
 use stockade_vmm::hypervisor::kvm;
 
+use super::network::{self, Cards, Kept};
 use super::size::{Size, nothing};
 use super::upper::Upper;
 use super::{MARK, Places, guest_spec, initramfs, lacking};
@@ -34,21 +37,33 @@ pub(super) struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Starts a sandbox with this one container, and returns the pid of the container's proxy.
-    pub(super) fn launch(&self, stage: &Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
+    /// Starts a sandbox with this one container, and returns the pid of the container's proxy. `kept` is what has to be
+    /// cleared should it fail, or anything after it.
+    pub(super) fn launch(
+        &self,
+        stage: &Stage<'_>,
+        request: &mut CreateRequest,
+        kept: &mut Option<Kept>,
+    ) -> Result<u32> {
         let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
         let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
         let upper = Upper::of(self.spec, &request.rootfs)?;
         let root = root(&blobs, shares.root(), upper.guest)?;
         let Lines { connections, listeners } = shares.lines(&stage.dir)?;
         let shared = connections.into_iter().map(|(tag, connection)| (Given::Share(tag), connection));
-        let monitor = self.start_monitor(stage, blobs, upper.disk.into_iter().chain(shared))?;
+        let Cards { given: cards, namespace, network } =
+            network::prepare(&stage.dir, self.spec, &request.rootfs, kept)?;
+        let others = upper.disk.into_iter().chain(shared).chain(cards);
+        let monitor = self.start_monitor(stage, blobs, others, namespace.as_ref())?;
         let servers = shares.serve(stage, listeners, Path::new(LOG), &monitor)?;
         let mut client = connect(&stage.dir)?;
         let (terminal, luggage) = pack(request)?;
         let monitor = monitor.wait()?;
         let servers = servers.wait()?;
         let claims = shares.claim_volumes()?;
+        if network != GuestNetwork::default() {
+            network::tell(&mut client, network).map_err(|error| with_log(error, &stage.dir))?;
+        }
         self.create(&mut client, stage, request, (root, &shares), luggage)?;
         drop(claims);
         if self.spec.root().as_ref().and_then(|root| root.readonly()) == Some(true) {
@@ -65,6 +80,7 @@ impl Start<'_> {
         stage: &Stage<'_>,
         blobs: Vec<File>,
         others: impl Iterator<Item = (Given, OwnedFd)>,
+        namespace: Option<&OwnedFd>,
     ) -> Result<Starting> {
         let mut given = Vec::new();
         let mut descriptors = Vec::new();
@@ -90,7 +106,8 @@ impl Start<'_> {
             descriptors,
         };
         stage.cgroup.make_parts(&nothing())?;
-        jail::begin(&helper, &stage.cgroup.monitor(), Authority::Nothing, Network::Own)
+        let network = namespace.map_or(Network::Own, |namespace| Network::Given(namespace.as_fd()));
+        jail::begin(&helper, &stage.cgroup.monitor(), Authority::Nothing, network)
     }
 
     /// The annotation's, or that of containers that have none.

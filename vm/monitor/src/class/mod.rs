@@ -4,6 +4,7 @@ mod guest_spec;
 mod initramfs;
 mod lacks;
 mod launch;
+mod network;
 mod oom;
 pub(crate) mod size;
 mod stats;
@@ -84,6 +85,20 @@ impl VmClass {
     }
 }
 
+impl VmClass {
+    /// Tells the guest what its container's namespace got since the container was made.
+    fn renew_network(&self, id: &ContainerId) -> Result<()> {
+        let state = self.native.state(id)?;
+        if state.status != Status::Created {
+            return Ok(());
+        }
+        match network::renew(&hosted::state_dir(&self.state_root, id), state.pid)? {
+            Some(network) => network::tell(&mut self.monitors.connect(id)?, network),
+            None => Ok(()),
+        }
+    }
+}
+
 fn named(id: &ContainerId) -> ContainerRequest {
     ContainerRequest { id: id.to_string() }
 }
@@ -104,10 +119,14 @@ impl Runtime for VmClass {
         let on_host = size.spec_on_host(&request.spec, share::servers_max(&request.spec, &request.rootfs));
         let spec = std::mem::replace(&mut request.spec, on_host);
         let start = launch::Start { id, places: &self.places, size, spec: &spec };
-        hosted::create(&self.state_root, id, request, |stage, request| start.launch(&stage, request))
+        let mut kept = None;
+        let made =
+            hosted::create(&self.state_root, id, request, |stage, request| start.launch(&stage, request, &mut kept));
+        made.inspect_err(|_| kept.iter().for_each(network::Kept::clear))
     }
 
     fn start(&self, id: &ContainerId) -> Result<()> {
+        self.renew_network(id)?;
         self.native.start(id)
     }
 
@@ -187,7 +206,11 @@ impl Runtime for VmClass {
     }
 
     fn delete(&self, id: &ContainerId, mode: DeleteMode) -> Result<()> {
-        self.native.delete(id, mode)
+        let kept = network::Kept::read(&hosted::state_dir(&self.state_root, id))?;
+        self.native.delete(id, mode)?;
+        // Its taps are gone by now. Whoever is killed here leaves what the namespace's next guest clears away.
+        kept.iter().for_each(network::Kept::clear);
+        Ok(())
     }
 }
 

@@ -10,7 +10,8 @@ use std::thread;
 use rustix::event::{EventfdFlags, eventfd};
 use stockade_sandbox::protocol::CONTROL_PORT;
 use stockade_vmm::config::{
-    BalloonConfig, BootSource, CacheType, DriveConfig, EntropyConfig, IoEngine, MachineUpdate, VmConfig, VsockConfig,
+    BalloonConfig, BootSource, CacheType, DriveConfig, EntropyConfig, IoEngine, MacAddress, MachineUpdate,
+    NetworkConfig, VmConfig, VsockConfig,
 };
 use stockade_vmm::devices::virtio::vsock::{self, ChannelPeer};
 use stockade_vmm::machine::{self, Files, Machine, Outcome};
@@ -76,6 +77,7 @@ pub(super) fn start(settings: &Settings, descriptors: Vec<OwnedFd>, console: &Co
 fn files(settings: &Settings, descriptors: Vec<OwnedFd>) -> Files {
     let mut files = Files::default();
     let mut layers = Vec::new();
+    let mut cards = settings.cards();
     for (given, descriptor) in settings.descriptors.iter().zip(descriptors) {
         match given {
             Given::Kvm => files.give_kvm(File::from(descriptor)),
@@ -84,6 +86,11 @@ fn files(settings: &Settings, descriptors: Vec<OwnedFd>) -> Files {
             Given::Layer => layers.push(File::from(descriptor)),
             Given::Upper | Given::Scratch => files.give(UPPER, File::from(descriptor)),
             Given::Share(tag) => files.give_share(tag, UnixStream::from(descriptor)),
+            Given::Card(_) => {
+                if let Some((name, _)) = cards.next() {
+                    files.give_tap(&name, File::from(descriptor));
+                }
+            }
         }
     }
     if !layers.is_empty() {
@@ -119,6 +126,16 @@ fn config(settings: &Settings) -> Result<VmConfig, Box<dyn std::error::Error>> {
                 ..DriveConfig::default()
             })?;
         }
+    }
+    for (name, card) in settings.cards() {
+        config.set_network_interface(NetworkConfig {
+            iface_id: name.clone(),
+            host_dev_name: name,
+            guest_mac: Some(MacAddress(card.mac)),
+            mtu: card.mtu,
+            rx_rate_limiter: None,
+            tx_rate_limiter: None,
+        })?;
     }
     config.set_vsock(VsockConfig { vsock_id: None, guest_cid: CID, uds_path: String::new() })?;
     config.set_entropy(EntropyConfig::default());

@@ -12,8 +12,8 @@ use prost::Message;
 use rustix::event::{EventfdFlags, eventfd};
 use stockade_hosted::files::listen_in;
 use stockade_sandbox::protocol::{
-    Client, Connection, ContainerRequest, CreateContainer, Empty, Event, ExitStatus, FdRole, Incoming, Method,
-    OomRequest, ProcessRequest, Processes, STREAM_PORT,
+    Client, Configure, Connection, ContainerRequest, CreateContainer, Empty, Event, ExitStatus, FdRole, GuestInterface,
+    GuestNetwork, Incoming, Method, OomRequest, ProcessRequest, Processes, STREAM_PORT,
 };
 use stockade_sandbox::{Error, Result};
 
@@ -236,15 +236,13 @@ fn answers_of_the_wrong_kind_reach_nobody() {
 }
 
 #[test]
-fn only_the_monitor_configures_and_only_it_pauses() {
+fn only_the_monitor_shuts_down_and_only_it_pauses() {
     let case = Case::new();
     let mut agent = case.agent();
     let (_reader, _stream, client) = case.container(&mut agent);
     let mut other = case.client();
     let mut ask = |method| other.call::<Empty>(method, &ContainerRequest { id: "web".into() }, &[]);
-    for method in [Method::Configure, Method::Shutdown] {
-        assert!(matches!(ask(method), Err(Error::Unsupported { .. })), "{method:?}");
-    }
+    assert!(matches!(ask(Method::Shutdown), Err(Error::Unsupported { .. })));
     ask(Method::Pause).expect("paused");
     ask(Method::Resume).expect("resumed");
     assert_eq!(*case.guest.paused.lock().expect("no panic"), ["pause", "resume"]);
@@ -287,5 +285,35 @@ fn a_failed_start_of_a_container_ends_the_machine() {
     agent.answer(Method::Create, Err(Error::ExecutableNotFound("nothing".into())));
     let error = asker.join().expect("no panic").expect_err("refused");
     assert!(matches!(error, Error::ExecutableNotFound(_)), "{error}");
+    assert_eq!(case.server.join().expect("no panic"), Ok(()));
+}
+
+fn network(mac: usize) -> GuestNetwork {
+    let card = GuestInterface { mac: vec![2; mac], name: "eth0".into(), ..GuestInterface::default() };
+    GuestNetwork { interfaces: vec![card], ..GuestNetwork::default() }
+}
+
+#[test]
+fn the_network_is_the_launchers_to_say_and_nothing_else_is() {
+    let case = Case::new();
+    let mut agent = case.agent();
+    let (_reader, _stream, first) = case.container(&mut agent);
+    let ask = |network: GuestNetwork| {
+        let mut client = case.client();
+        let hostname = "other".into();
+        let configure = Configure { network: Some(network), hostname, time_ns: 7, ..Configure::default() };
+        thread::spawn(move || client.call::<Empty>(Method::Configure, &configure, &[]))
+    };
+    let asked = ask(network(6));
+    let told = agent.answer(Method::Configure, Ok(Vec::new()));
+    let expected = Configure { network: Some(network(6)), ..Configure::default() };
+    assert_eq!(Configure::decode(&*told.payload).expect("a message"), expected);
+    asked.join().expect("no panic").expect("configured");
+    let refused = ask(network(5)).join().expect("no panic").expect_err("no address");
+    assert!(refused.to_string().contains("six bytes"), "{refused}");
+    let failed = ask(network(6));
+    agent.answer(Method::Configure, Err(Error::Other("no card".into())));
+    assert!(failed.join().expect("no panic").is_err(), "and the machine goes on");
+    drop(first);
     assert_eq!(case.server.join().expect("no panic"), Ok(()));
 }

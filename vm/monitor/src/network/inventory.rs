@@ -9,9 +9,10 @@ use stockade_netlink::numbers::{
     RTN_UNICAST,
 };
 use stockade_netlink::{Message, Socket, address as ip, attribute, half, word};
+use stockade_sandbox::OWN_INTERFACES;
 use stockade_sandbox::protocol::{GuestInterface, GuestNeighbour, GuestNetwork, GuestRoute};
 
-use super::{Error, TAP};
+use super::{Error, tap};
 
 const ARPHRD_ETHER: u16 = 1;
 const IFF_LOOPBACK: u32 = 8;
@@ -35,7 +36,7 @@ pub(super) struct Interface {
 impl From<&Interface> for GuestInterface {
     fn from(interface: &Interface) -> Self {
         let Interface { name, mac, mtu, addresses, .. } = interface.clone();
-        Self { mac: mac.to_vec(), name, mtu, addresses }
+        Self { mac: mac.to_vec(), name, mtu, addresses, card: Vec::new() }
     }
 }
 
@@ -50,13 +51,22 @@ pub(super) fn network(socket: &Socket, interfaces: &[Interface]) -> Result<Guest
     })
 }
 
+/// Which cards interfaces have that a guest knows already.
+pub(super) fn recall_cards(network: &mut GuestNetwork, before: &GuestNetwork) {
+    for interface in &mut network.interfaces {
+        if let Some(known) = before.interfaces.iter().find(|known| known.mac == interface.mac) {
+            interface.card.clone_from(&known.card);
+        }
+    }
+}
+
 /// All Ethernet interfaces that are up, with their addresses; taps of ours are none.
 pub(super) fn interfaces(socket: &Socket) -> Result<Vec<Interface>, Error> {
     let (taps, mut interfaces): (Vec<_>, Vec<_>) = list(socket, "interfaces", GET_LINK, LINK_BYTES, interface)?
         .into_iter()
-        .partition(|interface| interface.name.starts_with(TAP));
+        .partition(|interface| interface.name.starts_with(OWN_INTERFACES));
     for interface in &mut interfaces {
-        interface.has_tap = taps.iter().any(|tap| tap.name == super::tap_of(interface.index));
+        interface.has_tap = taps.iter().any(|other| other.name == tap::of(interface.index));
     }
     for (index, address) in list(socket, "addresses", GET_ADDRESS, ADDRESS_BYTES, address)? {
         if let Some(interface) = interfaces.iter_mut().find(|interface| interface.index == index) {

@@ -11,11 +11,12 @@
 //! the next [`attach`] of a namespace that outlived its guest. Whoever calls changes its thread's network namespace for
 //! a moment.
 //!
-//! [`attach`] is for a namespace that comes with all in it (CNI's), [`attach_new`] for one that gets it later, once the
-//! container is made (Docker's).
+//! A machine has its cards from the start. [`attach`] is for a namespace that comes with all in it (CNI's). One that
+//! gets it later, once the container is made (Docker's), has [`spare`] taps until [`attach_new`] finds their use.
 
 mod inventory;
 mod redirect;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -24,18 +25,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::netdevice::name_to_index;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use stockade_netlink::numbers::{AF_INET6, IFF_UP, IFLA_MTU, SET_LINK};
-use stockade_netlink::{Act, Request, Socket};
+use serde::{Deserialize, Serialize};
+use stockade_netlink::Socket;
 use stockade_sandbox::protocol::GuestNetwork;
 use stockade_vmm::devices::virtio::net::{OpenError, Tap};
 
 use self::inventory::Interface;
-
-/// What taps are called, before the number of their interface.
-const TAP: &str = "vmtap";
 
 /// What a guest gets of its container's network.
 #[derive(Debug, Default)]
@@ -51,10 +47,21 @@ pub struct Attached {
 pub struct Card {
     /// The container's name for it.
     pub name: String,
-    /// The interface's number in the namespace.
-    pub index: u32,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// The longest packet of its network.
+    pub mtu: u32,
     /// Opened without waiting, frames with a virtio header.
     pub tap: OwnedFd,
+}
+
+/// A card for an interface that comes later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spare {
+    /// The tap's name.
+    pub tap: String,
+    /// The card's address until then.
+    pub mac: [u8; 6],
 }
 
 /// Why a guest has no network.
@@ -82,6 +89,17 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// More has come than there are spare cards.
+    #[error(
+        "{wanted} interfaces came after the container was made, and its machine has {spares} spare network cards: give \
+         it a namespace that has them all"
+    )]
+    NoCard {
+        /// How many came.
+        wanted: usize,
+        /// How many can.
+        spares: usize,
+    },
     /// Frames cannot be redirected.
     #[error(
         "cannot redirect the frames of {interface}: {source} (this takes sch_ingress, cls_u32 and act_mirred in the \
@@ -104,31 +122,55 @@ pub fn attach(namespace: BorrowedFd<'_>) -> Result<Attached, Error> {
     })
 }
 
-/// The same for interfaces that have come since a guest got this network; `None` when nothing has changed.
-pub fn attach_new(namespace: BorrowedFd<'_>, before: &GuestNetwork) -> Result<Option<Attached>, Error> {
-    within(namespace, |socket| {
-        let mut interfaces = inventory::interfaces(socket)?;
-        let network = inventory::network(socket, &interfaces)?;
-        if network == *before {
-            return Ok(None);
-        }
-        interfaces.retain(|interface| !interface.has_tap);
-        Ok(Some(Attached { cards: connect_all(socket, &interfaces)?, network }))
+/// Puts a tap for what comes later into a namespace, with `number` to tell it from others. A host without taps has
+/// none: what comes later will be refused.
+pub fn spare(namespace: BorrowedFd<'_>, number: u8) -> Result<Option<(Spare, OwnedFd)>, Error> {
+    // Locally administered; it is seen by nobody but the guest, until it gives way to another.
+    let spare = Spare { tap: tap::spare(number), mac: [2, b's', b'p', b'a', b'r', number] };
+    within(namespace, |_| match Tap::open(&spare.tap) {
+        Err(OpenError::Device(error)) if is_absent(&error) => Ok(None),
+        tap => Ok(Some((spare, tap?.into_file().into()))),
     })
 }
 
-/// Lets interfaces with these numbers be as they were, unless a guest has them by now.
-pub fn detach(namespace: BorrowedFd<'_>, indices: &[u32]) -> Result<(), Error> {
+/// Gives spare taps to interfaces that have come since a guest got its network, and returns the network with what the
+/// guest has to know of its cards. Those that were needed are spare no more.
+pub fn attach_new(
+    namespace: BorrowedFd<'_>,
+    before: &GuestNetwork,
+    spares: &mut Vec<Spare>,
+) -> Result<GuestNetwork, Error> {
     within(namespace, |socket| {
         let interfaces = inventory::interfaces(socket)?;
-        let free = |interface: &&Interface| indices.contains(&interface.index) && !interface.has_tap;
+        let mut network = inventory::network(socket, &interfaces)?;
+        inventory::recall_cards(&mut network, before);
+        let new = |interface: &Interface| !interface.has_tap;
+        let wanted = interfaces.iter().filter(|interface| new(interface)).count();
+        if wanted > spares.len() {
+            return Err(Error::NoCard { wanted, spares: spares.len() });
+        }
+        let pairs = interfaces.iter().zip(&mut network.interfaces).filter(|(interface, _)| new(interface));
+        for ((interface, told), spare) in pairs.zip(spares.drain(..wanted)) {
+            take(socket, interface, &spare)?;
+            told.card = spare.mac.to_vec();
+        }
+        Ok(network)
+    })
+}
+
+/// Lets interfaces be as they were, unless a guest has them by now. What others have redirected stays.
+pub fn detach(namespace: BorrowedFd<'_>) -> Result<(), Error> {
+    within(namespace, |socket| {
+        let interfaces = inventory::interfaces(socket)?;
+        let free = |interface: &&Interface| !interface.has_tap;
         interfaces.iter().filter(free).for_each(|interface| disconnect(socket, interface));
         Ok(())
     })
 }
 
-fn tap_of(index: u32) -> String {
-    format!("{TAP}{index}")
+/// There is no device file, or no driver behind it.
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
 }
 
 fn within<T>(namespace: BorrowedFd<'_>, act: impl FnOnce(&Socket) -> Result<T, Error>) -> Result<T, Error> {
@@ -159,42 +201,37 @@ fn connect_all(socket: &Socket, interfaces: &[Interface]) -> Result<Vec<Card>, E
 
 /// A tap whose frames and those of `interface` cross.
 fn connect(socket: &Socket, interface: &Interface) -> Result<Card, Error> {
-    let name = tap_of(interface.index);
+    let name = tap::of(interface.index);
     let tap = Tap::open(&name)?.into_file();
-    let setup = |errno: Errno| Error::Setup { interface: interface.name.clone(), source: errno.into() };
+    cross(socket, interface, &name)?;
+    Ok(Card { name: interface.name.clone(), mac: interface.mac, mtu: interface.mtu, tap: tap.into() })
+}
+
+/// A spare tap becomes an interface's.
+fn take(socket: &Socket, interface: &Interface, spare: &Spare) -> Result<(), Error> {
+    let name = tap::of(interface.index);
+    let index = tap::index(&spare.tap).map_err(|errno| setup(interface, errno))?;
+    socket.carry_out(tap::named(index, &name)).map_err(|errno| setup(interface, errno))?;
+    cross(socket, interface, &name)
+}
+
+fn cross(socket: &Socket, interface: &Interface, tap: &str) -> Result<(), Error> {
     let redirect = |errno: Errno| Error::Redirect { interface: interface.name.clone(), source: errno.into() };
-    let index = tap_socket().and_then(|socket| name_to_index(socket, &name)).map_err(setup)?;
-    socket.carry_out(up(index, interface.mtu)).map_err(setup)?;
+    let index = tap::index(tap).map_err(|errno| setup(interface, errno))?;
+    socket.carry_out(tap::up(index, interface.mtu)).map_err(|errno| setup(interface, errno))?;
     // The interface last: when that fails, nothing is left but the tap, which goes with its descriptor.
     for (from, to) in [(index, interface.index), (interface.index, index)] {
         redirect::add(socket, from, to).map_err(redirect)?;
     }
-    Ok(Card { name: interface.name.clone(), index: interface.index, tap: tap.into() })
+    Ok(())
 }
 
-/// Any socket of the namespace knows its interfaces.
-fn tap_socket() -> rustix::io::Result<OwnedFd> {
-    socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+fn setup(interface: &Interface, errno: Errno) -> Error {
+    Error::Setup { interface: interface.name.clone(), source: errno.into() }
 }
 
 fn disconnect(socket: &Socket, interface: &Interface) {
     if let Err(error) = redirect::remove(socket, interface.index) {
         tracing::warn!("{}: its redirection stays: {error}", interface.name);
-    }
-}
-
-const IFLA_AF_SPEC: u16 = 26;
-const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
-const ADDR_GEN_MODE_NONE: u8 = 1;
-
-/// `struct ifinfomsg`, the MTU, and no IPv6 address of the tap's own, which the guest would hear of.
-fn up(index: u32, mtu: u32) -> Request {
-    let fixed = [&[0; 4][..], &index.to_ne_bytes(), &IFF_UP.to_ne_bytes(), &IFF_UP.to_ne_bytes()].concat();
-    let request = Request::new(SET_LINK, Act::Change, &fixed).with(IFLA_MTU, &mtu.to_ne_bytes());
-    match std::path::Path::new("/proc/net/if_inet6").exists() {
-        true => request.nested(IFLA_AF_SPEC, |families| {
-            families.nested(AF_INET6.into(), |own| own.with(IFLA_INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
-        }),
-        false => request,
     }
 }

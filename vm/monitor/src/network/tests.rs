@@ -89,7 +89,7 @@ fn a_guest_takes_the_place_of_the_namespace() {
     let (_host, container) = namespaces();
     let mut attached = attach(container.as_fd()).expect("attach");
     let card = attached.cards.pop().expect("a card");
-    assert!(card.name == "eth0" && attached.cards.is_empty());
+    assert!(card.name == "eth0" && card.mac == MAC && card.mtu == 1400 && attached.cards.is_empty());
     let mut tap = File::from(card.tap);
     // Somebody on the host's side looks for the container: the question reaches the tap.
     let asker = std::net::UdpSocket::bind("10.9.0.1:0").expect("bind");
@@ -119,26 +119,21 @@ fn the_agent_is_told_what_the_namespace_had() {
     assert_eq!(known, [("10.9.0.77", 0x77)]);
 }
 
-fn indices(attached: &Attached) -> Vec<u32> {
-    attached.cards.iter().map(|card| card.index).collect()
-}
-
 #[test]
 fn what_was_added_is_taken_away() {
     let (host, container) = namespaces();
     let attached = attach(container.as_fd()).expect("attach");
-    let indices = indices(&attached);
     assert!(attach(container.as_fd()).is_err(), "no two guests have one interface");
-    detach(container.as_fd(), &indices).expect("nothing that a guest has");
+    detach(container.as_fd()).expect("nothing that a guest has");
     enter(container.as_fd()).expect("enter");
     assert_eq!(list("tc", &["qdisc"]).matches("ingress").count(), 2, "others leave the first alone");
     drop(attached);
-    detach(container.as_fd(), &indices).expect("detach");
+    detach(container.as_fd()).expect("detach");
     let links = list("ip", &["-o", "link"]);
     assert!(links.contains("eth0") && !links.contains("vmtap"), "{links}");
     assert!(!list("tc", &["qdisc"]).contains("ingress"));
     enter(host.as_fd()).expect("enter");
-    detach(container.as_fd(), &indices).expect("nothing is left to take away");
+    detach(container.as_fd()).expect("nothing is left to take away");
 }
 
 #[test]
@@ -146,33 +141,51 @@ fn what_a_dead_guest_left_is_replaced_and_what_is_not_ours_stays() {
     let (_host, container) = namespaces();
     drop(attach(container.as_fd()).expect("attach"));
     let again = attach(container.as_fd()).expect("attach again");
-    let indices = indices(&again);
     drop(again);
-    detach(container.as_fd(), &indices).expect("detach");
+    detach(container.as_fd()).expect("detach");
     enter(container.as_fd()).expect("enter");
     let added = Command::new("tc").args(["qdisc", "add", "dev", "eth0", "ingress"]).status().expect("run tc");
     assert!(added.success());
     let error = attach(container.as_fd()).expect_err("it has a redirection already").to_string();
     assert!(error.contains("cannot redirect the frames of eth0"), "{error}");
-    detach(container.as_fd(), &indices).expect("nothing of ours");
+    detach(container.as_fd()).expect("nothing of ours");
     assert!(list("tc", &["qdisc"]).contains("ingress"));
 }
 
+/// As Docker does it: the namespace is empty until the container is made.
 #[test]
-fn what_comes_later_is_attached_later() {
-    let (host, container) = namespaces();
-    let first = attach(container.as_fd()).expect("attach");
-    assert!(attach_new(container.as_fd(), &first.network).expect("look").is_none());
-    let target = format!("/proc/{}/fd/{}", std::process::id(), container.as_raw_fd());
-    ip(&format!("link add veth1 type veth peer name eth1 netns {target}"));
-    enter(container.as_fd()).expect("enter");
-    ip("address add 10.8.0.2/24 dev eth1");
-    ip("link set eth1 up");
+fn what_comes_later_has_a_spare_card() {
+    let (host, container) = (namespace(), namespace());
+    let (spare, tap) = spare(container.as_fd(), 0).expect("a tap").expect("this host has taps");
+    let mut spares = vec![spare];
+    let look = |before: &GuestNetwork, spares: &mut Vec<Spare>| attach_new(container.as_fd(), before, spares);
+    let nothing = look(&GuestNetwork::default(), &mut spares).expect("look");
+    assert!(nothing == GuestNetwork::default() && spares.len() == 1);
     enter(host.as_fd()).expect("enter");
-    let more = attach_new(container.as_fd(), &first.network).expect("look").expect("more");
-    assert_eq!(more.cards.iter().map(|card| card.name.as_str()).collect::<Vec<_>>(), ["eth1"]);
-    assert_eq!(more.network.interfaces.len(), 2);
-    assert!(attach_new(container.as_fd(), &more.network).expect("look").is_none());
+    let target = format!("/proc/{}/fd/{}", std::process::id(), container.as_raw_fd());
+    let add = |name: &str, address: &str| {
+        enter(host.as_fd()).expect("enter");
+        ip(&format!("link add {name}h type veth peer name {name} netns {target}"));
+        ip(&format!("link set {name}h up"));
+        enter(container.as_fd()).expect("enter");
+        ip(&format!("link set {name} address 02:00:00:00:00:{address} mtu 1400 up"));
+        ip(&format!("address add 10.8.0.{address}/24 dev {name}"));
+    };
+    add("eth1", "11");
+    let network = look(&nothing, &mut spares).expect("attached");
+    assert!(spares.is_empty() && network.interfaces.len() == 1, "{network:?}");
+    let card = &network.interfaces[0];
+    assert_eq!((card.name.as_str(), card.card.as_slice()), ("eth1", b"\x02spar\0".as_slice()));
+    assert_eq!(look(&network, &mut spares).expect("look"), network, "what was told is remembered");
+    enter(host.as_fd()).expect("enter");
+    ip("address add 10.8.0.1/24 dev eth1h");
+    let asker = std::net::UdpSocket::bind("10.8.0.1:0").expect("bind");
+    asker.send_to(b"hello guest", "10.8.0.11:7").expect("send");
+    let mut tap = File::from(tap);
+    receive(&mut tap, |frame| is_arp_request_for(frame, [10, 8, 0, 11]));
+    add("eth2", "12");
+    let error = look(&network, &mut spares).expect_err("no card is left").to_string();
+    assert!(error.starts_with("1 interfaces came after"), "{error}");
 }
 
 #[test]

@@ -269,7 +269,9 @@ impl<G: Guest> Server<G> {
         let result = answers::checked(question.method, result);
         match (question.method, &result) {
             (Method::Configure, Ok(_)) => self.serve_early(),
-            (Method::Configure, Err(error)) => return Err(format!("the guest cannot be configured: {error}")),
+            (Method::Configure, Err(error)) if matches!(self.phase, Phase::Boots { .. }) => {
+                return Err(format!("the guest cannot be configured: {error}"));
+            }
             (Method::Create, Ok(_)) => self.created(&question.process.0, question.asker),
             (Method::Create, Err(_)) => {
                 self.drop_relays(&question.process);
@@ -340,7 +342,8 @@ impl<G: Guest> Server<G> {
         self.held.retain(|held| held.source != source);
         self.forget_news(source);
         if let Phase::Boots { early } = &mut self.phase {
-            let creates = early.iter().any(|(its, request)| *its == source && request.method == Method::Create);
+            let is_launcher = |method| matches!(method, Method::Configure | Method::Create);
+            let creates = early.iter().any(|(its, request)| *its == source && is_launcher(request.method));
             early.retain(|(its, _)| *its != source);
             if creates {
                 self.ended_at = Some(Instant::now());

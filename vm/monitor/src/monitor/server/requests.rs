@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use oci_spec::runtime::{LinuxMemory, LinuxResources};
 use prost::Message;
 use stockade_sandbox::protocol::{
-    ContainerRequest, CreateContainer, Empty, ExecProcess, Incoming, Method, ProcessRequest, Resize, SignalRequest,
-    Update,
+    Configure, ContainerRequest, CreateContainer, Empty, ExecProcess, Incoming, Method, ProcessRequest, Resize,
+    SignalRequest, Update,
 };
 use stockade_sandbox::{Error, Result};
 
@@ -40,6 +40,7 @@ impl<G: Guest> Server<G> {
                 return Ok(Some(Empty {}.encode_to_vec()));
             }
             Method::WaitOom => return self.want_news(asker, &decode(&payload)?),
+            Method::Configure => (ProcessName::default(), network(&payload)?),
             Method::Create => self.create(&payload, descriptors)?,
             Method::Exec => self.exec(&payload, descriptors)?,
             _ => (self.named(method, &payload)?, payload),
@@ -112,6 +113,14 @@ impl<G: Guest> Server<G> {
         request.streams = self.open_streams(&process, &roles, descriptors)?;
         Ok((process, request.encode_to_vec()))
     }
+}
+
+/// The network is the launcher's to say, all else about the machine the monitor's.
+fn network(payload: &[u8]) -> Result<Vec<u8>> {
+    let Configure { network, .. } = decode(payload)?;
+    let configure = Configure { network, ..Configure::default() };
+    configure.check()?;
+    Ok(configure.encode_to_vec())
 }
 
 fn decode<M: Message + Default>(payload: &[u8]) -> Result<M> {
