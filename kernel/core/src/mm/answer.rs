@@ -150,7 +150,7 @@ impl Task {
         *own.former.lock() = Some(old);
         *own.pending.lock() = Some(Pending::Program);
         self.leave_unsettled();
-        Outcome::Reply(Reply::LayoutThenEvent { calls })
+        Outcome::Reply(Reply::LayoutThenResume { calls })
     }
 
     /// An event came, so the last answer was carried out as far as it could be.

@@ -106,6 +106,12 @@ pub enum Reply {
         /// The system call's result when all succeed.
         value: i64,
     },
+    /// Do these host calls first, then go on as with [`Reply::Resume`]. When one fails the rest is left out, and
+    /// [`Event::LayoutDone`] says so; otherwise no event comes of it.
+    LayoutThenResume {
+        /// In this order.
+        calls: Vec<HostCall>,
+    },
     /// Do these host calls, then raise [`Event::LayoutDone`].
     LayoutThenEvent {
         /// In this order.

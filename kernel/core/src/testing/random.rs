@@ -220,7 +220,7 @@ fn follow(thread: &Arc<FakeThread>, reply: Reply) -> bool {
             }
             true
         }
-        Reply::Layout { calls, .. } => match apply(thread, &calls) {
+        Reply::Layout { calls, .. } | Reply::LayoutThenResume { calls } => match apply(thread, &calls) {
             Ok(()) => true,
             Err(error) => {
                 thread.raise(Event::LayoutDone(Err(error)));

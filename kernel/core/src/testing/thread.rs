@@ -110,6 +110,8 @@ impl FakeThread {
                     self.raise(Event::LayoutDone(done));
                     continue;
                 }
+                // The new program runs.
+                Reply::LayoutThenResume { calls } if self.apply(&calls).is_ok() => 0,
                 reply => panic!("{reply:?} does not answer a call"),
             };
             self.raise_interruption();

@@ -93,7 +93,11 @@ impl Inner {
                 state.events = None;
                 self.exit_direct(state, number)
             }
-            Reply::Native | Reply::Resume | Reply::Layout { .. } | Reply::LayoutThenEvent { .. } => {
+            Reply::Native
+            | Reply::Resume
+            | Reply::Layout { .. }
+            | Reply::LayoutThenResume { .. }
+            | Reply::LayoutThenEvent { .. } => {
                 tracing::warn!(number, ?reply, "no reply to a call without a frame");
                 Answer::Value(-i64::from(Errno::EPERM.raw()))
             }
@@ -105,6 +109,10 @@ impl Inner {
             Reply::Value(value) => plain(value),
             Reply::Layout { calls, value } if state.notes_all(&calls) => plain(value),
             Reply::Layout { calls, value } => self.begin_batch(state, &calls, plain(value), kind),
+            Reply::LayoutThenResume { calls } => {
+                let then = state.leave();
+                self.begin_batch(state, &calls, then, kind)
+            }
             Reply::LayoutThenEvent { calls } => self.begin_batch(state, &calls, abi::REPORT, kind),
             Reply::Restart if kind == Kind::Trapped => abi::RESTART,
             Reply::Resume | Reply::Restart => state.leave(),
