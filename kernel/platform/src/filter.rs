@@ -88,8 +88,9 @@ fn argument(index: u32) -> u32 {
     16 + 8 * index
 }
 
-/// The filter's instructions. `trapped`: numbers that go through the handler.
-pub(crate) fn base(hello: &Hello, trapped: &[u32]) -> Vec<u64> {
+/// The filter's instructions. `trapped`: numbers that go through the handler; `absent`: those that nobody need be asked
+/// about.
+pub(crate) fn base(hello: &Hello, trapped: &[u32], absent: &[u32]) -> Vec<u64> {
     let foreign = Block::default().end(NO_SUCH_CALL);
     let checked = Block::default().load(ARCH);
     let mut filter = checked.0;
@@ -99,7 +100,7 @@ pub(crate) fn base(hello: &Hello, trapped: &[u32]) -> Vec<u64> {
     filter.push(instruction(JUMP_AT_LEAST, 0, 1, X32_BIT));
     filter.extend(foreign.0);
     filter.extend(at(hello.syscall_ip, from_stub()).0);
-    filter.extend(from_application(hello.sigreturn_ip, trapped).0);
+    filter.extend(from_application(hello.sigreturn_ip, trapped, absent).0);
     filter
 }
 
@@ -151,7 +152,7 @@ fn from_stub() -> Block {
         .end(TRACE)
 }
 
-fn from_application(sigreturn_ip: u64, trapped: &[u32]) -> Block {
+fn from_application(sigreturn_ip: u64, trapped: &[u32], absent: &[u32]) -> Block {
     let sigreturn = at_or_trap(sigreturn_ip);
     let own = Block::default()
         .load(NUMBER)
@@ -160,7 +161,8 @@ fn from_application(sigreturn_ip: u64, trapped: &[u32]) -> Block {
         .when_end(SCHED_YIELD, ALLOW)
         .when_end(RESTART_SYSCALL, ALLOW)
         .when(ARCH_PRCTL, segments(ARCH_SET_GS + 1));
-    trapped.iter().fold(own, |block, number| block.when_end(*number, TRAP)).end(TRACE)
+    let own = trapped.iter().fold(own, |block, number| block.when_end(*number, TRAP));
+    absent.iter().fold(own, |block, number| block.when_end(*number, NO_SUCH_CALL)).end(TRACE)
 }
 
 fn at_or_trap(ip: u64) -> Block {
@@ -214,7 +216,7 @@ mod tests {
 
     fn allowed(ip: u64) -> Vec<u32> {
         let hello = Hello { syscall_ip: STUB_IP, sigreturn_ip: SIGRETURN_IP, ..Hello::default() };
-        let filter = base(&hello, &[1, 9, 59]);
+        let filter = base(&hello, &[1, 9, 59], &[334]);
         let allows = |number: &u32, arch| {
             FRIENDLY.iter().any(|arguments| verdict(&filter, &data(*number, arch, ip, *arguments)) == ALLOW)
         };
@@ -242,9 +244,20 @@ mod tests {
     }
 
     #[test]
+    fn absent_calls_are_refused_to_applications() {
+        let hello = Hello { syscall_ip: STUB_IP, sigreturn_ip: SIGRETURN_IP, ..Hello::default() };
+        let filter = base(&hello, &[9], &[334]);
+        let verdict = |number, ip| verdict(&filter, &data(number, AUDIT_ARCH_X86_64, ip, [0; 6]));
+        assert_eq!(verdict(334, 0x40_0000), NO_SUCH_CALL);
+        assert_eq!(verdict(334, STUB_IP), TRACE);
+        assert_eq!(verdict(335, 0x40_0000), TRACE);
+        assert_eq!(verdict(9, 0x40_0000), TRAP);
+    }
+
+    #[test]
     fn other_arguments_are_not_allowed() {
         let hello = Hello { syscall_ip: STUB_IP, sigreturn_ip: SIGRETURN_IP, ..Hello::default() };
-        let filter = base(&hello, &[]);
+        let filter = base(&hello, &[], &[]);
         let verdict =
             |number, first| verdict(&filter, &data(number, AUDIT_ARCH_X86_64, STUB_IP, [first, 11, 0, 0, 0, 0]));
         for (number, first) in [

@@ -41,6 +41,8 @@ pub struct Options {
     pub groups: Arc<[OwnedFd]>,
     /// Numbers of the system calls that need registers or host calls, and so go through the stub's handler.
     pub trapped_calls: Vec<u32>,
+    /// Numbers of system calls that fail with ENOSYS without being asked about.
+    pub absent_calls: Vec<u32>,
 }
 
 /// A machine could not be started.

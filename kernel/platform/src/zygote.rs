@@ -55,7 +55,7 @@ pub(crate) fn start(options: &Options, path: TrapPath, proc: &Proc) -> Result<(Z
     let info = info::machine_info(&hello, zygote.pid, proc).map_err(StartError::at("read facts of the machine"))?;
     let welcome = Welcome { listener_flags: path.listener_flags(), has_fsgsbase: info.hwcap[1] & HAS_FSGSBASE };
     let trapped = [options.trapped_calls.as_slice(), &[EXIT]].concat();
-    let sent = boot.welcome(&welcome, &filter::base(&hello, &trapped));
+    let sent = boot.welcome(&welcome, &filter::base(&hello, &trapped, &options.absent_calls));
     sent.map_err(StartError::at("send the base filter"))?;
     let started = Started { hello, info, boot };
     Ok((zygote, started))

@@ -74,5 +74,5 @@ mod xattr;
 
 pub use call::{Call, Outcome, Resume, TimeForm};
 pub use pidfd::PidFd;
-pub use table::{Entry, Support, TABLE, entry, trapped_calls};
+pub use table::{ABSENT, Entry, Support, TABLE, entry, trapped_calls};
 pub(crate) use terminal::open_terminal;

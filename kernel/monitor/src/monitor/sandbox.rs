@@ -7,7 +7,7 @@ use std::sync::Arc;
 use oci_spec::runtime::Spec;
 use stockade_kernel::Kernel;
 use stockade_kernel::platform::Wake;
-use stockade_kernel::syscall::trapped_calls;
+use stockade_kernel::syscall::{ABSENT, trapped_calls};
 use stockade_kernel_platform::{HostMachine, Options, TrapPath};
 use stockade_sandbox::protocol::{CreateContainer, ExecProcess, ProcessEntry};
 use stockade_sandbox::{Error, Result, Stats};
@@ -54,7 +54,12 @@ impl Sandbox {
     /// Starts the machine, its applications in these control groups, and an empty kernel.
     pub(super) fn start(settings: &Settings, groups: Vec<OwnedFd>) -> std::result::Result<Self, String> {
         let tasks_max = capacity::claim(settings.threads_max)?;
-        let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls: trapped_calls(), groups: groups.into() };
+        let options = Options {
+            pool_bytes_max: POOL_BYTES_MAX,
+            trapped_calls: trapped_calls(),
+            absent_calls: ABSENT.to_vec(),
+            groups: groups.into(),
+        };
         let machine = match settings.path {
             Some(path) => HostMachine::start_on(&options, path),
             None => HostMachine::start(&options),

@@ -92,7 +92,12 @@ impl Kernel {
     }
 
     pub fn with_path(path: TrapPath, hook: Hook) -> Arc<Self> {
-        let options = Options { pool_bytes_max: 64 << 20, trapped_calls: trapped_calls(), groups: Arc::default() };
+        let options = Options {
+            pool_bytes_max: 64 << 20,
+            trapped_calls: trapped_calls(),
+            absent_calls: Vec::new(),
+            groups: Arc::default(),
+        };
         let machine = HostMachine::start_on(&options, path).expect("start a machine");
         Self::on(machine, hook)
     }
