@@ -1,6 +1,6 @@
 //! The pages of docs/reference that the binaries write themselves: `cargo xtask docs` stores them, a test compares.
 
-use stockade_kernel::syscall::{Support, TABLE};
+use stockade_kernel::syscall::{Support, TABLE, UNSERVED};
 
 use crate::{Cmd, bin};
 
@@ -37,9 +37,9 @@ Podman: [drop-in.md](../drop-in.md).
 const SYSCALLS: &str = "# System calls of class `kernel`
 
 Written by `cargo xtask docs` from the table in `kernel/core/src/syscall/table.rs`, which the kernel itself dispatches
-by. A call's handler is the function of its name in `kernel/core/src/syscall/FAMILY.rs`. Every other number answers
-ENOSYS; unknown flags are refused, never ignored. Futexes on plain words, the clocks of the vDSO, `sched_yield` and page
-faults are the host's and reach the kernel only in special cases.
+by, and from that of what is not served in `unserved.rs` beside it. A call's handler is the function of its name in
+`kernel/core/src/syscall/FAMILY.rs`. Unknown flags are refused, never ignored. Futexes on plain words, the clocks of the
+vDSO, `sched_yield`, `restart_syscall` and page faults are the host's and reach the kernel only in special cases.
 ";
 
 /// Asks the binaries.
@@ -64,6 +64,11 @@ fn syscalls() -> String {
             Support::Partial(lacks) | Support::None(lacks) => lacks,
         };
         text.push_str(&format!("| {} | `{}` | `{}` | {support} |\n", entry.number, entry.name, entry.family));
+    }
+    text.push_str("\n## Not served\n\nThese, and all numbers without a name, answer ENOSYS.\n\n");
+    text.push_str("| number | call | why |\n|---|---|---|\n");
+    for call in UNSERVED {
+        text.push_str(&format!("| {} | `{}` | {} |\n", call.number, call.name, call.reason));
     }
     text
 }

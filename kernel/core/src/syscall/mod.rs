@@ -68,11 +68,14 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unserved;
 mod usage;
 mod wait4;
 mod xattr;
 
 pub use call::{Call, Outcome, Resume, TimeForm};
 pub use pidfd::PidFd;
-pub use table::{ABSENT, Entry, Support, TABLE, entry, trapped_calls};
+pub use table::{Entry, Support, TABLE, entry, trapped_calls};
 pub(crate) use terminal::open_terminal;
+pub(crate) use unserved::unserved_name;
+pub use unserved::{UNSERVED, Unserved, absent_calls};

@@ -17,7 +17,7 @@ use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
 use crate::signal::{Detail, SignalInfo};
-use crate::syscall::{Call, entry};
+use crate::syscall::{Call, entry, unserved_name};
 use crate::task::{ExitStatus, Process, Task};
 use argument::{Arguments, Moment};
 use table::{Answer, Shape};
@@ -180,7 +180,8 @@ impl Task {
 
 /// A call's name, of unknown ones too.
 fn name_of(number: u32) -> String {
-    entry(number).map_or_else(|| alloc::format!("syscall_{number:#x}"), |entry| entry.name.into())
+    let name = entry(number).map(|entry| entry.name).or_else(|| unserved_name(number));
+    name.map_or_else(|| alloc::format!("syscall_{number:#x}"), Into::into)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use oci_spec::runtime::Spec;
 use stockade_kernel::Kernel;
 use stockade_kernel::platform::Wake;
-use stockade_kernel::syscall::{ABSENT, trapped_calls};
+use stockade_kernel::syscall::{absent_calls, trapped_calls};
 use stockade_kernel_platform::{HostMachine, Options, TrapPath};
 use stockade_sandbox::protocol::{CreateContainer, ExecProcess, ProcessEntry};
 use stockade_sandbox::{Error, Result, Stats};
@@ -57,7 +57,7 @@ impl Sandbox {
         let options = Options {
             pool_bytes_max: POOL_BYTES_MAX,
             trapped_calls: trapped_calls(),
-            absent_calls: ABSENT.to_vec(),
+            absent_calls: absent_calls(),
             groups: groups.into(),
         };
         let machine = match settings.path {
