@@ -1,7 +1,8 @@
 //! Load averages (getloadavg(3)), from the CPU time that was used.
 //!
 //! Linux looks every five seconds at how many tasks run. Here nobody wakes for that: whoever asks gets the average that
-//! the time used since the last question makes, as if it had been used evenly. What waits for a CPU is not seen.
+//! the time used since the last question makes, as if it had been used evenly. So is the time that threads waited for a
+//! CPU, as far as they still live.
 
 use core::time::Duration;
 
@@ -19,11 +20,26 @@ const PERIOD: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadAverages([u64; 3]);
 
-/// The averages, when they were made, and the CPU time that had been used by then.
+/// The averages, when they were made, and what time had been spent by then.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     averages: LoadAverages,
-    at: Option<(Duration, Duration)>,
+    at: Option<(Duration, Spent)>,
+}
+
+/// Time of all threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spent {
+    /// On a CPU.
+    used: Duration,
+    /// Waiting for one.
+    waited: Duration,
+}
+
+impl Spent {
+    fn since(self, before: Self) -> Duration {
+        self.used.saturating_sub(before.used) + self.waited.saturating_sub(before.waited)
+    }
 }
 
 impl LoadAverages {
@@ -42,21 +58,26 @@ impl LoadAverages {
 }
 
 impl Load {
-    /// Takes in what was used by now, at the earliest a period after the last time.
-    fn update(&mut self, now: Duration, used: Duration) -> LoadAverages {
-        let (at, before) = *self.at.get_or_insert((now, used));
+    /// Whether [`Self::update`] would change anything.
+    fn is_due(&self, now: Duration) -> bool {
+        self.at.is_none_or(|(at, _)| now.saturating_sub(at) >= PERIOD)
+    }
+
+    /// Takes in what was spent by now, at the earliest a period after the last time.
+    fn update(&mut self, now: Duration, spent: Spent) -> LoadAverages {
+        let (at, before) = *self.at.get_or_insert((now, spent));
         let passed = now.saturating_sub(at);
         let periods = u32::try_from(passed.as_nanos() / PERIOD.as_nanos()).unwrap_or(u32::MAX);
         if periods == 0 {
             return self.averages;
         }
-        let running = used.saturating_sub(before).as_nanos() * u128::from(ONE) / passed.as_nanos();
+        let running = spent.since(before).as_nanos() * u128::from(ONE) / passed.as_nanos();
         let running = u64::try_from(running).unwrap_or(u64::MAX).min(ONE << 16);
         for (average, left) in self.averages.0.iter_mut().zip(LEFT) {
             let left = power(left, periods);
             *average = (*average * left + running * (ONE - left)) >> SHIFT;
         }
-        self.at = Some((now, used.max(before)));
+        self.at = Some((now, Spent { used: spent.used.max(before.used), waited: spent.waited }));
         self.averages
     }
 }
@@ -77,11 +98,24 @@ fn power(mut base: u64, mut exponent: u32) -> u64 {
 impl Kernel {
     /// How busy the sandbox was.
     pub fn load_averages(&self) -> LoadAverages {
-        let spent = |process: &alloc::sync::Arc<crate::task::Process>| {
-            process.cpu_total() + process.children_cpu_time().total()
+        let now = self.machine().now(HostClock::Monotonic);
+        let averages = {
+            let load = self.load().lock();
+            (!load.is_due(now)).then_some(load.averages)
         };
-        let used = self.processes().iter().map(spent).sum();
-        self.load().lock().update(self.machine().now(HostClock::Monotonic), used)
+        averages.unwrap_or_else(|| {
+            let spent = self.spent();
+            self.load().lock().update(now, spent)
+        })
+    }
+
+    fn spent(&self) -> Spent {
+        let mut spent = Spent::default();
+        for process in self.processes() {
+            spent.used += process.cpu_total() + process.children_cpu_time().total();
+            spent.waited += process.tasks().iter().map(|task| task.delay()).sum::<Duration>();
+        }
+        spent
     }
 }
 
@@ -91,11 +125,25 @@ mod tests {
 
     fn after(steps: &[(u64, u64)]) -> [(u64, u64); 3] {
         let mut load = Load::default();
-        load.update(Duration::ZERO, Duration::ZERO);
+        load.update(Duration::ZERO, Spent::default());
         for (now, used) in steps {
-            load.update(Duration::from_secs(*now), Duration::from_secs(*used));
+            let spent = Spent { used: Duration::from_secs(*used), waited: Duration::ZERO };
+            load.update(Duration::from_secs(*now), spent);
         }
         load.averages.hundredths()
+    }
+
+    #[test]
+    fn what_waits_for_a_cpu_counts_as_what_runs() {
+        let seconds = Duration::from_secs;
+        let mut load = Load::default();
+        load.update(Duration::ZERO, Spent { used: seconds(9), waited: seconds(100) });
+        assert!(!load.is_due(seconds(4)) && load.is_due(seconds(5)));
+        load.update(seconds(3600), Spent { used: seconds(3609), waited: seconds(3700) });
+        assert_eq!(load.averages.hundredths()[0], (2, 0));
+        // Threads that ended take what they waited with them.
+        load.update(seconds(7200), Spent { used: seconds(7209), waited: seconds(50) });
+        assert_eq!(load.averages.hundredths()[0], (1, 0));
     }
 
     #[test]

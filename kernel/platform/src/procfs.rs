@@ -8,7 +8,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::{pread, read, retry_on_intr};
 use rustix::process::Pid;
-use stockade_kernel::platform::{RangeUsage, ThreadUsage, UserRange};
+use stockade_kernel::platform::{RangeUsage, References, ThreadUsage, UserRange};
 
 use crate::sys::process;
 
@@ -131,6 +131,19 @@ impl Proc {
         Ok(())
     }
 
+    /// Has the host forget which of a process's pages were used or changed (proc_pid_clear_refs(5)).
+    pub(crate) fn clear_references(&self, pid: Pid, which: References) -> io::Result<()> {
+        let path = format!("{}/clear_refs", pid.as_raw_nonzero());
+        let file = openat(&self.0, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let number = match which {
+            References::All => "1",
+            References::Anonymous => "2",
+            References::Mapped => "3",
+            References::Changes => "4",
+        };
+        Ok(rustix::io::write(&file, number.as_bytes()).map(drop)?)
+    }
+
     /// Whether a thread has a signal blocked (`SigBlk` of proc_pid_status(5)); false when it is gone.
     pub(crate) fn blocks(&self, pid: Pid, tid: i32, signal: i32) -> bool {
         let text = self.read(&format!("{}/task/{tid}/status", pid.as_raw_nonzero())).unwrap_or_default();
@@ -155,9 +168,18 @@ impl Proc {
 
     /// Nothing where the host does not count it.
     pub(crate) fn scheduled(&self, pid: Pid, tid: i32) -> Option<Duration> {
+        self.schedule(pid, tid, 0)
+    }
+
+    /// How long a thread waited for a processor.
+    pub(crate) fn thread_delay(&self, pid: Pid, tid: i32) -> Duration {
+        self.schedule(pid, tid, 1).unwrap_or_default()
+    }
+
+    fn schedule(&self, pid: Pid, tid: i32, field: usize) -> Option<Duration> {
         let mut buffer = [0; LINE_BYTES_MAX];
         let text = self.read_line(&format!("{}/task/{tid}/schedstat", pid.as_raw_nonzero()), &mut buffer).ok()?;
-        Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+        Some(Duration::from_nanos(text.split(' ').nth(field)?.parse().ok()?))
     }
 
     /// Times in ticks and page faults of one thread (proc_pid_stat(5)).
@@ -234,6 +256,12 @@ mod tests {
         let mut words = [0; 2];
         proc.page_map(rustix::process::getpid(), bytes.as_ptr().addr() as u64, &mut words).expect("it is told");
         assert!(words.iter().all(|word| word >> 63 == 1 && word & !PAGE_FLAGS == 0), "{words:x?}");
+    }
+
+    #[test]
+    fn references_are_forgotten() {
+        let proc = Proc::open().expect("/proc is there");
+        proc.clear_references(rustix::process::getpid(), References::All).expect("it is known");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::io::{pread, pwrite};
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Forked, Frame, HostCall, RangeUsage, Space, ThreadEvents, UserThread};
+use stockade_kernel::platform::{Forked, Frame, HostCall, RangeUsage, References, Space, ThreadEvents, UserThread};
 use stockade_kernel_stub::abi::{Command, SAID_WORD};
 
 use crate::boot::Progress;
@@ -204,6 +204,10 @@ impl Space for HostSpace {
 
     fn page_map(&self, address: u64, words: &mut [u64]) -> Result<(), Errno> {
         self.machine.proc.page_map(self.stub.pid(), address, words).map_err(|_| Errno::ESRCH)
+    }
+
+    fn clear_references(&self, which: References) -> Result<(), Errno> {
+        self.machine.proc.clear_references(self.stub.pid(), which).map_err(|_| Errno::ESRCH)
     }
 
     fn cpu_time(&self) -> (Duration, Duration) {

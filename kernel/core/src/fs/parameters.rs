@@ -36,7 +36,7 @@ fn known(filesystem: &str) -> (&'static [&'static str], Parse) {
     match filesystem {
         "tmpfs" | "devtmpfs" => (TMPFS, |data| TmpfsOptions::parse(data).map(drop)),
         "ramfs" => (&["mode="], |data| TmpfsOptions::parse(data).map(drop)),
-        "proc" => (&["gid=", "hidepid="], |data| ProcOptions::parse(data).map(drop)),
+        "proc" => (&["gid=", "hidepid=", "subset="], |data| ProcOptions::parse(data).map(drop)),
         "devpts" => (&["gid=", "max=", "mode=", "newinstance", "ptmxmode=", "uid="], DevPts::check),
         "cgroup2" => (&["memory_localevents", "memory_recursiveprot", "nsdelegate", "pids_localevents"], NOTHING),
         _ => (&[], NOTHING),

@@ -8,7 +8,7 @@ use super::synthetic::{Subject, Text};
 use crate::Kernel;
 use crate::mm::Memory;
 use crate::platform::HostClock;
-use crate::task::{CpuTime, Namespaces, Process};
+use crate::task::{Counts, CpuTime, Namespaces, Process};
 use crate::vfs::Timestamp;
 
 /// A kernel, and what a container sees of it.
@@ -68,6 +68,16 @@ impl System {
             total += process.children_cpu_time();
         }
         total
+    }
+
+    /// Page faults of everything that ran in the sandbox: all, and those with input.
+    pub fn faults(&self) -> (u64, u64) {
+        let mut total = Counts::default();
+        for process in self.kernel.processes() {
+            total += process.counts();
+            total += process.children_counts();
+        }
+        (total.minor_faults + total.major_faults, total.major_faults)
     }
 
     /// How memory is used.

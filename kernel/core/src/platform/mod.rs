@@ -170,6 +170,11 @@ pub trait Space: Debug + Send + Sync {
         Err(Errno::ENOSYS)
     }
 
+    /// Forgets which pages were used or changed (proc_pid_clear_refs(5)).
+    fn clear_references(&self, _which: References) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// CPU time that its threads have used in the application (user, system).
     fn cpu_time(&self) -> (Duration, Duration);
 }
@@ -185,6 +190,19 @@ fn in_turn(ranges: &[(u64, usize)], mut copy: impl FnMut(u64, usize, usize) -> u
         }
     }
     done
+}
+
+/// What [`Space::clear_references`] forgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum References {
+    /// That pages were used.
+    All,
+    /// The same of private memory.
+    Anonymous,
+    /// The same of mapped files.
+    Mapped,
+    /// That pages were changed.
+    Changes,
 }
 
 /// What [`Space::fork`] made.
@@ -246,6 +264,11 @@ pub trait UserThread: Debug + Send + Sync {
     /// Page faults that the host served (minor, major).
     fn faults(&self) -> (u64, u64) {
         (0, 0)
+    }
+
+    /// How long it waited for a processor.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// How often it had to give way to others.

@@ -227,6 +227,11 @@ impl Task {
         self.thread().map_or(Duration::ZERO, |thread| thread.cpu_total())
     }
 
+    /// How long it waited for a CPU.
+    pub fn delay(&self) -> Duration {
+        self.thread().map_or(Duration::ZERO, |thread| thread.delay())
+    }
+
     /// Itself as somebody who waits.
     pub fn waiter(&self) -> Arc<dyn Waiter> {
         self.me.upgrade().expect("a task that runs is alive")

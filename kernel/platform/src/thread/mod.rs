@@ -252,6 +252,10 @@ impl UserThread for HostThread {
         self.0.last_usage()
     }
 
+    fn delay(&self) -> Duration {
+        self.0.machine.proc.thread_delay(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
+    }
+
     fn involuntary_switches(&self) -> u64 {
         self.0.machine.proc.thread_involuntary_switches(self.0.stub.pid(), self.0.tid.load(Ordering::Relaxed))
     }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::line;
 use crate::Errno;
+use crate::fs::proc::count_of;
 use crate::fs::synthetic::{Opener, Text};
 use crate::fs::system::System;
 
@@ -44,6 +45,7 @@ pub(super) fn stat(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
         writeln!(text, "{name} 0");
     }
     writeln!(text, "inactive_anon {}\nactive_anon 0", memory.anonymous + memory.shared);
+    let faults = system.faults();
     for name in [
         "inactive_file",
         "active_file",
@@ -70,7 +72,7 @@ pub(super) fn stat(system: &System, _: &Opener) -> Result<Vec<u8>, Errno> {
         "thp_fault_alloc",
         "thp_collapse_alloc",
     ] {
-        writeln!(text, "{name} 0");
+        writeln!(text, "{name} {}", count_of(name, faults));
     }
     text.finish()
 }

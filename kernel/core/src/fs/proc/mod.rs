@@ -25,11 +25,11 @@ use alloc::sync::Arc;
 use stockade_kernel_sync::Mutex;
 
 pub(super) use load::PRESSURE_TEXT;
-pub use options::{HidePid, ProcOptions};
+pub use options::{HidePid, ProcOptions, Subset};
 pub(crate) use pid::process_of_directory;
 pub use pid::{OpenNamespace, ProcessReport};
 
-pub(super) use vmstat::lines as vmstat_lines;
+pub(super) use vmstat::{count_of, lines as vmstat_lines};
 
 use super::synthetic::Synthetic;
 use super::system::System;
@@ -91,7 +91,11 @@ impl Filesystem for Proc {
     }
 
     fn root(&self) -> Arc<dyn Inode> {
-        Synthetic::inode(self.system.clone(), &root::ROOT, 0o555, ROOT_NUMBER)
+        let node = match self.system.shared.options.lock().subset {
+            Subset::Everything => &root::ROOT,
+            Subset::Processes => &root::PROCESSES_ONLY,
+        };
+        Synthetic::inode(self.system.clone(), node, 0o555, ROOT_NUMBER)
     }
 
     fn statfs(&self) -> Result<StatFs, Errno> {
@@ -106,8 +110,13 @@ impl Filesystem for Proc {
         Caching::Nothing
     }
 
+    /// What is in the top directory stays as it was mounted.
     fn remount(&self, options: &[u8]) -> Result<(), Errno> {
-        let new = self.system.shared.options.lock().with(options)?;
+        let old = *self.system.shared.options.lock();
+        let new = old.with(options)?;
+        if new.subset != old.subset {
+            return Err(Errno::EINVAL);
+        }
         *self.system.shared.options.lock() = new;
         Ok(())
     }

@@ -40,6 +40,30 @@ impl HidePid {
     }
 }
 
+/// What the top directory has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subset {
+    /// All of it.
+    #[default]
+    Everything,
+    /// Processes alone.
+    Processes,
+}
+
+impl Subset {
+    /// The names are parted by `+`; there is but one.
+    fn parse(text: &str) -> Result<Self, Errno> {
+        match text.split('+').all(|name| name == "pid") {
+            true => Ok(Self::Processes),
+            false => Err(Errno::EINVAL),
+        }
+    }
+
+    fn text(self) -> &'static str {
+        if self == Self::Processes { ",subset=pid" } else { "" }
+    }
+}
+
 /// The options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcOptions {
@@ -47,6 +71,8 @@ pub struct ProcOptions {
     pub hide: HidePid,
     /// `gid=`: whose members see everything.
     pub group: u32,
+    /// `subset=`
+    pub subset: Subset,
 }
 
 impl ProcOptions {
@@ -61,6 +87,7 @@ impl ProcOptions {
         for option in text.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=').ok_or(Errno::EINVAL)? {
                 ("hidepid", value) => self.hide = HidePid::parse(value)?,
+                ("subset", value) => self.subset = Subset::parse(value)?,
                 ("gid", value) => self.group = value.parse().map_err(|_| Errno::EINVAL)?,
                 _ => return Err(Errno::EINVAL),
             }
@@ -71,7 +98,7 @@ impl ProcOptions {
     /// As /proc/mounts shows them.
     pub fn text(&self) -> String {
         let group = if self.group == 0 { String::new() } else { alloc::format!(",gid={}", self.group) };
-        group + self.hide.text()
+        group + self.hide.text() + self.subset.text()
     }
 
     /// Whether somebody sees all processes anyway.
@@ -95,7 +122,8 @@ mod tests {
         check("hidepid=2", Ok(",hidepid=invisible"));
         check("hidepid=ptraceable,gid=27", Ok(",gid=27,hidepid=ptraceable"));
         check("hidepid=3", Err(Errno::EINVAL));
-        check("subset=pid", Err(Errno::EINVAL));
+        check("subset=pid,hidepid=1", Ok(",hidepid=noaccess,subset=pid"));
+        check("subset=net", Err(Errno::EINVAL));
         check("ro", Err(Errno::EINVAL));
     }
 }

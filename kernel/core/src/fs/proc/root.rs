@@ -58,6 +58,12 @@ const ENTRIES: &[Entry<ProcSystem>] = &[
     Entry::text("zoneinfo", vmstat::zoneinfo),
 ];
 
+/// The same with `subset=pid`.
+pub(super) static PROCESSES_ONLY: Node<ProcSystem> =
+    Node::Directory(&Directory { entries: OWN_ENTRIES, names: Some(PROCESSES) });
+
+const OWN_ENTRIES: &[Entry<ProcSystem>] = &[Entry::link("self", own_process), Entry::link("thread-self", own_thread)];
+
 const PROCESSES: Names<ProcSystem> = Names { lookup: find_process, list: list_processes };
 
 /// The directory of the caller's network, behind /proc/PID/net.

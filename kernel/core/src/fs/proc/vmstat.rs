@@ -27,7 +27,7 @@ fn counts(memory: &MemoryUse) -> [(&'static str, u64); 12] {
     ]
 }
 
-/// Events that never happen here; programs look these up by name.
+/// Events, of which only faults happen here; programs look these up by name.
 const EVENTS: &[&str] = &[
     "nr_writeback",
     "nr_anon_transparent_hugepages",
@@ -54,6 +54,15 @@ const EVENTS: &[&str] = &[
     "thp_collapse_alloc",
 ];
 
+/// Of an event, with faults of all kinds and those with input.
+pub(crate) fn count_of(event: &str, (faults, major): (u64, u64)) -> u64 {
+    match event {
+        "pgfault" => faults,
+        "pgmajfault" => major,
+        _ => 0,
+    }
+}
+
 /// The lines that proc and sysfs share.
 pub(crate) fn lines(system: &System) -> Text {
     let memory = system.memory();
@@ -68,8 +77,9 @@ pub(crate) fn lines(system: &System) -> Text {
 /// /proc/vmstat
 pub(super) fn vmstat(system: &ProcSystem, _: &Opener) -> Result<Vec<u8>, Errno> {
     let mut text = lines(system);
+    let (faults, major) = system.faults();
     for name in EVENTS {
-        writeln!(text, "{name} 0");
+        writeln!(text, "{name} {}", count_of(name, (faults, major)));
     }
     text.finish()
 }

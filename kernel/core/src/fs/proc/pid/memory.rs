@@ -4,11 +4,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{PidSubject, access};
+use super::{PidSubject, access, settings};
 use crate::Errno;
 use crate::fs::synthetic::Opener;
 use crate::io::{Sink, Source};
 use crate::mm::{Memory, PAGE};
+use crate::platform::References;
 use crate::vfs::{FileObject, Opening, Seeking, WriteAt, Written};
 
 /// What of arguments and environment is shown; exec bounds them to less.
@@ -104,6 +105,20 @@ impl FileObject for Mem {
         }
         Ok(Written { count, end: at + count as u64 })
     }
+}
+
+/// /proc/PID/clear_refs
+pub(super) fn clear_references(subject: &PidSubject, _: &Opener, bytes: &[u8]) -> Result<(), Errno> {
+    let which = match settings::number(bytes)? {
+        1 => References::All,
+        2 => References::Anonymous,
+        3 => References::Mapped,
+        4 => References::Changes,
+        // The most memory that it had counts from now: none but what it has is shown anyway.
+        5 => return Ok(()),
+        _ => return Err(Errno::EINVAL),
+    };
+    subject.task()?.memory().space().clear_references(which)
 }
 
 /// /proc/PID/pagemap

@@ -143,6 +143,7 @@ macro_rules! with_common {
             Entry::directory("attr", &misc::ATTR),
             Entry::guarded("auxv", 0o400, access::inspect, memory::auxv),
             Entry::constant("cgroup", "0::/\n"),
+            Entry::write_only("clear_refs", memory::clear_references),
             Entry::text("cmdline", memory::cmdline),
             Entry::setting("comm", settings::comm, settings::set_comm),
             Entry::constant("cpuset", "/\n"),

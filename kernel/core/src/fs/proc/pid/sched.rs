@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{PidSubject, settings};
 use crate::Errno;
 use crate::fs::synthetic::{Opener, Text};
+use crate::task::Counts;
 
 /// Where values begin.
 const WIDTH: usize = 45;
@@ -22,8 +23,11 @@ pub(super) fn sched(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> 
     let priority =
         if scheduling.is_realtime() { 99 - i64::from(scheduling.priority) } else { 120 + i64::from(scheduling.nice) };
     writeln!(text, "{:<WIDTH$}:{milliseconds:>21}", "se.sum_exec_runtime");
-    for name in ["nr_switches", "nr_voluntary_switches", "nr_involuntary_switches"] {
-        writeln!(text, "{name:<WIDTH$}:{:>21}", 0);
+    let Counts { voluntary_switches: own, involuntary_switches: forced, .. } = task.counts();
+    for (name, count) in
+        [("nr_switches", own + forced), ("nr_voluntary_switches", own), ("nr_involuntary_switches", forced)]
+    {
+        writeln!(text, "{name:<WIDTH$}:{count:>21}");
     }
     writeln!(text, "{:<WIDTH$}:{:>21}", "policy", scheduling.policy);
     writeln!(text, "{:<WIDTH$}:{priority:>21}", "prio");
@@ -32,8 +36,10 @@ pub(super) fn sched(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> 
 
 /// /proc/PID/schedstat: time on a CPU, time waiting for one, turns.
 pub(super) fn schedstat(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
-    let used = subject.task().map(|task| task.cpu_time().total()).unwrap_or_default();
     let mut text = Text::new();
-    writeln!(text, "{} 0 0", used.as_nanos());
+    match subject.task() {
+        Ok(task) => writeln!(text, "{} {} 0", task.cpu_total().as_nanos(), task.delay().as_nanos()),
+        Err(_) => writeln!(text, "0 0 0"),
+    }
     text.finish()
 }

@@ -28,7 +28,7 @@ fn line(value: impl core::fmt::Display) -> Result<Vec<u8>, Errno> {
 }
 
 /// A number in the notation of C, with blanks around (`kstrtoint` of Linux).
-fn number(bytes: &[u8]) -> Result<i64, Errno> {
+pub(super) fn number(bytes: &[u8]) -> Result<i64, Errno> {
     let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?.trim_matches(['\0', ' ', '\t', '\n']);
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let hexadecimal = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
