@@ -130,6 +130,23 @@ static void trees(void) {
     one = TREE(HERE, "v", OPEN_TREE_CLONE), close(one);
 }
 
+static void beneath(void) {
+    mkdir("top", 0755), mkdir("under", 0755), mkdir("plain", 0755), mount("none", "top", "tmpfs", 0, 0);
+    put("top/upper"), mount("none", "under", "tmpfs", 0, 0), put("under/lower"), mkdir("under/in", 0755);
+    TRY("no mount", MOVE(HERE, "under", HERE, "plain", 0x200)), TRY("root", MOVE(HERE, "under", HERE, "/", 0x200));
+    TRY("itself", MOVE(HERE, "top", HERE, "top", 0x200)), mount("none", "under/in", "tmpfs", 0, 0);
+    TRY("what it holds", MOVE(HERE, "under/in", HERE, "under", 0x200));
+    TRY("what holds it", MOVE(HERE, "under", HERE, "under/in", 0x200)), umount("under/in");
+    TRY("beneath", MOVE(HERE, "under", HERE, "top", 0x200)), shown("top"), shown("under");
+    SHOW("upper %d lower %d\n", access("top/upper", F_OK), access("top/lower", F_OK));
+    TRY("over it", MOVE(HERE, "top", HERE, "plain", 0)), SHOW("lower %d\n", access("top/lower", F_OK));
+    int tree = TREE(HERE, "top", OPEN_TREE_CLONE);
+    TRY("floating", MOVE(tree, "", HERE, "plain", EMPTY | 0x200)), close(tree);
+    SHOW("upper %d\n", access("plain/upper", F_OK)), TRY("umount", umount("plain"));
+    SHOW("lower %d\n", access("plain/lower", F_OK)), TRY("umount", umount("plain")), TRY("umount", umount("top"));
+    TRY("bare", access("top/lower", F_OK));
+}
+
 static void attributes(void) {
     struct mount_attr attr = {0};
     char large[64] = {0};
@@ -225,6 +242,6 @@ static void telling(void) {
 
 int main(void) {
     mkdir("/dev/shm/newmounts", 0777), chdir("/dev/shm/newmounts");
-    PART(making), PART(errors), PART(trees), PART(attributes), PART(reconfiguring), PART(telling);
+    PART(making), PART(errors), PART(trees), PART(beneath), PART(attributes), PART(reconfiguring), PART(telling);
     return 0;
 }

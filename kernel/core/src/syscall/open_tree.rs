@@ -87,27 +87,44 @@ fn find(task: &Arc<Task>, fd: i32, path: u64, bits: u32) -> Result<Path, Errno> 
 /// move_mount(2)
 pub fn move_mount(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     const PATHS: u32 = 0x77;
+    /// MOVE_MOUNT_BENEATH
+    const BENEATH: u32 = 0x200;
     check_admin(task)?;
     let bits = call.uint(4);
-    // Nothing is shared, so that there are no groups; and nothing is put beneath another mount.
-    if bits & !PATHS != 0 {
+    // Nothing is shared, so that there are no groups.
+    if bits & !(PATHS | BENEATH) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let from = find(task, call.int(0), call.arg(1), bits)?;
     let to = find(task, call.int(2), call.arg(3), bits >> 4)?;
-    Ok(relocate(task, &from, &to)?)
+    match bits & BENEATH {
+        0 => Ok(relocate(task, &from, &to)?),
+        _ => Ok(slip_beneath(task, &from, &to)?),
+    }
 }
 
 /// Moves a mount, or puts one to its place that shows nowhere yet.
 pub(super) fn relocate(task: &Arc<Task>, from: &Path, to: &Path) -> Result<(), Errno> {
-    let is_directory = |path: &Path| path.inode().kind() == FileKind::Directory;
-    let settled = from.mount.point().is_some();
-    if !from.is_mount_root() || !(settled || from.mount.is_floating()) || is_directory(from) != is_directory(to) {
-        return Err(Errno::EINVAL);
-    }
+    check_movable(from, to)?;
     let context = task.fs();
-    match settled {
+    match from.mount.point().is_some() {
         true => context.namespace().relocate(&from.mount, to),
         false => context.namespace().settle(&from.mount, to),
     }
+}
+
+/// The same, below the mount whose root `to` is, but not below the caller's root.
+fn slip_beneath(task: &Arc<Task>, from: &Path, to: &Path) -> Result<(), Errno> {
+    check_movable(from, to)?;
+    let context = task.fs();
+    if !to.is_mount_root() || Arc::ptr_eq(&to.mount, &context.root().mount) {
+        return Err(Errno::EINVAL);
+    }
+    context.namespace().slip_beneath(&from.mount, &to.mount)
+}
+
+fn check_movable(from: &Path, to: &Path) -> Result<(), Errno> {
+    let is_directory = |path: &Path| path.inode().kind() == FileKind::Directory;
+    let known = from.mount.point().is_some() || from.mount.is_floating();
+    if from.is_mount_root() && known && is_directory(from) == is_directory(to) { Ok(()) } else { Err(Errno::EINVAL) }
 }

@@ -352,7 +352,7 @@ calls! {
     333 aio::io_pgetevents Full;
     424 kill::pidfd_send_signal Full;
     428 open_tree::open_tree Full;
-    429 open_tree::move_mount Partial("no MOVE_MOUNT_BENEATH; nothing propagates");
+    429 open_tree::move_mount Partial("nothing propagates");
     430 fsopen::fsopen Full;
     431 fsopen::fsconfig Full;
     432 fsopen::fsmount Full;

@@ -376,6 +376,27 @@ impl MountNamespace {
         Ok(())
     }
 
+    /// Puts a mount between another one and its point (MOVE_MOUNT_BENEATH): it shows when that one goes.
+    pub fn slip_beneath(&self, mount: &Arc<Mount>, top: &Arc<Mount>) -> Result<(), Errno> {
+        let mut table = self.table.lock();
+        let (root, upper) = (Path::root_of(mount), Path::root_of(top));
+        let point = top.point().ok_or(Errno::EINVAL)?;
+        if table.at(&root).is_some() || root.is_below(&upper) {
+            return Err(Errno::EINVAL);
+        }
+        if upper.is_below(&root) {
+            return Err(Errno::ELOOP);
+        }
+        table.check_room(1)?;
+        if !mount.floating.swap(false, Ordering::AcqRel) {
+            table.detach(mount).ok_or(Errno::EINVAL)?;
+        }
+        table.detach(top).ok_or(Errno::EINVAL)?;
+        table.attach(&point, mount);
+        table.attach(&root, top);
+        Ok(())
+    }
+
     /// Makes a mount the root and hangs the old root at a point below it (pivot_root(2)). The caller checked both.
     pub fn pivot(&self, new_root: &Arc<Mount>, put_old: &Path) -> Result<(), Errno> {
         let mut table = self.table.lock();
