@@ -14,9 +14,6 @@
 #include <time.h>
 #include <utime.h>
 
-#ifndef F_SEAL_EXEC
-#define F_SEAL_EXEC 0x20
-#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
@@ -133,8 +130,6 @@ static void memory(void) {
     char *down = mmap(0, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
     SHOW("grows %d\n", down != MAP_FAILED), down[0] = 1;
     TRY("shared", (long)mmap(0, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
-    int fd = memfd_create("m", MFD_ALLOW_SEALING);
-    TRY("seal", fcntl(fd, F_ADD_SEALS, F_SEAL_EXEC)), TRY("mode", fchmod(fd, 0600)), TRY("mode", fchmod(fd, 0666));
     struct mq_attr attr = {.mq_maxmsg = 2, .mq_msgsize = 8}, set = {.mq_flags = O_NONBLOCK}, was;
     mqd_t queue = mq_open("/seldom", O_CREAT | O_RDWR, 0600, &attr);
     TRY("setattr", mq_setattr(queue, &set, &was)), TRY("getattr", mq_getattr(queue, &was)), mq_unlink("/seldom");
