@@ -60,20 +60,31 @@ static void nothing(int signal) {
     (void)signal;
 }
 
+/* Until a process that only waits does. */
+static void asleep(pid_t pid) {
+    char name[64], state = 0;
+    sprintf(name, "/proc/%d/stat", pid);
+    for (int i = 0; state != 'S' && i < 1000; i++) {
+        FILE *file = fopen(name, "r");
+        fscanf(file, "%*d %*s %c", &state), fclose(file), usleep(5000);
+    }
+}
+
 static void waiting(void) {
     int queue = make();
+    pid_t child;
     if (!fork()) get(queue, 7, 64, 0), _exit(0);
     usleep(20000), put(queue, 6, "not his", 0), usleep(20000), msgctl(queue, IPC_STAT, &(struct msqid_ds){0});
     struct note note = {7, "his"};
     msgsnd(queue, &note, 4, 0), wait(0);
     struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
     sigaction(SIGALRM, &action, 0);
-    struct itimerspec soon = {{0, 0}, {0, 20000000}};
+    struct itimerspec often = {{0, 20000000}, {0, 20000000}}, never = {{0, 0}, {0, 0}};
     timer_t timer;
-    timer_create(CLOCK_MONOTONIC, 0, &timer), timer_settime(timer, 0, &soon, 0);
-    get(queue, 8, 64, 0);
-    if (!fork()) get(queue, 9, 64, 0), _exit(0);
-    usleep(50000), msgctl(queue, IPC_RMID, 0), wait(0);
+    timer_create(CLOCK_MONOTONIC, 0, &timer), timer_settime(timer, 0, &often, 0);
+    get(queue, 8, 64, 0), timer_settime(timer, 0, &never, 0);
+    if (!(child = fork())) get(queue, 9, 64, 0), _exit(0);
+    asleep(child), msgctl(queue, IPC_RMID, 0), wait(0);
 }
 
 static void rights(void) {

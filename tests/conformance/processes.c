@@ -120,8 +120,10 @@ static void open_files(void) {
     SHOW("count %d\n", strstr(text, "eventfd-count:                5") != 0);
 }
 
+static volatile int ready;
+
 static void *sleeps(void *unused) {
-    prctl(PR_SET_NAME, "sleeper"), pause();
+    prctl(PR_SET_NAME, "sleeper"), __sync_fetch_and_add(&ready, 1), pause();
     return unused;
 }
 
@@ -136,7 +138,8 @@ static int entries(const char *name) {
 static void threads(void) {
     pthread_t thread[3];
     for (int i = 0; i < 3; i++) pthread_create(&thread[i], 0, sleeps, 0);
-    usleep(50000), SHOW("tasks %d\n", entries("/proc/self/task"));
+    while (ready < 3) usleep(1000);
+    SHOW("tasks %d\n", entries("/proc/self/task"));
     int named = 0;
     DIR *tasks = opendir("/proc/self/task");
     for (struct dirent *task; (task = readdir(tasks));) {
