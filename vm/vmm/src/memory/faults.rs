@@ -80,6 +80,7 @@ pub fn hand_over(memory: &Memory, socket: &UnixStream) -> Result<OwnedFd, Error>
     let mappings = mappings(memory);
     for mapping in &mappings {
         let (start, len) = (mapping.base_host_virt_addr, mapping.size);
+        no_huge_pages(start, len).map_err(refused("go without huge pages"))?;
         let mut request = RegisterRequest { start, len, mode: MODE_MISSING, ioctls: 0 };
         ioctl(&faults, REGISTER, (&raw mut request).cast()).map_err(refused("watch memory for page faults"))?;
     }
@@ -99,6 +100,20 @@ fn mappings(memory: &Memory) -> Vec<Mapping> {
         Mapping { base_host_virt_addr, size, offset: offset - size, page_size: PAGE, page_size_kib: PAGE }
     };
     memory.iter().map(mapping).collect()
+}
+
+/// Before Linux asks the handler for a page of 2 MiB that has none yet, it makes a huge page, fills it with zeroes and
+/// throws it away (mm/huge_memory.c, `__do_huge_pmd_anonymous_page`).
+fn no_huge_pages(start: u64, len: u64) -> io::Result<()> {
+    let [start, len] = [start, len].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    let start = std::ptr::without_provenance_mut(start);
+    // SAFETY: the range is guest memory, whose contents the advice leaves alone. `madvise` has no safe form.
+    let result = unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
+    match io::Error::last_os_error() {
+        // A kernel that has no huge pages.
+        error if result != 0 && error.raw_os_error() != Some(libc::EINVAL) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// By the system call, or by the device where that is for privileged processes alone: KVM's own faults have to be seen.

@@ -66,3 +66,21 @@ fn another_process_fills_the_pages_that_are_touched() {
     );
     drop(faults);
 }
+
+/// What Linux notes of a mapping (proc_pid_smaps(5), `VmFlags`).
+fn flags_of(address: u64) -> String {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+    let is_first = |line: &&str| line.starts_with(&format!("{address:08x}-"));
+    let mut lines = smaps.lines().skip_while(|line| !is_first(line));
+    lines.find_map(|line| line.strip_prefix("VmFlags: ")).expect("its flags").to_owned()
+}
+
+#[test]
+fn no_huge_page_is_made_for_nothing() {
+    // Huge pages are only for memory that is long enough; it is a mapping of its own.
+    let memory = anonymous(16, DirtyLog::Off).expect("memory");
+    let (ours, _theirs) = UnixStream::pair().expect("sockets");
+    let _faults = hand_over(&memory, &ours).expect("handed over");
+    let flags = flags_of(mappings(&memory)[0].base_host_virt_addr);
+    assert!(flags.split(' ').any(|flag| flag == "nh"), "{flags}");
+}
