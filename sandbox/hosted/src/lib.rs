@@ -13,6 +13,7 @@ mod launch;
 pub mod log;
 mod luggage;
 mod monitors;
+mod owner;
 mod proxy;
 pub mod rlimits;
 mod stream;
@@ -22,6 +23,7 @@ pub use exec::exec;
 pub use launch::{connect, copy, null, pack, proxy_of};
 pub use luggage::Luggage;
 pub use monitors::Monitors;
+pub use owner::Owner;
 pub use stream::{Readiness, Stream};
 
 use std::ffi::OsString;
@@ -31,6 +33,9 @@ const PROXY: &str = "stockade-proxy";
 
 /// A monitor's socket, in a container's directory of state. It marks the container as one of a hosted class.
 pub const SOCKET: &str = "monitor.sock";
+
+/// Beside it, where the monitor is a virtual machine.
+pub const MACHINE: &str = "machine.json";
 
 /// What this process is, by the name that it was started with: `None` when it is no proxy, else the exit status once
 /// it is done.

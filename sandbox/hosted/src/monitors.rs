@@ -9,7 +9,7 @@ use stockade_sandbox::protocol::{
 };
 use stockade_sandbox::{ContainerId, Error, Result, Runtime, SignalTarget, Stats, Status};
 
-use crate::connect;
+use crate::{Owner, connect};
 
 /// The monitors of the containers below one state root.
 #[derive(Debug)]
@@ -65,10 +65,17 @@ impl Monitors {
         self.ask(id, Method::Processes, "top").map(|reply: Processes| reply.entries)
     }
 
+    /// One whose sandbox is another's stands still with that one.
     fn live(&self, id: &ContainerId) -> Result<(Client, Status)> {
+        let client = || connect(&hosted::state_dir(&self.state_root, id));
+        if let Some(owner) = Owner::of(&self.state_root, id)?
+            && self.native.state(&owner)?.status == Status::Paused
+        {
+            return Ok((client()?, Status::Paused));
+        }
         match self.native.state(id)?.status {
             Status::Stopped | Status::Creating => Err(Error::NotRunning),
-            status => Ok((connect(&hosted::state_dir(&self.state_root, id))?, status)),
+            status => Ok((client()?, status)),
         }
     }
 }

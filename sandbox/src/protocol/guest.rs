@@ -166,6 +166,9 @@ pub struct GuestRoot {
     /// Layers as files of a share, lowest first, instead of on a disk.
     #[prost(message, repeated, tag = "5")]
     pub blobs: Vec<SharePath>,
+    /// Its disks came with the container, and leave the machine with it.
+    #[prost(bool, tag = "6")]
+    pub leave: bool,
 }
 
 /// A range of a disk, in whole sectors.

@@ -58,6 +58,8 @@ pub enum FdRole {
     Preserved = 6,
     /// Where the kernel's trace of the container goes.
     Trace = 7,
+    /// The file of a disk that catches the container's writes.
+    Upper = 9,
 }
 
 /// [`super::Method::Create`].

@@ -24,6 +24,7 @@ mod relay;
 mod root;
 mod server;
 mod shutdown;
+mod slots;
 mod spec;
 mod stdio;
 mod surroundings;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open, syncfs};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use stockade_sandbox::protocol::{BoundFile, DiskPart, GuestRoot, GuestUpper, PARTS_MAX};
+use stockade_sandbox::protocol::{BoundFile, DiskPart, GuestRoot, PARTS_MAX};
 use stockade_sandbox::{Error, Result, Rootfs, WritableLayer};
 
 use crate::sys;
@@ -27,10 +28,19 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Held {
     place: PathBuf,
-    /// Partitions of this disk, by number.
-    parts: Option<(PathBuf, Vec<u8>)>,
+    disks: Vec<Disk>,
     /// Whether what is written is to outlive the machine.
     keeps: bool,
+}
+
+/// A disk that it uses.
+#[derive(Debug)]
+struct Disk {
+    path: PathBuf,
+    /// Its partitions of this container, by number.
+    parts: Vec<u8>,
+    /// It leaves the machine with the container.
+    leaves: bool,
 }
 
 impl Held {
@@ -40,7 +50,12 @@ impl Held {
         let private = |dir: &Path, recursive| fs::DirBuilder::new().mode(0o711).recursive(recursive).create(dir);
         let made = private(Path::new(PLACE), true).and_then(|()| private(&place, false));
         made.map_err(|error| Error::os(format!("make {}", place.display()), error))?;
-        Ok(Self { place, parts: None, keeps: false })
+        Ok(Self { place, disks: Vec::new(), keeps: false })
+    }
+
+    /// Whether something of a container is held still that could not be let go.
+    pub(crate) fn is_left(id: &str) -> bool {
+        Path::new(PLACE).join(id).exists()
     }
 
     /// A directory in which relative paths of the spec may start; it is the container's own.
@@ -74,29 +89,20 @@ impl Held {
         }
         let blobs = match root.parts.as_slice() {
             [] => root.blobs.iter().map(World::shared).collect::<Result<_>>()?,
-            parts => self.partition(world.disk(&root.disk)?, parts)?,
+            parts => self.take_disk(world, root, &root.disk)?.partition(parts)?,
         };
         let upper = self.place.join("upper");
         fs::create_dir(&upper).map_err(|error| Error::os("make the writable layer", error))?;
         let wanted = root.upper.clone().unwrap_or_default();
-        mount_upper(world, &upper, &wanted)?;
+        let disk = if wanted.disk.is_empty() { None } else { Some(self.take_disk(world, root, &wanted.disk)?) };
+        mount_upper(disk.map(|disk| disk.path.as_path()), &upper, wanted.size_bytes)?;
         self.keeps = !wanted.disk.is_empty() && !wanted.volatile;
         Ok((Rootfs::Layers { blobs, writable: WritableLayer { dir: upper, volatile: !self.keeps } }, None))
     }
 
-    /// A partition for each layer; their devices.
-    fn partition(&mut self, path: PathBuf, parts: &[DiskPart]) -> Result<Vec<PathBuf>> {
-        let disk = open_disk(&path)?;
-        let (_, made) = self.parts.insert((path.clone(), Vec::new()));
-        let mut devices = Vec::new();
-        for part in parts {
-            let number = add_part(&disk, *part).map_err(|error| {
-                Error::os(format!("make {} bytes at {} a partition", part.len_bytes, part.offset_bytes), error)
-            })?;
-            made.push(number);
-            devices.push(device(&path, number));
-        }
-        Ok(devices)
+    fn take_disk(&mut self, world: &World, root: &GuestRoot, serial: &str) -> Result<&mut Disk> {
+        self.disks.push(Disk { path: world.disk(serial)?, parts: Vec::new(), leaves: root.leave });
+        self.disks.last_mut().ok_or_else(|| Error::Other("no disk".to_owned()))
     }
 
     /// Brings what was written to the host, where that is to outlive the machine: a host ends it once it has heard of
@@ -111,16 +117,13 @@ impl Held {
     }
 
     /// Lets everything go that a container whose processes have ended had.
-    pub(crate) fn release(&mut self) -> Result<()> {
+    pub(crate) fn release(&mut self, world: &World) -> Result<()> {
         let upper = self.place.join("upper");
         if upper.exists() {
             // Absent when it was never mounted.
             let _ = unmount(&upper, UnmountFlags::DETACH);
         }
-        if let Some((path, numbers)) = self.parts.take() {
-            let disk = open_disk(&path)?;
-            numbers.into_iter().try_for_each(|number| delete_part(&disk, number))?;
-        }
+        std::mem::take(&mut self.disks).into_iter().try_for_each(|disk| disk.release(world))?;
         match fs::remove_dir_all(&self.place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::os(format!("remove {}", self.place.display()), error))
@@ -128,6 +131,44 @@ impl Held {
             _ => Ok(()),
         }
     }
+}
+
+impl Disk {
+    /// A partition for each layer; their devices.
+    fn partition(&mut self, parts: &[DiskPart]) -> Result<Vec<PathBuf>> {
+        let disk = open_disk(&self.path)?;
+        let mut devices = Vec::new();
+        for part in parts {
+            let number = add_part(&disk, *part).map_err(|error| {
+                Error::os(format!("make {} bytes at {} a partition", part.len_bytes, part.offset_bytes), error)
+            })?;
+            self.parts.push(number);
+            devices.push(device(&self.path, number));
+        }
+        Ok(devices)
+    }
+
+    fn release(self, world: &World) -> Result<()> {
+        let disk = open_disk(&self.path)?;
+        self.parts.into_iter().try_for_each(|number| delete_part(&disk, number))?;
+        drop(disk);
+        if !self.leaves {
+            return Ok(());
+        }
+        wait_until_unused(&self.path)?;
+        world.release_disk(&self.path)
+    }
+}
+
+/// A file system on it keeps others from having it alone (open(2), `O_EXCL`); one that was unmounted a moment ago, too.
+fn wait_until_unused(disk: &Path) -> Result<()> {
+    for _ in 0..BUSY_TRIES {
+        match open(disk, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()) {
+            Err(Errno::BUSY) => std::thread::sleep(BUSY_PAUSE),
+            opened => return opened.map(drop).map_err(|errno| Error::os(format!("open {}", disk.display()), errno)),
+        }
+    }
+    Err(Error::Other(format!("{} is still in use", disk.display())))
 }
 
 fn open_disk(path: &Path) -> Result<OwnedFd> {
@@ -168,13 +209,14 @@ fn device(disk: &Path, number: u8) -> PathBuf {
     format!("{name}{between}{number}").into()
 }
 
-fn mount_upper(world: &World, at: &Path, upper: &GuestUpper) -> Result<()> {
-    if !upper.disk.is_empty() {
+/// On a disk, or in memory of so many bytes.
+fn mount_upper(disk: Option<&Path>, at: &Path, size_bytes: u64) -> Result<()> {
+    if let Some(disk) = disk {
         // What is deleted is the host's again.
-        return mount(world.disk(&upper.disk)?, at, "ext4", MountFlags::empty(), Some(c"discard"))
+        return mount(disk, at, "ext4", MountFlags::empty(), Some(c"discard"))
             .map_err(|errno| Error::os("mount the writable layer's disk", errno));
     }
-    let size = if upper.size_bytes == 0 { "50%".to_owned() } else { upper.size_bytes.to_string() };
+    let size = if size_bytes == 0 { "50%".to_owned() } else { size_bytes.to_string() };
     let options =
         std::ffi::CString::new(format!("mode=755,size={size}")).map_err(|error| Error::Other(error.to_string()))?;
     mount("upper", at, "tmpfs", MountFlags::empty(), Some(options.as_c_str()))

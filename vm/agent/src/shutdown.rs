@@ -81,7 +81,7 @@ impl Server {
         self.reap(now);
         self.settle(now);
         for (id, mut container) in std::mem::take(&mut self.containers) {
-            if let Err(error) = container.held.release() {
+            if let Err(error) = container.held.release(&self.world) {
                 self.world.say(&format!("let go of {id}: {error}"));
             }
         }

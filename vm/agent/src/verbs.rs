@@ -79,7 +79,7 @@ impl Server {
                 Ok(())
             }
             Err(error) => {
-                if let Err(error) = held.release() {
+                if let Err(error) = held.release(&self.world) {
                     self.world.say(&format!("clear away a container that failed: {error}"));
                 }
                 Err(error)
@@ -219,7 +219,12 @@ impl Server {
         self.native.delete(id, DeleteMode::Force)?;
         let now = Instant::now();
         self.reap(now);
-        let Some(mut container) = self.containers.remove(id.as_str()) else { return Ok(()) };
+        let Some(mut container) = self.containers.remove(id.as_str()) else {
+            return match Held::is_left(id.as_str()) {
+                true => Err(Error::Other(format!("disks of {id} are still in use"))),
+                false => Ok(()),
+            };
+        };
         for process in container.processes.values_mut() {
             process.streams.pump();
             process.streams.relays.clear();
@@ -231,7 +236,7 @@ impl Server {
         for question in container.oom.iter_mut().flat_map(Oom::abandon).collect::<Vec<_>>() {
             self.respond(question, Err(Error::NotFound));
         }
-        container.held.release()
+        container.held.release(&self.world)
     }
 }
 

@@ -13,6 +13,7 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 use stockade_sandbox::protocol::{CONTROL_PORT, STREAM_PORT, SharePath};
 use stockade_sandbox::{Error, Result};
 
+use crate::slots;
 use crate::sys::{ANY, HOST, VsockAddress, peer};
 
 /// Connections that wait to be accepted.
@@ -81,10 +82,13 @@ impl World {
         socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
     }
 
-    /// The device of the disk with a serial.
+    /// The device of the disk with a serial, which may have come just now.
     pub(crate) fn disk(&self, serial: &str) -> Result<PathBuf> {
         let found = match self {
-            Self::Guest => disk_of_guest(serial),
+            Self::Guest => match disk_of_guest(serial) {
+                None => slots::look().map(|()| disk_of_guest(serial))?,
+                found => found,
+            },
             Self::Host(dir) => fs::canonicalize(dir.join("disks").join(serial)).ok(),
         };
         found.ok_or_else(|| Error::Other(format!("the machine has no disk {serial:?}")))
@@ -94,6 +98,14 @@ impl World {
     pub(crate) fn release_card(&self, name: &str) -> Result<()> {
         match self {
             Self::Guest => unbind(name).map_err(|error| Error::os(format!("let go of the card {name}"), error)),
+            Self::Host(_) => Ok(()),
+        }
+    }
+
+    /// Lets go of a disk that is about to leave the machine.
+    pub(crate) fn release_disk(&self, disk: &Path) -> Result<()> {
+        match self {
+            Self::Guest => slots::release(disk),
             Self::Host(_) => Ok(()),
         }
     }

@@ -9,6 +9,8 @@ pub(crate) struct Settings {
     pub memory_mib: usize,
     /// Its processors.
     pub vcpus: u8,
+    /// Empty slots for disks of containers that join.
+    pub slots: usize,
     /// The guest's own host name.
     pub hostname: String,
     /// What the descriptors from 3 on are.
@@ -78,7 +80,7 @@ mod tests {
     fn words_come_back() {
         let card = Card { mac: [2; 6], mtu: Some(1400) };
         let descriptors = vec![Given::Kvm, Given::Layer, Given::Share("root".into()), Given::Card(card.clone())];
-        let settings = Settings { memory_mib: 256, vcpus: 2, hostname: "web".into(), descriptors };
+        let settings = Settings { memory_mib: 256, vcpus: 2, slots: 4, hostname: "web".into(), descriptors };
         let word = serde_json::to_string(&settings).expect("plain data");
         assert_eq!(serde_json::from_str::<Settings>(&word).expect("its own word"), settings);
         assert_eq!(settings.shares().collect::<Vec<_>>(), ["root"]);

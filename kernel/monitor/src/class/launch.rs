@@ -6,7 +6,7 @@ use std::time::Duration;
 use oci_spec::runtime::Spec;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use stockade_hosted::{Luggage, SOCKET, binds, connect, files, null, proxy_of, rlimits};
+use stockade_hosted::{Luggage, Owner, SOCKET, binds, connect, files, null, proxy_of, rlimits};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers, root_tree};
 use stockade_native::jail::{self, Authority, Network, Starting};
@@ -14,7 +14,6 @@ use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method}
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
 
 use super::limits;
-use super::owner::Owner;
 use crate::settings::Settings;
 use crate::{FILES, MONITOR};
 

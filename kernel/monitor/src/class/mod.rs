@@ -9,7 +9,7 @@ mod stats;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
-use stockade_hosted::{Monitors, SOCKET};
+use stockade_hosted::{MACHINE, Monitors, Owner, SOCKET};
 use stockade_kernel_platform::TrapPath;
 use stockade_native::cgroup::Cgroup;
 use stockade_native::{Native, hosted};
@@ -18,8 +18,6 @@ use stockade_sandbox::{
     ContainerId, ContainerState, CreateRequest, DeleteMode, Error, ExecRequest, IsolationClass, OomWatch, Result,
     Runtime, SignalTarget, Stats, Status,
 };
-
-use owner::Owner;
 
 const SIGKILL: i32 = 9;
 
@@ -46,7 +44,8 @@ impl KernelClass {
 
     /// Whether a container below a state root is of this class.
     pub fn has(state_root: &Path, id: &ContainerId) -> bool {
-        hosted::state_dir(state_root, id).join(SOCKET).exists()
+        let dir = hosted::state_dir(state_root, id);
+        dir.join(SOCKET).exists() && !dir.join(MACHINE).exists()
     }
 
     /// The applications' part of the control group of a live container's sandbox.
@@ -64,7 +63,7 @@ impl Runtime for KernelClass {
     fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
         let joined = request.sandbox.as_ref();
         lacks::refuse(&request.spec, joined)?;
-        let owner = joined.map(|member| Owner::to_join(&self.state_root, member)).transpose()?;
+        let owner = joined.map(|member| owner::to_join(&self.state_root, member)).transpose()?;
         if owner.is_some() {
             owner::refuse_limits(&limits::of_spec(&request.spec))?;
         }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
-use stockade_hosted::{Luggage, SOCKET, connect, files, null, pack, proxy_of, rlimits};
+use stockade_hosted::{Luggage, MACHINE, Owner, SOCKET, connect, files, null, pack, proxy_of, rlimits};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers};
 use stockade_native::jail::{self, Authority, Network, Starting};
 use stockade_sandbox::protocol::{
-    Client, CreateContainer, DiskPart, Empty, GuestNetwork, GuestRoot, GuestUpper, Method, SharePath,
+    Client, CreateContainer, DiskPart, Empty, FdRole, GuestNetwork, GuestRoot, GuestUpper, Method, SharePath,
 };
 use stockade_sandbox::{ContainerId, CreateRequest, Error, GUEST_KERNEL_ANNOTATION, Result};
 use stockade_vm_kernel::{Kernel, Kernels, Name};
@@ -20,7 +20,7 @@ use stockade_vmm::hypervisor::kvm;
 use super::network::{self, Cards, Kept};
 use super::size::{Size, nothing};
 use super::upper::Upper;
-use super::{MARK, Places, guest_spec, initramfs, lacking};
+use super::{Places, guest_spec, initramfs, lacking, members};
 use crate::MONITOR;
 use crate::settings::{Given, LAYERS, Settings};
 use crate::share::{Lines, Shares};
@@ -64,15 +64,12 @@ impl Start<'_> {
         if network != GuestNetwork::default() {
             network::tell(&mut client, network).map_err(|error| with_log(error, &stage.dir))?;
         }
-        self.create(&mut client, stage, request, (root, &shares), luggage)?;
+        create(self.id, self.spec, &mut client, stage, request, (shares.message(root), luggage))?;
         drop(claims);
         if self.spec.root().as_ref().and_then(|root| root.readonly()) == Some(true) {
             shares.seal_root(&servers)?;
         }
-        let connection = OwnedFd::from(client.into_connection());
-        let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
-        let proxy = proxy_of(self.id, "", connection, Some(fifo), terminal.as_ref())?;
-        stage.spawn_proxy(&proxy, Some(monitor), terminal.as_ref())
+        start_proxy(self.id, client, stage, Some(monitor), terminal.as_ref())
     }
 
     fn start_monitor(
@@ -95,8 +92,9 @@ impl Start<'_> {
         add(Given::Initrd, initrd);
         blobs.into_iter().for_each(|blob| add(Given::Layer, blob));
         others.for_each(|(given, descriptor)| add(given, descriptor.into()));
-        let settings = serde_json::to_string(&self.settings(given)).map_err(|error| Error::Other(error.to_string()))?;
-        std::fs::write(stage.dir.join(MARK), &settings).map_err(|error| Error::os(format!("write {MARK}"), error))?;
+        let settings =
+            serde_json::to_string(&self.settings(given)?).map_err(|error| Error::Other(error.to_string()))?;
+        mark(stage, &settings)?;
         let listener = files::listen_in(&stage.dir, SOCKET)?;
         let helper = Helper {
             program: files::own_program()?,
@@ -117,40 +115,85 @@ impl Start<'_> {
         annotation.map_or_else(|| Ok(self.places.kernel.clone()), |name| name.parse().map_err(invalid))
     }
 
-    fn settings(&self, descriptors: Vec<Given>) -> Settings {
-        Settings {
+    fn settings(&self, descriptors: Vec<Given>) -> Result<Settings> {
+        Ok(Settings {
             memory_mib: usize::try_from(self.size.memory_mib).unwrap_or(usize::MAX),
             vcpus: self.size.vcpus,
+            slots: members::slots(self.spec)?,
             hostname: self.spec.hostname().clone().unwrap_or_default(),
             descriptors,
-        }
+        })
     }
+}
 
-    /// Makes the container.
-    fn create(
-        &self,
-        client: &mut Client,
-        stage: &Stage<'_>,
-        request: &CreateRequest,
-        (root, shares): (GuestRoot, &Shares),
-        luggage: Luggage,
-    ) -> Result<()> {
-        let mut inside = guest_spec::of(self.spec);
-        inside.process_mut().as_mut().map(rlimits::inherit).transpose()?;
-        let message = CreateContainer {
-            id: self.id.to_string(),
-            spec: serde_json::to_vec(&inside).map_err(|error| Error::Other(error.to_string()))?,
-            user: request.user.clone(),
-            descriptors: luggage.roles,
-            files: shares.copies.clone(),
-            mounts: shares.mounts.clone(),
-            root: Some(root),
-            ..CreateContainer::default()
-        };
-        let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
-        let made = client.call::<Empty>(Method::Create, &message, &descriptors);
-        made.map(drop).map_err(|error| with_log(error, &stage.dir))
+/// A container that is to be started in a machine that runs.
+pub(super) struct Joining<'a> {
+    pub id: &'a ContainerId,
+    pub owner: &'a Owner,
+    pub spec: &'a Spec,
+}
+
+impl Joining<'_> {
+    /// Makes the container, whose disks come with it, and returns the pid of its proxy. What they are called, the
+    /// monitor says.
+    pub(super) fn launch(&self, stage: &Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
+        let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
+        let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
+        let upper = Upper::of(self.spec, &request.rootfs)?;
+        let root = root(&blobs, None, upper.guest)?;
+        mark(stage, "")?;
+        self.owner.join(&stage.dir)?;
+        stage.cgroup.make_parts(&nothing())?;
+        let mut client = connect(&stage.dir)?;
+        let (terminal, mut luggage) = pack(request)?;
+        blobs.into_iter().for_each(|blob| luggage.add(FdRole::Layer, blob.into()));
+        upper.disk.into_iter().for_each(|(_, file)| luggage.add(FdRole::Upper, file));
+        let beside = request.sandbox.as_ref().map(ToString::to_string);
+        let message = CreateContainer { beside, ..shares.message(root) };
+        create(self.id, self.spec, &mut client, stage, request, (message, luggage))?;
+        start_proxy(self.id, client, stage, None, terminal.as_ref())
     }
+}
+
+/// Marks a container as one of this class.
+fn mark(stage: &Stage<'_>, settings: &str) -> Result<()> {
+    std::fs::write(stage.dir.join(MACHINE), settings).map_err(|error| Error::os(format!("write {MACHINE}"), error))
+}
+
+/// Makes the container.
+fn create(
+    id: &ContainerId,
+    spec: &Spec,
+    client: &mut Client,
+    stage: &Stage<'_>,
+    request: &CreateRequest,
+    (message, luggage): (CreateContainer, Luggage),
+) -> Result<()> {
+    let mut inside = guest_spec::of(spec);
+    inside.process_mut().as_mut().map(rlimits::inherit).transpose()?;
+    let message = CreateContainer {
+        id: id.to_string(),
+        spec: serde_json::to_vec(&inside).map_err(|error| Error::Other(error.to_string()))?,
+        user: request.user.clone(),
+        descriptors: luggage.roles,
+        ..message
+    };
+    let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
+    let made = client.call::<Empty>(Method::Create, &message, &descriptors);
+    made.map(drop).map_err(|error| with_log(error, &stage.dir))
+}
+
+fn start_proxy(
+    id: &ContainerId,
+    client: Client,
+    stage: &Stage<'_>,
+    monitor: Option<u32>,
+    terminal: Option<&OwnedFd>,
+) -> Result<u32> {
+    let connection = OwnedFd::from(client.into_connection());
+    let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
+    let proxy = proxy_of(id, "", connection, Some(fifo), terminal)?;
+    stage.spawn_proxy(&proxy, monitor, terminal)
 }
 
 /// A monitor that ended without an answer has said why in its log, which goes with the container.

@@ -4,6 +4,7 @@ mod guest_spec;
 mod initramfs;
 mod lacks;
 mod launch;
+mod members;
 mod network;
 mod oom;
 pub(crate) mod size;
@@ -13,7 +14,7 @@ mod upper;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
-use stockade_hosted::Monitors;
+use stockade_hosted::{MACHINE, Monitors, Owner};
 use stockade_native::{Native, hosted};
 use stockade_sandbox::protocol::{ContainerRequest, Empty, Method, ProcessEntry, Update};
 use stockade_sandbox::{
@@ -25,11 +26,10 @@ use stockade_vmm::hypervisor::trial;
 
 use crate::share;
 
+pub(crate) use members::SLOTS;
 use oom::GuestOom;
 
 const SIGKILL: i32 = 9;
-/// Marks a container as one of this class, beside the monitor's socket.
-const MARK: &str = "machine.json";
 
 /// Where the class finds what a guest starts from.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl VmClass {
 
     /// Whether a container below a state root is of this class.
     pub fn has(state_root: &Path, id: &ContainerId) -> bool {
-        hosted::state_dir(state_root, id).join(MARK).exists()
+        hosted::state_dir(state_root, id).join(MACHINE).exists()
     }
 
     /// What guests run on here, or why none can: it runs ten instructions of one.
@@ -89,7 +89,7 @@ impl VmClass {
     /// Tells the guest what its container's namespace got since the container was made.
     fn renew_network(&self, id: &ContainerId) -> Result<()> {
         let state = self.native.state(id)?;
-        if state.status != Status::Created {
+        if state.status != Status::Created || Owner::of(&self.state_root, id)?.is_some() {
             return Ok(());
         }
         match network::renew(&hosted::state_dir(&self.state_root, id), state.pid)? {
@@ -108,6 +108,26 @@ fn lacking(what: impl Into<String>, why: impl Into<String>) -> Error {
     Error::Unsupported { class: IsolationClass::Vm, what: what.into(), why: why.into() }
 }
 
+impl VmClass {
+    /// Starts a container in the machine of another one.
+    fn join(&self, id: &ContainerId, member: &ContainerId, mut request: CreateRequest) -> Result<u32> {
+        let owner = members::to_join(&self.state_root, member)?;
+        if self.native.state(owner.id())?.status == Status::Paused {
+            return Err(Error::Paused { verb: "join" });
+        }
+        let on_host = members::spec_on_host(&request.spec);
+        let spec = std::mem::replace(&mut request.spec, on_host);
+        let joining = launch::Joining { id, owner: &owner, spec: &spec };
+        hosted::create(&self.state_root, id, request, |stage, request| joining.launch(&stage, request))
+    }
+
+    /// Whether it is paused, or the machine that it is in.
+    fn stands_still(&self, id: &ContainerId) -> Result<bool> {
+        let is_paused = |id: &ContainerId| Ok::<_, Error>(self.native.state(id)?.status == Status::Paused);
+        Ok(is_paused(id)? || Owner::of(&self.state_root, id)?.is_some_and(|owner| is_paused(&owner).unwrap_or(false)))
+    }
+}
+
 impl Runtime for VmClass {
     fn class(&self) -> IsolationClass {
         IsolationClass::Vm
@@ -115,6 +135,9 @@ impl Runtime for VmClass {
 
     fn create(&self, id: &ContainerId, mut request: CreateRequest) -> Result<u32> {
         lacks::refuse(&request)?;
+        if let Some(member) = request.sandbox.clone() {
+            return self.join(id, &member, request);
+        }
         let size = size::Size::of(&request.spec);
         let on_host = size.spec_on_host(&request.spec, share::servers_max(&request.spec, &request.rootfs));
         let spec = std::mem::replace(&mut request.spec, on_host);
@@ -131,8 +154,8 @@ impl Runtime for VmClass {
     }
 
     fn exec(&self, id: &ContainerId, mut request: ExecRequest) -> Result<u32> {
-        // Its machine stands still: it would hear of this only later.
-        if self.native.state(id)?.status == Status::Paused {
+        // It would hear of this only later.
+        if self.stands_still(id)? {
             return Err(Error::Paused { verb: "exec in" });
         }
         lacks::refuse_exec(&request)?;
@@ -143,7 +166,7 @@ impl Runtime for VmClass {
     }
 
     fn signal(&self, id: &ContainerId, signal: i32, target: SignalTarget) -> Result<()> {
-        // The machine is this one container's, and its end needs nobody's consent.
+        // The machine is its owner's, and its end needs nobody's consent. One that joined ends with its proxy.
         if signal == SIGKILL {
             return Ok(hosted::live_cgroup(&self.state_root, id)?.kill_all()?);
         }
@@ -181,15 +204,21 @@ impl Runtime for VmClass {
         let resources_json = serde_json::to_vec(resources).map_err(|error| Error::Other(error.to_string()))?;
         // First where it can be refused: a machine keeps the memory that it has.
         self.monitors.order(id, Method::Update, &Update { id: id.to_string(), resources: resources_json })?;
-        self.native.update(id, &size::update_on_host(resources))
+        match Owner::of(&self.state_root, id)? {
+            // The host holds the whole machine to its owner's limits.
+            Some(_) => Ok(()),
+            None => self.native.update(id, &size::update_on_host(resources)),
+        }
     }
 
     fn stats(&self, id: &ContainerId) -> Result<Stats> {
-        let host = self.native.stats(id)?;
+        let owner = Owner::of(&self.state_root, id)?;
+        let host = self.native.stats(owner.as_ref().unwrap_or(id))?;
         // What the host counts is all that can be had while the machine stands still.
-        Ok(match self.monitors.stats(id)? {
-            Some(inside) => stats::join(host, inside),
-            None => host,
+        Ok(match (self.monitors.stats(id)?, owner) {
+            (Some(inside), None) => stats::join(host, inside),
+            (Some(inside), Some(_)) => stats::of_member(host, inside),
+            (None, _) => host,
         })
     }
 
@@ -228,7 +257,7 @@ mod tests {
         std::fs::create_dir(&dir).expect("make it");
         std::fs::write(dir.join(SOCKET), "").expect("write");
         assert!(!VmClass::has(root.path(), &id));
-        std::fs::write(dir.join(MARK), "").expect("write");
+        std::fs::write(dir.join(MACHINE), "").expect("write");
         assert!(VmClass::has(root.path(), &id));
     }
 }

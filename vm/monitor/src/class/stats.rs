@@ -21,6 +21,14 @@ pub(super) fn join(host: Stats, inside: Stats) -> Stats {
     stats
 }
 
+/// Of a container that joined another one's sandbox: what the machine costs is its owner's.
+pub(super) fn of_member(host: Stats, inside: Stats) -> Stats {
+    let mut stats = join(host, inside);
+    stats.cpu.total_ns -= stats.cpu.overhead_ns;
+    (stats.cpu.overhead_ns, stats.memory.overhead) = (0, 0);
+    stats
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +44,13 @@ mod tests {
         let stats = join(sample(50, 100, 20), sample(30, 70, 3));
         assert_eq!((stats.cpu.total_ns, stats.cpu.overhead_ns), (50, 20));
         assert_eq!((stats.memory.usage, stats.memory.overhead, stats.pids.current), (70, 30, 3));
+    }
+
+    #[test]
+    fn a_member_has_no_overhead() {
+        let stats = of_member(sample(50, 100, 20), sample(30, 70, 3));
+        assert_eq!((stats.cpu.total_ns, stats.cpu.overhead_ns), (30, 0));
+        assert_eq!((stats.memory.usage, stats.memory.overhead, stats.pids.current), (70, 0, 3));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use stockade_vmm::config::{
     BalloonConfig, BootSource, CacheType, DriveConfig, EntropyConfig, IoEngine, MacAddress, MachineUpdate,
     NetworkConfig, VmConfig, VsockConfig,
 };
+use stockade_vmm::devices::virtio::block::{Access, Disk};
 use stockade_vmm::devices::virtio::vsock::{self, ChannelPeer};
 use stockade_vmm::machine::{self, Files, Machine, Outcome};
 use stockade_vmm::seccomp::{Filters, Role};
@@ -28,8 +29,20 @@ const CID: u32 = 3;
 const KERNEL: &str = "kernel";
 const INITRD: &str = "initrd";
 
+/// A disk that comes while the machine runs.
+pub(super) enum Later {
+    /// Layers, one after the other.
+    Layers(Vec<File>),
+    /// What catches writes.
+    Upper(File),
+    /// The same for a container that nobody misses after a power cut.
+    Scratch(File),
+}
+
 /// A guest, as the server sees it.
 pub(super) trait Guest {
+    /// Where a disk is that came later.
+    type Slot;
     /// A connection to one of its ports.
     fn connect(&self, port: u32) -> io::Result<UnixStream>;
     /// The next connection that it made.
@@ -48,6 +61,10 @@ pub(super) trait Guest {
     fn memory_mib(&self) -> usize;
     /// Its processors.
     fn vcpus(&self) -> u8;
+    /// Gives it a disk under a serial number.
+    fn plug(&self, serial: &str, disk: Later) -> Result<Self::Slot, String>;
+    /// Takes one out that its driver has let go.
+    fn unplug(&self, slot: Self::Slot);
 }
 
 /// The real one.
@@ -64,6 +81,7 @@ pub(super) fn start(settings: &Settings, descriptors: Vec<OwnedFd>, console: &Co
     let (channel, peer) = vsock::channel(&[CONTROL_PORT]).map_err(|error| error.to_string())?;
     let mut files = files(settings, descriptors);
     files.give_vsock(channel);
+    files.leave_slots(settings.slots);
     let config = config(settings).map_err(|error| error.to_string())?;
     let console = machine::Console { output: Box::new(console.clone()), input: None };
     let machine = Machine::prepare(&config, files, console, Filters::On).map_err(|error| error.to_string())?;
@@ -170,7 +188,19 @@ fn watch(machine: &Arc<Machine>) -> Result<OwnedFd, String> {
     Ok(bell)
 }
 
+impl Later {
+    fn open(self) -> io::Result<Disk> {
+        match self {
+            Self::Layers(files) => Disk::concatenated(files),
+            Self::Upper(file) => Disk::new(file, Access::ReadWrite, CacheType::Writeback),
+            Self::Scratch(file) => Disk::new(file, Access::ReadWrite, CacheType::Unsafe),
+        }
+    }
+}
+
 impl Guest for Running {
+    type Slot = machine::Slot;
+
     fn connect(&self, port: u32) -> io::Result<UnixStream> {
         self.peer.connect(port)
     }
@@ -210,5 +240,16 @@ impl Guest for Running {
 
     fn vcpus(&self) -> u8 {
         self.vcpus
+    }
+
+    fn plug(&self, serial: &str, disk: Later) -> Result<Self::Slot, String> {
+        let disk = disk.open().map_err(|error| error.to_string())?.named(serial);
+        self.machine.plug_disk(disk).map_err(|error| error.to_string())
+    }
+
+    fn unplug(&self, slot: Self::Slot) {
+        if let Err(error) = self.machine.unplug(slot) {
+            tracing::warn!("a disk stays: {error}");
+        }
     }
 }

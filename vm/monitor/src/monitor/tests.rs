@@ -13,17 +13,19 @@ use rustix::event::{EventfdFlags, eventfd};
 use stockade_hosted::files::listen_in;
 use stockade_sandbox::protocol::{
     Client, Configure, Connection, ContainerRequest, CreateContainer, Empty, Event, ExitStatus, FdRole, GuestInterface,
-    GuestNetwork, Incoming, Method, OomRequest, ProcessRequest, Processes, STREAM_PORT,
+    GuestNetwork, GuestRoot, Incoming, Method, OomRequest, ProcessRequest, Processes, STREAM_PORT,
 };
 use stockade_sandbox::{Error, Result};
 
 use super::console::Console;
-use super::machine::Guest;
+use super::machine::{Guest, Later};
 use super::server::Server;
 use crate::settings::Settings;
 
 const SOCKET: &str = "monitor.sock";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Slots for what comes and goes, in this play.
+const PLUGS_MAX: usize = 2;
 
 /// What a guest has to offer, played from outside.
 struct Played {
@@ -33,6 +35,8 @@ struct Played {
     connected: OwnedFd,
     ended: OwnedFd,
     paused: Mutex<Vec<&'static str>>,
+    /// Disks that came and left.
+    plugged: Mutex<Vec<String>>,
 }
 
 impl Played {
@@ -45,6 +49,25 @@ impl Played {
 struct Share(Arc<Played>);
 
 impl Guest for Share {
+    type Slot = String;
+
+    fn plug(&self, serial: &str, disk: Later) -> std::result::Result<String, String> {
+        let mut plugged = self.0.plugged.lock().expect("no panic");
+        if plugged.len() == PLUGS_MAX {
+            return Err("no empty slot".to_owned());
+        }
+        plugged.push(match disk {
+            Later::Layers(files) => format!("{serial} of {}", files.len()),
+            Later::Upper(_) => format!("{serial} kept"),
+            Later::Scratch(_) => format!("{serial} lost"),
+        });
+        Ok(serial.to_owned())
+    }
+
+    fn unplug(&self, slot: String) {
+        self.0.plugged.lock().expect("no panic").push(format!("no {slot}"));
+    }
+
     fn connect(&self, port: u32) -> io::Result<UnixStream> {
         assert_eq!(port, STREAM_PORT);
         let (ours, theirs) = UnixStream::pair()?;
@@ -105,10 +128,12 @@ impl Case {
             connected: bell(),
             ended: bell(),
             paused: Mutex::default(),
+            plugged: Mutex::default(),
         });
         let directory = tempfile::tempdir().expect("a directory");
         let listener = listen_in(directory.path(), SOCKET).expect("listen");
-        let settings = Settings { memory_mib: 256, vcpus: 1, hostname: "web".into(), descriptors: Vec::new() };
+        let settings =
+            Settings { memory_mib: 256, vcpus: 1, slots: 2, hostname: "web".into(), descriptors: Vec::new() };
         let (console, share) = (Console::default(), Share(guest.clone()));
         let server = Server::new(listener, share, console.clone(), &settings).expect("a server");
         Self { guest, directory, console, server: thread::spawn(move || server.run()) }
@@ -314,6 +339,90 @@ fn the_network_is_the_launchers_to_say_and_nothing_else_is() {
     let failed = ask(network(6));
     agent.answer(Method::Configure, Err(Error::Other("no card".into())));
     assert!(failed.join().expect("no panic").is_err(), "and the machine goes on");
+    drop(first);
+    assert_eq!(case.server.join().expect("no panic"), Ok(()));
+}
+
+/// Asks for a container that joins, with a layer and a disk.
+fn join(case: &Case, id: &str) -> JoinHandle<(Client, Result<Empty>)> {
+    let mut client = case.client();
+    let descriptors = vec![FdRole::Layer.into(), FdRole::Upper.into()];
+    let root = Some(GuestRoot::default());
+    let message = CreateContainer { id: id.into(), descriptors, root, ..CreateContainer::default() };
+    thread::spawn(move || {
+        let [layer, upper] = [(); 2].map(|()| tempfile::tempfile().expect("a file"));
+        let made = client.call::<Empty>(Method::Create, &message, &[layer.as_fd(), upper.as_fd()]);
+        (client, made)
+    })
+}
+
+impl Case {
+    /// A second container with disks of its own, which the agent makes.
+    fn joined(&self, agent: &mut Agent) -> (Client, GuestRoot) {
+        let second = join(self, "two");
+        let passed = agent.answer(Method::Create, Ok(Vec::new()));
+        let passed = CreateContainer::decode(&*passed.payload).expect("a request");
+        let (second, made) = second.join().expect("no panic");
+        made.expect("created");
+        (second, passed.root.expect("a root"))
+    }
+
+    fn plugged(&self) -> Vec<String> {
+        self.guest.plugged.lock().expect("no panic").clone()
+    }
+}
+
+#[test]
+fn a_container_that_joins_brings_its_disks_and_takes_them_along() {
+    let case = Case::new();
+    let mut agent = case.agent();
+    let (_reader, _stream, first) = case.container(&mut agent);
+    let (second, root) = case.joined(&mut agent);
+    assert!(root.disk == "layers1" && root.upper.is_some_and(|upper| upper.disk == "upper1") && root.leave);
+    let mut other = case.client();
+    let pauser = thread::spawn(move || other.call::<Empty>(Method::Pause, &ContainerRequest { id: "two".into() }, &[]));
+    agent.answer(Method::Pause, Ok(Vec::new()));
+    pauser.join().expect("no panic").expect("paused");
+    assert!(case.guest.paused.lock().expect("no panic").is_empty(), "the machine goes on");
+
+    let (_third, refused) = join(&case, "three").join().expect("no panic");
+    let said = refused.expect_err("no slots").to_string();
+    assert!(said.contains("no empty slot: of the 2") && said.contains("dev.stockade.vm.slots"), "{said}");
+
+    let mut watcher = case.client();
+    let watcher =
+        thread::spawn(move || watcher.call::<Event>(Method::WaitOom, &OomRequest { id: "two".into(), seen: 0 }, &[]));
+    agent.next(Method::WaitOom);
+    drop(second);
+    assert!(matches!(watcher.join().expect("no panic"), Err(Error::NotFound)), "its news end with it");
+    let gone = agent.answer(Method::Delete, Ok(Vec::new()));
+    assert_eq!(ContainerRequest::decode(&*gone.payload).expect("a request").id, "two");
+    let mut last = case.client();
+    let asked = thread::spawn(move || last.call::<Empty>(Method::Start, &ContainerRequest { id: "web".into() }, &[]));
+    agent.answer(Method::Start, Ok(Vec::new()));
+    asked.join().expect("no panic").expect("started");
+    drop(first);
+    assert_eq!(case.server.join().expect("no panic"), Ok(()));
+    assert_eq!(
+        *case.guest.plugged.lock().expect("no panic"),
+        ["layers1 of 1", "upper1 kept", "no layers1", "no upper1"],
+        "and no third"
+    );
+}
+
+#[test]
+fn disks_that_a_guest_holds_on_to_stay() {
+    let case = Case::new();
+    let mut agent = case.agent();
+    let (_reader, _stream, first) = case.container(&mut agent);
+    let (second, _) = case.joined(&mut agent);
+    drop(second);
+    agent.answer(Method::Delete, Err(Error::Other("still in use".into())));
+    let mut last = case.client();
+    let asked = thread::spawn(move || last.call::<Empty>(Method::Start, &ContainerRequest { id: "web".into() }, &[]));
+    agent.answer(Method::Start, Ok(Vec::new()));
+    asked.join().expect("no panic").expect("the machine goes on");
+    assert_eq!(case.plugged(), ["layers1 of 1", "upper1 kept"]);
     drop(first);
     assert_eq!(case.server.join().expect("no panic"), Ok(()));
 }

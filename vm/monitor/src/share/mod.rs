@@ -17,7 +17,7 @@ use rustix::fs::{FileType, fstat};
 use stockade_hosted::{binds, files};
 use stockade_native::hosted::{Stage, bind_tree, claim_volume, root_tree};
 use stockade_native::jail::{self, Place, Starting};
-use stockade_sandbox::protocol::{BoundFile, SharePath, SharedMount};
+use stockade_sandbox::protocol::{BoundFile, CreateContainer, GuestRoot, SharePath, SharedMount};
 use stockade_sandbox::{Error, IsolationClass, Result, Rootfs};
 
 use self::server::{Line, Program};
@@ -110,6 +110,16 @@ impl Shares {
         found.map(|share| SharePath { tag: share.tag.clone(), path: String::new() })
     }
 
+    /// The beginning of what an agent is told of a container with this root.
+    pub(crate) fn message(&self, root: GuestRoot) -> CreateContainer {
+        CreateContainer {
+            root: Some(root),
+            files: self.copies.clone(),
+            mounts: self.mounts.clone(),
+            ..CreateContainer::default()
+        }
+    }
+
     /// A line to each server, which will find the machine waiting.
     pub(crate) fn lines(&self, dir: &Path) -> Result<Lines> {
         let mut lines = Lines::default();
@@ -167,11 +177,12 @@ impl Serving {
     }
 }
 
-/// Whether a mount shows a file that the engine wrote for this one container.
+/// Whether a mount shows a file that the engine wrote: for this container, or for the one whose network it shares.
+/// Their directories lie side by side.
 fn is_engines(mount: &Mount, rootfs: &Rootfs) -> bool {
-    let Rootfs::Layers { writable, .. } = rootfs else { return false };
-    let parent = mount.source().as_deref().and_then(Path::parent);
-    parent.is_some() && parent == writable.dir.parent() && mount.source().as_deref().is_some_and(Path::is_file)
+    let (Rootfs::Layers { writable, .. }, Some(source)) = (rootfs, mount.source()) else { return false };
+    let containers = source.parent().and_then(Path::parent);
+    containers.is_some() && containers == writable.dir.parent().and_then(Path::parent) && source.is_file()
 }
 
 fn add_file(single: &mut Vec<Place>, tree: OwnedFd) -> Result<SharePath> {
@@ -293,10 +304,17 @@ mod tests {
         fs::write(&users, "users").expect("write");
         let writable = WritableLayer { dir: dir.path().join("container/rw"), volatile: true };
         let layers = Rootfs::Layers { blobs: Vec::new(), writable };
-        let spec = spec(&[("/etc/hosts", &own, &["rbind"]), ("/hosts", &users, &["rbind"])]);
+        let others = dir.path().join("other/resolv.conf");
+        fs::create_dir(dir.path().join("other")).expect("make it");
+        fs::write(&others, "others").expect("write");
+        let spec = spec(&[
+            ("/etc/hosts", &own, &["rbind"]),
+            ("/hosts", &users, &["rbind"]),
+            ("/etc/resolv.conf", &others, &["rbind"]),
+        ]);
         let shares = Shares::open(&spec, &layers, dir.path()).expect("open");
         assert_eq!(sources(&shares), [(2, "files/0".to_owned())]);
-        assert_eq!(shares.copies.len(), 1);
+        assert_eq!(shares.copies.len(), 2);
         assert_eq!((shares.copies[0].destination.as_str(), &shares.copies[0].content[..]), ("/etc/hosts", &b"own"[..]));
         assert!(shares.root().is_none());
     }

@@ -163,6 +163,8 @@ pub(super) fn devices(config: &VmConfig, files: &mut Files) -> Result<Vec<Named>
     for (name, share) in files.shares()? {
         devices.push((name, Box::new(share)));
     }
+    let room = usize::try_from(layout::VIRTIO_MAX).unwrap_or(usize::MAX).saturating_sub(devices.len());
+    devices.extend(files.empty_slots().take(room).map(|(name, empty)| (name, Box::new(empty) as Box<dyn Device>)));
     Ok(devices)
 }
 

@@ -12,6 +12,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::control::Order;
 use super::platform::Platform;
+use crate::devices::virtio::mmio::Transport;
 use crate::devices::virtio::{Served, Source, SourceMode};
 use crate::seccomp::{Filters, Role};
 
@@ -37,15 +38,19 @@ pub enum Error {
 }
 
 impl DeviceThread {
-    /// Starts the threads, which stand still until the control says otherwise. `input` goes to the serial port.
+    /// Starts the threads, which stand still until the control says otherwise. `input` goes to the serial port. Disks
+    /// that come later share a thread.
     pub fn start_all(platform: &Arc<Platform>, input: Option<OwnedFd>, filters: Filters) -> Result<Vec<Self>, Error> {
         let all = 0..platform.virtio.len();
         let (apart, together): (Vec<_>, Vec<_>) =
             all.partition(|index| platform.virtio[*index].transport.served() == Served::Apart);
+        let (later, apart): (Vec<_>, Vec<_>) =
+            apart.into_iter().partition(|index| platform.virtio[*index].transport.is_empty());
         let input = input.map(|input| Input { platform: platform.clone(), file: input.into() });
         let mut threads = vec![Self::start(platform, together, input, (Role::Devices, "devices"), filters)?];
-        for index in apart {
-            threads.push(Self::start(platform, vec![index], None, (Role::Disk, "disk"), filters)?);
+        let alone = apart.into_iter().map(|index| vec![index]);
+        for devices in alone.chain(Some(later).filter(|later| !later.is_empty())) {
+            threads.push(Self::start(platform, devices, None, (Role::Disk, "disk"), filters)?);
         }
         Ok(threads)
     }
@@ -62,7 +67,7 @@ impl DeviceThread {
         let mut manager = EventManager::<Box<dyn MutEventSubscriber + Send>>::new().map_err(events)?;
         manager.add_subscriber(Box::new(Wake(wake.try_clone()?)));
         for index in devices.iter().copied() {
-            manager.add_subscriber(Box::new(Virtio { platform: platform.clone(), index, parked: Vec::new() }));
+            manager.add_subscriber(Box::new(Virtio::new(platform.clone(), index)));
         }
         if let Some(input) = input {
             manager.add_subscriber(Box::new(input));
@@ -124,15 +129,43 @@ impl MutEventSubscriber for Wake {
 struct Virtio {
     platform: Arc<Platform>,
     index: usize,
+    /// The device whose sources these are.
+    tenancy: u64,
+    sources: Vec<Source>,
     /// Sources that nobody serves before a driver rings.
     parked: Vec<u32>,
 }
 
 impl Virtio {
+    fn new(platform: Arc<Platform>, index: usize) -> Self {
+        Self { platform, index, tenancy: 0, sources: Vec::new(), parked: Vec::new() }
+    }
+
+    fn transport(&self) -> &Transport {
+        &self.platform.virtio[self.index].transport
+    }
+
+    /// Waits for the descriptors of what is in the slot by now, and no more for those of what was.
+    fn follow(&mut self, ops: &mut EventOps) {
+        let tenancy = self.transport().tenancy();
+        if tenancy == self.tenancy {
+            return;
+        }
+        let parked = std::mem::take(&mut self.parked);
+        for source in self.sources.iter().filter(|source| !parked.contains(&source.token)) {
+            if let Err(error) = ops.remove(Events::new_raw(source.fd, EventSet::empty())) {
+                tracing::debug!("a source of a device that is gone: {error:?}");
+            }
+        }
+        self.transport().bury();
+        self.sources = self.transport().sources();
+        self.tenancy = tenancy;
+        self.sources.iter().for_each(|source| listen(ops, source));
+    }
+
     /// What stays readable would be told of for ever.
     fn park(&mut self, token: u32, events: Events, ops: &mut EventOps) {
-        let sources = self.platform.virtio[self.index].transport.sources();
-        if !sources.iter().any(|source| source.token == token && source.mode == SourceMode::Level) {
+        if !self.sources.iter().any(|source| source.token == token && source.mode == SourceMode::Level) {
             return;
         }
         match ops.remove(events) {
@@ -146,14 +179,14 @@ impl Virtio {
         if parked.is_empty() {
             return;
         }
-        let sources = self.platform.virtio[self.index].transport.sources();
-        sources.iter().filter(|source| parked.contains(&source.token)).for_each(|source| listen(ops, source));
+        self.sources.iter().filter(|source| parked.contains(&source.token)).for_each(|source| listen(ops, source));
     }
 }
 
 impl MutEventSubscriber for Virtio {
     fn process(&mut self, events: Events, ops: &mut EventOps) {
-        let transport = &self.platform.virtio[self.index].transport;
+        self.follow(ops);
+        let transport = self.transport();
         match events.data().checked_sub(SOURCES) {
             Some(token) => {
                 let served = transport.ready(token);
@@ -174,12 +207,13 @@ impl MutEventSubscriber for Virtio {
     }
 
     fn init(&mut self, ops: &mut EventOps) {
-        let transport = &self.platform.virtio[self.index].transport;
+        let transport = self.transport();
         let ours = if transport.served() == Served::Elsewhere { &[] } else { transport.doorbells() };
         for (queue, doorbell) in (0..).zip(ours) {
             add(ops, Events::with_data(doorbell, queue, EventSet::IN));
         }
-        transport.sources().iter().for_each(|source| listen(ops, source));
+        (self.tenancy, self.sources) = (transport.tenancy(), transport.sources());
+        self.sources.iter().for_each(|source| listen(ops, source));
     }
 }
 

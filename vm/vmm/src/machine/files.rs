@@ -13,6 +13,7 @@ use crate::devices::virtio::block::{Access, Disk};
 use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::net::Tap;
 use crate::devices::virtio::vsock::{Channel, Vsock};
+use crate::devices::virtio::{Empty, Served};
 use crate::hypervisor::kvm::Kvm;
 use crate::mmds::SharedMmds;
 
@@ -27,6 +28,7 @@ pub struct Files {
     keyboard: bool,
     announce: Announce,
     shares: Vec<(String, UnixStream)>,
+    empty_slots: Vec<Served>,
 }
 
 impl Files {
@@ -88,6 +90,18 @@ impl Files {
     /// is then shared with the server.
     pub fn give_share(&mut self, tag: &str, server: UnixStream) {
         self.shares.push((tag.to_owned(), server));
+    }
+
+    /// Leaves slots empty for so many disks that come while the machine runs ([`super::Machine::plug_disk`]), or
+    /// for fewer where its other devices leave no room. A guest spends three exits on each.
+    pub fn leave_slots(&mut self, disks: usize) {
+        self.empty_slots = vec![Served::Apart; disks];
+    }
+
+    /// Place holders by their names.
+    pub(super) fn empty_slots(&self) -> impl Iterator<Item = (String, Empty)> {
+        let slots = self.empty_slots.iter().enumerate();
+        slots.map(|(number, served)| (format!("slot {number}"), Empty::kept_for(*served)))
     }
 
     pub(super) fn has_shares(&self) -> bool {

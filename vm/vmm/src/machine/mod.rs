@@ -17,6 +17,7 @@ mod files;
 mod platform;
 mod restore;
 mod save;
+mod slots;
 mod statistics;
 mod vcpu;
 
@@ -48,6 +49,7 @@ pub use self::events::Error as EventsError;
 pub use self::files::Files;
 pub use self::restore::{MemorySource, RestoreError};
 pub use self::save::SaveError;
+pub use self::slots::{PlugError, Slot};
 pub use self::statistics::{Phase, Place, Statistics};
 
 /// The balloon's name among devices.

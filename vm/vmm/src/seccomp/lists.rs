@@ -176,6 +176,10 @@ const MONITOR: &[Call] = &[
     values("socketpair", libc::SYS_socketpair, 0, &[AF_UNIX], "AF_UNIX"),
     values("fcntl", libc::SYS_fcntl, 1, &[F_GETFL, F_SETFL, F_DUPFD_CLOEXEC], "F_GETFL, F_SETFL, F_DUPFD_CLOEXEC"),
     values("ioctl", libc::SYS_ioctl, 1, &[FIONBIO, KVM_KVMCLOCK_CTRL], "FIONBIO, KVM_KVMCLOCK_CTRL"),
+    // Devices that come later: their limits' timers, the sizes of disks.
+    any("timerfd_create", libc::SYS_timerfd_create),
+    any("timerfd_settime", libc::SYS_timerfd_settime),
+    any("lseek", libc::SYS_lseek),
     any("io_uring_enter", libc::SYS_io_uring_enter),
 ];
 

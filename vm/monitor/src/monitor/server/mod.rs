@@ -1,5 +1,6 @@
 //! The monitor's loop: connections of the sandbox protocol, the agent, and the streams between host and guest.
 
+mod disks;
 mod news;
 mod requests;
 mod streams;
@@ -17,6 +18,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, Share, SignalRequest};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
+use self::disks::Slots;
 use self::news::News;
 use super::agent::{Agent, Answered, Asker, ProcessName};
 use super::answers;
@@ -67,7 +69,7 @@ struct Held {
 }
 
 /// The loop.
-pub(super) struct Server<G> {
+pub(super) struct Server<G: Guest> {
     guest: G,
     console: Console,
     hostname: String,
@@ -90,6 +92,12 @@ pub(super) struct Server<G> {
     live: BTreeMap<String, u64>,
     /// When the last of them ended.
     ended_at: Option<Instant>,
+    /// The container that the machine was made for.
+    owner: Option<String>,
+    /// How many slots the machine has for disks of others, which have these.
+    slots: usize,
+    disks: BTreeMap<String, Slots<G::Slot>>,
+    last_disk: u64,
 }
 
 impl<G: Guest> Server<G> {
@@ -125,6 +133,10 @@ impl<G: Guest> Server<G> {
             news: BTreeMap::new(),
             live: BTreeMap::new(),
             ended_at: None,
+            owner: None,
+            slots: settings.slots,
+            disks: BTreeMap::new(),
+            last_disk: 0,
         })
     }
 
@@ -278,6 +290,7 @@ impl<G: Guest> Server<G> {
                 self.over(&question.process.0);
             }
             (Method::Exec, Err(_)) => self.drop_relays(&question.process),
+            (Method::Delete, said) => self.removed(&question.process.0, said),
             // Whoever wanted it is gone.
             (Method::Exec, Ok(_)) if question.asker == Asker::Monitor => self.abandon(&question.process),
             _ => {}
@@ -343,9 +356,9 @@ impl<G: Guest> Server<G> {
         self.forget_news(source);
         if let Phase::Boots { early } = &mut self.phase {
             let is_launcher = |method| matches!(method, Method::Configure | Method::Create);
-            let creates = early.iter().any(|(its, request)| *its == source && is_launcher(request.method));
+            let first = early.iter().find(|(_, request)| is_launcher(request.method)).map(|(its, _)| *its);
             early.retain(|(its, _)| *its != source);
-            if creates {
+            if first == Some(source) {
                 self.ended_at = Some(Instant::now());
             }
         }
@@ -367,12 +380,14 @@ impl<G: Guest> Server<G> {
         }
     }
 
-    /// A container has ended, or will with the machine.
+    /// A container has ended, or will with the machine, or was never made.
     fn over(&mut self, container: &str) {
         self.live.remove(container);
-        self.news.remove(container);
+        self.end_news_of(container);
         if self.live.is_empty() {
             self.ended_at.get_or_insert_with(Instant::now);
+        } else {
+            self.remove(container);
         }
     }
 

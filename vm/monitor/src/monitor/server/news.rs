@@ -100,6 +100,12 @@ impl<G: Guest> Server<G> {
         self.news.values_mut().for_each(|news| news.waiting.retain(|one| one.source != source));
     }
 
+    /// There will be no more of one container: whoever looks after it waits for nothing else.
+    pub(super) fn end_news_of(&mut self, id: &str) {
+        let waiting = self.news.remove(id).map(|mut news| news.end()).unwrap_or_default();
+        waiting.iter().for_each(|one| self.respond(one.source, one.stream, Err(Error::NotFound)));
+    }
+
     /// All who wait, because there will be no more.
     pub(super) fn end_news(&mut self) -> Vec<(u64, u32)> {
         self.news.values_mut().flat_map(News::end).map(|one| (one.source, one.stream)).collect()

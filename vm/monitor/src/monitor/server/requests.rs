@@ -12,6 +12,7 @@ use stockade_sandbox::{Error, Result};
 
 use super::super::agent::{Asker, ProcessName};
 use super::super::machine::Guest;
+use super::disks::Brought;
 use super::{Server, lacking};
 use crate::class::size;
 
@@ -30,6 +31,9 @@ impl<G: Guest> Server<G> {
     fn serve_request(&mut self, asker: Asker, request: Incoming) -> Result<Option<Vec<u8>>> {
         let Incoming { method, payload, descriptors, .. } = request;
         let (process, payload) = match method {
+            Method::Pause | Method::Resume if self.is_member(&container_of(&payload)?) => {
+                (container_of(&payload)?, payload)
+            }
             Method::Pause => {
                 self.guest.pause().map_err(Error::Other)?;
                 return Ok(Some(Empty {}.encode_to_vec()));
@@ -52,20 +56,22 @@ impl<G: Guest> Server<G> {
         asked.map(|()| None)
     }
 
+    /// Whether a container joined: the guest alone stops that one.
+    fn is_member(&self, (id, _): &ProcessName) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner != id)
+    }
+
     /// Which process is meant; what the agent is not to be asked by others is refused.
     fn named(&self, method: Method, payload: &[u8]) -> Result<ProcessName> {
-        let container = |id: String| Ok((id, String::new()));
         match method {
-            Method::Start | Method::Stats | Method::Processes | Method::Delete => {
-                container(decode::<ContainerRequest>(payload)?.id)
-            }
+            Method::Start | Method::Stats | Method::Processes => container_of(payload),
             Method::Wait => decode(payload).map(|ProcessRequest { id, process }| (id, process)),
             Method::Signal => decode(payload).map(|SignalRequest { id, process, .. }| (id, process)),
             Method::Resize => decode(payload).map(|Resize { id, process, .. }| (id, process)),
             Method::Update => {
                 let update: Update = decode(payload)?;
                 self.check_size(&update)?;
-                container(update.id)
+                Ok((update.id, String::new()))
             }
             other => Err(lacking(format!("serve {}", other.name()), "it is the monitor's own to ask")),
         }
@@ -98,11 +104,13 @@ impl<G: Guest> Server<G> {
         }
     }
 
-    fn create(&mut self, payload: &[u8], descriptors: Vec<OwnedFd>) -> Result<(ProcessName, Vec<u8>)> {
+    fn create(&mut self, payload: &[u8], mut descriptors: Vec<OwnedFd>) -> Result<(ProcessName, Vec<u8>)> {
         let mut request: CreateContainer = decode(payload)?;
         let process = (request.id.clone(), String::new());
-        let roles = std::mem::take(&mut request.descriptors);
-        request.streams = self.open_streams(&process, &roles, descriptors)?;
+        let mut roles = std::mem::take(&mut request.descriptors);
+        let brought = Brought::of(&mut roles, &mut descriptors);
+        self.plug(&mut request, brought)?;
+        request.streams = self.open_streams(&process, &roles, descriptors).inspect_err(|_| self.remove(&process.0))?;
         Ok((process, request.encode_to_vec()))
     }
 
@@ -121,6 +129,11 @@ fn network(payload: &[u8]) -> Result<Vec<u8>> {
     let configure = Configure { network, ..Configure::default() };
     configure.check()?;
     Ok(configure.encode_to_vec())
+}
+
+/// The init of the container that a request is about.
+fn container_of(payload: &[u8]) -> Result<ProcessName> {
+    Ok((decode::<ContainerRequest>(payload)?.id, String::new()))
 }
 
 fn decode<M: Message + Default>(payload: &[u8]) -> Result<M> {

@@ -2,6 +2,10 @@
 //!
 //! Interrupt status and acknowledgement, which every interrupt costs, take no lock; all else does, and so do the
 //! device's events. A driver's breach of the protocol sets `DEVICE_NEEDS_RESET` and silences the device.
+//!
+//! A slot may be empty ([`Empty`]) and get a device while the guest runs, or lose it. Whoever waits for the device's
+//! descriptors waits for none that is closed: what was in the slot lives until that thread has let go of it
+//! ([`Transport::bury`]).
 
 use std::any::Any;
 use std::io;
@@ -13,7 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::queue::Queues;
 use super::{
-    Device, Error, FEATURE_EVENT_INDEX, FEATURE_INDIRECT, FEATURE_VERSION_1, Interrupt, Invalid, Served, Source,
+    Device, Empty, Error, FEATURE_EVENT_INDEX, FEATURE_INDIRECT, FEATURE_VERSION_1, Interrupt, Invalid, Served, Source,
     TransportState,
 };
 use crate::memory::Memory;
@@ -51,7 +55,6 @@ bitflags! {
 pub struct Transport {
     interrupt: Arc<Interrupt>,
     doorbells: Arc<[EventFd]>,
-    sources: Vec<Source>,
     served: Served,
     failure: Arc<OnceLock<String>>,
     inner: Mutex<Inner>,
@@ -59,6 +62,10 @@ pub struct Transport {
 
 struct Inner {
     device: Box<dyn Device>,
+    /// Counts what was in the slot.
+    tenancy: u64,
+    /// What was in it before and may still be waited for.
+    gone: Vec<Box<dyn Device>>,
     queues: Queues,
     status: Status,
     device_features_select: u32,
@@ -82,9 +89,37 @@ impl Transport {
         let queues = Queues::new(memory, device.queue_sizes(), interrupt.clone()).map_err(io::Error::other)?;
         let doorbell = |_: &u16| EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
         let doorbells: Arc<[EventFd]> = device.queue_sizes().iter().map(doorbell).collect::<io::Result<_>>()?;
-        let (sources, failure) = (device.sources(), Arc::new(OnceLock::new()));
+        let failure = Arc::new(OnceLock::new());
         let inner = Mutex::new(Inner::new(device, queues, doorbells.clone(), failure.clone()));
-        Ok(Transport { interrupt, doorbells, sources, served, failure, inner })
+        Ok(Transport { interrupt, doorbells, served, failure, inner })
+    }
+
+    /// Whether a device can come.
+    pub fn is_empty(&self) -> bool {
+        self.lock().device.id() == Empty::ID
+    }
+
+    /// Puts a device into an empty slot, or takes it out: then it is empty. Its driver has to be told.
+    pub fn put(&self, device: Box<dyn Device>) -> io::Result<()> {
+        let fits = device.served() == self.served && device.queue_sizes().len() <= self.doorbells.len();
+        if !fits {
+            return Err(io::Error::other("the slot is none for this device"));
+        }
+        self.lock().put(device).map_err(io::Error::other)?;
+        // Who waits for this bell looks for other descriptors, too.
+        self.ring(0);
+        Ok(())
+    }
+
+    /// Counts what was in the slot.
+    pub fn tenancy(&self) -> u64 {
+        self.lock().tenancy
+    }
+
+    /// Nobody waits for descriptors of what was in the slot before.
+    pub fn bury(&self) {
+        let gone = std::mem::take(&mut self.lock().gone);
+        drop(gone);
     }
 
     /// The device's interrupt.
@@ -108,8 +143,8 @@ impl Transport {
     }
 
     /// The device's descriptors to wait on.
-    pub fn sources(&self) -> &[Source] {
-        &self.sources
+    pub fn sources(&self) -> Vec<Source> {
+        self.lock().device.sources()
     }
 
     /// A load from the register page.
@@ -191,12 +226,13 @@ impl Transport {
     }
 
     /// All of it for a snapshot, while no thread works on it; none if the device cannot be saved, as one cannot whose
-    /// queues another process serves.
+    /// queues another process serves, or that came later.
     pub fn state(&self) -> Option<TransportState> {
-        if self.served == Served::Elsewhere {
+        let inner = self.lock();
+        let came_later = inner.tenancy > 0 && inner.device.id() != Empty::ID;
+        if came_later || self.served == Served::Elsewhere {
             return None;
         }
-        let inner = self.lock();
         Some(TransportState {
             status: inner.status.bits(),
             interrupt: self.interrupt.status(),
@@ -267,6 +303,8 @@ impl Inner {
             doorbells,
             failure,
             device,
+            tenancy: 0,
+            gone: Vec::new(),
             queues,
             status: Status::empty(),
             device_features_select: 0,
@@ -275,6 +313,14 @@ impl Inner {
             queue_select: 0,
             config_generation: 0,
         }
+    }
+
+    fn put(&mut self, device: Box<dyn Device>) -> Result<(), virtio_queue::Error> {
+        self.reset();
+        self.queues = self.queues.like(device.queue_sizes())?;
+        self.gone.push(std::mem::replace(&mut self.device, device));
+        self.tenancy += 1;
+        Ok(())
     }
 
     fn offered(&self) -> u64 {

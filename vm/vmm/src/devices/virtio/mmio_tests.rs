@@ -128,3 +128,25 @@ fn a_doorbell_that_rang_early_rings_again_when_the_driver_is_ready() {
     set(&transport, &[(0x70, 15)]);
     assert!(transport.doorbells()[0].read().is_err(), "a reset forgets it");
 }
+
+#[test]
+fn a_slot_gets_a_device_and_loses_it() {
+    let memory = memory::anonymous(2, DirtyLog::Off).expect("memory");
+    let slot = Transport::new(Box::new(Empty::kept_for(Served::Here)), memory).expect("events");
+    assert!(slot.is_empty() && get(&slot, 8) == 0 && !slot.ready(0));
+    slot.put(Box::<Rng>::default()).expect("it fits");
+    assert_eq!((slot.is_empty(), get(&slot, 8), slot.tenancy()), (false, 4, 1));
+    slot.doorbells()[0].read().expect("who waits is told");
+    set(&slot, NEGOTIATE);
+    set(&slot, QUEUE);
+    set(&slot, &[(0x70, 15)]);
+    assert_eq!((get(&slot, 0x70), get(&slot, 0x44)), (15, 1));
+    assert!(slot.state().is_none(), "no configuration names it");
+    slot.put(Box::new(Empty::kept_for(Served::Here))).expect("it leaves");
+    assert_eq!((slot.is_empty(), get(&slot, 8), get(&slot, 0x70), get(&slot, 0x44)), (true, 0, 0, 0));
+    assert!(slot.state().is_some());
+    slot.bury();
+    let single = transport();
+    assert!(single.put(Box::new(Empty::kept_for(Served::Here))).is_err(), "it has bells for one queue");
+    assert!(slot.put(Box::new(Empty::kept_for(Served::Apart))).is_err(), "another thread serves it");
+}

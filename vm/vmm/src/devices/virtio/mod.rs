@@ -6,6 +6,7 @@
 
 pub mod balloon;
 pub mod block;
+mod empty;
 pub mod fs;
 mod interrupt;
 pub mod iovec;
@@ -24,6 +25,7 @@ use std::os::fd::RawFd;
 
 use vmm_sys_util::eventfd::EventFd;
 
+pub use self::empty::Empty;
 pub use self::interrupt::Interrupt;
 use self::queue::Queues;
 pub use self::state::{DeviceState, Invalid, RingState, TransportState};

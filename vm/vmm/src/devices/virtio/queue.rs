@@ -98,6 +98,11 @@ impl Queues {
         Ok(Queues { memory, queues, interrupt, unfinished: Vec::new() })
     }
 
+    /// New ones of other sizes, in the same memory, with the same interrupt.
+    pub fn like(&self, sizes: &[u16]) -> Result<Self, virtio_queue::Error> {
+        Self::new(self.memory.clone(), sizes, self.interrupt.clone())
+    }
+
     /// Guest memory.
     pub fn memory(&self) -> &Memory {
         &self.memory
