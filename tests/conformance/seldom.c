@@ -104,9 +104,11 @@ static void children(void) {
     TRY("stops", waitpid(child, &status, WUNTRACED) == child), SHOW("told %d\n", got.si_code);
     kill(child, SIGCONT), TRY("ends", waitpid(child, &status, 0) == child), SHOW("told %d\n", got.si_code);
     SHOW("tid %d\n", (int)syscall(SYS_set_tid_address, 0) == gettid());
-    child = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
-    if (!child) usleep(20000), _exit(5);
-    TRY("ended", waitpid(child, &status, WNOHANG) == child), SHOW("status %x\n", status);
+    int ends[2];
+    char byte;
+    pipe2(ends, O_NONBLOCK), child = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+    if (!child) usleep(20000), write(ends[1], "x", 1), _exit(5);
+    TRY("has run", read(ends[0], &byte, 1)), waitpid(child, &status, 0), SHOW("status %x\n", status);
     if (!fork()) {
         int fd = open("/bin/true", O_RDONLY);
         fexecve(fd, (char *[]){"true", 0}, (char *[]){0}), _exit(99);
