@@ -28,7 +28,7 @@ const TRANSFERS: [(&str, f64); 5] = [
     ("network, received", 64.0),
 ];
 
-/// A disk, a tap, and two who talk to the guest at its other end, for as many guests as come.
+/// A disk, a tap, and two who talk to the guest at its other end, until the command ends.
 const SET_UP: &str = r#"set -e
 cd /var/tmp
 cp "$kernel" vmlinux; cp "$guests/transfer.cpio" initrd; cp "$guests/transfer.json" config.json
@@ -38,9 +38,9 @@ if [ ! -e /sys/class/net/tap9 ]; then
     ip tuntap add tap9 mode tap vnet_hdr
     ip addr add 172.16.9.1/30 dev tap9
     ip link set tap9 up
-    (while busybox nc -l -p 5000; do :; done) </dev/null >/dev/null 2>&1 &
-    (while busybox nc -l -p 5001 <disk; do :; done) >/dev/null 2>&1 &
 fi
+(while busybox nc -l -p 5000; do :; done) </dev/null >/dev/null 2>&1 &
+(while busybox nc -l -p 5001 <disk; do :; done) >/dev/null 2>&1 &
 "#;
 
 /// Both VMMs in one lab.
