@@ -247,7 +247,7 @@ impl Dir {
 }
 
 /// Writes a file under another name beside it, then renames it into place.
-pub(crate) fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
+pub fn replace_file(path: &Path, text: &[u8]) -> Result<()> {
     replace(path, text, 0o644)
 }
 

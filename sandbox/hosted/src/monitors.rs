@@ -65,17 +65,27 @@ impl Monitors {
         self.ask(id, Method::Processes, "top").map(|reply: Processes| reply.entries)
     }
 
-    /// One whose sandbox is another's stands still with that one.
+    /// Whether a container is paused, by itself or with its sandbox.
+    pub fn stands_still(&self, id: &ContainerId) -> Result<bool> {
+        Ok(self.status(id)? == Status::Paused)
+    }
+
     fn live(&self, id: &ContainerId) -> Result<(Client, Status)> {
-        let client = || connect(&hosted::state_dir(&self.state_root, id));
-        if let Some(owner) = Owner::of(&self.state_root, id)?
-            && self.native.state(&owner)?.status == Status::Paused
-        {
-            return Ok((client()?, Status::Paused));
-        }
-        match self.native.state(id)?.status {
+        match self.status(id)? {
             Status::Stopped | Status::Creating => Err(Error::NotRunning),
-            status => Ok((client()?, status)),
+            status => Ok((connect(&hosted::state_dir(&self.state_root, id))?, status)),
+        }
+    }
+
+    /// One that lives in another's sandbox stands still with that one.
+    fn status(&self, id: &ContainerId) -> Result<Status> {
+        let own = self.native.state(id)?.status;
+        match (own, Owner::of(&self.state_root, id)?) {
+            (Status::Created | Status::Running, Some(owner)) => match self.native.state(&owner)?.status {
+                Status::Paused => Ok(Status::Paused),
+                _ => Ok(own),
+            },
+            _ => Ok(own),
         }
     }
 }

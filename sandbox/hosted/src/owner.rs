@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use stockade_native::hosted::state_dir;
+use stockade_native::hosted::{replace_file, state_dir};
 use stockade_sandbox::{ContainerId, Error, Result};
 
 use crate::SOCKET;
@@ -46,9 +46,9 @@ impl Owner {
 
     /// Makes the sandbox that of the container with this directory, too.
     pub fn join(&self, dir: &Path) -> Result<()> {
-        let failed = |error| Error::os(format!("join the sandbox of {}", self.id), error);
-        fs::write(dir.join(OWNER), self.id.as_str()).map_err(failed)?;
-        fs::hard_link(self.dir.join(SOCKET), dir.join(SOCKET)).map_err(failed)
+        replace_file(&dir.join(OWNER), self.id.as_str().as_bytes())?;
+        fs::hard_link(self.dir.join(SOCKET), dir.join(SOCKET))
+            .map_err(|error| Error::os(format!("join the sandbox of {}", self.id), error))
     }
 }
 

@@ -77,7 +77,7 @@ impl Runtime for KernelClass {
     }
 
     fn exec(&self, id: &ContainerId, mut request: ExecRequest) -> Result<u32> {
-        if self.native.state(id)?.status == Status::Paused && !request.ignore_paused {
+        if !request.ignore_paused && self.monitors.stands_still(id)? {
             return Err(Error::Paused { verb: "exec in" });
         }
         let cgroup = hosted::live_cgroup(&self.state_root, id)?;

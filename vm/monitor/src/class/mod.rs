@@ -83,9 +83,7 @@ impl VmClass {
         launch::kernel(places, &places.kernel)?;
         initramfs::find(&places.agents).map(drop)
     }
-}
 
-impl VmClass {
     /// Tells the guest what its container's namespace got since the container was made.
     fn renew_network(&self, id: &ContainerId) -> Result<()> {
         let state = self.native.state(id)?;
@@ -97,6 +95,18 @@ impl VmClass {
             None => Ok(()),
         }
     }
+
+    /// Starts a container in the machine of another one.
+    fn join(&self, id: &ContainerId, member: &ContainerId, mut request: CreateRequest) -> Result<u32> {
+        let owner = members::to_join(&self.state_root, member)?;
+        if self.monitors.stands_still(owner.id())? {
+            return Err(Error::Paused { verb: "join" });
+        }
+        let on_host = members::spec_on_host(&request.spec);
+        let spec = std::mem::replace(&mut request.spec, on_host);
+        let joining = launch::Joining { id, owner: &owner, spec: &spec };
+        hosted::create(&self.state_root, id, request, |stage, request| joining.launch(&stage, request))
+    }
 }
 
 fn named(id: &ContainerId) -> ContainerRequest {
@@ -106,26 +116,6 @@ fn named(id: &ContainerId) -> ContainerRequest {
 /// An error of this class that names what it lacks.
 fn lacking(what: impl Into<String>, why: impl Into<String>) -> Error {
     Error::Unsupported { class: IsolationClass::Vm, what: what.into(), why: why.into() }
-}
-
-impl VmClass {
-    /// Starts a container in the machine of another one.
-    fn join(&self, id: &ContainerId, member: &ContainerId, mut request: CreateRequest) -> Result<u32> {
-        let owner = members::to_join(&self.state_root, member)?;
-        if self.native.state(owner.id())?.status == Status::Paused {
-            return Err(Error::Paused { verb: "join" });
-        }
-        let on_host = members::spec_on_host(&request.spec);
-        let spec = std::mem::replace(&mut request.spec, on_host);
-        let joining = launch::Joining { id, owner: &owner, spec: &spec };
-        hosted::create(&self.state_root, id, request, |stage, request| joining.launch(&stage, request))
-    }
-
-    /// Whether it is paused, or the machine that it is in.
-    fn stands_still(&self, id: &ContainerId) -> Result<bool> {
-        let is_paused = |id: &ContainerId| Ok::<_, Error>(self.native.state(id)?.status == Status::Paused);
-        Ok(is_paused(id)? || Owner::of(&self.state_root, id)?.is_some_and(|owner| is_paused(&owner).unwrap_or(false)))
-    }
 }
 
 impl Runtime for VmClass {
@@ -155,7 +145,7 @@ impl Runtime for VmClass {
 
     fn exec(&self, id: &ContainerId, mut request: ExecRequest) -> Result<u32> {
         // It would hear of this only later.
-        if self.stands_still(id)? {
+        if self.monitors.stands_still(id)? {
             return Err(Error::Paused { verb: "exec in" });
         }
         lacks::refuse_exec(&request)?;

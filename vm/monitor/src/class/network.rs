@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use prost::Message;
 use serde::{Deserialize, Serialize};
+use stockade_native::hosted::replace_file;
 use stockade_native::jail;
 use stockade_sandbox::protocol::{Client, Configure, Empty, GuestNetwork, Method};
 use stockade_sandbox::{Error, Result, Rootfs};
@@ -64,7 +65,7 @@ impl Kept {
 
     fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).map_err(|error| Error::Other(error.to_string()))?;
-        fs::write(dir.join(KEPT), text).map_err(|error| Error::os(format!("write {KEPT}"), error))
+        replace_file(&dir.join(KEPT), &text)
     }
 
     /// Lets the namespace be as it was. The machine has ended: what has a tap is another's by now.
