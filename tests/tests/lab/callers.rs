@@ -1,5 +1,5 @@
-//! Class `vm` below Debian's containerd and Docker, which know of runc only: one container under each, and all that
-//! they do with it.
+//! Class `vm` below Debian's containerd and Docker, which know of runc only: one container under each, in a network of
+//! CNI's and of Docker's, and all that they do with it.
 
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ traces() {
     grep . /run/callers/all | sort >/run/callers/$1
 }
 mkdir /run/callers /var/tmp/callers && cd /var/tmp/callers
+modprobe -a tun veth bridge sch_ingress cls_u32 act_mirred
 traces before
 cat >containerd.toml <<END
 version = 2
@@ -41,7 +42,13 @@ path = "$PWD/opt"
 END
 cat >docker.json <<END
 {"runtimes": {"vm": {"path": "$oci", "runtimeArgs": ["--isolation", "vm"]}}, "default-runtime": "vm",
- "storage-driver": "overlay2", "bridge": "none", "iptables": false, "ip6tables": false, "ip-forward": false}
+ "storage-driver": "overlay2", "bip": "10.87.1.1/24", "iptables": false, "ip6tables": false, "ip-forward": false,
+ "userland-proxy": false}
+END
+mkdir -p /etc/cni/net.d /opt/cni && ln -s /usr/lib/cni /opt/cni/bin
+cat >/etc/cni/net.d/10-callers.conf <<END
+{"cniVersion": "0.4.0", "name": "callers", "type": "bridge", "bridge": "cni-callers", "isGateway": true,
+ "ipam": {"type": "host-local", "dataDir": "$PWD/ipam", "subnet": "10.87.2.0/24", "routes": [{"dst": "0.0.0.0/0"}]}}
 END
 cat >inside <<'END'
 trap "echo bye; exit 3" TERM; echo started; hostname; sleep 1000 & wait
@@ -61,6 +68,8 @@ left() {
     find /sys/fs/cgroup /run . -name "*$1*"; grep "$1" /proc/mounts
 }
 gone() { [ -z "$(left "$1" 2>/dev/null)" ]; }
+network='ip -o -4 address show dev eth0 | grep -o "10[.0-9/]*/24"; ip route | grep default
+ping -c 1 -w 60 $gateway | grep -c "bytes from"'
 nothing_left() { soon gone "$1"; left "$1" 2>/dev/null; echo "nothing left of it"; }
 "#;
 
@@ -70,12 +79,14 @@ ctr="ctr --address $PWD/containerd.sock"
 status() { $ctr task ls | awk '$1 == "callers-web" {print $3}'; }
 soon test -S containerd.sock
 $ctr image import $dir/busybox.tar >/dev/null || cat containerd.log
-$ctr run --rm --annotation dev.stockade.isolation=vm --runc-binary $oci --runc-root $PWD/runtime --fifo-dir $PWD/fifo \
-    docker.io/library/busybox:latest callers-web sh -c "$(cat inside)" >out 2>err & run=$!
+$ctr run --rm --cni --annotation dev.stockade.isolation=vm --runc-binary $oci --runc-root $PWD/runtime \
+    --fifo-dir $PWD/fifo docker.io/library/busybox:latest callers-web sh -c "$(cat inside)" >out 2>err & run=$!
 soon grep -q started out; status
 $ctr task exec --exec-id one --fifo-dir $PWD/fifo callers-web sh -c 'echo in exec; grep -c " / virtiofs " /proc/mounts
 exit 5'
 echo "status $?"
+$ctr task exec --exec-id two --fifo-dir $PWD/fifo callers-web sh -c "gateway=10.87.2.1; $network"
+busybox ping -c 1 -w 60 10.87.2.2 | grep -c "bytes from"
 $ctr task metrics callers-web | grep -c memory.usage_limit
 $ctr task pause callers-web; status; $ctr task resume callers-web; status
 $ctr task kill --signal SIGTERM callers-web
@@ -84,7 +95,8 @@ cat out; cat err >&2
 nothing_left callers-web
 "#;
 
-const CONTAINERD_SAYS: &str = "== containerd\nRUNNING\nin exec\n1\nstatus 5\n1\nPAUSED\nRUNNING\nstatus 3\n\
+const CONTAINERD_SAYS: &str = "== containerd\nRUNNING\nin exec\n1\nstatus 5\n10.87.2.2/24\n\
+                               default via 10.87.2.1 dev eth0 \n1\n1\n1\nPAUSED\nRUNNING\nstatus 3\n\
                                started\n(none)\nbye\nnothing left of it\n";
 
 /// By the runtime's arguments; a volume and Docker's own files come along.
@@ -93,12 +105,14 @@ export DOCKER_HOST=unix://$PWD/docker.sock DOCKER_CONFIG=$PWD/client
 soon test -S docker.sock
 docker load --quiet --input $dir/busybox.tar >/dev/null || cat docker.log
 mkdir shared; echo "of the host" >shared/file
-id=$(docker run -d --network none --name web --hostname web -v $PWD/shared:/shared --memory 64m busybox \
+id=$(docker run -d --name web --hostname web -v $PWD/shared:/shared --memory 64m busybox \
     sh -c "$(cat inside)") || cat docker.log
 soon grep -q started data/containers/$id/$id-json.log
 docker exec web sh -c 'cat /shared/file /etc/hostname; echo "of the guest" >/shared/file
 grep -cE " /etc/(hosts|hostname|resolv.conf) virtiofs" /proc/mounts; cat /sys/fs/cgroup/memory.max; exit 5'
 echo "status $?"; cat shared/file
+docker exec web sh -c "gateway=10.87.1.1; $network"
+busybox ping -c 1 -w 60 10.87.1.2 | grep -c "bytes from"
 docker exec -t web tty | tr -d '\r'
 docker exec web no-such-program >/dev/null; echo "status $?"
 docker top web | grep -c stockade-vm-monitor
@@ -110,13 +124,15 @@ docker rm web
 nothing_left $id
 "#;
 
-const DOCKER_SAYS: &str = "== Docker\nof the host\nweb\n3\n67108864\nstatus 5\nof the guest\n/dev/pts/0\nstatus 126\n1\n\
+const DOCKER_SAYS: &str = "== Docker\nof the host\nweb\n3\n67108864\nstatus 5\nof the guest\n10.87.1.2/24\n\
+                           default via 10.87.1.1 dev eth0 \n1\n1\n/dev/pts/0\nstatus 126\n1\n\
                            web\npaused\nweb\nweb\nexited 3\nstarted\nweb\nbye\nweb\nnothing left of it\n";
 
 /// Both leave their containers' parents among the control groups, which go only if they are empty.
 const END: &str = r#"echo "== the end"
 kill $dockerd; wait $dockerd; kill $containerd; wait $containerd
 rmdir /sys/fs/cgroup/default /sys/fs/cgroup/docker
+ip link del docker0; ip link del cni-callers; rm -r /etc/cni /opt/cni
 cd /; rm -r /var/tmp/callers /var/lib/stockade/*
 same() { traces after; cmp -s /run/callers/before /run/callers/after; }
 soon same; diff /run/callers/before /run/callers/after && echo "as it was before"

@@ -28,6 +28,7 @@ pub const PACKAGES: &[Package] = &[
     ("docker.io", "caller of stockade-oci; peer in benchmarks"),
     ("podman", "caller of stockade-oci"),
     ("conmon", "Podman's monitor, caller of stockade-oci"),
+    ("containernetworking-plugins", "CNI networks of class vm's containers"),
     ("runc", "peer in benchmarks; oracle for command-line habits"),
     ("crun", "peer in benchmarks"),
     ("runsc", "gVisor, class kernel's peer in benchmarks"),
