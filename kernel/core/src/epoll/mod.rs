@@ -283,7 +283,7 @@ impl FileObject for Epoll {
         let line = |(fd, interest, file): (i32, Interest, Arc<File>)| {
             let bits = interest.events.bits() | interest.modes.bits();
             let (position, key) = (file.position(), file.path().key());
-            let (ino, device) = (key.ino, key.device.encode());
+            let (ino, device) = (key.ino, key.device.raw());
             let data = interest.data;
             alloc::format!(
                 "tfd: {fd:>8} events: {bits:>8x} data: {data:>16x}  pos:{position} ino:{ino:x} sdev:{device:x}\n"

@@ -1,6 +1,8 @@
 //! Counters as files (eventfd(2)).
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use stockade_kernel_sync::Mutex;
 
@@ -21,9 +23,36 @@ pub enum Taking {
     One,
 }
 
+/// The numbers of counters, which fdinfo tells: the lowest that is free.
+#[derive(Debug, Default)]
+pub struct Ids(Mutex<Free>);
+
+#[derive(Debug, Default)]
+struct Free {
+    /// Those that were given back.
+    below: BTreeSet<u32>,
+    next: u32,
+}
+
+impl Ids {
+    fn take(&self) -> u32 {
+        let mut free = self.0.lock();
+        free.below.pop_first().unwrap_or_else(|| {
+            free.next += 1;
+            free.next - 1
+        })
+    }
+
+    fn give_back(&self, id: u32) {
+        self.0.lock().below.insert(id);
+    }
+}
+
 /// A counter.
 #[derive(Debug)]
 pub struct EventFd {
+    id: u32,
+    ids: Arc<Ids>,
     count: Mutex<u64>,
     taking: Taking,
     queue: SharedQueue,
@@ -31,8 +60,8 @@ pub struct EventFd {
 
 impl EventFd {
     /// With a first value.
-    pub fn new(count: u64, taking: Taking) -> Self {
-        Self { count: Mutex::new(count), taking, queue: SharedQueue::default() }
+    pub fn new(count: u64, taking: Taking, ids: &Arc<Ids>) -> Self {
+        Self { id: ids.take(), ids: ids.clone(), count: Mutex::new(count), taking, queue: SharedQueue::default() }
     }
 
     /// Adds one, for the kernel; a full counter stays full.
@@ -66,7 +95,8 @@ impl EventFd {
 impl FileObject for EventFd {
     fn describe(&self) -> String {
         let one = u8::from(self.taking == Taking::One);
-        alloc::format!("eventfd-count: {:>16x}\neventfd-semaphore: {one}\n", *self.count.lock())
+        let (count, id) = (*self.count.lock(), self.id);
+        alloc::format!("eventfd-count: {count:>16x}\neventfd-id: {id}\neventfd-semaphore: {one}\n")
     }
 
     fn seeking(&self) -> Seeking {
@@ -105,5 +135,11 @@ impl FileObject for EventFd {
 
     fn queue(&self) -> Option<SharedQueue> {
         Some(self.queue.clone())
+    }
+}
+
+impl Drop for EventFd {
+    fn drop(&mut self) {
+        self.ids.give_back(self.id);
     }
 }

@@ -1,5 +1,6 @@
 //! Signals as a file: signalfd(2).
 
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
@@ -61,6 +62,10 @@ impl SignalFd {
 }
 
 impl FileObject for SignalFd {
+    fn describe(&self) -> String {
+        alloc::format!("sigmask:\t{:016x}\n", self.wanted.lock().bits())
+    }
+
     fn read(&self, sink: &mut dyn Sink, _at: u64) -> Result<usize, Errno> {
         if sink.remaining() < SignalInfo::LEN {
             return Err(Errno::EINVAL);

@@ -27,7 +27,8 @@ fn create(task: &Arc<Task>, count: u32, flags: u32) -> Result<u64, Stop> {
     }
     let taking = if flags & abi::EFD_SEMAPHORE != 0 { Taking::One } else { Taking::All };
     let flags = OpenFlags::from_bits_truncate(flags & !abi::EFD_SEMAPHORE) | OpenFlags::READ_WRITE;
-    let object = Arc::new(EventFd::new(count.into(), taking));
+    let ids = &task.kernel().vfs().hooks().counters;
+    let object = Arc::new(EventFd::new(count.into(), taking, ids));
     let file = task.kernel().vfs().open_anonymous("[eventfd]", object, flags, &task.credentials())?;
     Ok(super::new_file::install(task, file, flags)?)
 }

@@ -58,7 +58,7 @@ pub fn inotify_add_watch(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop>
         return Err(Errno::ENOTDIR.into());
     }
     check_inode(&**path.inode(), &at.caller.credentials, Access::READ)?;
-    let number = task.kernel().vfs().hooks().watches.add(&instance, path.key(), mask)?;
+    let number = task.kernel().vfs().hooks().watches.add(&instance, &path, mask)?;
     Ok(u64::try_from(number).unwrap_or_default())
 }
 

@@ -202,15 +202,16 @@ pub fn timerfd_create(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     if !(OpenFlags::NONBLOCK | OpenFlags::CLOSE_ON_EXEC).contains(flags) {
         return Err(Errno::EINVAL.into());
     }
-    let clock = match call.int(0) {
-        clock @ (0 | 1 | 7) => clock,
+    let id = call.int(0);
+    let clock = match id {
+        0 | 1 | 7 => id,
         8 | 9 if !task.credentials().has(Capabilities::WAKE_ALARM) => return Err(Errno::EPERM.into()),
         // CLOCK_REALTIME_ALARM and CLOCK_BOOTTIME_ALARM: there is no suspended machine to wake.
         8 => 0,
         9 => 7,
         _ => return Err(Errno::EINVAL.into()),
     };
-    let timer = TimerFd::new(task.kernel(), Clock::new(task, clock)?);
+    let timer = TimerFd::new(task.kernel(), Clock::new(task, clock)?, id);
     let owner = task.credentials();
     let status = flags.difference(OpenFlags::CLOSE_ON_EXEC) | OpenFlags::READ_WRITE;
     let file = task.kernel().vfs().open_anonymous("[timerfd]", timer, status, &owner)?;
@@ -229,7 +230,7 @@ pub fn timerfd_settime(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let file = task.files().get(call.int(0))?;
     let timer = file.downcast::<TimerFd>().ok_or(Errno::EINVAL)?;
     let expires = expiry(task, timer.clock(), new, call.uint(1) & ABSOLUTE != 0);
-    let old = timer.set(task.kernel(), expires, new.interval);
+    let old = timer.set(task.kernel(), expires, new.interval, call.uint(1));
     Ok(task.memory().write_optional(call.arg(3), &Spec::from(old))?)
 }
 
@@ -237,5 +238,5 @@ pub fn timerfd_settime(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 pub fn timerfd_gettime(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let file = task.files().get(call.int(0))?;
     let timer = file.downcast::<TimerFd>().ok_or(Errno::EINVAL)?;
-    Ok(task.memory().write_struct(call.arg(1), &Spec::from(timer.setting(task.kernel())))?)
+    Ok(task.memory().write_struct(call.arg(1), &Spec::from(timer.look(task.kernel())))?)
 }

@@ -1,5 +1,6 @@
 //! Timers as files: timerfd_create(2).
 
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::mem;
 use core::time::Duration;
@@ -18,6 +19,8 @@ pub(crate) struct TimerFd {
     me: Weak<TimerFd>,
     kernel: Weak<Kernel>,
     clock: Clock,
+    /// `clockid_t` that was asked for.
+    clock_id: i32,
     state: Mutex<State>,
     queue: SharedQueue,
 }
@@ -26,15 +29,20 @@ pub(crate) struct TimerFd {
 struct State {
     expires: Option<Duration>,
     interval: Duration,
+    /// Expiries before, which timerfd_gettime(2) went past and nobody read.
+    passed: u64,
+    /// How it was set.
+    flags: u32,
     key: Option<TimerKey>,
 }
 
 impl TimerFd {
-    pub fn new(kernel: &Arc<Kernel>, clock: Clock) -> Arc<Self> {
+    pub fn new(kernel: &Arc<Kernel>, clock: Clock, clock_id: i32) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             kernel: Arc::downgrade(kernel),
             clock,
+            clock_id,
             state: Mutex::default(),
             queue: SharedQueue::default(),
         })
@@ -45,16 +53,27 @@ impl TimerFd {
     }
 
     /// Arms it for a time on its clock, or disarms it; gives what was set before.
-    pub fn set(&self, kernel: &Kernel, expires: Option<Duration>, interval: Duration) -> Setting {
+    pub fn set(&self, kernel: &Kernel, expires: Option<Duration>, interval: Duration, flags: u32) -> Setting {
         let old = self.setting(kernel);
-        let before = mem::replace(&mut *self.state.lock(), State { expires, interval, key: None });
+        let new = State { expires, interval, flags, ..State::default() };
+        let before = mem::replace(&mut *self.state.lock(), new);
         before.key.into_iter().for_each(|key| kernel.remove_timer(key));
         self.arm(kernel);
         old
     }
 
+    /// What is set now, for timerfd_gettime(2): one that is due goes on.
+    pub fn look(&self, kernel: &Kernel) -> Setting {
+        let now = self.clock.now(kernel);
+        let went_on = self.state.lock().go_on(now);
+        if went_on {
+            self.arm(kernel);
+        }
+        self.setting(kernel)
+    }
+
     /// What is set now.
-    pub fn setting(&self, kernel: &Kernel) -> Setting {
+    fn setting(&self, kernel: &Kernel) -> Setting {
         let now = self.clock.now(kernel);
         let state = self.state.lock();
         let Some(expires) = state.expires else { return Setting { interval: state.interval, ..Setting::default() } };
@@ -78,14 +97,17 @@ impl TimerFd {
         let now = self.clock.now(kernel);
         let count = {
             let mut state = self.state.lock();
-            let expires = state.expires.filter(|expires| *expires <= now).ok_or(Errno::EAGAIN)?;
-            if state.interval.is_zero() {
-                state.expires = None;
-                return Ok(1);
+            let went_on = state.go_on(now);
+            let passed = mem::take(&mut state.passed);
+            match (went_on, passed) {
+                (false, 0) if !state.is_due(now) => return Err(Errno::EAGAIN),
+                (false, 0) => {
+                    state.expires = None;
+                    return Ok(1);
+                }
+                (false, passed) => return Ok(passed),
+                (true, passed) => passed,
             }
-            let (count, next) = state.next(expires, now);
-            state.expires = Some(next);
-            count
         };
         self.arm(kernel);
         Ok(count)
@@ -93,12 +115,28 @@ impl TimerFd {
 
     fn is_due(&self) -> bool {
         let Some(kernel) = self.kernel.upgrade() else { return false };
-        let expires = self.state.lock().expires;
-        expires.is_some_and(|expires| expires <= self.clock.now(&kernel))
+        let now = self.clock.now(&kernel);
+        let state = self.state.lock();
+        state.passed > 0 || state.is_due(now)
     }
 }
 
 impl State {
+    fn is_due(&self, now: Duration) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// Goes past the expiries so far, if it repeats; says whether there were any.
+    fn go_on(&mut self, now: Duration) -> bool {
+        let Some(expires) = self.expires.filter(|expires| *expires <= now && !self.interval.is_zero()) else {
+            return false;
+        };
+        let (count, next) = self.next(expires, now);
+        self.passed = self.passed.saturating_add(count);
+        self.expires = Some(next);
+        true
+    }
+
     /// How many expiries there were by now, and the first one after.
     fn next(&self, expires: Duration, now: Duration) -> (u64, Duration) {
         let (late, interval) = (now.saturating_sub(expires).as_nanos(), self.interval.as_nanos().max(1));
@@ -120,6 +158,22 @@ impl Waiter for TimerFd {
 }
 
 impl FileObject for TimerFd {
+    /// One that is due stays so, as on Linux.
+    fn describe(&self) -> String {
+        let Some(kernel) = self.kernel.upgrade() else { return String::new() };
+        let now = self.clock.now(&kernel);
+        let state = self.state.lock();
+        let pair = |time: Duration| alloc::format!("({}, {})", time.as_secs(), time.subsec_nanos());
+        alloc::format!(
+            "clockid: {}\nticks: {}\nsettime flags: 0{:o}\nit_value: {}\nit_interval: {}\n",
+            self.clock_id,
+            state.passed.saturating_add(state.is_due(now).into()),
+            state.flags,
+            pair(state.expires.unwrap_or_default().saturating_sub(now)),
+            pair(state.interval)
+        )
+    }
+
     fn read(&self, sink: &mut dyn Sink, _at: u64) -> Result<usize, Errno> {
         if sink.remaining() < 8 {
             return Err(Errno::EINVAL);

@@ -40,6 +40,12 @@ const KEPT_MIN: usize = 256;
 impl Path {
     /// A handle of what is there.
     pub fn handle(&self) -> Handle {
+        self.mount.superblock().remember_handle(self.inode().number(), &self.dentry);
+        self.identity()
+    }
+
+    /// The same, only to be shown.
+    pub fn identity(&self) -> Handle {
         let superblock = self.mount.superblock();
         let (number, generation) = (self.inode().number(), superblock.device().minor);
         let mut to = Encoder::new();
@@ -57,7 +63,6 @@ impl Path {
                 NODE
             }
         };
-        superblock.remember_handle(number, &self.dentry);
         Handle { kind, bytes: to.finish() }
     }
 

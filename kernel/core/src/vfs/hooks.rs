@@ -1,9 +1,12 @@
 //! What open files tell when they go.
 
+use alloc::sync::Arc;
+
 use super::inotify::Watches;
 use super::locks::Locks;
 use super::usage::Usage;
 use super::users::Users;
+use crate::eventfd::Ids;
 
 /// Tables that are kept by file, and that a file leaves when it is closed.
 #[derive(Debug, Default)]
@@ -16,4 +19,6 @@ pub struct Hooks {
     pub usage: Usage,
     /// How much each user has.
     pub users: Users,
+    /// The numbers of counters.
+    pub counters: Arc<Ids>,
 }

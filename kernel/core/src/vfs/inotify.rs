@@ -3,13 +3,15 @@
 //! Lock order: all watches, then one instance. Both are released before an instance's queue is woken.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
-use super::{FileObject, FileSignals, Happening, InodeKey, PollEvents, User, UserCharge, UserLimit, WatchMask};
+use super::handles::Handle;
+use super::{FileObject, FileSignals, Happening, InodeKey, Path, PollEvents, User, UserCharge, UserLimit, WatchMask};
 use crate::Errno;
 use crate::abi::Encoder;
 use crate::account::Charge;
@@ -50,8 +52,8 @@ impl Listener {
         }
     }
 
-    fn is(&self, wanted: &Arc<Inotify>) -> bool {
-        matches!(self, Listener::Inotify(instance) if core::ptr::eq(instance.as_ptr(), Arc::as_ptr(wanted)))
+    fn is(&self, wanted: &Inotify) -> bool {
+        matches!(self, Listener::Inotify(instance) if core::ptr::eq(instance.as_ptr(), wanted))
     }
 
     fn is_file(&self, wanted: &Arc<FileSignals>) -> bool {
@@ -84,6 +86,7 @@ struct State {
 #[derive(Debug)]
 struct Watched {
     key: InodeKey,
+    handle: Handle,
     _memory: Charge,
     _user: UserCharge,
 }
@@ -184,7 +187,8 @@ impl Watches {
     }
 
     /// Watches a file, or changes how it is watched (inotify_add_watch(2)).
-    pub fn add(&self, instance: &Arc<Inotify>, key: InodeKey, mask: WatchMask) -> Result<i32, Errno> {
+    pub fn add(&self, instance: &Arc<Inotify>, path: &Path, mask: WatchMask) -> Result<i32, Errno> {
+        let key = path.key();
         let mut files = self.files.lock();
         let watches = files.entry(key).or_default();
         watches.retain(|watch| watch.listener.is_alive());
@@ -198,7 +202,7 @@ impl Watches {
                 watch.number
             }
             None => {
-                let number = match instance.new_number(key) {
+                let number = match instance.new_number(path) {
                     Ok(number) => number,
                     Err(errno) => {
                         if watches.is_empty() {
@@ -217,6 +221,12 @@ impl Watches {
         };
         self.count.store(files.len(), Ordering::Release);
         Ok(number)
+    }
+
+    /// How an instance watches a file.
+    fn mask(&self, instance: &Inotify, key: InodeKey) -> Option<WatchMask> {
+        let files = self.files.lock();
+        files.get(&key)?.iter().find(|watch| watch.listener.is(instance)).map(|watch| watch.mask)
     }
 
     /// Tells an open directory's owner of what happens in it (F_NOTIFY); no mask ends that.
@@ -273,12 +283,13 @@ impl Inotify {
         Ok(Arc::new(Self { state: Mutex::default(), queue: SharedQueue::default(), own }))
     }
 
-    fn new_number(&self, key: InodeKey) -> Result<i32, Errno> {
+    fn new_number(&self, path: &Path) -> Result<i32, Errno> {
         let (memory, user) = (Charge::new(WATCH_BYTES)?, self.own.user().charge(UserLimit::InotifyWatches)?);
         let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
-        state.watched.insert(number, Watched { key, _memory: memory, _user: user });
+        let (key, handle) = (path.key(), path.identity());
+        state.watched.insert(number, Watched { key, handle, _memory: memory, _user: user });
         Ok(number)
     }
 
@@ -333,6 +344,22 @@ impl Drop for Inotify {
 }
 
 impl FileObject for Inotify {
+    /// The newest watch comes first.
+    fn describe(&self) -> String {
+        let watched = |(number, file): (&i32, &Watched)| (*number, file.key, file.handle.clone());
+        let watched: Vec<_> = self.state.lock().watched.iter().rev().map(watched).collect();
+        let line = |(number, key, handle): (i32, InodeKey, Handle)| {
+            let mask = self.own.user().hooks().watches.mask(self, key)?.bits();
+            let (ino, device, len, kind) = (key.ino, key.device.raw(), handle.bytes.len(), handle.kind);
+            let bytes: String = handle.bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect();
+            Some(alloc::format!(
+                "inotify wd:{number:x} ino:{ino:x} sdev:{device:x} mask:{mask:x} ignored_mask:0 \
+                 fhandle-bytes:{len:x} fhandle-type:{kind:x} f_handle:{bytes}\n"
+            ))
+        };
+        watched.into_iter().filter_map(line).collect()
+    }
+
     fn read(&self, sink: &mut dyn Sink, _: u64) -> Result<usize, Errno> {
         let bytes = self.take(sink.remaining())?;
         sink.put(&bytes)

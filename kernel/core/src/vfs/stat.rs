@@ -90,6 +90,11 @@ impl Device {
         (minor & 0xff) | (major & 0xfff) << 8 | (minor & !0xff) << 12 | (major & !0xfff) << 32
     }
 
+    /// As Linux keeps it, and as fdinfo shows it: 12 and 20 bits.
+    pub fn raw(self) -> u32 {
+        self.major << 20 | self.minor
+    }
+
     /// From `dev_t` as mknod(2) takes it: 32 bits.
     pub fn decode(number: u32) -> Self {
         Self { major: (number >> 8) & 0xfff, minor: (number & 0xff) | ((number >> 12) & 0xf_ff00) }

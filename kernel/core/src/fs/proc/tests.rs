@@ -194,7 +194,7 @@ fn descriptors_are_links_to_their_files() {
     let mounted = proc();
     let task = &mounted.world.task;
     let kernel = &mounted.world.kernel;
-    let counter = Arc::new(EventFd::new(3, Taking::All));
+    let counter = Arc::new(EventFd::new(3, Taking::All, &kernel.vfs().hooks().counters));
     let flags = OpenFlags::READ_WRITE | OpenFlags::NONBLOCK;
     let file = kernel.vfs().open_anonymous("[eventfd]", counter, flags, &task.credentials()).unwrap();
     let ino = file.inode().number();
@@ -207,7 +207,7 @@ fn descriptors_are_links_to_their_files() {
     let mount = file.path().mount.id().0;
     let expected = alloc::format!(
         "pos:\t0\nflags:\t02004002\nmnt_id:\t{mount}\nino:\t{ino}\n\
-         eventfd-count:                3\neventfd-semaphore: 0\n"
+         eventfd-count:                3\neventfd-id: 0\neventfd-semaphore: 0\n"
     );
     assert_eq!(info, expected);
     task.files().remove(7).unwrap();
