@@ -4,6 +4,14 @@
 #include <sys/shm.h>
 #include <linux/memfd.h>
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20
+#endif
+#ifndef MFD_EXEC
+#define MFD_NOEXEC_SEAL 8
+#define MFD_EXEC 16
+#endif
+
 static void sealed(void) {
     char b[8];
     TRY("flags", memfd_create("x", 0x100));
@@ -79,7 +87,35 @@ static void names(void) {
     wait(0), SHOW("%d\n", anon[5]);
 }
 
+static void mode(int fd) {
+    struct stat st;
+    fstat(fd, &st), SHOW("mode %o seals %#x\n", st.st_mode, fcntl(fd, F_GET_SEALS));
+}
+
+/* Files that stay executable, or never are. */
+static void programs(void) {
+    char path[64];
+    int fd = OPEN("program", memfd_create("x", MFD_ALLOW_SEALING | MFD_EXEC));
+    mode(fd), TRY("chmod", fchmod(fd, 0600)), TRY("back", fchmod(fd, 0750)), write(fd, "text", 4);
+    char *m = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    TRY("busy", fcntl(fd, F_ADD_SEALS, F_SEAL_EXEC)), m[0] = 'T', munmap(m, 4096), mode(fd);
+    TRY("seal", fcntl(fd, F_ADD_SEALS, F_SEAL_EXEC)), mode(fd);
+    TRY("less", fchmod(fd, 0640)), TRY("more", fchmod(fd, 0755)), TRY("other bits", fchmod(fd, 0510)), mode(fd);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd), TRY("by name", chmod(path, 0600));
+    TRY("owner", fchown(fd, 1, 1)), TRY("write", pwrite(fd, "x", 1, 0)), TRY("shorter", ftruncate(fd, 1));
+    TRY("map", mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    fd = OPEN("data", memfd_create("x", MFD_NOEXEC_SEAL)), mode(fd), TRY("write", write(fd, "text", 4));
+    TRY("chmod", fchmod(fd, 0766)), TRY("other bits", fchmod(fd, 0600));
+    TRY("more", fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)), mode(fd), snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    TRY("run", execl(path, "x", (char *)0));
+    fd = memfd_create("x", MFD_ALLOW_SEALING), TRY("chmod", fchmod(fd, 0600));
+    TRY("seal", fcntl(fd, F_ADD_SEALS, F_SEAL_EXEC)), mode(fd), TRY("write", write(fd, "text", 4));
+    TRY("both", memfd_create("x", MFD_NOEXEC_SEAL | MFD_EXEC)), fd = memfd_create("x", MFD_EXEC);
+    TRY("plain", fcntl(fd, F_ADD_SEALS, F_SEAL_EXEC)), mode(fd);
+    fd = open("/proc/sys/vm/memfd_noexec", O_RDONLY), TRY("setting", read(fd, path, 8)), SHOW("%c\n", *path);
+}
+
 int main(void) {
-    PART(sealed), PART(segments), PART(names);
+    PART(sealed), PART(programs), PART(segments), PART(names);
     return 0;
 }

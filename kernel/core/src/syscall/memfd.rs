@@ -26,8 +26,11 @@ pub fn memfd_create(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     }
     let name = task.memory().read_string(call.arg(0), NAME_BYTES_MAX + 1, Errno::EINVAL)?;
     let permissions = if flags & NO_EXEC_SEAL == 0 { 0o777 } else { 0o666 };
-    let sealed = flags & (abi::MFD_ALLOW_SEALING | NO_EXEC_SEAL) == 0;
-    let sealing = if sealed { Sealing::Refused } else { Sealing::Allowed };
+    let sealing = match (flags & NO_EXEC_SEAL, flags & abi::MFD_ALLOW_SEALING) {
+        (0, 0) => Sealing::Refused,
+        (0, _) => Sealing::Allowed,
+        _ => Sealing::NeverExecuted,
+    };
     let file = task.kernel().vfs().open_memory(&name, permissions, sealing, &task.credentials())?;
     let mut status = OpenFlags::empty();
     status.set(OpenFlags::CLOSE_ON_EXEC, flags & abi::MFD_CLOEXEC != 0);

@@ -11,7 +11,7 @@ use super::{
     MountNamespace, OpenFlags, Path, Protections, Superblock, Timestamp,
 };
 use crate::Errno;
-use crate::fs::{Anonymous, AnonymousFs, Tmpfs};
+use crate::fs::{Anonymous, AnonymousFs, Seals, Tmpfs};
 use crate::pipe::Fifos;
 use crate::platform::{HostClock, Machine};
 use crate::task::Credentials;
@@ -21,6 +21,8 @@ use crate::task::Credentials;
 pub enum Sealing {
     /// F_ADD_SEALS works.
     Allowed,
+    /// The same, and it can never be executed (MFD_NOEXEC_SEAL).
+    NeverExecuted,
     /// It does not.
     Refused,
 }
@@ -108,8 +110,11 @@ impl Vfs {
         owner: &Credentials,
     ) -> Result<Arc<File>, Errno> {
         let node = self.memory.unnamed(permissions, owner.fsuid, owner.fsgid)?;
-        if sealing == Sealing::Allowed {
+        if sealing != Sealing::Refused {
             node.allow_sealing()?;
+        }
+        if sealing == Sealing::NeverExecuted {
+            node.add_seals(Seals::EXEC)?;
         }
         let name = [b"/memfd:".as_slice(), name, b" (deleted)"].concat();
         let path = Path { mount: self.memory_mount.clone(), dentry: Dentry::top(node.clone(), &name) };

@@ -60,6 +60,9 @@ struct Facts {
     xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
+/// Permission bits to execute a file.
+const EXECUTABLE: u32 = 0o111;
+
 impl Node {
     /// With one name, which the caller gives it.
     pub(super) fn new(shared: &Arc<Shared>, new: &NewInode<'_>) -> Result<Arc<Self>, Errno> {
@@ -156,10 +159,20 @@ impl Node {
     /// Adds seals.
     pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
         let data = self.data()?;
-        if seals.contains(Seals::WRITE) && data.mappers.have_writer() {
+        let facts = self.facts.lock();
+        let before = data.seals();
+        let program = seals.contains(Seals::EXEC) && facts.permissions & EXECUTABLE != 0;
+        let seals = if program { seals | Seals::OF_PROGRAM } else { seals };
+        let closes = seals.difference(before).contains(Seals::WRITE) && !before.contains(Seals::SEAL);
+        if closes && data.mappers.have_writer() {
             return Err(Errno::EBUSY);
         }
         data.add_seals(seals)
+    }
+
+    /// Whether a seal keeps it from getting these permissions.
+    fn refuses(&self, before: u32, permissions: u32) -> bool {
+        (before ^ permissions) & EXECUTABLE != 0 && self.seals().is_ok_and(|seals| seals.contains(Seals::EXEC))
     }
 }
 
@@ -213,6 +226,9 @@ impl Inode for Node {
         let now = self.shared.now();
         let mut facts = self.facts.lock();
         let facts = &mut *facts;
+        if changes.permissions.is_some_and(|permissions| self.refuses(facts.permissions, permissions)) {
+            return Err(Errno::EPERM);
+        }
         facts.permissions = changes.permissions.unwrap_or(facts.permissions);
         if changes.uid.is_some() || changes.gid.is_some() {
             self.forget_xattr(facts, CAPABILITIES);

@@ -10,5 +10,11 @@ bitflags::bitflags! {
         const GROW = 4;
         const WRITE = 8;
         const FUTURE_WRITE = 0x10;
+        const EXEC = 0x20;
     }
+}
+
+impl Seals {
+    /// What [`Seals::EXEC`] adds to a file that can be executed, so that it stays what it is.
+    pub const OF_PROGRAM: Self = Self::SHRINK.union(Self::GROW).union(Self::WRITE).union(Self::FUTURE_WRITE);
 }

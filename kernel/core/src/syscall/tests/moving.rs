@@ -119,3 +119,18 @@ fn memory_files_are_sealed() {
     assert_eq!(program.call("fcntl", args![plain, 1034]), Ok(1));
     assert_eq!(program.call("memfd_create", args!["name", 0x100]), Err(Errno::EINVAL));
 }
+
+#[test]
+fn a_sealed_program_stays_what_it_is() {
+    let program = program();
+    let fd = program.call("memfd_create", args!["name", 2 | 0x10]).unwrap();
+    assert_eq!(program.call("fcntl", args![fd, 1033, 0x20]), Ok(0));
+    assert_eq!(program.call("fcntl", args![fd, 1034]), Ok(0x3e));
+    assert_eq!(program.call("fchmod", args![fd, 0o666]), Err(Errno::EPERM));
+    assert_eq!(program.call("fchmod", args![fd, 0o711]), Ok(0));
+    assert_eq!(program.write(fd, "text"), Err(Errno::EPERM));
+    let data = program.call("memfd_create", args!["name", 8]).unwrap();
+    assert_eq!(program.call("fcntl", args![data, 1034]), Ok(0x20));
+    assert_eq!(program.call("fchmod", args![data, 0o755]), Err(Errno::EPERM));
+    assert_eq!(program.write(data, "text"), Ok(4));
+}
