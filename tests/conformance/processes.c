@@ -71,6 +71,35 @@ static long kib(const char *part, const char *key) {
     return at ? atol(at + strlen(key)) : -1;
 }
 
+/* What is told of a mapping of its own within what was one before. */
+static void part(const char *what, char *address) {
+    char *line = line_of("/proc/self/smaps", address), *flags = strstr(line, "\nVmFlags:");
+    /* That of MLOCK_ONFAULT is younger than others. */
+    char *young = flags ? strstr(flags, " lf ") : 0;
+    if (young && young < strchr(flags + 1, '\n')) memmove(young, young + 3, strlen(young + 3) + 1);
+    SHOW("%s: size %ld rss %ld pss %ld", what, kib(line, "\nSize:"), kib(line, "\nRss:"), kib(line, "\nPss:"));
+    SHOW(" dirty %ld anonymous %ld", kib(line, "\nPrivate_Dirty:"), kib(line, "\nAnonymous:"));
+    SHOW(" locked %ld%.*s\n", kib(line, "\nLocked:"), flags ? (int)strcspn(flags + 9, "\n") : 0, flags + 9);
+}
+
+static void parts(void) {
+    struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &all);
+    char *area = mmap(0, 64 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4 * 4096;
+    mprotect(area, 48 * 4096, PROT_READ | PROT_WRITE), madvise(area, 48 * 4096, MADV_NOHUGEPAGE);
+    for (int page = 0; page < 13; page++) area[page * 4096] = 1;
+    area[40 * 4096] = 1, part("one", area);
+    TRY("lock", mlock(area + 8 * 4096, 5 * 4096)), TRY("on fault", mlock2(area + 36 * 4096, 8 * 4096, MLOCK_ONFAULT));
+    part("before", area), part("locked", area + 8 * 4096), part("empty", area + 13 * 4096);
+    part("on fault", area + 36 * 4096), part("behind", area + 44 * 4096);
+    madvise(area + 2 * 4096, 4096, MADV_DONTFORK), part("not forked", area + 2 * 4096), part("rest", area + 3 * 4096);
+    load("/proc/self/smaps_rollup"), SHOW("rolled up %ld\n", kib(text, "\nLocked:"));
+    madvise(area + 8 * 4096, 5 * 4096, MADV_DONTDUMP);
+    if (!fork()) part("shared", area + 8 * 4096), part("more", area), _exit(0);
+    wait(0), TRY("unlock", munlockall()), part("again", area + 3 * 4096);
+    load("/proc/self/smaps_rollup"), SHOW("rolled up %ld\n", kib(text, "\nLocked:"));
+}
+
 static void mappings(void) {
     int fd = open("mapped", O_RDWR | O_CREAT, 0600);
     ftruncate(fd, 5 * 4096);
@@ -194,6 +223,6 @@ static void machine(void) {
 
 int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "again")) again();
-    PART(strings_and_links), PART(mappings), PART(open_files), PART(threads), PART(lines), PART(machine);
+    PART(strings_and_links), PART(mappings), PART(parts), PART(open_files), PART(threads), PART(lines), PART(machine);
     return 0;
 }

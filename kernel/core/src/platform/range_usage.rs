@@ -1,5 +1,7 @@
 //! What of a range of addresses is in memory (proc_pid_smaps(5)).
 
+use core::ops::AddAssign;
+
 /// Counts of one range, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the words of proc_pid_smaps(5)")]
@@ -19,19 +21,17 @@ pub struct RangeUsage {
     pub huge: u64,
 }
 
-impl RangeUsage {
-    /// Adds what falls on `len` bytes of another range, if all of it is used alike; whole KiB.
-    pub fn add_share(&mut self, other: &RangeUsage, len: u64) {
-        let whole = (other.end - other.start).max(1);
-        let share = |bytes: u64| if len >= whole { bytes } else { (bytes * len / whole) & !0x3ff };
-        self.resident += share(other.resident);
-        self.proportional += share(other.proportional);
-        self.shared_clean += share(other.shared_clean);
-        self.shared_dirty += share(other.shared_dirty);
-        self.private_clean += share(other.private_clean);
-        self.private_dirty += share(other.private_dirty);
-        self.referenced += share(other.referenced);
-        self.anonymous += share(other.anonymous);
-        self.huge += share(other.huge);
+/// The counts of both; the range stays.
+impl AddAssign for RangeUsage {
+    fn add_assign(&mut self, other: Self) {
+        self.resident += other.resident;
+        self.proportional += other.proportional;
+        self.shared_clean += other.shared_clean;
+        self.shared_dirty += other.shared_dirty;
+        self.private_clean += other.private_clean;
+        self.private_dirty += other.private_dirty;
+        self.referenced += other.referenced;
+        self.anonymous += other.anonymous;
+        self.huge += other.huge;
     }
 }

@@ -13,6 +13,7 @@ mod settings;
 mod smaps;
 mod stat;
 mod status;
+mod usage;
 
 pub use ns::OpenNamespace;
 

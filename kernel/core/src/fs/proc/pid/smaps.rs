@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::PidSubject;
 use super::maps::{self, write_line};
+use super::usage::Usage;
 use crate::Errno;
 use crate::fs::synthetic::{Opener, Text};
 use crate::mm::{MapLine, MappedName, Memory, VmaFlags};
@@ -13,15 +14,15 @@ use crate::platform::{Protection, RangeUsage, Sharing};
 pub(super) fn smaps(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno> {
     let Ok(task) = subject.task() else { return Ok(Vec::new()) };
     let memory = task.memory();
-    let usage = memory.space().usage();
+    let mut usage = Usage::of(&memory);
     let mut text = Text::new();
     for line in maps::lines(subject, &memory) {
-        let part = within(&usage, &line);
+        let part = usage.within(&line.range);
         write_line(&mut text, &line);
         text.kib("Size", line.range.end - line.range.start);
         text.kib("KernelPageSize", 4096);
         text.kib("MMUPageSize", 4096);
-        counts(&mut text, &part, &line, Detail::Mapping);
+        counts(&mut text, &part, locked(&part, &line), Detail::Mapping);
         writeln!(text, "THPeligible:    {:>8}", 0);
         flags(&mut text, &line);
     }
@@ -34,7 +35,6 @@ pub(super) fn rollup(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno>
     let memory: &Memory = &task.memory();
     let lines = maps::lines(subject, memory);
     let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(Vec::new()) };
-    let usage = memory.space().usage();
     let all = MapLine {
         range: first.range.start..last.range.end,
         protection: Protection::empty(),
@@ -45,18 +45,19 @@ pub(super) fn rollup(subject: &PidSubject, _: &Opener) -> Result<Vec<u8>, Errno>
     };
     let mut text = Text::new();
     write_line(&mut text, &all);
-    counts(&mut text, &within(&usage, &all), &all, Detail::Rollup);
+    let (mut usage, mut sum, mut locked_sum) = (Usage::of(memory), RangeUsage::default(), 0);
+    for line in &lines {
+        let part = usage.within(&line.range);
+        locked_sum += locked(&part, line);
+        sum += part;
+    }
+    counts(&mut text, &sum, locked_sum, Detail::Rollup);
     text.finish()
 }
 
-/// What the host counts in a mapping, of its sorted list. Where it joins several of ours, each gets its share.
-fn within(usage: &[RangeUsage], line: &MapLine) -> RangeUsage {
-    let mut sum = RangeUsage::default();
-    let first = usage.partition_point(|part| part.end <= line.range.start);
-    for part in usage[first..].iter().take_while(|part| part.start < line.range.end) {
-        sum.add_share(part, part.end.min(line.range.end) - part.start.max(line.range.start));
-    }
-    sum
+/// What of a mapping is locked in memory.
+fn locked(usage: &RangeUsage, line: &MapLine) -> u64 {
+    if line.flags.contains(VmaFlags::LOCKED) { usage.proportional } else { 0 }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ enum Detail {
     Rollup,
 }
 
-fn counts(text: &mut Text, usage: &RangeUsage, line: &MapLine, detail: Detail) {
+fn counts(text: &mut Text, usage: &RangeUsage, locked: u64, detail: Detail) {
     text.kib("Rss", usage.resident);
     text.kib("Pss", usage.proportional);
     text.kib("Pss_Dirty", usage.private_dirty);
@@ -86,8 +87,7 @@ fn counts(text: &mut Text, usage: &RangeUsage, line: &MapLine, detail: Detail) {
     for name in ["ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss"] {
         text.kib(name, 0);
     }
-    let locked = line.flags.contains(VmaFlags::LOCKED);
-    text.kib("Locked", if locked { usage.proportional } else { 0 });
+    text.kib("Locked", locked);
 }
 
 /// The two letters of each flag, in the order of Linux' bits.
@@ -106,6 +106,7 @@ fn flags(text: &mut Text, line: &MapLine) {
         (shared, "ms"),
         (has(VmaFlags::GROWS_DOWN) || has(VmaFlags::STACK), "gd"),
         (has(VmaFlags::LOCKED), "lo"),
+        (has(VmaFlags::LOCKED_ON_FAULT), "lf"),
         (has(VmaFlags::NOT_FORKED), "dc"),
         (!shared && protection(Protection::WRITE) && !has(VmaFlags::NO_RESERVE), "ac"),
         (has(VmaFlags::NO_RESERVE), "nr"),
