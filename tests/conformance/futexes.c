@@ -291,8 +291,39 @@ static void conditions(void) {
     for (int i = 0; i < 4; i++) SHOW("join %d\n", pthread_join(thread[i], 0));
 }
 
+/* A process that waits for at most so long; how that ends, and whether it took from 1500 to 2500 ms. */
+static int timed(long milliseconds) {
+    int child = fork();
+    if (child) return child;
+    struct timespec t = {milliseconds / 1000, milliseconds % 1000 * 1000000}, from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    long got = futex(shared, FUTEX_WAIT, 0, &t, 0, 0), error = got ? errno : 0;
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    long took = (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+    SHOW("waited %ld/%ld %d\n", got, error, took >= 1500 && took < 2500), _exit(0);
+}
+
+static void stop(int child) {
+    int status;
+    kill(child, SIGSTOP), waitpid(child, &status, WUNTRACED), SHOW("stopped %x\n", status);
+}
+
+/* One that is stopped waits on with what is left. */
+static void stopped(void) {
+    shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int child = timed(1500);
+    usleep(1200000), stop(child), kill(child, SIGCONT), waitpid(child, 0, 0);
+    child = timed(1500);
+    for (int i = 0; i < 5; i++) usleep(250000), stop(child), kill(child, SIGCONT);
+    waitpid(child, 0, 0), child = timed(60000);
+    usleep(1600000), stop(child), kill(child, SIGCONT), usleep(50000);
+    long woken = futex(shared, FUTEX_WAKE, 1, 0, 0, 0);
+    waitpid(child, 0, 0), SHOW("woken %ld\n", woken), child = timed(60000);
+    usleep(1600000), stop(child), *shared = 1, kill(child, SIGCONT), waitpid(child, 0, 0);
+}
+
 int main(void) {
-    PART(plain), PART(between), PART(inheriting), PART(robust_plain), PART(robust_inheriting);
+    PART(plain), PART(between), PART(stopped), PART(inheriting), PART(robust_plain), PART(robust_inheriting);
     PART(robust_killed), PART(robust_exit_group);
     PART(signals), PART(conditions), PART(requeueing);
     return 0;

@@ -11,6 +11,9 @@ const MADVISE: u32 = 28;
 const EXIT: u32 = 60;
 const MLOCK: u32 = 149;
 const MUNLOCK: u32 = 150;
+pub(crate) const FUTEX: u32 = 202;
+pub(crate) const FUTEX_COMMAND_MASK: u64 = 0x7f;
+pub(crate) const FUTEX_WAIT_COMMAND: u64 = 0;
 const MEMBARRIER: u32 = 324;
 pub(crate) const FUTEX_WAITV: u32 = 449;
 const FUTEX_WAKE: u32 = 454;
@@ -20,6 +23,7 @@ const FUTEX_REQUEUE: u32 = 456;
 /// Whether the host may do this call for the application: it stays within the application's memory.
 pub(crate) fn is_permitted(number: u32, arguments: [u64; 6]) -> bool {
     match number {
+        FUTEX => arguments[1] & FUTEX_COMMAND_MASK == FUTEX_WAIT_COMMAND,
         MPROTECT | MUNMAP | MADVISE | MLOCK | MUNLOCK => is_applications(arguments[0], arguments[1]),
         // A byte for each page.
         MINCORE => {

@@ -104,13 +104,13 @@ fn interrupted_wait(operation: u32, timeout: &str, fail: bool) -> (Interruption,
 fn a_native_wait_is_interrupted_and_fails_or_runs_again() {
     const EINTR: Ending = Ending::Code(4);
     const EAGAIN: Ending = Ending::Code(11);
-    let (forever, limited) = (Interruption::Waiting(WaitLimit::None), Interruption::Waiting(WaitLimit::Timeout));
+    let [forever, limited, until] = [WaitLimit::None, WaitLimit::For, WaitLimit::Until].map(Interruption::Waiting);
     assert_eq!(interrupted_wait(128, "0, 0", true), (forever, EINTR));
     assert_eq!(interrupted_wait(128, "0, 0", false), (forever, EAGAIN));
     assert_eq!(interrupted_wait(128, "100, 0", true), (limited, EINTR));
     assert_eq!(interrupted_wait(128, "100, 0", false), (limited, EAGAIN));
-    assert_eq!(interrupted_wait(137, "9999999999, 0", true), (limited, EINTR));
-    assert_eq!(interrupted_wait(137, "9999999999, 0", false), (limited, EAGAIN));
+    assert_eq!(interrupted_wait(137, "9999999999, 0", true), (until, EINTR));
+    assert_eq!(interrupted_wait(137, "9999999999, 0", false), (until, EAGAIN));
 }
 
 #[test]

@@ -33,25 +33,52 @@ const fn instruction(code: u16, jump_true: u8, value: u32) -> Instruction {
     Instruction { code, jump_true, jump_false: 0, value }
 }
 
-const LOAD_NUMBER: Instruction = instruction(0x20, 0, 0);
+const LOAD_NUMBER: Instruction = load(0);
 const fn if_number(number: u32, jump: u8) -> Instruction {
     instruction(0x15, jump, number)
+}
+const fn load(offset: u32) -> Instruction {
+    instruction(0x20, 0, offset)
+}
+const fn and(mask: u32) -> Instruction {
+    instruction(0x54, 0, mask)
+}
+const fn if_zero(jump: u8) -> Instruction {
+    if_number(0, jump)
 }
 const fn end(value: u32) -> Instruction {
     instruction(0x06, 0, value)
 }
 
+const TO_MONITOR: Instruction = end(0x7fc0_0000);
+const TO_BASE_FILTER: Instruction = end(0x7fff_0000);
+const FUTEX_COMMAND_MASK: u32 = 0x7f;
+/// Where `struct seccomp_data` has the second and the fourth argument.
+const OPERATION: u32 = 24;
+const TIMEOUT: u32 = 40;
+
 /// futex, sched_yield, restart_syscall, rt_sigreturn and arch_prctl are left to the base filter; the rest goes to the
-/// monitor. Short, because the host compiles it for each thread.
-static FILTER: [Instruction; 8] = [
+/// monitor, and so does FUTEX_WAIT with a timeout. Short, because the host compiles it for each thread.
+static FILTER: [Instruction; 19] = [
     LOAD_NUMBER,
-    if_number(202, 5),
+    if_number(202, 6),
     if_number(24, 4),
     if_number(219, 3),
     if_number(15, 2),
     if_number(158, 1),
-    end(0x7fc0_0000),
-    end(0x7fff_0000),
+    TO_MONITOR,
+    TO_BASE_FILTER,
+    load(OPERATION),
+    and(FUTEX_COMMAND_MASK),
+    if_zero(1),
+    TO_BASE_FILTER,
+    load(TIMEOUT),
+    if_zero(1),
+    TO_MONITOR,
+    load(TIMEOUT + 4),
+    if_zero(1),
+    TO_MONITOR,
+    TO_BASE_FILTER,
 ];
 
 /// Where clone(2) leaves a new thread: on the top of its slot's stack.

@@ -5,6 +5,7 @@ mod priority;
 mod requeue;
 #[cfg(test)]
 mod tests;
+mod timed;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -15,6 +16,7 @@ use crate::mm::Memory;
 
 pub(crate) use priority::LockPi;
 pub(crate) use requeue::{Place, Word};
+pub(crate) use timed::TimedWait;
 
 /// Names a word: in one address space, or in the pool when spaces can share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

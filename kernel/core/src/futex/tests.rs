@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::Errno;
 use crate::mm::{Memory, PAGE};
-use crate::platform::{Event, Form, HostClock, Interruption, Machine as _};
+use crate::platform::{Event, Form, HostClock, Interruption, Machine as _, Reply, WaitLimit};
 use crate::signal::Signal;
 use crate::task::{Dump, ExitStatus, Task};
 use crate::testing::{FakeThread, World};
@@ -113,4 +113,48 @@ fn who_computes_ends_by_itself_when_others_may_wait_for_it() {
     assert_eq!(task.process().task_count(), 0);
     assert_eq!(word(&world, at), WAITED_FOR | OWNER_DIED);
     assert_eq!(world.machine.words_woken().len(), 1);
+}
+
+/// Waits for some time from now on, at the host; then the wait is interrupted.
+fn interrupted_wait(world: &World, at: u64) {
+    let second = crate::abi::Timespec::from(Duration::from_secs(1));
+    world.task.memory().write_struct(at + 64, &second).unwrap();
+    world.thread.raise(wait(at));
+    assert!(matches!(world.thread.take_reply(), Some(Reply::Native)));
+    world.machine.advance(Duration::from_millis(600));
+    world.thread.raise(Event::Interrupted(Interruption::Waiting(WaitLimit::For)));
+    assert!(matches!(world.thread.take_reply(), Some(Reply::Resume)));
+}
+
+fn wait(at: u64) -> Event {
+    Event::Call { number: FUTEX, arguments: [at, 128, 0, at + 64, 0, 0], form: Form::Direct }
+}
+
+#[test]
+fn an_interrupted_wait_goes_on_with_what_is_left() {
+    let (world, at) = world();
+    interrupted_wait(&world, at);
+    world.thread.raise(wait(at));
+    assert!(matches!(world.thread.take_reply(), Some(Reply::Native)));
+    assert_eq!(world.machine.timer(), Some(Duration::from_secs(1)));
+    world.machine.advance(Duration::from_millis(400));
+    world.kernel.timer_expired();
+    assert!(world.thread.take_interrupted());
+    world.thread.raise(Event::Interrupted(Interruption::Waiting(WaitLimit::For)));
+    assert!(matches!(world.thread.take_reply(), Some(Reply::Resume)));
+    world.thread.raise(wait(at));
+    assert_eq!(world.thread.returned(), Some(Err(Errno::ETIMEDOUT)));
+}
+
+#[test]
+fn a_wait_that_is_another_lasts_its_whole_time() {
+    let (world, at) = world();
+    interrupted_wait(&world, at);
+    world.thread.raise(wait(at + 128));
+    assert!(matches!(world.thread.take_reply(), Some(Reply::Native)));
+    world.machine.advance(Duration::from_millis(400));
+    world.kernel.timer_expired();
+    assert!(!world.thread.take_interrupted());
+    world.thread.raise(wait(at));
+    assert!(matches!(world.thread.take_reply(), Some(Reply::Native)));
 }

@@ -12,7 +12,6 @@ use super::unmap::unmap;
 use super::{Memory, Resolution, State, Vma};
 use crate::Errno;
 use crate::platform::{Event, Fault, Form, HostCall, Interruption, LayoutError, Reply};
-use crate::signal::Restart;
 use crate::syscall::{Call, Outcome};
 use crate::task::Task;
 
@@ -176,7 +175,7 @@ impl Task {
         }
         self.leave_unsettled();
         if let Interruption::Waiting(limit) = interruption {
-            self.set_restart(Restart::of_wait(limit));
+            self.set_wait_restart(limit);
         }
         self.reply(Reply::LayoutThenEvent { calls });
         true

@@ -70,8 +70,10 @@ pub enum Interruption {
 pub enum WaitLimit {
     /// It waits for ever.
     None,
-    /// It has one.
-    Timeout,
+    /// It waits until a time.
+    Until,
+    /// It waits for some time from its call on, which came as [`Event::Call`].
+    For,
 }
 
 /// The host refused a layout change.

@@ -123,7 +123,7 @@ impl Task {
     /// [`crate::platform::UserThread::interrupt`] took effect.
     pub(crate) fn interrupted(self: &Arc<Self>, interruption: Interruption) {
         if let Interruption::Waiting(limit) = interruption {
-            self.set_restart(Restart::of_wait(limit));
+            self.set_wait_restart(limit);
         }
         self.go_on(None);
     }

@@ -2,8 +2,11 @@
 
 use alloc::boxed::Box;
 
+use linux_raw_sys::general as abi;
+
 use super::deliver::{SYSCALL_BYTES, interrupted_value};
 use super::{Action, ActionFlags, Attention};
+use crate::futex::TimedWait;
 use crate::platform::{Frame, WaitLimit};
 use crate::syscall::{Call, Resume};
 use crate::task::Task;
@@ -12,7 +15,7 @@ use crate::wait::Stop;
 /// A call that was interrupted: the application's registers are those before it, so that it comes again.
 #[derive(Debug)]
 pub(crate) struct Restart {
-    /// What it remembered; `None` for a wait that the host serves.
+    /// What it remembered; `None` for a wait that the host serves, unless it lasts for some time.
     call: Option<(u32, [u64; 6], Resume)>,
     restartable: Restartable,
 }
@@ -30,9 +33,16 @@ impl Restart {
         Self { call: Some((call.number, call.arguments, call.resume)), restartable }
     }
 
-    pub fn of_wait(limit: WaitLimit) -> Self {
-        let restartable = if limit == WaitLimit::None { Restartable::Yes } else { Restartable::No };
-        Self { call: None, restartable }
+    fn of_wait(limit: WaitLimit, timed: Option<&TimedWait>) -> Self {
+        let resume = |wait: &TimedWait| Resume { deadline: Some(wait.deadline), ..Resume::default() };
+        match limit {
+            WaitLimit::None => Self { call: None, restartable: Restartable::Yes },
+            WaitLimit::Until => Self { call: None, restartable: Restartable::No },
+            WaitLimit::For => Self {
+                call: timed.map(|wait| (abi::__NR_futex, wait.arguments, resume(wait))),
+                restartable: Restartable::No,
+            },
+        }
     }
 
     /// Settles the call before a handler runs: it fails, unless it comes again.
@@ -49,6 +59,12 @@ impl Task {
     pub(crate) fn set_restart(&self, restart: Restart) {
         *self.restart.lock() = Some(Box::new(restart));
         self.signals.raise(Attention::RESTART);
+    }
+
+    /// The task waited in futex(2), which the host serves.
+    pub(crate) fn set_wait_restart(&self, limit: WaitLimit) {
+        let restart = Restart::of_wait(limit, self.timed_wait.lock().as_ref());
+        self.set_restart(restart);
     }
 
     pub(crate) fn take_restart(&self) -> Option<Box<Restart>> {

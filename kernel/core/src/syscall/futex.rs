@@ -1,6 +1,6 @@
 //! futex(2) as far as the host does not serve it: locks with priority inheritance, and condition variables that go with
 //! them. Waiting for words and waking who waits is native, and so are the newer calls, futex_waitv(2) and its like:
-//! they touch only their caller's words.
+//! they touch only their caller's words. Of waits with a relative timeout the kernel hears.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -30,6 +30,7 @@ pub fn futex(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
         abi::FUTEX_UNLOCK_PI => unlock_pi(task, call),
         abi::FUTEX_WAIT_REQUEUE_PI => wait_requeue_pi(task, call),
         abi::FUTEX_CMP_REQUEUE_PI => requeue_pi(task, call),
+        abi::FUTEX_WAIT if call.arg(3) != 0 => timed_wait(task, call),
         abi::FUTEX_WAIT
         | abi::FUTEX_WAKE
         | abi::FUTEX_REQUEUE
@@ -64,6 +65,24 @@ pub fn futex_requeue(_: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
 /// Lets the host do a call that came without a frame.
 fn native(call: &Call) -> Result<Outcome, Stop> {
     if call.form == Form::Direct { Ok(Outcome::Reply(Reply::Native)) } else { Err(Errno::ENOSYS.into()) }
+}
+
+/// FUTEX_WAIT with a timeout, which is relative: the host waits, and the kernel notes until when.
+fn timed_wait(task: &Arc<Task>, call: &Call) -> Result<Outcome, Stop> {
+    let outcome = native(call)?;
+    let now = task.kernel().machine().now(HostClock::Monotonic);
+    if let Some(deadline) = call.resume.deadline {
+        if deadline <= now {
+            return Err(Errno::ETIMEDOUT.into());
+        }
+        task.continue_timed_wait(call.arguments, deadline);
+        return Ok(outcome);
+    }
+    // The host says what is wrong with a timeout.
+    if let Ok(timeout) = task.memory().read_struct::<Timespec>(call.arg(3)).and_then(Timespec::duration) {
+        task.begin_timed_wait(call.arguments, now.saturating_add(timeout));
+    }
+    Ok(outcome)
 }
 
 /// The word, which is aligned.

@@ -35,6 +35,7 @@ use core::time::Duration;
 use stockade_kernel_sync::Mutex;
 
 use crate::Kernel;
+use crate::futex::TimedWait;
 use crate::mm::{Memory, TaskMemory};
 use crate::platform::{Fault, UserThread};
 use crate::signal::{Restart, Signal, TaskSignals};
@@ -79,6 +80,8 @@ pub struct Task {
     pub(crate) sleep: Sleep,
     pub(crate) signals: TaskSignals,
     pub(crate) restart: Mutex<Option<Box<Restart>>>,
+    /// Its last wait in futex(2) with a relative timeout.
+    pub(crate) timed_wait: Mutex<Option<TimedWait>>,
     /// The last exception, which signal frames show.
     pub(crate) last_fault: Mutex<Option<Fault>>,
     pub(crate) settings: Mutex<Settings>,

@@ -154,6 +154,7 @@ impl Task {
             sleep: Sleep::default(),
             signals: new.signals,
             restart: Mutex::default(),
+            timed_wait: Mutex::default(),
             last_fault: Mutex::default(),
             settings: Mutex::new(new.settings),
             counters: Counters::default(),

@@ -16,8 +16,6 @@ use crate::sys::seccomp::{Answer, Notification};
 const SYS_FUTEX: u64 = 202;
 const SYSCALL_INSTRUCTION: [u8; 2] = [0x0f, 0x05];
 const EINTR: i64 = 4;
-const FUTEX_COMMAND_MASK: u64 = 0x7f;
-const FUTEX_WAIT: u64 = 0;
 const FUTEX_WAIT_BITSET: u64 = 9;
 
 /// A notification that waits for its answer.
@@ -247,7 +245,10 @@ impl Inner {
         let at_call = context.rax == SYS_FUTEX && context.rcx == context.rip.wrapping_add(2);
         let behind_call = context.rax.cast_signed() == -EINTR && context.rcx == context.rip;
         let call_at = if behind_call { context.rip.wrapping_sub(2) } else { context.rip };
-        if is_ours || !(at_call || behind_call) || !waits(&context) || !self.is_call(call_at) {
+        let Some(limit) = limit(&context) else { return Interruption::Running };
+        // One that lasts for some time ends in EINTR: at its call it has not begun, or is to go on.
+        let waited = behind_call || at_call && limit != WaitLimit::For;
+        if is_ours || !waited || !self.is_call(call_at) {
             return Interruption::Running;
         }
         if behind_call {
@@ -255,7 +256,7 @@ impl Inner {
             self.write_context(&context);
             state.seen = None;
         }
-        Interruption::Waiting(if context.r10 == 0 { WaitLimit::None } else { WaitLimit::Timeout })
+        Interruption::Waiting(limit)
     }
 
     fn is_call(&self, address: u64) -> bool {
@@ -278,8 +279,14 @@ fn at_newer_wait(context: &Context) -> bool {
     is_wait && context.rcx == context.rip.wrapping_add(2)
 }
 
-fn waits(context: &Context) -> bool {
-    matches!(context.rsi & FUTEX_COMMAND_MASK, FUTEX_WAIT | FUTEX_WAIT_BITSET)
+/// How long a call of futex(2) waits, if it does.
+fn limit(context: &Context) -> Option<WaitLimit> {
+    match (context.rsi & native::FUTEX_COMMAND_MASK, context.r10) {
+        (native::FUTEX_WAIT_COMMAND | FUTEX_WAIT_BITSET, 0) => Some(WaitLimit::None),
+        (native::FUTEX_WAIT_COMMAND, _) => Some(WaitLimit::For),
+        (FUTEX_WAIT_BITSET, _) => Some(WaitLimit::Until),
+        _ => None,
+    }
 }
 
 fn direct(notification: &Notification) -> Notice {

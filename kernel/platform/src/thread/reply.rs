@@ -158,6 +158,8 @@ impl Inner {
 fn resumed(state: &State, waiting: &Waiting, answer: Answer) -> Resumed {
     let is_direct = !waiting.kind.has_frame();
     match answer {
+        // The kick ends the wait at once, with an EINTR of its own.
+        Answer::Continue if matches!(waiting.kind, Kind::Direct { number: native::FUTEX, .. }) => Resumed::Otherwise,
         _ if state.kick.sent => Resumed::Interrupted,
         Answer::Value(value) if value == -i64::from(Errno::EINTR.raw()) => {
             Resumed::WithEintr(is_direct.then_some(waiting.instruction_pointer))

@@ -225,7 +225,7 @@ impl Task {
         let [a, b, c, ..] = arguments;
         Some(match (number, form) {
             (1, _) => self.write(b, c),
-            (10 | 11 | 28, Form::Direct) => Reply::Native,
+            (10 | 11 | 28 | 202, Form::Direct) => Reply::Native,
             (MMAP, Form::Trapped) => self.map(arguments),
             (CLONE, Form::Trapped) => self.clone_thread(b, arguments[3]),
             (FORK, Form::Trapped) => self.fork(),
