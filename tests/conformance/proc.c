@@ -1,6 +1,7 @@
 /* The shape of files in /proc and /sys: digits are replaced, values that machines differ in are left out. */
 #include "show.h"
 #include <ctype.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 
@@ -157,6 +158,77 @@ static void counters(void) {
     SHOW("averages %d\n", getloadavg(load, 3));
 }
 
+#define BIG (48L << 20)
+
+static char *fill(void) {
+    char *area = mmap(0, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memset(area, 1, BIG);
+}
+
+static long high_water(void) {
+    char text[4096] = "", *at;
+    int fd = open("/proc/self/status", O_RDONLY);
+    read(fd, text, sizeof text - 1), close(fd), at = strstr(text, "VmHWM:");
+    return at ? atol(at + 6) : -1;
+}
+
+/* Whether it is all of a big area, and not much more. */
+static int is_big(long kib) {
+    return kib >= BIG >> 10 && kib < (BIG >> 10) + 16384;
+}
+
+static void *sleeps(void *unused) {
+    return pause(), unused;
+}
+
+static void gives_back(void) {
+    munmap(fill(), BIG);
+}
+
+static void empties(void) {
+    madvise(fill(), BIG, MADV_DONTNEED);
+}
+
+static void keeps(void) {
+    fill();
+}
+
+static void is_killed(void) {
+    fill(), kill(getpid(), SIGKILL);
+}
+
+static void has_threads(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, sleeps, 0), fill();
+}
+
+static void runs_another(void) {
+    munmap(fill(), BIG), execl("/proc/self/exe", "small", (char *)0);
+}
+
+static void child(const char *what, void (*does)(void)) {
+    struct rusage usage;
+    pid_t child = fork();
+    if (!child) does(), _exit(0);
+    wait4(child, 0, 0, &usage), SHOW("%s: %d\n", what, is_big(usage.ru_maxrss));
+}
+
+static void nothing(void) {}
+
+/* The most memory that a process had. */
+static void peaks(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage), SHOW("no children %ld\n", usage.ru_maxrss), child("nothing", nothing);
+    getrusage(RUSAGE_CHILDREN, &usage), SHOW("a small one %d\n", usage.ru_maxrss > 0 && usage.ru_maxrss < 16384);
+    child("gives back", gives_back), child("empties", empties), child("keeps", keeps), child("killed", is_killed);
+    child("threads", has_threads), child("another", runs_another), child("nothing", nothing);
+    getrusage(RUSAGE_CHILDREN, &usage), SHOW("children %d\n", is_big(usage.ru_maxrss));
+    munmap(fill(), BIG), getrusage(RUSAGE_SELF, &usage);
+    SHOW("own %d %d\n", is_big(usage.ru_maxrss), is_big(high_water()));
+    int fd = open("/proc/self/clear_refs", O_WRONLY);
+    TRY("clear", write(fd, "5", 1)), SHOW("then %d\n", is_big(high_water())), close(fd);
+}
+
 static void put(const char *name, const char *text) {
     char path[64], got[64] = {0};
     snprintf(path, sizeof path, "/proc/self/%s", name);
@@ -200,7 +272,9 @@ static void modes(void) {
     TRY("list", access("/sys/devices/system/cpu", W_OK)), TRY("mode", chmod("/sys/class/net/lo/mtu", 0600));
 }
 
-int main(void) {
-    PART(process), PART(system_files), PART(status), PART(pages), PART(counters), PART(settings), PART(modes);
+int main(int count, char **arguments) {
+    if (count && !strcmp(*arguments, "small")) return 0;
+    PART(process), PART(system_files), PART(status), PART(pages), PART(counters), PART(peaks), PART(settings);
+    PART(modes);
     return 0;
 }

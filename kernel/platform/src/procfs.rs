@@ -98,6 +98,13 @@ impl Proc {
         (pages.next().unwrap_or(0), pages.next().unwrap_or(0))
     }
 
+    /// The most bytes of a process that were resident.
+    pub(crate) fn resident_peak_bytes(&self, pid: Pid) -> u64 {
+        let text = self.read(&format!("{}/status", pid.as_raw_nonzero())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix(" kB"));
+        line.and_then(|kib| kib.trim().parse().ok()).map_or(0, |kib: u64| kib << 10)
+    }
+
     /// What of each mapping of a process is in memory; nothing when the process is gone.
     pub(crate) fn usage(&self, pid: Pid) -> Vec<RangeUsage> {
         let text = self.read(&format!("{}/smaps", pid.as_raw_nonzero())).unwrap_or_default();
@@ -140,6 +147,7 @@ impl Proc {
             References::Anonymous => "2",
             References::Mapped => "3",
             References::Changes => "4",
+            References::Peak => "5",
         };
         Ok(rustix::io::write(&file, number.as_bytes()).map(drop)?)
     }
@@ -216,15 +224,16 @@ fn add_count(usage: &mut RangeUsage, line: &str) {
     *field = kib << 10;
 }
 
-/// Fields 10, 12, 14 and 15 of a line of proc_pid_stat(5).
+/// Fields 10, 12, 14, 15 and 24 of a line of proc_pid_stat(5).
 fn usage_of(line: &str) -> ThreadUsage {
     /// The first one behind the name.
     const STATE: usize = 3;
     let fields = line.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace();
-    let mut fields = (STATE..).zip(fields).filter(|(number, _)| [10, 12, 14, 15].contains(number));
+    let mut fields = (STATE..).zip(fields).filter(|(number, _)| [10, 12, 14, 15, 24].contains(number));
     let mut next = || fields.next().and_then(|(_, field)| field.parse().ok()).unwrap_or(0);
     let (minor_faults, major_faults) = (next(), next());
-    ThreadUsage { minor_faults, major_faults, user: ticks_to_time(next()), system: ticks_to_time(next()) }
+    let (user, system) = (ticks_to_time(next()), ticks_to_time(next()));
+    ThreadUsage { minor_faults, major_faults, user, system, resident_bytes: next() * PAGE_BYTES }
 }
 
 fn ticks_to_time(ticks: u64) -> Duration {
@@ -242,10 +251,11 @@ mod tests {
 
     #[test]
     fn fields_are_found_behind_any_name() {
-        let line = "7 (a) S (b) R 1 7 7 0 -1 4194304 11 12 13 14 15 16 17 18 20 0 1 0 99 0 0";
+        let line = "7 (a) S (b) R 1 7 7 0 -1 4194304 11 12 13 14 15 16 17 18 20 0 1 0 99 22 23";
         let usage = usage_of(line);
         assert_eq!((usage.minor_faults, usage.major_faults), (11, 13));
         assert_eq!((usage.user, usage.system), (Duration::from_millis(150), Duration::from_millis(160)));
+        assert_eq!(usage.resident_bytes, 23 << 12);
         assert_eq!(usage_of(""), ThreadUsage::default());
     }
 
@@ -262,6 +272,15 @@ mod tests {
     fn references_are_forgotten() {
         let proc = Proc::open().expect("/proc is there");
         proc.clear_references(rustix::process::getpid(), References::All).expect("it is known");
+    }
+
+    #[test]
+    fn the_peak_is_what_was_there_at_once() {
+        let proc = Proc::open().expect("/proc is there");
+        let me = rustix::process::getpid();
+        drop(vec![1_u8; 32 << 20]);
+        let (peak, now) = (proc.resident_peak_bytes(me), proc.resident_bytes(me).0);
+        assert!(peak >= 32 << 20 && peak >= now, "{peak} {now}");
     }
 
     #[test]

@@ -198,6 +198,10 @@ impl Space for HostSpace {
         self.machine.proc.resident_bytes(self.stub.pid())
     }
 
+    fn resident_peak_bytes(&self) -> u64 {
+        self.machine.proc.resident_peak_bytes(self.stub.pid())
+    }
+
     fn usage(&self) -> Vec<RangeUsage> {
         self.machine.proc.usage(self.stub.pid())
     }

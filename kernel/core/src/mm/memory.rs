@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub program: Option<Arc<ProgramInfo>>,
     /// Keeps that program's file from being written.
     pub running: Option<InUse>,
+    /// How many bytes were given back.
+    pub freed_bytes: u64,
 }
 
 impl Memory {
@@ -75,6 +77,7 @@ impl Memory {
             deferred: Vec::new(),
             program: None,
             running: None,
+            freed_bytes: 0,
         };
         Self::with_state(space, state)
     }

@@ -43,7 +43,23 @@ pub struct Totals {
     pub locked: u64,
 }
 
+/// What gave back no more than this had about the most at its end.
+const FREED_BYTES_MAX: u64 = 1 << 20;
+
 impl Memory {
+    /// The most that was in memory, when the space ends with so much in it: the host is asked only if there may have
+    /// been more.
+    pub fn last_peak(&self, resident: u64) -> u64 {
+        let freed = self.state.lock().freed_bytes;
+        if freed > FREED_BYTES_MAX { self.space.resident_peak_bytes().max(resident) } else { resident }
+    }
+
+    /// The host process had another program before, whose peak counts too.
+    pub fn succeeds(&self, old: &Memory) {
+        let freed = old.state.lock().freed_bytes;
+        self.state.lock().freed_bytes += freed;
+    }
+
     /// Every mapping by rising address.
     pub fn map_lines(&self) -> Vec<MapLine> {
         let mappings: Vec<(u64, Vma)> =

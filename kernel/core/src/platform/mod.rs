@@ -159,6 +159,11 @@ pub trait Space: Debug + Send + Sync {
     /// Bytes of host memory that it holds: (resident, of those shared).
     fn resident_bytes(&self) -> (u64, u64);
 
+    /// The most that was in memory at once: since the host process began, whichever program it was.
+    fn resident_peak_bytes(&self) -> u64 {
+        self.resident_bytes().0
+    }
+
     /// What of it is in memory, by the host's own ranges; nothing where the host does not tell.
     fn usage(&self) -> Vec<RangeUsage> {
         Vec::new()
@@ -203,6 +208,8 @@ pub enum References {
     Mapped,
     /// That pages were changed.
     Changes,
+    /// That there was more in memory.
+    Peak,
 }
 
 /// What [`Space::fork`] made.
@@ -225,6 +232,8 @@ pub struct ThreadUsage {
     pub minor_faults: u64,
     /// Page faults with.
     pub major_faults: u64,
+    /// What its space had in memory when this was asked for.
+    pub resident_bytes: u64,
 }
 
 /// One application thread. Dropping it ends the host thread.
@@ -258,7 +267,7 @@ pub trait UserThread: Debug + Send + Sync {
     /// All of that and page faults, asked for when it ends.
     fn last_usage(&self) -> ThreadUsage {
         let ((user, system), (minor_faults, major_faults)) = (self.cpu_time(), self.faults());
-        ThreadUsage { user, system, minor_faults, major_faults }
+        ThreadUsage { user, system, minor_faults, major_faults, resident_bytes: 0 }
     }
 
     /// Page faults that the host served (minor, major).

@@ -148,7 +148,7 @@ calls! {
     95 attributes::umask Full;
     96 clock::gettimeofday Full;
     97 usage::getrlimit Full;
-    98 usage::getrusage Partial("memory is what is resident now; no counts of blocks");
+    98 usage::getrusage Partial("the most memory is what it has at its end, unless it gave back much; no counts of blocks");
     99 system::sysinfo Full;
     100 usage::times Full;
     102 ids::getuid Full;

@@ -12,10 +12,10 @@ use crate::platform::HostClock;
 use crate::task::{Capabilities, Counts, CpuTime, Limit, Pid, Resource, Task, ticks};
 use crate::wait::Stop;
 
-/// `struct rusage`, with the most memory that was resident.
-pub(super) fn rusage(time: CpuTime, counts: &Counts, resident_bytes: u64) -> Vec<u8> {
+/// `struct rusage`
+pub(super) fn rusage(time: CpuTime, counts: &Counts) -> Vec<u8> {
     let mut to = Encoder::new();
-    to.put(timeval(time.user)).put(timeval(time.system)).put(resident_bytes / 1024).zeros(3 * 8);
+    to.put(timeval(time.user)).put(timeval(time.system)).put(counts.resident_peak / 1024).zeros(3 * 8);
     to.put(counts.minor_faults).put(counts.major_faults).zeros(6 * 8);
     to.put(counts.voluntary_switches).put(counts.involuntary_switches);
     to.finish()
@@ -27,12 +27,12 @@ fn timeval(time: Duration) -> Timeval {
 
 /// getrusage(2)
 pub fn getrusage(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
-    let resident = task.memory().space().resident_bytes().0;
     let process = task.process();
+    let with_peak = |counts: Counts| Counts { resident_peak: process.resident_peak(), ..counts };
     let bytes = match call.int(0) {
-        0 => rusage(process.cpu_time(), &process.counts(), resident),
-        -1 => rusage(process.children_cpu_time(), &process.children_counts(), 0),
-        1 => rusage(task.cpu_time(), &task.counts(), resident),
+        0 => rusage(process.cpu_time(), &with_peak(process.counts())),
+        -1 => rusage(process.children_cpu_time(), &process.children_counts()),
+        1 => rusage(task.cpu_time(), &with_peak(task.counts())),
         _ => return Err(Errno::EINVAL.into()),
     };
     Ok(task.memory().write_bytes(call.arg(1), &bytes)?)

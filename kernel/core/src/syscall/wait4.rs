@@ -95,7 +95,7 @@ pub fn wait4(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let memory = task.memory();
     memory.write_optional(call.arg(1), &found.news.status())?;
     if call.arg(3) != 0 {
-        memory.write_bytes(call.arg(3), &usage::rusage(found.time, &found.counts, 0))?;
+        memory.write_bytes(call.arg(3), &usage::rusage(found.time, &found.counts))?;
     }
     Ok(found.process.pid().into())
 }
@@ -113,7 +113,7 @@ pub fn waitid(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     };
     let memory = task.memory();
     if let (Some(found), true) = (&found, call.arg(4) != 0) {
-        memory.write_bytes(call.arg(4), &usage::rusage(found.time, &found.counts, 0))?;
+        memory.write_bytes(call.arg(4), &usage::rusage(found.time, &found.counts))?;
     }
     if call.arg(2) != 0 {
         memory.write_bytes(call.arg(2), &child_info(found.as_ref()))?;

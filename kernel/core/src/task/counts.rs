@@ -36,6 +36,8 @@ pub struct Counts {
     pub voluntary_switches: u64,
     /// How often others ran first; of tasks that live.
     pub involuntary_switches: u64,
+    /// The most bytes that were in memory, as far as anybody looked: of several, that of the largest.
+    pub resident_peak: u64,
 }
 
 impl AddAssign for Counts {
@@ -48,6 +50,7 @@ impl AddAssign for Counts {
         self.major_faults += other.major_faults;
         self.voluntary_switches += other.voluntary_switches;
         self.involuntary_switches += other.involuntary_switches;
+        self.resident_peak = self.resident_peak.max(other.resident_peak);
     }
 }
 
@@ -82,8 +85,9 @@ impl Counters {
 
 /// What a thread used that is left, as far as it can be had at little cost.
 pub(super) fn of_thread(thread: &dyn UserThread) -> (CpuTime, Counts) {
-    let ThreadUsage { user, system, minor_faults, major_faults } = thread.last_usage();
-    (CpuTime { user, system }, Counts { minor_faults, major_faults, ..Counts::default() })
+    let ThreadUsage { user, system, minor_faults, major_faults, resident_bytes } = thread.last_usage();
+    let counts = Counts { minor_faults, major_faults, resident_peak: resident_bytes, ..Counts::default() };
+    (CpuTime { user, system }, counts)
 }
 
 /// A call that waits is not over.
@@ -109,11 +113,12 @@ impl Task {
 
     /// What its thread used that it leaves, and what it counted itself.
     pub(crate) fn last_usage(&self, thread: &dyn UserThread) -> (CpuTime, Counts) {
-        let (time, counts) = of_thread(thread);
-        (
-            time,
-            Counts { minor_faults: counts.minor_faults, major_faults: counts.major_faults, ..self.counters.counts() },
-        )
+        let (time, mut counts) = of_thread(thread);
+        if self.process().task_count() == 1 {
+            counts.resident_peak = self.memory().last_peak(counts.resident_peak);
+        }
+        counts += self.counters.counts();
+        (time, counts)
     }
 
     /// What it read and wrote, which the host need not be asked for.
@@ -128,6 +133,12 @@ impl Process {
         let mut total = self.usage.lock().task_counts;
         self.tasks().iter().for_each(|task| total += task.counts());
         total
+    }
+
+    /// The most bytes that it had in memory.
+    pub fn resident_peak(&self) -> u64 {
+        let (ended, leader) = (self.usage.lock().task_counts.resident_peak, self.leader());
+        leader.map_or(ended, |task| task.memory().space().resident_peak_bytes().max(ended))
     }
 
     /// What the children that it waited for counted.

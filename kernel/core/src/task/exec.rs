@@ -114,6 +114,7 @@ impl Task {
         self.set_credentials(program.credentials);
         self.set_name(&program.name);
         self.process().vfork.release();
+        program.memory.succeeds(&self.memory());
         Ok(self.answer_program(program.memory, program.setup))
     }
 

@@ -131,6 +131,9 @@ impl Process {
         let is_private =
             |task: &Arc<Task>| !self.shares_memory.load(Ordering::Relaxed) && !task.memory().writes_shared();
         if tasks.len() > 1 && is_private(&tasks[0]) {
+            // Nothing can be asked about a space that is gone.
+            let resident_peak = tasks[0].memory().space().resident_peak_bytes();
+            self.add_usage(CpuTime::default(), Counts { resident_peak, ..Counts::default() });
             tasks[0].memory().space().kill();
         }
         for task in tasks {

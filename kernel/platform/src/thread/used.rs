@@ -51,7 +51,7 @@ impl Inner {
         let (user, system) = (all.user.saturating_sub(before.user), all.system.saturating_sub(before.system));
         let (user, system) = self.told.next((user, system));
         let (minor_faults, major_faults) = since(all, before);
-        ThreadUsage { user, system, minor_faults, major_faults }
+        ThreadUsage { user, system, minor_faults, major_faults, resident_bytes: all.resident_bytes }
     }
 
     /// What the host thread used in all when it was last asked for.

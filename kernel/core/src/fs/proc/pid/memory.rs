@@ -114,8 +114,7 @@ pub(super) fn clear_references(subject: &PidSubject, _: &Opener, bytes: &[u8]) -
         2 => References::Anonymous,
         3 => References::Mapped,
         4 => References::Changes,
-        // The most memory that it had counts from now: none but what it has is shown anyway.
-        5 => return Ok(()),
+        5 => References::Peak,
         _ => return Err(Errno::EINVAL),
     };
     subject.task()?.memory().space().clear_references(which)

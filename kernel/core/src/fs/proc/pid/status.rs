@@ -107,7 +107,7 @@ fn memory(text: &mut Text, task: &Task) {
         ("VmSize", totals.size),
         ("VmLck", totals.locked),
         ("VmPin", 0),
-        ("VmHWM", totals.resident),
+        ("VmHWM", memory.space().resident_peak_bytes().max(totals.resident)),
         ("VmRSS", totals.resident),
         ("RssAnon", totals.resident.saturating_sub(totals.shared)),
         ("RssFile", totals.shared),
