@@ -109,7 +109,9 @@ fn top_and_stats_tell_of_the_inside() {
     assert!(top(&["aux"]).starts_with("USER"), "the form of BSD");
     assert_eq!(top(&["-C", "sleep", "-o", "pid", "--sort=-pid"]).lines().count(), 3, "two that sleep");
     assert_eq!(top(&["-p", "1", "-o", "comm="]).trim(), "sh");
-    kernel.stockade(&["top", "box", "-T"]).exits(1);
+    assert!(top(&["-eTo", "pid,spid,comm"]).lines().any(|line| line.split_whitespace().eq(["1", "1", "sh"])));
+    assert!(top(&["axf"]).contains(r" \_ sleep"), "children below their parent");
+    kernel.stockade(&["top", "box", "-T", "--forest"]).exits(1);
     let stats: Value = kernel.stockade(&["stats", "--no-stream", "--format", "json", "box"]).ok().json();
     let text = |key: &str| stats[key].as_str().unwrap_or_default().to_owned();
     assert_eq!(text("PIDs"), "3", "{stats}");

@@ -288,6 +288,26 @@ pub struct ProcessEntry {
     /// The process group in the foreground of its terminal, or -1.
     #[prost(sint64, tag = "21")]
     pub foreground: i64,
+    /// Its threads, oldest first; none of a zombie.
+    #[prost(message, repeated, tag = "22")]
+    pub thread_entries: Vec<ThreadEntry>,
+}
+
+/// A thread of a process.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ThreadEntry {
+    /// Its id in its container.
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// The letter of its state (proc_pid_stat(5)).
+    #[prost(string, tag = "2")]
+    pub state: String,
+    /// CPU time, in milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub cpu_ms: u64,
+    /// Its name.
+    #[prost(string, tag = "4")]
+    pub name: String,
 }
 
 /// Something that happened to a container.

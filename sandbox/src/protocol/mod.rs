@@ -23,7 +23,7 @@ pub use guest::{
 };
 pub use message::{
     BoundFile, ContainerRequest, CreateContainer, Empty, Event, ExecProcess, ExitStatus, FdRole, ProcessEntry,
-    ProcessRequest, Processes, Resize, SignalRequest, StatsReply, Update, WireError,
+    ProcessRequest, Processes, Resize, SignalRequest, StatsReply, ThreadEntry, Update, WireError,
 };
 
 /// The service's name in every request.

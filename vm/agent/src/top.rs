@@ -7,7 +7,7 @@ use std::io::Read;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::time::{ClockId, clock_gettime};
-use stockade_sandbox::protocol::ProcessEntry;
+use stockade_sandbox::protocol::{ProcessEntry, ThreadEntry};
 
 /// More of a file of the container's is not looked at.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -27,7 +27,24 @@ pub(crate) fn entry(pid: u32) -> Option<ProcessEntry> {
     add_status(&mut entry, &status);
     entry.command = command(pid);
     add_names(&mut entry, pid);
+    entry.thread_entries = threads(pid);
     Some(entry)
+}
+
+/// Its threads, oldest first.
+fn threads(pid: u32) -> Vec<ThreadEntry> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut ids: Vec<u32> = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect();
+    ids.sort_unstable();
+    ids.into_iter().filter_map(|id| thread(&format!("/proc/{pid}/task/{id}"))).collect()
+}
+
+/// One thread; `None` when it has gone.
+fn thread(directory: &str) -> Option<ThreadEntry> {
+    let stat = fs::read_to_string(format!("{directory}/stat")).ok()?;
+    let status = fs::read_to_string(format!("{directory}/status")).ok()?;
+    let ProcessEntry { state, cpu_ms, name, .. } = parse_stat(&stat, 0)?;
+    Some(ThreadEntry { id: innermost(&status, "NSpid:"), state, cpu_ms, name })
 }
 
 fn uptime_ms() -> u64 {
@@ -78,15 +95,20 @@ fn terminal(device: u64) -> String {
 fn add_status(entry: &mut ProcessEntry, status: &str) {
     let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
     let word = |key: &str, at: usize| line(key).split_ascii_whitespace().nth(at).and_then(|word| word.parse().ok());
-    let innermost = |key: &str| line(key).split_ascii_whitespace().last().and_then(|word| word.parse().ok());
     let depth = line("NSpid:").split_ascii_whitespace().count();
-    entry.pid = innermost("NSpid:").unwrap_or_default();
-    entry.group = innermost("NSpgid:").unwrap_or_default();
-    entry.session = innermost("NSsid:").unwrap_or_default();
+    entry.pid = innermost(status, "NSpid:");
+    entry.group = innermost(status, "NSpgid:");
+    entry.session = innermost(status, "NSsid:");
     entry.parent = parent(word("PPid:", 0).unwrap_or_default(), depth);
     entry.uid = word("Uid:", 0).unwrap_or_default();
     entry.effective_uid = word("Uid:", 1).unwrap_or_default();
     entry.effective_gid = word("Gid:", 1).unwrap_or_default();
+}
+
+/// An id as the innermost namespace has it.
+fn innermost(status: &str, key: &str) -> u32 {
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+    line.split_ascii_whitespace().last().and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
 /// The parent's id in a namespace as deep; 0 when it lies outside.
@@ -160,6 +182,7 @@ mod tests {
         let entry = entry(std::process::id()).expect("it runs");
         assert_eq!((entry.pid, entry.user.as_str(), entry.uid), (std::process::id(), "root", 0));
         assert!(entry.command.contains("stockade_agent") && entry.resident_bytes > 0 && entry.parent > 0);
+        assert!(entry.thread_entries.iter().any(|thread| thread.id == entry.pid), "{:?}", entry.thread_entries);
     }
 
     #[test]

@@ -9,8 +9,12 @@ use stockade_sandbox::protocol::ProcessEntry;
 /// A process, and what all columns of one table share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
+    /// Of a thread: its process, with what is the thread's own.
     pub process: &'a ProcessEntry,
+    pub thread: u32,
     pub around: &'a Around,
+    /// What is drawn before its command.
+    pub branch: &'a str,
 }
 
 /// When and where a table is made.
@@ -57,6 +61,9 @@ const COLUMNS: &[Column] = &[
     column(&["ruid"], "RUID", |row| row.process.uid.to_string()),
     column(&["gid", "egid"], "GID", |row| row.process.effective_gid.to_string()),
     column(&["pid", "tgid"], "PID", |row| row.process.pid.to_string()),
+    column(&["lwp"], "LWP", |row| row.thread.to_string()),
+    column(&["tid"], "TID", |row| row.thread.to_string()),
+    column(&["spid"], "SPID", |row| row.thread.to_string()),
     column(&["ppid"], "PPID", |row| row.process.parent.to_string()),
     column(&["pgid", "pgrp"], "PGID", |row| row.process.group.to_string()),
     column(&["sid", "sess", "session"], "SID", |row| row.process.session.to_string()),
@@ -94,9 +101,9 @@ const COLUMNS: &[Column] = &[
     column(&["sz", "size"], "SZ", |row| (row.process.size_bytes >> 12).to_string()),
     column(&["rss", "rsz", "rssize"], "RSS", |row| (row.process.resident_bytes >> 10).to_string()),
     column(&["nlwp", "thcount"], "NLWP", |row| row.process.threads.to_string()),
-    column(&["comm", "ucmd", "ucomm"], "COMMAND", |row| row.process.name.clone()),
-    column(&["cmd"], "CMD", |row| command(row.process)),
-    column(&["command", "args"], "COMMAND", |row| command(row.process)),
+    column(&["comm", "ucmd", "ucomm"], "COMMAND", |row| format!("{}{}", row.branch, row.process.name)),
+    column(&["cmd"], "CMD", command),
+    column(&["command", "args"], "COMMAND", command),
 ];
 
 /// A name, or the number where there is none.
@@ -161,11 +168,12 @@ fn or_mark(text: &str, mark: &str) -> String {
 }
 
 /// The arguments; the name in brackets where there are none.
-fn command(process: &ProcessEntry) -> String {
+fn command(row: Row<'_>) -> String {
+    let Row { process, branch, .. } = row;
     match (process.command.as_str(), process.state.as_str()) {
-        ("", "Z") => format!("[{}] <defunct>", process.name),
-        ("", _) => format!("[{}]", process.name),
-        (command, _) => command.to_owned(),
+        ("", "Z") => format!("{branch}[{}] <defunct>", process.name),
+        ("", _) => format!("{branch}[{}]", process.name),
+        (command, _) => format!("{branch}{command}"),
     }
 }
 
@@ -181,7 +189,11 @@ mod tests {
         let now: Zoned = "2026-03-02T01:00:00+05:00[+05:00]".parse().expect("a time");
         let around = Around { now, memory_bytes: 1 << 30 };
         let column = by_name(name).expect("a column");
-        assert_eq!((column.cell)(Row { process, around: &around }), expected, "{name}");
+        assert_eq!(
+            (column.cell)(Row { process, thread: process.pid, around: &around, branch: "" }),
+            expected,
+            "{name}"
+        );
     }
 
     #[test]

@@ -3,31 +3,56 @@
 mod columns;
 mod selection;
 mod sort;
+mod tree;
 
-use stockade_sandbox::protocol::ProcessEntry;
+use std::borrow::Cow;
+
+use stockade_sandbox::protocol::{ProcessEntry, ThreadEntry};
 
 use super::{ProcessTable, QueryError};
 use columns::{Around, Column, Row};
 use selection::Selection;
 use sort::Order;
+use tree::Art;
 
 /// The table for arguments of ps(1): which columns, with `-f`, `-l`, `-j`, `aux`, `-o FIELD,…` and their like; which
-/// processes, with `-p`, `-C`, `-u` and their like, or all of the container; in which order, with `--sort`.
+/// processes, with `-p`, `-C`, `-u` and their like, or all of the container; in which order, with `--sort`; each of
+/// their threads, with `-L` or `-T`; below their parents, with `--forest` or `-H`.
 pub fn table(processes: &[ProcessEntry], arguments: &[String]) -> Result<ProcessTable, QueryError> {
     let wanted = Wanted::of(arguments)?;
     let columns = wanted.columns()?;
     let around = Around::here();
-    let mut rows: Vec<Row<'_>> = processes
-        .iter()
-        .filter(|process| wanted.selection.takes(process))
-        .map(|process| Row { process, around: &around })
-        .collect();
+    let chosen = processes.iter().filter(|process| wanted.selection.takes(process));
+    let shown: Vec<(u32, Cow<'_, ProcessEntry>)> = match wanted.threads {
+        Threads::Together => chosen.map(|process| (process.pid, Cow::Borrowed(process))).collect(),
+        _ => chosen.flat_map(threads).map(|(id, thread)| (id, Cow::Owned(thread))).collect(),
+    };
+    let row = |(thread, process)| Row { process, thread, around: &around, branch: "" };
+    let mut rows: Vec<Row<'_>> = shown.iter().map(|(id, process)| row((*id, &**process))).collect();
     wanted.order.sort(&mut rows);
-    let cells = |row: &Row<'_>| columns.iter().map(|(_, column)| (column.cell)(*row)).collect();
+    let rows = match wanted.art {
+        Some(art) => tree::arrange(rows, art),
+        None => rows.into_iter().map(|row| (row, String::new())).collect(),
+    };
+    let cells = |(row, branch): &(Row<'_>, String)| {
+        columns.iter().map(|(_, column)| (column.cell)(Row { branch, ..*row })).collect()
+    };
     Ok(ProcessTable {
         titles: columns.iter().map(|(title, _)| title.clone()).collect(),
         processes: rows.iter().map(cells).collect(),
     })
+}
+
+/// Each thread as a process of its own; a zombie has none, and is shown.
+fn threads(process: &ProcessEntry) -> Vec<(u32, ProcessEntry)> {
+    let one = |thread: &ThreadEntry| {
+        let ThreadEntry { id, state, cpu_ms, name } = thread.clone();
+        (id, ProcessEntry { state, cpu_ms, name, ..process.clone() })
+    };
+    match process.thread_entries.as_slice() {
+        [] => vec![(process.pid, process.clone())],
+        all => all.iter().map(one).collect(),
+    }
 }
 
 type Titled = (String, &'static Column);
@@ -35,7 +60,8 @@ type Titled = (String, &'static Column);
 fn unknown(what: &str) -> QueryError {
     QueryError::Ps(format!(
         "a container with a kernel of its own lists its processes by ps's options of form (-f -F -l -j u j l v, \
-         -o FIELDS), choice (-p -C -u -U -g -G -s -t -N, --ppid) and order (--sort): it does not know {what:?}"
+         -o FIELDS), choice (-p -C -u -U -g -G -s -t -N, --ppid), order (--sort), and for threads (-L, -T) or trees \
+         (--forest, -H), not both: it does not know {what:?}"
     ))
 }
 
@@ -55,6 +81,19 @@ enum Style {
     Bsd,
 }
 
+/// Whether each thread has a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Threads {
+    #[default]
+    Together,
+    /// `-L`
+    Lwp,
+    /// `-T`
+    Spid,
+    /// `H`: no column tells which it is.
+    Apart,
+}
+
 /// What arguments ask for.
 #[derive(Debug, Default)]
 struct Wanted {
@@ -65,6 +104,8 @@ struct Wanted {
     fields: String,
     selection: Selection,
     order: Order,
+    threads: Threads,
+    art: Option<Art>,
 }
 
 impl Wanted {
@@ -74,14 +115,33 @@ impl Wanted {
             [] => wanted.take_letters(Style::Unix, "ef", &mut [].iter())?,
             _ => wanted.take_all(arguments)?,
         }
+        if wanted.art.is_some() && wanted.threads != Threads::Together {
+            return Err(unknown("threads in a tree"));
+        }
         Ok(wanted)
     }
 
     fn columns(&self) -> Result<Vec<Titled>, QueryError> {
-        let fields = if self.fields.is_empty() { self.format() } else { &self.fields };
+        let fields = if self.fields.is_empty() { self.with_threads(self.format()) } else { self.fields.clone() };
         let named: Vec<Titled> =
             fields.split([',', ' ']).filter(|field| !field.is_empty()).map(by_name).collect::<Result<_, _>>()?;
-        if named.is_empty() { Err(unknown(fields)) } else { Ok(named) }
+        if named.is_empty() { Err(unknown(&fields)) } else { Ok(named) }
+    }
+
+    /// A form's fields, and those that tell threads apart.
+    fn with_threads(&self, format: &str) -> String {
+        let fields: Vec<&str> = format.split(',').collect();
+        let is_full = self.unix.contains(['f', 'F']);
+        let lwp_before = fields.iter().copied().find(|field| matches!(*field, "c" | "tty")).unwrap_or_default();
+        let with = |field: &&str| match (self.threads, *field) {
+            (Threads::Spid, "pid") => "pid,spid".to_owned(),
+            (Threads::Lwp, "pid") if !self.bsd.is_empty() => "pid,lwp".to_owned(),
+            (Threads::Lwp, "%cpu") => "%cpu,nlwp".to_owned(),
+            (Threads::Lwp, "c") if is_full => "lwp,c,nlwp".to_owned(),
+            (Threads::Lwp, field) if self.bsd.is_empty() && field == lwp_before => format!("lwp,{field}"),
+            (_, field) => field.to_owned(),
+        };
+        fields.iter().map(with).collect::<Vec<_>>().join(",")
     }
 
     fn take_all(&mut self, arguments: &[String]) -> Result<(), QueryError> {
@@ -115,8 +175,8 @@ impl Wanted {
             let after = &letters[at + 1..];
             let (ignored, forming) = match style {
                 // How wide: as they are.
-                Style::Unix => ("wHy", "fFlj"),
-                Style::Bsd => ("axgwef", "ujlv"),
+                Style::Unix => ("wy", "fFlj"),
+                Style::Bsd => ("axgwe", "ujlv"),
             };
             if let Some(choice) = selection::by_letter(style, letter) {
                 self.selection.add(choice, &list(after, rest, letters)?);
@@ -124,6 +184,11 @@ impl Wanted {
             }
             match letter {
                 'o' => return self.take_fields(&list(after, rest, "-o")?),
+                'L' if style == Style::Unix => self.threads = Threads::Lwp,
+                'T' if style == Style::Unix => self.threads = Threads::Spid,
+                'H' if style == Style::Unix => self.art = Some(Art::Indents),
+                'H' => self.threads = Threads::Apart,
+                'f' if style == Style::Bsd => self.art = Some(Art::Lines),
                 'k' if style == Style::Bsd => return self.order.add(&list(after, rest, "k")?),
                 letter if self.selection.take_letter(style, letter) => {}
                 letter if ignored.contains(letter) => {}
@@ -141,6 +206,10 @@ impl Wanted {
         match name {
             "format" => self.take_fields(&list(value, rest, option)?),
             "sort" => self.order.add(&list(value, rest, option)?),
+            "forest" => {
+                self.art = Some(Art::Lines);
+                Ok(())
+            }
             "deselect" => {
                 self.selection.negate();
                 Ok(())
@@ -241,6 +310,13 @@ mod tests {
         assert_eq!(titles("-eF"), "UID PID PPID C SZ RSS PSR STIME TTY TIME CMD");
         assert_eq!(titles("-ejf"), "UID PID PPID PGID SID C STIME TTY TIME CMD");
         assert_eq!(titles("axj"), "PPID PID PGID SID TTY TPGID STAT UID TIME COMMAND");
+        assert_eq!(titles("-eLf"), "UID PID PPID LWP C NLWP STIME TTY TIME CMD");
+        assert_eq!(titles("-eTf"), "UID PID SPID PPID C STIME TTY TIME CMD");
+        assert_eq!(titles("-eLlf"), "F S UID PID PPID LWP C NLWP PRI NI ADDR SZ WCHAN STIME TTY TIME CMD");
+        assert_eq!(titles("-eLl"), "F S UID PID PPID LWP C PRI NI ADDR SZ WCHAN TTY TIME CMD");
+        assert_eq!(titles("-eLj"), "PID PGID SID LWP TTY TIME CMD");
+        assert_eq!(titles("-T"), "PID SPID TTY TIME CMD");
+        assert_eq!(titles("aux -L"), "USER PID LWP %CPU NLWP %MEM VSZ RSS TTY STAT START TIME COMMAND");
         assert_eq!(titles("axl"), "F UID PID PPID PRI NI VSZ RSS WCHAN STAT TTY TIME COMMAND");
     }
 
@@ -283,6 +359,39 @@ mod tests {
     }
 
     #[test]
+    fn threads_have_lines_of_their_own() {
+        let thread = |id, name: &str| ThreadEntry { id, state: "R".to_owned(), cpu_ms: 2000, name: name.to_owned() };
+        let busy = ProcessEntry { thread_entries: vec![thread(7, "sleep"), thread(9, "worker")], ..process() };
+        let table = |arguments| table(&[busy.clone(), process()], &words(arguments)).expect("a table").processes;
+        assert_eq!(table("-Lo pid,lwp,s,comm")[1], ["7", "9", "R", "worker"]);
+        assert_eq!(
+            table("-T"),
+            [
+                ["7", "7", "?", "00:00:02", "sleep"],
+                ["7", "9", "?", "00:00:02", "worker"],
+                ["7", "7", "?", "00:00:05", "sleep"]
+            ]
+        );
+        assert_eq!(table("axHo pid,tid"), [["7", "7"], ["7", "9"], ["7", "7"]]);
+        assert_eq!(table("-eo pid").len(), 2);
+    }
+
+    #[test]
+    fn trees_are_drawn_as_by_ps() {
+        let entry = |(pid, parent)| ProcessEntry { pid, parent, name: pid.to_string(), ..process() };
+        let family: Vec<_> = [(1, 0), (2, 1), (3, 2), (4, 1), (5, 4), (6, 3), (8, 9), (9, 8)].map(entry).into();
+        let lines = |arguments: &str| {
+            let table = table(&family, &words(arguments)).expect("a table");
+            table.processes.into_iter().map(|row| row.last().cloned().unwrap_or_default()).collect::<Vec<_>>()
+        };
+        let tree = ["1", r" \_ 2", r" |   \_ 3", r" |       \_ 6", r" \_ 4", r"     \_ 5", "9", "8"];
+        assert_eq!(lines("-eo pid,comm --forest"), tree);
+        assert_eq!(lines("axfo pid,comm"), tree);
+        assert_eq!(lines("-eH"), ["1", "  2", "    3", "      6", "  4", "    5", "9", "8"]);
+        assert_eq!(lines("-p 3,5,6 --forest -o comm"), ["3", r" \_ 6", "5"]);
+    }
+
+    #[test]
     fn processes_are_sorted_as_by_ps() {
         check_pids("--sort=-pid", "12 2 1");
         check_pids("--sort time", "1 12 2");
@@ -309,7 +418,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_refused() {
-        for arguments in ["-T", "-o nonsense", "-o", "--forest", "-Z", "aux -p", "--sort=nonsense", "--sort", "--pid"] {
+        for arguments in
+            ["-T --forest", "axfH", "-o nonsense", "-o", "-M", "-Z", "aux -p", "--sort=nonsense", "--sort", "--pid"]
+        {
             assert!(table(&[], &words(arguments)).is_err(), "{arguments:?}");
         }
     }

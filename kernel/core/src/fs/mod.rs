@@ -25,7 +25,7 @@ pub use erofs::Erofs;
 pub use hostdir::HostDir;
 pub use overlay::Overlay;
 pub(crate) use proc::process_of_directory;
-pub use proc::{HidePid, OpenNamespace, Proc, ProcOptions, ProcessReport};
+pub use proc::{HidePid, OpenNamespace, Proc, ProcOptions, ProcessReport, ThreadReport};
 pub use stream::{StreamFile, open_stream};
 pub use sys::Sysfs;
 pub use tmpfs::{Seals, Tmpfs, TmpfsOptions, sealed_node};

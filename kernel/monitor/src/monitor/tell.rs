@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stockade_kernel::Kernel;
-use stockade_kernel::fs::ProcessReport;
+use stockade_kernel::fs::{ProcessReport, ThreadReport};
 use stockade_kernel::platform::HostClock;
 use stockade_kernel::task::Namespaces;
 use stockade_sandbox::Stats;
-use stockade_sandbox::protocol::ProcessEntry;
+use stockade_sandbox::protocol::{ProcessEntry, ThreadEntry};
 
 /// What a container calls its users and groups.
 #[derive(Debug, Default)]
@@ -69,7 +69,13 @@ fn entry(report: ProcessReport, names: &Names, now: Duration) -> ProcessEntry {
         group_name: names.groups.get(&report.effective_gid).cloned().unwrap_or_default(),
         nice: report.nice,
         foreground: report.foreground,
+        thread_entries: report.threads.into_iter().map(thread).collect(),
     }
+}
+
+fn thread(report: ThreadReport) -> ThreadEntry {
+    let ThreadReport { id, state, cpu, name } = report;
+    ThreadEntry { id, state: state.to_string(), cpu_ms: milliseconds(cpu.total()), name }
 }
 
 /// Whose memory counts as a container's.

@@ -27,7 +27,7 @@ use stockade_kernel_sync::Mutex;
 pub(super) use load::PRESSURE_TEXT;
 pub use options::{HidePid, ProcOptions, Subset};
 pub(crate) use pid::process_of_directory;
-pub use pid::{OpenNamespace, ProcessReport};
+pub use pid::{OpenNamespace, ProcessReport, ThreadReport};
 
 pub(super) use vmstat::{count_of, lines as vmstat_lines};
 

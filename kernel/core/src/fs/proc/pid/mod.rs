@@ -28,7 +28,7 @@ use crate::task::{Pid, Process, Task};
 use crate::vfs::{Caller, FileKind, Inode, Timestamp};
 
 use access::may_inspect;
-pub use report::ProcessReport;
+pub use report::{ProcessReport, ThreadReport};
 
 /// A process, or one of its tasks.
 #[derive(Clone, Debug)]

@@ -2,13 +2,14 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::memory::command_line;
 use super::settings;
 use super::stat::Kinship;
 use crate::Errno;
-use crate::task::{CpuTime, Process};
+use crate::task::{CpuTime, Process, Task};
 
 /// The major number of pseudoterminals' slaves.
 const PTS_MAJOR: u64 = 136;
@@ -52,6 +53,33 @@ pub struct ProcessReport {
     pub name: String,
     /// Its arguments, with blanks between; empty for a zombie.
     pub command: String,
+    /// Its tasks that live, oldest first.
+    pub threads: Vec<ThreadReport>,
+}
+
+/// What there is to tell of a task.
+#[derive(Clone, Debug)]
+pub struct ThreadReport {
+    /// Its id.
+    pub id: u32,
+    /// The letter of its state (proc_pid_stat(5)).
+    pub state: char,
+    /// CPU time.
+    pub cpu: CpuTime,
+    /// Its name.
+    pub name: String,
+}
+
+impl ThreadReport {
+    fn of(task: &Arc<Task>, kinship: &Kinship) -> Self {
+        let name = settings::name(task.process(), Some(task));
+        Self {
+            id: task.tid().raw(),
+            state: kinship.letter(Some(task)),
+            cpu: task.cpu_time(),
+            name: String::from_utf8_lossy(&name).into_owned(),
+        }
+    }
 }
 
 impl ProcessReport {
@@ -84,6 +112,7 @@ impl ProcessReport {
             resident_bytes: totals.resident,
             name: String::from_utf8_lossy(&name).into_owned(),
             command: words(&arguments),
+            threads: process.tasks().iter().map(|task| ThreadReport::of(task, &kinship)).collect(),
         })
     }
 }
