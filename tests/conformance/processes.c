@@ -96,7 +96,9 @@ static void parts(void) {
     load("/proc/self/smaps_rollup"), SHOW("rolled up %ld\n", kib(text, "\nLocked:"));
     madvise(area + 8 * 4096, 5 * 4096, MADV_DONTDUMP);
     if (!fork()) part("shared", area + 8 * 4096), part("more", area), _exit(0);
-    wait(0), TRY("unlock", munlockall()), part("again", area + 3 * 4096);
+    /* Whoever ended may share pages for a moment longer. */
+    wait(0), memset(area + 3 * 4096, 2, 10 * 4096);
+    TRY("unlock", munlockall()), part("again", area + 3 * 4096);
     load("/proc/self/smaps_rollup"), SHOW("rolled up %ld\n", kib(text, "\nLocked:"));
 }
 
