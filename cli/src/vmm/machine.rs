@@ -175,10 +175,10 @@ impl Running {
     /// Reads and writes are not told apart: both count as the processor's exits to its device.
     fn metrics(&mut self) -> Map<String, Value> {
         let statistics = self.machine.statistics();
-        let sum = |places: [Place; 2]| places.into_iter().map(|place| statistics.exits_at(place)).sum::<u64>();
+        let sum = |places: &[Place]| places.iter().map(|place| statistics.exits_at(*place)).sum::<u64>();
         let now = Exits {
-            ports: sum([Place::Serial, Place::OtherPort]),
-            addresses: sum([Place::Virtio, Place::OtherAddress]),
+            ports: sum(&[Place::Serial, Place::OtherPort]),
+            addresses: sum(&[Place::Virtio, Place::IoApic, Place::OtherAddress]),
         };
         let vcpu = json!({
             "exit_io": now.ports - self.exits.ports,

@@ -103,6 +103,11 @@ impl Keyboard {
         self.lock().control = control;
     }
 
+    /// Raises the line again if a byte waits.
+    pub fn repeat(&self) {
+        self.announce(&self.lock());
+    }
+
     /// The guest reads the status register.
     pub fn status(&self) -> u8 {
         let full = if self.lock().waiting.is_empty() { 0 } else { STATUS_FULL };

@@ -19,6 +19,8 @@ const INTERRUPT_ENABLE: u8 = 1;
 const INTERRUPT_IDENTIFICATION: u8 = 2;
 const LINE_CONTROL: u8 = 3;
 const LINE_STATUS: u8 = 5;
+/// Of the interrupt identification.
+const NONE_PENDING: u8 = 1;
 /// Of the line control: the first two registers are the divisor.
 const DIVISOR_LATCH: u8 = 1 << 7;
 /// Of the line status.
@@ -80,6 +82,17 @@ impl Port {
     pub fn state(&self) -> SerialState {
         let state = self.lock();
         SerialState::of(&state.uart.state(), state.backlog.iter().copied().collect())
+    }
+
+    /// Raises the line again if the guest has not looked why it was raised last.
+    pub fn repeat(&self) {
+        let state = self.lock();
+        if state.uart.state().interrupt_identification & NONE_PENDING != 0 {
+            return;
+        }
+        if let Err(error) = state.uart.interrupt_evt().trigger() {
+            tracing::debug!("serial port: {error}");
+        }
     }
 
     /// Makes up for an interrupt that was under way when the snapshot was taken.

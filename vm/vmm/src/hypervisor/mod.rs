@@ -71,6 +71,15 @@ pub enum DirtyLog {
     On,
 }
 
+/// An interrupt as processors' APICs take it, in the form of PCI's message signalled interrupts (Intel SDM 3A, 11.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// Which processors, and how they are named.
+    pub address: u32,
+    /// Vector and delivery mode.
+    pub data: u32,
+}
+
 /// Why a processor stopped running guest code, where its bus could not settle it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -102,11 +111,13 @@ pub trait Vm: Send + Sync {
     fn create_vcpu(&self, index: u8, topology: Topology) -> Result<Box<dyn Vcpu>, Error>;
     /// Writes to `event` raise interrupt line `gsi`, as an edge.
     fn connect_interrupt(&self, event: &EventFd, gsi: u32) -> Result<(), Error>;
+    /// Edges of these lines are these messages from now on, and those of all others are lost.
+    fn route_interrupts(&self, messages: &[(u32, Message)]) -> Result<(), Error>;
     /// A 32-bit guest store of `value` to `address` signals `event` and wakes no processor thread.
     fn connect_doorbell(&self, event: &EventFd, address: u64, value: u32) -> Result<(), Error>;
     /// The pages of each region of memory that were written since the last call, a bit for each page.
     fn dirty_pages(&self) -> Result<Vec<Vec<u64>>, Error>;
-    /// Clock and interrupt controllers; no processor may run.
+    /// The clock; no processor may run.
     fn state(&self) -> Result<VmState, Error>;
     /// Sets what [`Vm::state`] told, after the state of all processors.
     fn set_state(&self, state: &VmState, clock: Clock) -> Result<(), Error>;

@@ -2,17 +2,15 @@
 //! to the same back end.
 
 use kvm_bindings::{
-    kvm_clock_data, kvm_cpuid_entry2, kvm_debugregs, kvm_irqchip, kvm_lapic_state, kvm_mp_state, kvm_msr_entry,
-    kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave,
+    kvm_clock_data, kvm_cpuid_entry2, kvm_debugregs, kvm_lapic_state, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs,
+    kvm_vcpu_events, kvm_xcrs, kvm_xsave,
 };
 use serde::{Deserialize, Serialize};
 
-/// Clock and interrupt controllers.
+/// What is not a processor's.
 #[derive(Serialize, Deserialize)]
 pub struct VmState {
     pub(crate) clock: kvm_clock_data,
-    /// Two PICs and the I/O APIC, in KVM's order.
-    pub(crate) irqchips: [kvm_irqchip; 3],
 }
 
 /// One processor.

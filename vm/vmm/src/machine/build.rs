@@ -8,10 +8,11 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::control::Control;
 use super::events::DeviceThread;
+use super::io_apic::IoApic;
 use super::platform::{Platform, Plugged};
 use super::statistics::{Phase, Statistics};
 use super::vcpu::VcpuThread;
-use super::{Console, Files, Held, Machine, StartError};
+use super::{Console, Files, Machine, StartError};
 use crate::boot::{self, acpi};
 use crate::config::{
     BootSource, DriveConfig, HugePages, MachineConfig, MmdsConfig, NetworkConfig, RateLimiterConfig, VmConfig,
@@ -38,15 +39,19 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Fil
     let memory = guest_memory(config.machine(), log, &files)?;
     let mut vm = files.kvm()?.create_vm()?;
     vm.map_memory(&memory, log)?;
+    let vm: Arc<dyn Vm> = vm.into();
     let vcpus = vcpus(vm.as_ref(), topology(config.machine()), &memory)?;
 
     let Console { output, input } = console;
+    let virtio = plug(vm.as_ref(), &memory, devices(config, &mut files)?)?;
     let platform = Arc::new(Platform {
         serial: Some(Port::new(serial_line(vm.as_ref())?, output)),
         pci: AddressPort::default(),
         keyboard: files.has_keyboard().then(|| keyboard(vm.as_ref())).transpose()?,
+        io_apic: io_apic(&vm, &virtio),
+        restored: None,
         timer: BootTimer::new(started, files.announce()),
-        virtio: plug(vm.as_ref(), &memory, devices(config, &mut files)?)?,
+        virtio,
         statistics: Statistics::new(started),
         control: Arc::new(Control::paused()),
     });
@@ -54,15 +59,7 @@ pub fn build(config: &VmConfig, mut files: Files, console: Console, filters: Fil
     tag::renew_generation(&memory).map_err(StartError::Device)?;
     platform.statistics.mark(Phase::Built);
     start_threads(
-        Machine {
-            vcpus: Vec::new(),
-            devices: Vec::new(),
-            platform,
-            vm,
-            memory,
-            base: Mutex::default(),
-            held: Held::default(),
-        },
+        Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, base: Mutex::default(), faults: None },
         vcpus,
         input,
         filters,
@@ -123,16 +120,26 @@ fn vcpus(vm: &dyn Vm, topology: Topology, memory: &Memory) -> Result<Vec<Box<dyn
     Ok(vcpus)
 }
 
-pub(super) fn keyboard(vm: &dyn Vm) -> Result<Keyboard, StartError> {
+/// An event that raises a line.
+pub(super) fn line(vm: &dyn Vm, gsi: u32) -> Result<EventFd, StartError> {
     let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
-    vm.connect_interrupt(&line, layout::KEYBOARD_GSI)?;
-    Ok(Keyboard::new(line))
+    vm.connect_interrupt(&line, gsi)?;
+    Ok(line)
+}
+
+pub(super) fn keyboard(vm: &dyn Vm) -> Result<Keyboard, StartError> {
+    line(vm, layout::KEYBOARD_GSI).map(Keyboard::new)
 }
 
 pub(super) fn serial_line(vm: &dyn Vm) -> Result<Line, StartError> {
-    let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
-    vm.connect_interrupt(&line, layout::SERIAL_GSI)?;
-    Ok(Line(line))
+    line(vm, layout::SERIAL_GSI).map(Line)
+}
+
+/// With a pin for the last of these, and so for every line below.
+pub(super) fn io_apic(vm: &Arc<dyn Vm>, virtio: &[Plugged]) -> IoApic {
+    let last = virtio.last().map_or(layout::SERIAL_GSI, |plugged| plugged.slot.gsi());
+    let vm = vm.clone();
+    IoApic::new(last + 1, Box::new(move |messages| vm.route_interrupts(messages)))
 }
 
 /// A device and its name in the configuration.

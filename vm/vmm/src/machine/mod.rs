@@ -7,13 +7,14 @@
 //!  devices      epoll ◀────┘  queues, host files, tap, sockets ───────┘
 //! ```
 //!
-//! Threads share one [`control`]; to pause is to set the order and to kick everybody out of the guest or out of its
-//! wait. Lock order: processor, device, control.
+//! An interrupt takes the route that its line's pin of the [`io_apic`] has. Threads share one [`control`]; to pause is
+//! to set the order and to kick everybody out of the guest or out of its wait. Lock order: processor, device, control.
 
 mod build;
 mod control;
 mod events;
 mod files;
+mod io_apic;
 mod platform;
 mod restore;
 mod save;
@@ -25,8 +26,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use vmm_sys_util::eventfd::EventFd;
 
 use self::control::Order;
 use self::events::DeviceThread;
@@ -47,6 +46,9 @@ use crate::{boot, devices, memory};
 
 pub use self::events::Error as EventsError;
 pub use self::files::Files;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::io_apic::IoApic;
+pub(crate) use self::io_apic::IoApicState;
 pub use self::restore::{MemorySource, RestoreError};
 pub use self::save::SaveError;
 pub use self::slots::{PlugError, Slot};
@@ -157,26 +159,18 @@ pub enum DeviceError {
     Device(devices::virtio::Error),
 }
 
-/// What a restored guest needs open as long as it lives.
-#[derive(Default)]
-struct Held {
-    /// Announces events of ACPI.
-    _line: Option<EventFd>,
-    /// Leads page faults to their handler, which sees this end of its socket close with the machine.
-    _faults: Option<(OwnedFd, UnixStream)>,
-}
-
 /// A running machine.
 pub struct Machine {
     vcpus: Vec<VcpuThread>,
     devices: Vec<DeviceThread>,
     platform: Arc<Platform>,
-    vm: Box<dyn Vm>,
+    vm: Arc<dyn Vm>,
     memory: Memory,
     /// Of the snapshot that the next diff goes over: its own last one, or the one that it came from.
     base: Mutex<Option<Tag>>,
+    /// Leads a restored guest's page faults to their handler, which sees this end of its socket close with the machine.
     #[expect(dead_code, reason = "only kept")]
-    held: Held,
+    faults: Option<(OwnedFd, UnixStream)>,
 }
 
 impl Machine {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use vmm_sys_util::eventfd::EventFd;
+
 use super::Outcome;
 use super::control::Control;
+use super::io_apic::IoApic;
 use super::statistics::{Phase, Place, Statistics};
 use crate::boot::acpi::VirtioSlot;
 use crate::devices::serial::Port;
@@ -31,6 +34,10 @@ pub struct Platform {
     pub keyboard: Option<Keyboard>,
     /// What is left of PCI.
     pub pci: AddressPort,
+    /// Whose pins the lines are.
+    pub io_apic: IoApic,
+    /// Where the guest hears that it was restored.
+    pub restored: Option<EventFd>,
     /// Ends the measurement of a boot.
     pub timer: BootTimer,
     /// In order of their slots.
@@ -61,7 +68,7 @@ impl Platform {
         match place {
             Place::Serial => self.statistics.mark(Phase::FirstOutput),
             Place::Virtio => self.statistics.mark(Phase::FirstDevice),
-            Place::OtherPort | Place::OtherAddress => {}
+            Place::IoApic | Place::OtherPort | Place::OtherAddress => {}
         }
     }
 
@@ -90,12 +97,45 @@ impl Platform {
         }
     }
 
+    /// A store to the I/O APIC.
+    fn set_io_apic(&self, offset: u64, data: &[u8]) {
+        match self.io_apic.write(offset, data) {
+            Ok(unmasked) => unmasked.into_iter().for_each(|line| self.repeat(line)),
+            Err(error) => self.control.end(Outcome::Failed(error.to_string())),
+        }
+    }
+
+    /// Raises a line again if the reason for it holds: its edge may have come while its pin was masked. That the guest
+    /// was restored holds for ever, and is heard without harm.
+    fn repeat(&self, line: u32) {
+        match line {
+            layout::SERIAL_GSI => self.serial.iter().for_each(Port::repeat),
+            layout::KEYBOARD_GSI => self.keyboard.iter().for_each(Keyboard::repeat),
+            layout::EVENT_GSI => self.announce_restore(),
+            _ => {
+                let plugged = self.virtio.iter().find(|plugged| plugged.slot.gsi() == line);
+                plugged.into_iter().for_each(|plugged| plugged.transport.repeat_interrupt());
+            }
+        }
+    }
+
+    /// Tells the guest that it was restored, if it was.
+    pub fn announce_restore(&self) {
+        if let Some(Err(error)) = self.restored.as_ref().map(|event| event.write(1)) {
+            tracing::error!("cannot tell the guest that it was restored: {error}");
+        }
+    }
+
     fn booted(&self, data: &[u8]) {
         if let Some(elapsed) = self.timer.write(data) {
             self.statistics.mark(Phase::Booted);
             tracing::debug!("booted in {elapsed:?}:\n{}", self.statistics);
         }
     }
+}
+
+fn io_apic_offset(address: u64) -> Option<u64> {
+    address.checked_sub(u64::from(layout::IO_APIC)).filter(|offset| *offset < layout::IO_APIC_LEN)
 }
 
 impl Bus for Platform {
@@ -139,12 +179,16 @@ impl Bus for Platform {
     }
 
     fn mmio_read(&self, address: u64, data: &mut [u8]) {
-        match self.transport(address) {
-            Some((transport, offset)) => {
+        match (self.transport(address), io_apic_offset(address)) {
+            (Some((transport, offset)), _) => {
                 self.count(Place::Virtio);
                 transport.read(offset, data);
             }
-            None => {
+            (None, Some(offset)) => {
+                self.count(Place::IoApic);
+                self.io_apic.read(offset, data);
+            }
+            (None, None) => {
                 self.count(Place::OtherAddress);
                 tracing::trace!("read of {address:#x}");
                 data.fill(0xff);
@@ -153,14 +197,18 @@ impl Bus for Platform {
     }
 
     fn mmio_write(&self, address: u64, data: &[u8]) {
-        match self.transport(address) {
-            Some((transport, offset)) => {
+        match (self.transport(address), io_apic_offset(address)) {
+            (Some((transport, offset)), _) => {
                 self.count(Place::Virtio);
                 transport.write(offset, data);
                 self.look_at(transport);
             }
-            None if address == layout::BOOT_TIMER => self.booted(data),
-            None => {
+            (None, Some(offset)) => {
+                self.count(Place::IoApic);
+                self.set_io_apic(offset, data);
+            }
+            (None, None) if address == layout::BOOT_TIMER => self.booted(data),
+            (None, None) => {
                 self.count(Place::OtherAddress);
                 tracing::trace!("write of {data:?} to {address:#x}");
             }
@@ -192,6 +240,8 @@ mod tests {
             serial: None,
             keyboard: None,
             pci: AddressPort::default(),
+            io_apic: IoApic::new(layout::GSI_END, Box::new(|_| Ok(()))),
+            restored: None,
             timer: BootTimer::new(started, Announce::No),
             virtio: (0..).zip(devices).map(plugged).collect(),
             statistics: Statistics::new(started),
@@ -212,5 +262,35 @@ mod tests {
         assert_eq!(place(platform.named::<Rng>("it")), Some(0));
         assert_eq!(place(platform.named::<Balloon>("it")), Some(1));
         assert!(platform.named::<Balloon>("other").is_none());
+    }
+
+    /// The guest stores to the first half of a pin's entry.
+    fn program(platform: &Platform, line: u32, value: u32) {
+        let registers = u64::from(layout::IO_APIC);
+        platform.mmio_write(registers, &(0x10 + 2 * line).to_le_bytes());
+        platform.mmio_write(registers + 0x10, &value.to_le_bytes());
+    }
+
+    #[test]
+    fn what_was_raised_while_its_pin_was_masked_is_raised_again() {
+        const MASKED: u32 = 1 << 16;
+        let restored = EventFd::new(libc::EFD_NONBLOCK).expect("event");
+        let platform =
+            Platform { restored: Some(restored), ..platform(vec![Box::<Rng>::default(), Box::<Rng>::default()]) };
+        let edges = |slot: usize| platform.virtio[slot].transport.interrupt().line().read().unwrap_or(0);
+        platform.virtio[1].transport.interrupt().used().expect("raised");
+        assert_eq!((edges(0), edges(1)), (0, 1));
+        let line = platform.virtio[1].slot.gsi();
+        program(&platform, line - 1, 0x31);
+        program(&platform, line, 0x32);
+        assert_eq!((edges(0), edges(1)), (0, 1), "only where a reason holds");
+        program(&platform, line, 0x33);
+        assert_eq!(edges(1), 0, "it was not masked");
+        program(&platform, line, MASKED | 0x33);
+        platform.virtio[1].transport.interrupt().acknowledge(u32::MAX);
+        program(&platform, line, 0x33);
+        assert_eq!(edges(1), 0, "the driver saw it");
+        program(&platform, layout::EVENT_GSI, 0x34);
+        assert_eq!(platform.restored.as_ref().and_then(|event| event.read().ok()), Some(1));
     }
 }

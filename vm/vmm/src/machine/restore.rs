@@ -1,8 +1,8 @@
 //! From a snapshot to a machine that stands where the saved one stood.
 //!
 //! Order: memory, machine, processors without state; devices with theirs; then the processors' state, that of the
-//! interrupt controllers, and the clock; and last what the guest is to hear of, because an interrupt that is raised
-//! before its controller has its state is lost.
+//! I/O APIC, and the clock; and last what the guest is to hear of, because an interrupt that is raised before its
+//! controllers have their state is lost.
 
 use std::fs::File;
 use std::io;
@@ -11,13 +11,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use vmm_sys_util::eventfd::EventFd;
-
 use super::build::{self, devices, plug, serial_line};
 use super::control::Control;
+use super::io_apic::WrongPins;
 use super::platform::{Platform, Plugged};
 use super::statistics::{Phase, Statistics};
-use super::{Console, Files, Held, Machine, StartError};
+use super::{Console, Files, Machine, StartError};
 use crate::config::VmConfig;
 use crate::devices::serial::{Port, TooMuchInput};
 use crate::devices::virtio::Invalid;
@@ -65,6 +64,9 @@ pub enum RestoreError {
         /// Why.
         source: Invalid,
     },
+    /// The I/O APIC.
+    #[error("the snapshot's interrupt lines are not those of its devices")]
+    Lines(#[from] WrongPins),
     /// The serial port.
     #[error("the snapshot's serial port")]
     Serial(#[from] TooMuchInput),
@@ -113,23 +115,27 @@ impl Machine {
         let (memory, faults) = memory_of(config, log, memory)?;
         state.tag.check(&memory)?;
         vm.map_memory(&memory, log).map_err(StartError::from)?;
+        let vm: Arc<dyn Vm> = vm.into();
         let vcpus = vcpus(vm.as_ref(), config).map_err(StartError::from)?;
         let Console { output, input } = console;
+        let virtio = virtio(vm.as_ref(), state, &memory, devices(config, &mut files)?)?;
         let platform = Arc::new(Platform {
             serial: serial(vm.as_ref(), state, output)?,
             pci: pci(state),
             keyboard: keyboard(vm.as_ref(), state)?,
+            io_apic: build::io_apic(&vm, &virtio),
+            restored: Some(build::line(vm.as_ref(), layout::EVENT_GSI)?),
             timer: BootTimer::new(started, Announce::No),
-            virtio: virtio(vm.as_ref(), state, &memory, devices(config, &mut files)?)?,
+            virtio,
             statistics: Statistics::new(started),
             control: Arc::new(Control::paused()),
         });
-        set_state(vm.as_ref(), &vcpus, state, clock).map_err(StartError::from)?;
-        let line = announce(vm.as_ref(), &memory, &platform)?;
-        let held = Held { _line: Some(line), _faults: faults };
+        platform.io_apic.check(&state.io_apic)?;
+        set_state(vm.as_ref(), &vcpus, &platform, state, clock).map_err(StartError::from)?;
+        announce(&memory, &platform)?;
         platform.statistics.mark(Phase::Built);
         let base = Mutex::new(Some(state.tag));
-        let machine = Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, base, held };
+        let machine = Machine { vcpus: Vec::new(), devices: Vec::new(), platform, vm, memory, base, faults };
         Ok(build::start_threads(machine, vcpus, input, filters)?)
     }
 }
@@ -204,17 +210,23 @@ fn virtio(
     Ok(plugged)
 }
 
-fn set_state(vm: &dyn Vm, vcpus: &[Box<dyn Vcpu>], state: &State, clock: Clock) -> Result<(), hypervisor::Error> {
+fn set_state(
+    vm: &dyn Vm,
+    vcpus: &[Box<dyn Vcpu>],
+    platform: &Platform,
+    state: &State,
+    clock: Clock,
+) -> Result<(), hypervisor::Error> {
     vcpus.iter().zip(&state.vcpus).try_for_each(|(vcpu, saved)| vcpu.set_state(saved))?;
+    platform.io_apic.restore(&state.io_apic)?;
     vm.set_state(&state.vm, clock)
 }
 
-/// Tells the guest that it is another, and repeats signals that were under way. Gives the line that has to stay open.
-fn announce(vm: &dyn Vm, memory: &Memory, platform: &Platform) -> Result<EventFd, StartError> {
-    let line = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(StartError::Device)?;
-    vm.connect_interrupt(&line, layout::EVENT_GSI)?;
-    tag::renew_generation(memory).and_then(|()| line.write(1)).map_err(StartError::Device)?;
+/// Tells the guest that it is another, and repeats signals that were under way.
+fn announce(memory: &Memory, platform: &Platform) -> Result<(), StartError> {
+    tag::renew_generation(memory).map_err(StartError::Device)?;
+    platform.announce_restore();
     platform.virtio.iter().for_each(|plugged| plugged.transport.wake());
     platform.serial.iter().for_each(Port::wake);
-    Ok(line)
+    Ok(())
 }

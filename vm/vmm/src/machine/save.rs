@@ -21,7 +21,7 @@ pub enum SaveError {
     /// A device whose other half lives in another process.
     #[error("the device {0} cannot be saved")]
     Device(String),
-    /// Processors, interrupt controllers or clock.
+    /// Processors or clock.
     #[error(transparent)]
     Hypervisor(#[from] hypervisor::Error),
     /// The state has no form.
@@ -78,6 +78,7 @@ impl Machine {
         Ok(Parts {
             tag: Tag::put(&self.memory).map_err(SaveError::Memory)?,
             vm: self.vm.state()?,
+            io_apic: self.platform.io_apic.state(),
             vcpus,
             devices: self.platform.virtio.iter().map(device).collect::<Result<_, _>>()?,
             pci: self.platform.pci.read(AddressPort::PORT, size_of::<u32>()).unwrap_or_default(),

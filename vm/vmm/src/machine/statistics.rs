@@ -12,6 +12,8 @@ pub enum Place {
     Serial,
     /// A virtio device's registers.
     Virtio,
+    /// The I/O APIC.
+    IoApic,
     /// A port that no device has.
     OtherPort,
     /// An address that no device has.
@@ -31,7 +33,7 @@ pub enum Phase {
     Booted,
 }
 
-const PLACES: [Place; 4] = [Place::Serial, Place::Virtio, Place::OtherPort, Place::OtherAddress];
+const PLACES: [Place; 5] = [Place::Serial, Place::Virtio, Place::IoApic, Place::OtherPort, Place::OtherAddress];
 
 /// Counted from the machine's start.
 pub struct Statistics {

@@ -56,6 +56,8 @@ pub const VIRTIO_START: u64 = 0xd000_1000;
 pub const VIRTIO_LEN: u64 = 0x1000;
 /// The I/O APIC.
 pub const IO_APIC: u32 = 0xfec0_0000;
+/// Its registers and what lies between.
+pub const IO_APIC_LEN: u64 = 0x1000;
 /// Each processor's own APIC.
 pub const LOCAL_APIC: u32 = 0xfee0_0000;
 /// Three pages that KVM on Intel needs, where nothing else lies.
@@ -73,11 +75,12 @@ pub const KEYBOARD_GSI: u32 = 1;
 pub const KEYBOARD_COMMAND_PORT: u16 = 0x64;
 /// ACPI's sleep control register, and its status register one above: a guest's power off.
 pub const SLEEP_PORT: u16 = 0x600;
-/// The line that announces events to ACPI's generic event device.
-pub const EVENT_GSI: u32 = 5;
-/// The first line of virtio devices.
-pub const VIRTIO_GSI: u32 = 6;
-/// Lines of KVM's I/O APIC.
+/// The line that announces events to ACPI's generic event device. Each line up to the last costs exits at boot, so this
+/// is one that the fixed ones leave free; Linux takes neither 0 nor 2 (`valid_IRQ` in drivers/acpi/resource.c).
+pub const EVENT_GSI: u32 = 3;
+/// The first line of virtio devices. The I/O APIC has a pin for those that there are.
+pub const VIRTIO_GSI: u32 = 5;
+/// The most lines that there are: as many pins as Intel's I/O APIC has.
 pub const GSI_END: u32 = 24;
 /// As many virtio devices as there are lines for.
 pub const VIRTIO_MAX: u32 = GSI_END - VIRTIO_GSI;

@@ -66,8 +66,10 @@ const KVM_TYPE: u64 = 0xae00;
 /// All requests of terminals have this type.
 const TERMINAL_TYPE: u64 = 0x5400;
 const TYPE_MASK: u64 = 0xff00;
+const KVM_SET_GSI_ROUTING: u64 = 0x4008_ae6a;
 const TUNSETOFFLOAD: u64 = 0x4004_54d0;
 const FIONBIO: u64 = 0x5421;
+const VCPU_REQUESTS: &[u64] = &[KVM_RUN, KVM_SET_GSI_ROUTING, TUNSETOFFLOAD];
 const KVM_KVMCLOCK_CTRL: u64 = 0xaead;
 const F_GETFD: u64 = 1;
 const F_GETFL: u64 = 3;
@@ -107,9 +109,9 @@ pub const EVERY_THREAD: &[Call] = &[
     any("exit_group", libc::SYS_exit_group),
 ];
 
-/// A processor: guest code; and devices whose driver comes, goes, or writes to the configuration.
+/// A processor: guest code, the I/O APIC, and devices whose driver comes, goes, or writes to the configuration.
 const VCPU: &[Call] = &[
-    values("ioctl", libc::SYS_ioctl, 1, &[KVM_RUN, TUNSETOFFLOAD], "KVM_RUN, TUNSETOFFLOAD"),
+    values("ioctl", libc::SYS_ioctl, 1, VCPU_REQUESTS, "KVM_RUN, KVM_SET_GSI_ROUTING, TUNSETOFFLOAD"),
     // A device that is reset reads its timer and sets it.
     any("read", libc::SYS_read),
     any("timerfd_settime", libc::SYS_timerfd_settime),

@@ -1,6 +1,6 @@
 //! Snapshots: a paused machine in two files, from which any number of machines go on.
 //!
-//! The *state* file ([`mod@format`]) has all but memory: processors, interrupt controllers, clock, devices and the
+//! The *state* file ([`mod@format`]) has all but memory: processors, clock, I/O APIC, devices and the
 //! configuration. The *memory* file ([`mod@memory`]) is the guest's memory as it is, page after page, with holes where
 //! there is nothing; a machine maps it privately and reads from it what it touches. Disks are not part of it.
 //!

@@ -9,6 +9,7 @@ use crate::config::{FileError, VmConfig, VmFile};
 use crate::devices::serial::SerialState;
 use crate::devices::virtio::TransportState;
 use crate::hypervisor::{VcpuState, VmState};
+use crate::machine::IoApicState;
 
 /// A machine that stands still. What was read from a file is hostile: whoever puts a machine into it checks each part.
 #[derive(Serialize, Deserialize)]
@@ -19,6 +20,7 @@ pub struct State {
     /// Of the memory that belongs to it.
     pub(crate) tag: Tag,
     pub(crate) vm: VmState,
+    pub(crate) io_apic: IoApicState,
     /// In order of their numbers.
     pub(crate) vcpus: Vec<VcpuState>,
     /// In order of their slots.
@@ -43,6 +45,7 @@ pub struct SavedDevice {
 pub(crate) struct Parts {
     pub tag: Tag,
     pub vm: VmState,
+    pub io_apic: IoApicState,
     pub vcpus: Vec<VcpuState>,
     pub devices: Vec<SavedDevice>,
     pub serial: Option<SerialState>,
@@ -53,8 +56,8 @@ pub(crate) struct Parts {
 impl State {
     /// The state of a machine of this configuration.
     pub(crate) fn new(config: &VmConfig, parts: Parts) -> Result<Self, serde_json::Error> {
-        let Parts { tag, vm, vcpus, devices, serial, pci, keyboard } = parts;
-        Ok(State { config: serde_json::to_value(config)?, tag, vm, vcpus, devices, serial, pci, keyboard })
+        let Parts { tag, vm, io_apic, vcpus, devices, serial, pci, keyboard } = parts;
+        Ok(State { config: serde_json::to_value(config)?, tag, vm, io_apic, vcpus, devices, serial, pci, keyboard })
     }
 
     /// The configuration, with its checks, on top of `empty`: files by paths, or given ([`VmConfig::of_given_files`]).
@@ -79,11 +82,11 @@ impl State {
 
 #[cfg(any(test, feature = "testing"))]
 impl State {
-    /// Puts what devices were into new ones of every kind, and lets those that take it work; whether all found one. For
-    /// fuzz targets: whatever the state says, this ends without a panic.
+    /// Puts what devices and the I/O APIC were into new ones of every kind, and lets those that take it work; whether
+    /// all found one. For fuzz targets: whatever the state says, this ends without a panic.
     pub fn try_devices(&self) -> bool {
         let devices = self.devices.iter().all(|saved| super::trial::try_device(&saved.transport));
-        devices && self.serial.as_ref().is_none_or(super::trial::try_serial)
+        devices && super::trial::try_io_apic(&self.io_apic) && self.serial.as_ref().is_none_or(super::trial::try_serial)
     }
 }
 

@@ -54,12 +54,18 @@ fn transport() -> Arc<Transport> {
     Arc::new(transport)
 }
 
+/// With so many pins that are programmed like this.
+fn io_apic(low: u32, pins: u32) -> Value {
+    json!({"select": 0x11, "id": 0, "entries": (0..pins).map(|_| json!({"low": low, "high": 0})).collect::<Vec<_>>()})
+}
+
 fn state() -> State {
     let transport = transport().state().expect("it can be saved");
     let memory = memory::anonymous(1, DirtyLog::Off).expect("memory");
     let parts = Parts {
         tag: Tag::put(&memory).expect("random bytes"),
-        vm: VmState { clock: Default::default(), irqchips: Default::default() },
+        vm: VmState { clock: Default::default() },
+        io_apic: serde_json::from_value(io_apic(0x31, 5)).expect("an I/O APIC"),
         vcpus: vec![vcpu(1), vcpu(2)],
         devices: vec![SavedDevice { name: "entropy".into(), transport }],
         serial: None,
@@ -145,4 +151,6 @@ fn hostile_states_do_no_harm() {
         trial::try_serial(&serde_json::from_value(state).expect("a state"))
     };
     assert_eq!([port(64, 65536), port(65, 0), port(0, 65537)], [true, false, false]);
+    let pins = |count| trial::try_io_apic(&serde_json::from_value(io_apic(u32::MAX, count)).expect("a state"));
+    assert_eq!([pins(trial::PINS), pins(0), pins(1 << 16)], [true, false, false]);
 }

@@ -12,6 +12,7 @@ use crate::devices::virtio::rng::Rng;
 use crate::devices::virtio::vsock::{Vsock, channel};
 use crate::devices::virtio::{Device, TransportState};
 use crate::hypervisor::DirtyLog;
+use crate::machine::{IoApic, IoApicState};
 use crate::memory;
 
 fn block() -> Block {
@@ -55,6 +56,20 @@ pub(super) fn try_device(state: &TransportState) -> bool {
             assert!(transport.state().is_some(), "what was put into a state has one");
             taken = true;
         }
+    }
+    taken
+}
+
+/// Of an I/O APIC.
+pub(super) const PINS: u32 = 5;
+
+/// Whether an I/O APIC takes this state.
+pub(super) fn try_io_apic(state: &IoApicState) -> bool {
+    let io_apic = IoApic::new(PINS, Box::new(|_| Ok(())));
+    let taken = io_apic.check(state).is_ok() && io_apic.restore(state).is_ok();
+    for offset in [0, 0x10, 0x11] {
+        io_apic.read(offset, &mut [0; 4]);
+        io_apic.write(offset, &[0xff; 4]).expect("routes are set");
     }
     taken
 }

@@ -255,6 +255,11 @@ impl Transport {
     /// Makes up for signals that were under way when the snapshot was taken: of the driver to the device and back.
     pub fn wake(&self) {
         (0..).zip(self.doorbells.iter()).for_each(|(queue, _)| self.ring(queue));
+        self.repeat_interrupt();
+    }
+
+    /// Raises the line again if the driver has not acknowledged everything: its last edge may have been lost.
+    pub fn repeat_interrupt(&self) {
         if let Err(error) = self.interrupt.repeat() {
             tracing::debug!("{error}");
         }

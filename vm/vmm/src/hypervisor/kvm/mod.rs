@@ -22,7 +22,8 @@ const API_VERSION: i32 = 12;
 
 /// What a machine is built on, and how to call it when it is missing.
 const NEEDED: &[(Cap, &str)] = &[
-    (Cap::Irqchip, "in-kernel interrupt controllers"),
+    (Cap::SplitIrqchip, "local APICs without an I/O APIC (a split irqchip)"),
+    (Cap::IrqRouting, "routes of interrupts"),
     (Cap::Ioeventfd, "ioeventfd"),
     (Cap::Irqfd, "irqfd"),
     (Cap::UserMemory, "user memory slots"),

@@ -3,17 +3,21 @@
 use std::time::SystemTime;
 
 use kvm_bindings::{
-    KVM_CLOCK_REALTIME, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_MAX_CPUID_ENTRIES,
-    KVM_MEM_LOG_DIRTY_PAGES, MsrList, kvm_clock_data, kvm_irqchip, kvm_userspace_memory_region,
+    KVM_CAP_SPLIT_IRQCHIP, KVM_CLOCK_REALTIME, KVM_IRQ_ROUTING_MSI, KVM_MAX_CPUID_ENTRIES, KVM_MEM_LOG_DIRTY_PAGES,
+    KvmIrqRouting, MsrList, kvm_clock_data, kvm_enable_cap, kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1,
+    kvm_irq_routing_msi, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm as Device, VmFd};
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::super::{Clock, DirtyLog, Error, ForeignCpu, Topology, Vcpu, VcpuState, Vm, VmState};
+use super::super::{Clock, DirtyLog, Error, ForeignCpu, Message, Topology, Vcpu, VcpuState, Vm, VmState};
 use super::vcpu::KvmVcpu;
 use super::{cpuid, foreign, kick, refused, registers};
 use crate::memory::{Memory, Region, layout};
+
+/// No line is a level, so that KVM need not tell of the end of any interrupt: it is told of no pin.
+const LOCAL_APICS: kvm_enable_cap = kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, flags: 0, args: [0; 4], pad: [0; 64] };
 
 /// The descriptor, and what was learnt of the device for its processors.
 pub struct KvmVm {
@@ -26,12 +30,13 @@ pub struct KvmVm {
 }
 
 impl KvmVm {
-    /// A machine with interrupt controllers, and without a timer chip: guests have kvmclock and their APIC's timer.
+    /// A machine whose processors have APICs. Other interrupt controllers are not KVM's business, and there is no timer
+    /// chip: guests have kvmclock and their APIC's timer.
     pub fn new(device: &Device) -> Result<Self, Error> {
         kick::install()?;
         let fd = device.create_vm().map_err(refused("create a machine"))?;
         fd.set_tss_address(layout::TSS).map_err(refused("place the task state segment"))?;
-        fd.create_irq_chip().map_err(refused("create interrupt controllers"))?;
+        fd.enable_cap(&LOCAL_APICS).map_err(refused("create local APICs"))?;
         let mut supported =
             device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(refused("tell processor features"))?;
         let deadline_timer = if device.check_extension(Cap::TscDeadlineTimer) {
@@ -58,12 +63,12 @@ impl KvmVm {
         // descriptor. All accesses of ours to guest memory are volatile. The ioctl has no safe form.
         unsafe { self.fd.set_user_memory_region(slot) }.map_err(refused("map guest memory"))
     }
+}
 
-    fn irqchip(&self, chip_id: u32) -> Result<kvm_irqchip, Error> {
-        let mut chip = kvm_irqchip { chip_id, ..Default::default() };
-        self.fd.get_irqchip(&mut chip).map_err(refused("tell an interrupt controller's state"))?;
-        Ok(chip)
-    }
+fn route((gsi, message): &(u32, Message)) -> kvm_irq_routing_entry {
+    let msi = kvm_irq_routing_msi { address_lo: message.address, data: message.data, ..Default::default() };
+    let u = kvm_irq_routing_entry__bindgen_ty_1 { msi };
+    kvm_irq_routing_entry { gsi: *gsi, type_: KVM_IRQ_ROUTING_MSI, u, ..Default::default() }
 }
 
 /// KVM tells the host's time with a guest's only where the host's clock is the time stamp counter; it takes it from
@@ -100,6 +105,12 @@ impl Vm for KvmVm {
         self.fd.register_irqfd(event, gsi).map_err(refused("connect an interrupt line"))
     }
 
+    fn route_interrupts(&self, messages: &[(u32, Message)]) -> Result<(), Error> {
+        let routes: Vec<_> = messages.iter().map(route).collect();
+        let routes = KvmIrqRouting::from_entries(&routes).map_err(|_| Error::Capability("so many routes"))?;
+        self.fd.set_gsi_routing(&routes).map_err(refused("route interrupts"))
+    }
+
     fn connect_doorbell(&self, event: &EventFd, address: u64, value: u32) -> Result<(), Error> {
         self.fd
             .register_ioevent(event, &IoEventAddress::Mmio(address), value)
@@ -116,16 +127,10 @@ impl Vm for KvmVm {
     }
 
     fn state(&self) -> Result<VmState, Error> {
-        let clock = with_host_time(self.fd.get_clock().map_err(refused("tell the clock"))?);
-        let chips = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC];
-        let [master, slave, ioapic] = chips.map(|chip| self.irqchip(chip));
-        Ok(VmState { clock, irqchips: [master?, slave?, ioapic?] })
+        Ok(VmState { clock: with_host_time(self.fd.get_clock().map_err(refused("tell the clock"))?) })
     }
 
     fn set_state(&self, state: &VmState, clock: Clock) -> Result<(), Error> {
-        for chip in &state.irqchips {
-            self.fd.set_irqchip(chip).map_err(refused("set an interrupt controller's state"))?;
-        }
         let mut time = state.clock;
         if clock == Clock::CatchUp && time.flags & KVM_CLOCK_REALTIME == 0 {
             return Err(Error::Capability("the host's time in the saved clock"));
