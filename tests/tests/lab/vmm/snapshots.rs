@@ -132,7 +132,9 @@ pub(super) fn snapshots(dir: &Path) {
     let folder = TempDir::new().expect("a directory");
     let mut first = booted(dir);
     first.sh(BEGIN);
-    let connection = connected(&first.path("vsock.sock"));
+    let socket = first.path("vsock.sock");
+    first.wait_until("listener in the guest", || listens(&socket));
+    let connection = connected(&socket);
     let full = Saved::of(&mut first, folder.path(), "full", "Full");
     refusals(&first, folder.path());
     first.patch("/vm", json!({"state": "Resumed"}));
