@@ -2,79 +2,57 @@
 //!
 //! The start of one of our programs brings in most of its code, by pages around each one that runs. The host's cache
 //! keeps them for whoever needs them next, this process too, but as long as they are mapped they count as its own and
-//! the host cannot use them for anything else.
+//! the host cannot use them for anything else. What its heap has free is the host's again as well.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 
 use rustix::event::Timespec;
 
-use crate::sys::memory::forget_pages;
+use crate::sys::memory::{PAGE, Segments, forget_pages, forget_unused_stack, share_heap, trim_heap};
 
 /// How long a process waits before it rests. What ends sooner never takes the time to.
 pub const REST_AFTER: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Unmaps the pages of the program's code. Those that run again come from the host's cache.
+/// Unmaps the pages of the program's code and constants, which come from the host's cache when they are used again, and
+/// what is free of its heap and of its main thread's stack.
 pub fn rest() {
-    let given_back = std::fs::read_to_string("/proc/self/maps").and_then(|maps| match code(&maps) {
-        ranges if ranges.is_empty() => Err(io::ErrorKind::NotFound.into()),
-        ranges => ranges.into_iter().try_for_each(forget_pages),
-    });
-    if let Err(error) = given_back {
-        tracing::debug!(%error, "the program's code stays mapped");
+    trim_heap();
+    let Segments { unwritten, relocated } = Segments::own();
+    let constants = relocated.into_iter().filter_map(|range| unchanged(range).ok()).flatten();
+    let pages: Vec<_> = constants.chain(unwritten).collect();
+    if let Err(error) = forget_unused_stack().and_then(|()| forget_pages(&pages)) {
+        tracing::debug!(%error, "what the start needed stays");
     }
 }
 
-/// The program's file from its first page to the end of its instructions; what comes behind may have been changed by
-/// the program's start (proc_pid_maps(5)). Where a part of the file ends with a page, the linker leaves one out before
-/// the next.
-fn code(maps: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    for (range, permissions, inode) in maps.lines().map_while(mapping) {
-        if inode == "0" || !matches!(permissions, "r--p" | "r-xp") {
-            break;
-        }
-        found.push(range);
-        if permissions == "r-xp" {
-            return found;
-        }
-    }
-    Vec::new()
+/// For a process whose threads allocate little, before it has any: one heap for all of them.
+pub fn keep_one_heap() {
+    share_heap();
 }
 
-/// Where a mapping lies, its permissions and its file's inode.
-fn mapping(line: &str) -> Option<(Range<usize>, &str, &str)> {
-    let mut fields = line.split_ascii_whitespace();
-    Some((range(fields.next()?)?, fields.next()?, fields.nth(2)?))
-}
+/// In memory, and a file's: bits of an entry (Documentation/admin-guide/mm/pagemap.rst).
+const OF_FILE: u64 = 1 << 63 | 1 << 61;
+const ENTRY: usize = size_of::<u64>();
 
-fn range(text: &str) -> Option<Range<usize>> {
-    let (start, end) = text.split_once('-')?;
-    Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
+/// Those pages of a range that are its file's still, in a program that can no longer change them.
+fn unchanged(range: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    let mut entries = vec![0; range.len() / PAGE * ENTRY];
+    let at = u64::try_from(range.start / PAGE * ENTRY).map_err(io::Error::other)?;
+    File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, at)?;
+    let pages = range.step_by(PAGE).map(|page| page..page + PAGE);
+    let is_file = |at: usize| {
+        let entry = entries.get(at * ENTRY..)?.first_chunk()?;
+        (u64::from_ne_bytes(*entry) & OF_FILE == OF_FILE).then_some(())
+    };
+    Ok(pages.enumerate().filter_map(|(at, page)| is_file(at).map(|()| page)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(maps: &str, expected: &[Range<usize>]) {
-        assert_eq!(code(maps), expected, "{maps}");
-    }
-
-    #[test]
-    fn code_ends_before_what_is_written() {
-        let headers = "00200000-00300000 r--p 00000000 fe:00 77 /bin/stockade\n";
-        let text = "00300000-00500000 r-xp 000ff000 fe:00 77 /bin/stockade\n";
-        let data = "00500000-00510000 r--p 002ff000 fe:00 77 /bin/stockade\n";
-        let apart = "00301000-00500000 r-xp 00100000 fe:00 77 /bin/stockade\n";
-        check(&[headers, text, data].concat(), &[0x20_0000..0x30_0000, 0x30_0000..0x50_0000]);
-        check(&[headers, apart, data].concat(), &[0x20_0000..0x30_0000, 0x30_1000..0x50_0000]);
-        check(&[text, data].concat(), std::slice::from_ref(&(0x30_0000..0x50_0000)));
-        check(&[headers, data].concat(), &[]);
-        check("00200000-00300000 rw-p 00000000 fe:00 77 /bin/stockade\n", &[]);
-        check("00200000-00300000 r-xp 00000000 00:00 0 \n", &[]);
-        check("", &[]);
-    }
 
     /// Bytes of the program's own code in memory.
     fn resident() -> usize {
@@ -91,6 +69,28 @@ mod tests {
         rest();
         let after = resident();
         assert!(after < before, "{before} bytes, then {after}");
-        assert!(!code(&std::fs::read_to_string("/proc/self/maps").expect("read maps")).is_empty());
+    }
+
+    #[test]
+    fn only_what_is_the_files_is_given_back() {
+        static POINTERS: [&str; 2] = ["one", "two"];
+        let segments = Segments::own();
+        let is_in = |ranges: &[Range<usize>], address: usize| ranges.iter().any(|range| range.contains(&address));
+        let resting: fn() = rest;
+        assert!(is_in(&segments.unwritten, (resting as *const ()).addr()), "code: {segments:x?}");
+        assert!(is_in(&segments.unwritten, POINTERS[0].as_ptr().addr()), "a constant: {segments:x?}");
+        assert!(is_in(&segments.relocated, POINTERS.as_ptr().addr()), "what is relocated: {segments:x?}");
+        rest();
+        assert_eq!(POINTERS.concat(), "onetwo");
+    }
+
+    #[test]
+    fn a_page_that_is_no_files_stays() {
+        let own = Box::new([1_u8; 3 * PAGE]);
+        let start = own.as_ptr().addr().next_multiple_of(PAGE);
+        assert!(unchanged(start..start + 2 * PAGE).expect("look").is_empty());
+        let resting: fn() = rest;
+        let code = (resting as *const ()).addr() & !(PAGE - 1);
+        assert_eq!(unchanged(code..code + PAGE).expect("look"), std::slice::from_ref(&(code..code + PAGE)));
     }
 }
