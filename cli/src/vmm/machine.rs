@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use serde_json::{Map, Value, json};
 use stockade_vm_api::{Controller, ControllerError};
@@ -34,7 +33,7 @@ pub(super) struct Vmm {
 }
 
 struct Running {
-    machine: Arc<Machine>,
+    machine: Machine,
     config: VmConfig,
     exits: Exits,
     // Last, so that the terminal is as before when the machine is gone.
@@ -71,9 +70,8 @@ impl Vmm {
 
     /// Takes a machine that stands still, behind the filter of its owner.
     fn adopt(&mut self, machine: Machine, config: VmConfig) -> Result<&Machine, ControllerError> {
-        let machine = Arc::new(machine);
         if let Some(ended) = self.ended.take() {
-            watch(Arc::clone(&machine), self.filters, ended)?;
+            machine.at_end(|outcome| tell(outcome, ended));
         }
         Role::Api.confine(self.filters).map_err(|error| words(&error))?;
         let (exits, _terminal) = (Exits::default(), RawTerminal::enter());
@@ -86,7 +84,8 @@ impl Controller for Vmm {
         let console = standard_streams().map_err(|error| words(&error))?;
         let machine = Machine::prepare(config, self.files(mmds), console, self.filters);
         let machine = machine.map_err(|error| words(&error))?;
-        self.adopt(machine, config.clone())?.run().map_err(|error| words(&error))
+        self.adopt(machine, config.clone())?.run();
+        Ok(())
     }
 
     fn pause(&mut self) -> Result<(), ControllerError> {
@@ -189,13 +188,6 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    /// The thread that waits for the machine's end has a share of it.
-    fn drop(&mut self) {
-        self.machine.stop();
-    }
-}
-
 /// The file or the process that has a snapshot's memory.
 fn memory_source(backend: &MemoryBackend) -> Result<MemorySource, ControllerError> {
     let path = &backend.backend_path;
@@ -211,23 +203,14 @@ fn standard_streams() -> io::Result<Console> {
     Ok(Console { output: Box::new(io::stdout()), input: Some(io::stdin().as_fd().try_clone_to_owned()?) })
 }
 
-/// Waits in a thread for the machine's end, and tells it.
-fn watch(machine: Arc<Machine>, filters: Filters, ended: Sender<Outcome>) -> Result<(), ControllerError> {
-    let wait = move || {
-        if let Err(error) = Role::Api.confine(filters) {
-            error!("{error}");
-            machine.stop();
-        }
-        let outcome = machine.wait();
-        match &outcome {
-            Outcome::Failed(reason) => error!("the microVM failed: {reason}"),
-            outcome => info!("Vmm is stopping: {outcome:?}."),
-        }
-        // Who would hear it may be gone already.
-        let _ = ended.send(outcome);
-    };
-    let thread = thread::Builder::new().name("vmm_end".to_owned()).spawn(wait);
-    thread.map(drop).map_err(|error| words(&error))
+/// Tells how a machine ended.
+fn tell(outcome: Outcome, ended: Sender<Outcome>) {
+    match &outcome {
+        Outcome::Failed(reason) => error!("the microVM failed: {reason}"),
+        outcome => info!("Vmm is stopping: {outcome:?}."),
+    }
+    // Who would hear it may be gone already.
+    let _ = ended.send(outcome);
 }
 
 fn words(error: &dyn std::error::Error) -> ControllerError {

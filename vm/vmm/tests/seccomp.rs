@@ -41,7 +41,7 @@ fn check_all() {
         check(role, "network unfiltered", lives);
         check(role, "fork", dies);
     }
-    for role in [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Watch] {
+    for role in [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor] {
         check(role, "open", lives);
     }
 }

@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, mpsc};
-use std::thread;
 
 use rustix::event::{EventfdFlags, eventfd};
 use stockade_sandbox::protocol::CONTROL_PORT;
@@ -69,7 +67,7 @@ pub(super) trait Guest {
 
 /// The real one.
 pub(super) struct Running {
-    machine: Arc<Machine>,
+    machine: Machine,
     peer: ChannelPeer,
     ended: OwnedFd,
     memory_mib: usize,
@@ -85,10 +83,9 @@ pub(super) fn start(settings: &Settings, descriptors: Vec<OwnedFd>, console: &Co
     let config = config(settings).map_err(|error| error.to_string())?;
     let console = machine::Console { output: Box::new(console.clone()), input: None };
     let machine = Machine::prepare(&config, files, console, Filters::On).map_err(|error| error.to_string())?;
-    let machine = Arc::new(machine);
-    let ended = watch(&machine)?;
+    let ended = bell_at_end(&machine).map_err(|error| format!("wait for the machine's end: {error}"))?;
     Role::Monitor.confine(Filters::On).map_err(|error| error.to_string())?;
-    machine.run().map_err(|error| error.to_string())?;
+    machine.run();
     Ok(Running { machine, peer, ended, memory_mib: settings.memory_mib, vcpus: settings.vcpus })
 }
 
@@ -166,25 +163,14 @@ fn config(settings: &Settings) -> Result<VmConfig, Box<dyn std::error::Error>> {
     Ok(config)
 }
 
-/// Rings when the machine has ended. The thread that waits for that stands behind its filter when this returns.
-fn watch(machine: &Arc<Machine>) -> Result<OwnedFd, String> {
-    let failed = |error: io::Error| format!("wait for the machine's end: {error}");
-    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|errno| failed(errno.into()))?;
-    let (machine, ringer) = (machine.clone(), bell.try_clone().map_err(failed)?);
-    let (tell, told) = mpsc::channel();
-    let thread = thread::Builder::new().name("end".into()).spawn(move || {
-        let confined = Role::Watch.confine(Filters::On).map_err(|error| error.to_string());
-        let is_confined = confined.is_ok();
-        // Who started this thread waits for it.
-        let _ = tell.send(confined);
-        if is_confined {
-            machine.wait();
-            // Full only after 2^64 ends.
-            let _ = rustix::io::write(&ringer, &1_u64.to_ne_bytes());
-        }
+/// Rings when the machine has ended.
+fn bell_at_end(machine: &Machine) -> io::Result<OwnedFd> {
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let ringer = bell.try_clone()?;
+    machine.at_end(move |_| {
+        // Full only after 2^64 ends.
+        let _ = rustix::io::write(&ringer, &1_u64.to_ne_bytes());
     });
-    thread.map_err(failed)?;
-    told.recv().map_err(|error| error.to_string())??;
     Ok(bell)
 }
 

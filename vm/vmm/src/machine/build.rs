@@ -12,7 +12,7 @@ use super::io_apic::IoApic;
 use super::platform::{Platform, Plugged};
 use super::statistics::{Phase, Statistics};
 use super::vcpu::VcpuThread;
-use super::{Console, Files, Machine, StartError};
+use super::{Console, Files, Machine, Outcome, StartError};
 use crate::boot::{self, acpi};
 use crate::config::{
     BootSource, DriveConfig, HugePages, MachineConfig, MmdsConfig, NetworkConfig, RateLimiterConfig, VmConfig,
@@ -79,7 +79,7 @@ pub(super) fn memory_mib(config: &VmConfig) -> u64 {
     u64::try_from(config.machine().mem_size_mib).unwrap_or(u64::MAX)
 }
 
-/// Gives a machine its threads, which stand still.
+/// Gives a machine its threads, which stand still behind their filters.
 pub(super) fn start_threads(
     mut machine: Machine,
     vcpus: Vec<Box<dyn Vcpu>>,
@@ -91,7 +91,12 @@ pub(super) fn start_threads(
         let thread = VcpuThread::start(index, vcpu, machine.platform.clone(), filters).map_err(StartError::Thread)?;
         machine.vcpus.push(thread);
     }
-    Ok(machine)
+    machine.platform.control.wait_for_standstill(machine.threads());
+    match machine.outcome() {
+        // A thread ended before it had anything to do.
+        Some(Outcome::Failed(reason)) => Err(StartError::Confine(reason)),
+        _ => Ok(machine),
+    }
 }
 
 pub(super) fn topology(settings: &MachineConfig) -> Topology {

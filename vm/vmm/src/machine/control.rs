@@ -25,11 +25,15 @@ pub enum Order {
     End,
 }
 
+/// What wants to hear of a machine's end, once.
+type Listener = Box<dyn FnOnce(Outcome) + Send>;
+
 #[derive(Default)]
 struct State {
     outcome: Option<Outcome>,
     /// Threads that stand still because they were told to.
     waiting: usize,
+    listener: Option<Listener>,
 }
 
 /// Shared by all threads.
@@ -92,12 +96,35 @@ impl Control {
         !moves(&mut state)
     }
 
-    /// Ends the machine; the first outcome stays.
+    /// Ends the machine; the first outcome stays, and is told.
     pub fn end(&self, outcome: Outcome) {
         let mut state = self.lock();
-        state.outcome.get_or_insert(outcome);
+        let told = match &state.outcome {
+            Some(_) => None,
+            None => {
+                state.outcome = Some(outcome.clone());
+                state.listener.take()
+            }
+        };
         self.order.store(END, Ordering::Release);
         self.changed.notify_all();
+        drop(state);
+        if let Some(listener) = told {
+            listener(outcome);
+        }
+    }
+
+    /// Has the thread that ends the machine tell how, or this one if it has ended already. A later listener takes the
+    /// place of an earlier one.
+    pub fn at_end(&self, listener: Listener) {
+        let mut state = self.lock();
+        match state.outcome.clone() {
+            None => state.listener = Some(listener),
+            Some(outcome) => {
+                drop(state);
+                listener(outcome);
+            }
+        }
     }
 
     /// Waits for the end.
@@ -153,6 +180,22 @@ mod tests {
         control.end(Outcome::Off);
         control.run();
         assert_eq!((control.order(), control.wait_for_end()), (Order::End, Outcome::Reset));
+    }
+
+    #[test]
+    fn an_end_is_told_once() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let listener = |tell: &std::sync::mpsc::Sender<Outcome>| {
+            let tell = tell.clone();
+            Box::new(move |outcome| tell.send(outcome).expect("somebody listens"))
+        };
+        let control = Control::paused();
+        control.at_end(listener(&tell));
+        control.end(Outcome::Off);
+        control.end(Outcome::Reset);
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [Outcome::Off]);
+        control.at_end(listener(&tell));
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [Outcome::Off], "it had ended");
     }
 
     #[test]

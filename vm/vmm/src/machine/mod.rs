@@ -182,7 +182,7 @@ impl Machine {
     /// The same with files that are open already.
     pub fn start_with(config: &VmConfig, files: Files, console: Console) -> Result<Self, StartError> {
         let machine = Self::prepare(config, files, console, Filters::On)?;
-        machine.run()?;
+        machine.run();
         Ok(machine)
     }
 
@@ -193,16 +193,8 @@ impl Machine {
     }
 
     /// Lets a prepared machine run.
-    pub fn run(&self) -> Result<(), StartError> {
-        self.platform.control.wait_for_standstill(self.threads());
-        match self.platform.control.outcome() {
-            // A thread ended before it had anything to do.
-            Some(Outcome::Failed(reason)) => Err(StartError::Confine(reason)),
-            _ => {
-                self.platform.control.run();
-                Ok(())
-            }
-        }
+    pub fn run(&self) {
+        self.platform.control.run();
     }
 
     /// Stops all processors and devices, and returns when they stand still.
@@ -234,6 +226,11 @@ impl Machine {
     /// Waits until the guest ends, or until [`Machine::stop`] from another thread.
     pub fn wait(&self) -> Outcome {
         self.platform.control.wait_for_end()
+    }
+
+    /// Calls `tell` when it has ended, in a thread of the machine's: it may neither wait nor drop the machine.
+    pub fn at_end(&self, tell: impl FnOnce(Outcome) + Send + 'static) {
+        self.platform.control.at_end(Box::new(tell));
     }
 
     /// How it ended, if it has.

@@ -185,9 +185,6 @@ const MONITOR: &[Call] = &[
     any("io_uring_enter", libc::SYS_io_uring_enter),
 ];
 
-/// Waits for the end; it may be the last to let go of the machine.
-const WATCH: &[Call] = &[any("io_uring_enter", libc::SYS_io_uring_enter)];
-
 /// Answered with EACCES in all threads but the owner: the C library looks for a setting of the kernel's memory before
 /// it gives memory back, and goes on without.
 pub const REFUSED: &[Call] = &[any("openat", libc::SYS_openat)];
@@ -245,7 +242,6 @@ pub fn of(role: Role) -> &'static [&'static [Call]] {
         Role::Devices => &[EVERY_THREAD, DEVICES],
         Role::Disk => &[EVERY_THREAD, DISK],
         Role::Monitor => &[EVERY_THREAD, MONITOR],
-        Role::Watch => &[EVERY_THREAD, WATCH],
         Role::Api => &[EVERY_THREAD, API],
     }
 }
@@ -265,7 +261,6 @@ pub fn page() -> String {
         (Role::Devices, "devices (`devices`)", DEVICES),
         (Role::Disk, "a disk without io_uring (`disk`)", DISK),
         (Role::Monitor, "main thread of a container's monitor", MONITOR),
-        (Role::Watch, "waits for the machine's end (`end`)", WATCH),
         (Role::Api, "API and owner", API),
     ];
     for (role, words, own) in roles {

@@ -37,14 +37,12 @@ pub enum Role {
     Disk,
     /// Owns the machine of a container, and talks to its guest's agent.
     Monitor,
-    /// Waits for a machine's end.
-    Watch,
     /// Serves the API and owns the machine.
     Api,
 }
 
 /// All roles.
-pub const ROLES: [Role; 6] = [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Watch, Role::Api];
+pub const ROLES: [Role; 5] = [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Api];
 
 /// Why a thread has no filter.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +159,7 @@ mod tests {
 
     #[test]
     fn no_thread_of_a_guest_can_start_programs_or_open_files() {
-        for role in [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor, Role::Watch] {
+        for role in [Role::Vcpu, Role::Devices, Role::Disk, Role::Monitor] {
             let names = role.names();
             for name in ["execve", "execveat", "openat", "openat2", "clone", "clone3", "ptrace", "process_vm_writev"] {
                 assert!(!names.contains(&name), "{role:?}: {name}");
