@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stockade_vmm::config::{InstanceId, Level, LoggerConfig};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -56,6 +57,9 @@ impl Logger {
         settings.shows_level = config.show_level.unwrap_or(settings.shows_level);
         settings.shows_origin = config.show_log_origin.unwrap_or(settings.shows_origin);
         settings.module = config.module.clone().or_else(|| settings.module.take());
+        drop(settings);
+        // What is not wanted is found out once, and not by each event that is not.
+        tracing::callsite::rebuild_interest_cache();
         Ok(())
     }
 
@@ -111,6 +115,17 @@ fn level(level: tracing::Level) -> Level {
 }
 
 impl<S: Subscriber> Layer<S> for Logger {
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match self.settings().level {
+            Level::Off => LevelFilter::OFF,
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        })
+    }
+
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let settings = self.settings();
         if !settings.wants(event.metadata()) {
