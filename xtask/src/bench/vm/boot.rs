@@ -116,7 +116,7 @@ impl Bench {
             "set -e; cd /var/tmp; cp {} vmlinux; cp {}/initrd initrd; {copy} {} {vmm}",
             kernel.display(),
             self.guests.path().display(),
-            session::watch(&format!("{options} --rounds {ROUNDS} --guest-mib {MEMORY_MIB}"))?,
+            session::watch(&format!("{options} --rest --rounds {ROUNDS} --guest-mib {MEMORY_MIB}"))?,
         );
         let seen = self.session.watch(&script).with_context(|| format!("{who}, {}", case.name))?;
         self.add(case, who, &seen)

@@ -45,7 +45,7 @@ pub fn run(_: &Effort) -> Result<Report> {
 }
 
 fn machine(session: &mut Session, name: &str, kernel: &str) -> Result<Vec<Row>> {
-    let options = format!("--word {WORD} --rounds 1 --trace --vmm {MONITOR} --guest-mib {MACHINE_MIB}");
+    let options = format!("--word {WORD} --rounds 1 --rest --trace --vmm {MONITOR} --guest-mib {MACHINE_MIB}");
     let seen = seen(session, &format!("--isolation vm {kernel}"), &options)?;
     let who = format!("class vm, {name}");
     let mut rows = vec![
@@ -64,7 +64,7 @@ fn seen(session: &mut Session, class: &str, options: &str) -> Result<crate::lab:
     let directory = bin("stockade").parent().context("the program's directory")?.display().to_string();
     let script = format!(
         "bin={directory} fixtures={} rootfs={}\n{SET_UP}\n{} ./stockade run --rm --memory 64m --memory-swap 64m \
-         {class} localhost/busybox:bench sh -c 'echo {WORD}; sleep 0.2'",
+         {class} localhost/busybox:bench sh -c 'echo {WORD}; sleep 3'",
         fixtures_dir().display(),
         rootfs("busybox").display(),
         session::watch(options)?,
