@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use stockade_native::rest::{keep_one_heap, rest};
 use stockade_vm_api::{API_VERSION, ControllerError, Logger, Metrics, Server, Session, Setup};
 use stockade_vmm::config::{InstanceId, InstanceInfo, LoggerConfig, MetricsConfig, VmConfig, VmFile, VmState};
 use stockade_vmm::devices::Announce;
@@ -80,6 +81,7 @@ fn describe_snapshot(path: &Path) -> u8 {
 }
 
 fn live(args: &VmmArgs) -> Result<(), Failure> {
+    keep_one_heap();
     let id = InstanceId::new(&args.id).map_err(Failure::Id)?;
     let logger = start_log(args, &id)?;
     info!("Running Stockade v{VERSION}, with Firecracker's API v{API_VERSION}");
@@ -100,7 +102,7 @@ fn live(args: &VmmArgs) -> Result<(), Failure> {
         info!("Successfully started microvm that was configured from one single json");
     }
     let server = server.unwrap_or_else(Server::without_socket);
-    let (mut session, outcome) = server.run(session, end).map_err(Failure::Serve)?;
+    let (mut session, outcome) = server.run(session, end, rest).map_err(Failure::Serve)?;
     if let Err(error) = session.flush_metrics() {
         warn!("cannot write metrics: {error}");
     }

@@ -133,6 +133,18 @@ impl Vmm {
         self.child.id()
     }
 
+    /// Resident memory in KiB without the guest's, which is the largest mapping.
+    pub(crate) fn own_kib(&self) -> u64 {
+        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.pid())).expect("read smaps");
+        let values = |key: &str| {
+            let lines = smaps.lines().filter_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB"));
+            lines.map(|kib| kib.parse::<u64>().expect("a number")).collect::<Vec<_>>()
+        };
+        let mappings: Vec<_> = values("Size:").into_iter().zip(values("Rss:")).collect();
+        let guest = mappings.iter().max().map_or(0, |(_, resident)| *resident);
+        mappings.iter().map(|(_, resident)| resident).sum::<u64>() - guest
+    }
+
     /// One request, and the answer's status and body.
     pub(crate) fn request(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };

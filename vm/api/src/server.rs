@@ -20,6 +20,7 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
 use crate::request::{self, Method, RequestFault};
@@ -32,6 +33,8 @@ const MAX_CONNECTIONS: usize = 10;
 /// The longest head of a request: hyper's least.
 const HEAD_BYTES: usize = 8192;
 const METRICS_PERIOD: Duration = Duration::from_secs(60);
+/// How long nobody asks for anything before what requests and a guest's boot needed is given back.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: Stockade\r\nConnection: close\r\n\
     Content-Length: 40\r\n\r\n{ \"error\": \"Too many open connections\" }";
@@ -74,7 +77,8 @@ impl Server {
         Self { listener: None, payload_bytes: 0 }
     }
 
-    /// Serves a session until `stop` is ready, and gives what that gave. Metrics are written every minute meanwhile.
+    /// Serves a session until `stop` is ready, and gives what that gave. Metrics are written every minute meanwhile;
+    /// `rest` is called each time that nobody asks for anything for a while.
     ///
     /// # Errors
     /// The runtime cannot be made.
@@ -82,21 +86,38 @@ impl Server {
         self,
         session: Session<C>,
         stop: impl Future<Output = T>,
+        rest: impl Fn(),
     ) -> io::Result<(Session<C>, T)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let shared = Rc::new(RefCell::new(session));
+        let shared = Rc::new(Shared { session: RefCell::new(session), asked: Notify::new() });
         let outcome = tokio::task::LocalSet::new().block_on(&runtime, async {
             let listener = self.listener.map(UnixListener::from_std).transpose()?;
             tokio::select! {
                 outcome = stop => Ok::<T, io::Error>(outcome),
                 never = accept(listener, &shared, self.payload_bytes) => match never {},
-                never = write_metrics(&shared) => match never {},
+                never = write_metrics(&shared.session) => match never {},
+                never = rest_when_quiet(&shared.asked, rest) => match never {},
             }
         })?;
         // Connections died with their tasks; the last one out leaves the session here.
         drop(runtime);
-        let session = Rc::try_unwrap(shared).map_err(|_| io::Error::other("a connection outlived its runtime"))?;
-        Ok((session.into_inner(), outcome))
+        let shared = Rc::try_unwrap(shared).map_err(|_| io::Error::other("a connection outlived its runtime"))?;
+        Ok((shared.session.into_inner(), outcome))
+    }
+}
+
+/// What all connections share.
+struct Shared<C: Controller> {
+    session: RefCell<Session<C>>,
+    /// After each request.
+    asked: Notify,
+}
+
+async fn rest_when_quiet(asked: &Notify, rest: impl Fn()) -> Infallible {
+    loop {
+        while tokio::time::timeout(REST_AFTER, asked.notified()).await.is_ok() {}
+        rest();
+        asked.notified().await;
     }
 }
 
@@ -111,7 +132,7 @@ async fn write_metrics<C: Controller>(session: &RefCell<Session<C>>) -> Infallib
 
 async fn accept<C: Controller + 'static>(
     listener: Option<UnixListener>,
-    session: &Rc<RefCell<Session<C>>>,
+    shared: &Rc<Shared<C>>,
     payload_bytes: usize,
 ) -> Infallible {
     let Some(listener) = listener else { return std::future::pending().await };
@@ -124,9 +145,9 @@ async fn accept<C: Controller + 'static>(
                 tokio::task::spawn_local(turn_away(stream));
             }
             Ok((stream, _)) => {
-                let (session, ticket) = (Rc::clone(session), Rc::clone(&open));
+                let (shared, ticket) = (Rc::clone(shared), Rc::clone(&open));
                 tokio::task::spawn_local(async move {
-                    connection(stream, session, payload_bytes).await;
+                    connection(stream, shared, payload_bytes).await;
                     drop(ticket);
                 });
             }
@@ -145,14 +166,14 @@ async fn turn_away(mut stream: UnixStream) {
     }
 }
 
-async fn connection<C: Controller + 'static>(
-    stream: UnixStream,
-    session: Rc<RefCell<Session<C>>>,
-    payload_bytes: usize,
-) {
+async fn connection<C: Controller + 'static>(stream: UnixStream, shared: Rc<Shared<C>>, payload_bytes: usize) {
     let service = service_fn(|request| {
-        let session = Rc::clone(&session);
-        async move { Ok::<_, Infallible>(respond(request, &session, payload_bytes).await) }
+        let shared = Rc::clone(&shared);
+        async move {
+            let response = respond(request, &shared.session, payload_bytes).await;
+            shared.asked.notify_one();
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).auto_date_header(false);

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A server in a thread, which ends with the test.
 struct Api {
     socket: PathBuf,
+    rested: mpsc::Receiver<()>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<VmState>>,
     _dir: TempDir,
@@ -75,11 +77,16 @@ impl Api {
         let socket = dir.path().join("api.sock");
         let server = Server::bind(&socket, LIMIT).expect("bind the socket");
         let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (rest, rested) = mpsc::channel();
+        let rest = move || {
+            // The test may have ended.
+            let _ = rest.send(());
+        };
         let serve = move || {
-            let (session, _) = server.run(Session::new(Obedient, setup()), stopped).expect("serve");
+            let (session, _) = server.run(Session::new(Obedient, setup()), stopped, rest).expect("serve");
             session.state()
         };
-        Self { socket, stop: Some(stop), thread: Some(std::thread::spawn(serve)), _dir: dir }
+        Self { socket, rested, stop: Some(stop), thread: Some(std::thread::spawn(serve)), _dir: dir }
     }
 
     fn ask(&self, request: &str) -> String {
@@ -123,6 +130,16 @@ fn connect(socket: &Path) -> UnixStream {
     let stream = UnixStream::connect(socket).expect("connect");
     stream.set_read_timeout(Some(PATIENCE)).expect("set a timeout");
     stream
+}
+
+#[test]
+fn who_is_not_asked_rests_once() {
+    let api = Api::new();
+    for _ in 0..2 {
+        api.rested.recv_timeout(PATIENCE).expect("a rest after a while");
+        assert!(api.rested.recv_timeout(Duration::from_millis(1500)).is_err(), "once");
+        api.get("/version");
+    }
 }
 
 /// Sends a request and reads the answer's head and as much body as the head says.

@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::stdio::{stderr, stdin};
 use stockade_hosted::{files, log};
+use stockade_native::rest::keep_one_heap;
 use stockade_sandbox::protocol::Connection;
 use stockade_sandbox::{Error, IsolationClass};
 
@@ -32,6 +33,7 @@ use crate::settings::Settings;
 /// Runs as the monitor; its exit status.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
     files::raise_descriptor_limit();
+    keep_one_heap();
     if let Ok(taker) = stderr().try_clone_to_owned() {
         log::install(MONITOR, taker);
     }

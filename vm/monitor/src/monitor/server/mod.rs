@@ -15,6 +15,7 @@ use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::rand::{GetRandomFlags, getrandom};
+use stockade_native::rest::{REST_AFTER, rest};
 use stockade_sandbox::protocol::{Configure, Connection, Incoming, Method, Share, SignalRequest};
 use stockade_sandbox::{Error, IsolationClass, Result};
 
@@ -151,10 +152,16 @@ impl<G: Guest> Server<G> {
     }
 
     fn serve(&mut self) -> std::result::Result<(), String> {
+        let mut rest_after = Some(&REST_AFTER);
         while !self.is_done() {
             let mut events = Vec::with_capacity(16);
             let patience = self.patience();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), patience) {
+            let quiet = rest_after.filter(|_| patience.is_none());
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), patience.or(quiet)) {
+                Ok(0) if quiet.is_some() => {
+                    rest_after = None;
+                    rest();
+                }
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(format!("cannot wait for events: {errno}")),
             }
