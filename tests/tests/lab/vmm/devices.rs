@@ -1,6 +1,5 @@
 //! One guest that looks at every device, while its host changes them.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -14,9 +13,7 @@ use serde_json::{Value, json};
 use super::super::guest::Vmm;
 use super::loop_device::LoopDevice;
 use super::tap::Tap;
-use super::{disks, network};
-
-const MIB: u64 = 1 << 20;
+use super::{balloon, disks, network};
 
 /// A stream that stands still so long does not go on.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(100);
@@ -30,8 +27,9 @@ const LOOKS: &[Look] = &[
     ("metadata", network::metadata),
     ("sockets", sockets),
     ("entropy", entropy),
-    ("balloon", balloon),
-    ("free memory given back", reporting),
+    ("balloon", balloon::look),
+    ("free memory given back", balloon::reporting),
+    ("balloon that does not give way", balloon::stays),
 ];
 
 pub(super) fn looks(dir: &Path) {
@@ -60,10 +58,7 @@ fn configure(vmm: &Vmm, dir: &Path) -> LoopDevice {
     network::configure(vmm);
     vmm.put("/vsock", json!({"guest_cid": 5, "uds_path": "vsock"}));
     vmm.put("/entropy", json!({"rate_limiter": {"bandwidth": {"size": 100_000, "refill_time": 100}}}));
-    let balloon = json!({
-        "amount_mib": 0, "deflate_on_oom": false, "stats_polling_interval_s": 1, "free_page_reporting": true
-    });
-    vmm.put("/balloon", balloon);
+    vmm.put("/balloon", balloon::config(balloon::OnOom::Stays));
     block_device
 }
 
@@ -124,36 +119,6 @@ fn connect(vmm: &Vmm, port: u32) -> UnixStream {
 fn entropy(vmm: &mut Vmm) {
     let seen = vmm.sh("cat /sys/class/misc/hw_random/rng_current; dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c");
     assert_eq!(seen, "virtio_rng.0\n64");
-}
-
-/// The balloon takes memory, says so, and gives it back.
-fn balloon(vmm: &mut Vmm) {
-    let statistics = |vmm: &Vmm| vmm.get("/balloon/statistics");
-    vmm.patch("/balloon", json!({"amount_mib": 64}));
-    vmm.wait_until("balloon of 64 MiB", || statistics(vmm)["actual_mib"] == 64);
-    vmm.wait_until("report of the guest", || {
-        statistics(vmm)["total_memory"].as_u64().is_some_and(|len| len > 100 * MIB)
-    });
-    vmm.patch("/balloon/statistics", json!({"stats_polling_interval_s": 2}));
-    assert_eq!(vmm.get("/balloon")["stats_polling_interval_s"], 2);
-    vmm.patch("/balloon", json!({"amount_mib": 0}));
-    vmm.wait_until("empty balloon", || statistics(vmm)["actual_mib"] == 0);
-}
-
-/// What the guest frees comes back to the host without being asked for.
-fn reporting(vmm: &mut Vmm) {
-    vmm.sh("dd if=/dev/zero of=/tmp/fill bs=1M count=48 2>/dev/null");
-    let full = resident(vmm);
-    vmm.sh("rm /tmp/fill");
-    vmm.wait_until("memory given back", || resident(vmm) + 24 * MIB < full);
-}
-
-/// Bytes of the VMM in memory.
-fn resident(vmm: &Vmm) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", vmm.pid())).expect("the VMM's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident size");
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib << 10
 }
 
 /// The part of a configuration with this name.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stockade_tests::Cmd;
 
 use super::super::guest::{BOOT_ARGS, Vmm, boot_source};
+use super::balloon;
 use super::tap::Tap;
 
 /// Of a VMM that nobody asks for anything: its start took twice as much.
@@ -25,6 +26,7 @@ pub(super) fn session(dir: &Path) {
     let _tap = Tap::new("tap0", 0);
     let card = json!({"iface_id": "net1", "guest_mac": "06:00:AC:10:00:02", "host_dev_name": "tap0"});
     curl("network-interfaces/net1", card);
+    curl("balloon", balloon::config(balloon::OnOom::GivesWay));
     curl("machine-config", json!({"vcpu_count": 2, "mem_size_mib": 256}));
     curl("actions", json!({"action_type": "InstanceStart"}));
     vmm.wait_up();
@@ -34,6 +36,7 @@ pub(super) fn session(dir: &Path) {
     vmm.wait_until("VMM that has little memory of its own", || vmm.own_kib() <= OWN_KIB_MAX);
     vmm.sh("ip addr add 172.16.0.2/30 dev eth0; ip link set eth0 up; ping -c 1 172.16.0.1");
     stands_still(&mut vmm);
+    balloon::gives_way(&mut vmm);
     // The guide's way out: the keyboard controller's reset, as reboot=k asks for.
     vmm.send("reboot -f");
     let (status, serial) = vmm.end();

@@ -1,5 +1,6 @@
 //! The VMM: guests driven through `stockade vmm` and its API, and what they see of their machine.
 
+mod balloon;
 mod config_file;
 mod devices;
 mod disks;
