@@ -34,6 +34,9 @@ pub struct Options {
     /// Use the binaries in this directory instead of building.
     #[arg(long)]
     bin_dir: Option<PathBuf>,
+    /// Boot this vmlinux in vm-boot-small, by `stockade vmm` alone.
+    #[arg(long, value_name = "FILE")]
+    guest_kernel: Option<PathBuf>,
     /// Everything is set up and this is the mount namespace to measure in.
     #[arg(long, hide = true)]
     prepared: bool,
@@ -64,15 +67,17 @@ const BENCHES: &[(&str, Bench)] = &[
     ("vm-restore", vm::restore),
 ];
 
-/// How often to repeat.
-#[derive(Clone, Copy, Debug)]
+/// How often to repeat, and what.
+#[derive(Debug)]
 pub struct Effort {
     quick: bool,
+    /// In place of the small one.
+    guest_kernel: Option<PathBuf>,
 }
 
 impl Effort {
     /// `full` repetitions, or a tenth of them, at least three.
-    fn repeat(self, full: usize) -> usize {
+    fn repeat(&self, full: usize) -> usize {
         if self.quick { (full / 10).max(3) } else { full }
     }
 }
@@ -87,6 +92,9 @@ pub fn run(options: &Options) -> Result<()> {
     let binaries = options.bin_dir.clone().map_or_else(build::release, Ok)?;
     let mut inner = in_v1_namespace()?;
     inner.args(["bench", "--prepared"]).args(&options.names).args(options.quick.then_some("--quick"));
+    if let Some(kernel) = &options.guest_kernel {
+        inner.arg("--guest-kernel").arg(std::path::absolute(kernel)?);
+    }
     sh::continue_in(inner.env("STOCKADE_BIN_DIR", binaries))
 }
 
@@ -132,7 +140,7 @@ fn in_v1_namespace() -> Result<std::process::Command> {
 fn run_here(options: &Options) -> Result<()> {
     // Containers that are started detached become our children: that is how they are found and counted.
     set_child_subreaper(Some(getpid())).context("become the subreaper of all containers")?;
-    let effort = Effort { quick: options.quick };
+    let effort = Effort { quick: options.quick, guest_kernel: options.guest_kernel.clone() };
     let wanted = |name: &str| options.names.is_empty() || options.names.iter().any(|wanted| wanted == name);
     let dir = build::target_dir().join("bench");
     let mut reports = Vec::new();
