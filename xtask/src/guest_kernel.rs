@@ -23,8 +23,17 @@ pub struct Options {
     jobs: Option<usize>,
 }
 
-/// Builds, unless that was done with this config and these sources.
+/// Builds, and says how to use it.
 pub fn run(options: &Options) -> Result<()> {
+    build_missing(options.jobs)?;
+    let image = fixtures_dir().join(FIXTURE).join("vmlinux");
+    println!("guest kernel: {}", image.display());
+    println!("use it: stockade vm kernel import {}", image.display());
+    Ok(())
+}
+
+/// Builds with so many compilers at once, unless that was done with this config and these sources.
+pub fn build_missing(jobs: Option<usize>) -> Result<()> {
     packages::install_missing(packages::GUEST_KERNEL)?;
     let config = workspace_root().join("vm/kernel/config");
     let version = source_version()?;
@@ -33,12 +42,9 @@ pub fn run(options: &Options) -> Result<()> {
     if !is_built {
         // The fixtures stay unlocked meanwhile: tests and the lab need them.
         let work = tempfile::tempdir()?;
-        let out = build(work.path(), &config, options)?;
+        let out = build(work.path(), &config, jobs)?;
         stamp::Folder::open(fixtures_dir())?.build_version(FIXTURE, &key, |dir| keep(&out, dir))?;
     }
-    let image = fixtures_dir().join(FIXTURE).join("vmlinux");
-    println!("guest kernel: {}", image.display());
-    println!("use it: stockade vm kernel import {}", image.display());
     Ok(())
 }
 
@@ -55,14 +61,14 @@ fn key(version: &str, config: &Path) -> Result<String> {
 }
 
 /// Ten minutes of a processor, nearly all of it in the last step. Returns where the result lies.
-fn build(work: &Path, config: &Path, options: &Options) -> Result<PathBuf> {
+fn build(work: &Path, config: &Path, jobs: Option<usize>) -> Result<PathBuf> {
     let tree = unpack(work)?;
     let out = work.join("out");
     fs::create_dir(&out)?;
     let asked = format!("KCONFIG_ALLCONFIG={}", config.display());
     sh::run(make(&tree, &out).arg(asked).arg("allnoconfig"))?;
     check_config(&fs::read_to_string(config)?, &fs::read_to_string(out.join(".config"))?)?;
-    let jobs = options.jobs.map_or_else(|| std::thread::available_parallelism().map(usize::from), Ok)?;
+    let jobs = jobs.map_or_else(|| std::thread::available_parallelism().map(usize::from), Ok)?;
     sh::run(make(&tree, &out).arg(format!("--jobs={jobs}")).arg("vmlinux"))?;
     Ok(out)
 }

@@ -9,6 +9,8 @@ mod guest;
 mod network_class;
 mod several;
 mod share;
+#[cfg(feature = "all")]
+mod small_kernel;
 mod standstill;
 mod vmm;
 
@@ -28,6 +30,8 @@ const GROUPS: &[&[Case]] = &[
     class::CASES,
     network_class::CASES,
     several::CASES,
+    #[cfg(feature = "all")]
+    small_kernel::CASES,
     class::END,
     share::CASES,
     callers::CASES,
@@ -37,7 +41,11 @@ const GROUPS: &[&[Case]] = &[
 /// A function of this program that runs in the lab, because its case asks for it; it gets a folder of the case's.
 type Part = (&'static str, fn(&Path));
 
-const PARTS: &[&[Part]] = &[vmm::PARTS];
+const PARTS: &[&[Part]] = &[
+    vmm::PARTS,
+    #[cfg(feature = "all")]
+    small_kernel::PARTS,
+];
 
 #[test]
 fn what_needs_the_lab() {

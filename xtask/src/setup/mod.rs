@@ -12,6 +12,8 @@ mod workloads;
 use anyhow::Result;
 use stockade_tests::fixtures_dir;
 
+use crate::guest_kernel;
+
 /// What the set-up is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -26,7 +28,7 @@ pub enum Scope {
 /// Options of `setup`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Also what `cargo xtask test --all` needs: 2 GB more.
+    /// Also what `cargo xtask test --all` needs: 2 GB more, and a guest kernel, ten minutes of a processor.
     #[arg(long)]
     all: bool,
 }
@@ -58,5 +60,6 @@ pub fn run(scope: Scope) -> Result<()> {
     fixtures.build("oci", |dir| images::oci_layout(dir, &fixtures.path("rootfs")))?;
     fixtures.build("registry", |dir| images::registry(dir, &fixtures.path("oci")))?;
     println!("fixtures: {}", fixtures.path("").display());
-    Ok(())
+    drop(fixtures);
+    if scope >= Scope::AllTests { guest_kernel::build_missing(None) } else { Ok(()) }
 }
