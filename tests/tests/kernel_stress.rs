@@ -29,7 +29,7 @@ fn stressors_succeed_where_they_do_in_class_native() {
     // What fails beside others is tried once more, alone on the machine.
     let (native, ours) = (run(&kernel, "native", &failed), run(&kernel, "kernel", &failed));
     let failed: BTreeSet<String> = native.succeeded.difference(&ours.succeeded).cloned().collect();
-    println!("{} of {} stressors: {failed:#?}\n{}", stressors.len() - failed.len(), stressors.len(), ours.said);
+    eprintln!("{} of {} stressors: {failed:#?}\n{}", stressors.len() - failed.len(), stressors.len(), ours.said);
     exceptions::check("stress-ng", &stressors, &failed);
 }
 
