@@ -76,15 +76,19 @@ fn limit_v1(dir: &Path, limit: i64) -> Result<(), CgroupError> {
 fn both_v1(dir: &Path, both: i64) -> Result<(), CgroupError> {
     match file::write_if_present(dir, V1_BOTH, &both.to_string())? {
         Presence::Present => Ok(()),
-        Presence::Absent => Err(no_swap_accounting()),
+        Presence::Absent => without_accounting(),
     }
 }
 
-fn no_swap_accounting() -> CgroupError {
-    CgroupError::Unsupported {
+/// A kernel that cannot swap (CONFIG_SWAP) keeps every limit of it.
+fn without_accounting() -> Result<(), CgroupError> {
+    if !Path::new("/proc/swaps").exists() {
+        return Ok(());
+    }
+    Err(CgroupError::Unsupported {
         what: "limit swap".to_owned(),
         why: "this kernel does not account for swap: boot it with swapaccount=1".to_owned(),
-    }
+    })
 }
 
 /// Docker and Podman say "unset" by the largest number.
@@ -146,10 +150,9 @@ fn current_v2(dir: &Path) -> Result<i64, CgroupError> {
     Ok(file::number(dir, "memory.max")?.and_then(|value| i64::try_from(value).ok()).unwrap_or(UNLIMITED))
 }
 
-/// A kernel without swap needs no limit of it.
 fn write_swap_v2(dir: &Path, swap: &str) -> Result<(), CgroupError> {
     match file::write_if_present(dir, "memory.swap.max", swap)? {
-        Presence::Absent if swap != "max" && swap != "0" => Err(no_swap_accounting()),
+        Presence::Absent if swap != "max" && swap != "0" => without_accounting(),
         _ => Ok(()),
     }
 }
