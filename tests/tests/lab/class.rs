@@ -66,7 +66,7 @@ rm /run/native.* /run/vm.*
 fn in_the_background(lab: &mut Lab) {
     let text = r#"for class in native vm; do
 $stockade run -d --isolation $class --name $class $image sh -c \
-    'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done' >/dev/null
+    'trap "echo bye; exit 3" TERM; echo up; sleep 1000 & wait' >/dev/null
 done
 say() { "$@" 2>&1; echo "status $?"; }
 say $stockade exec vm sh -c 'echo in exec; exit 5'
