@@ -44,7 +44,12 @@ impl Ids {
     }
 
     fn give_back(&self, id: u32) {
-        self.0.lock().below.insert(id);
+        let mut free = self.0.lock();
+        free.below.insert(id);
+        // The table is no longer than who lives needs.
+        while free.next.checked_sub(1).is_some_and(|last| free.below.remove(&last)) {
+            free.next -= 1;
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Memory {
         state.vmas.within(range.clone()).try_for_each(|(_, vma)| refuse(vma, what))?;
         let (set, clear) = flags(what);
         if matches!(what, advice::DONTNEED | advice::FREE | advice::REMOVE) {
-            state.freed_bytes += range.end - range.start;
+            state.note_freed(range.end - range.start);
         }
         if !(set | clear).is_empty() {
             state.vmas.update(range, |vma| vma.flags = (vma.flags - clear) | set);

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{MappedName, Memory, Object, Vma, VmaFlags};
+use super::{MappedName, Memory, Object, State, Vma, VmaFlags};
 use crate::platform::{Protection, Sharing};
 
 /// One line of /proc/PID/maps.
@@ -46,6 +46,13 @@ pub struct Totals {
 /// What gave back no more than this had about the most at its end.
 const FREED_BYTES_MAX: u64 = 1 << 20;
 
+impl State {
+    /// So much was given back. An application can say so of the same addresses again and again.
+    pub(super) fn note_freed(&mut self, bytes: u64) {
+        self.freed_bytes = self.freed_bytes.saturating_add(bytes);
+    }
+}
+
 impl Memory {
     /// The most that was in memory, when the space ends with so much in it: the host is asked only if there may have
     /// been more.
@@ -57,7 +64,7 @@ impl Memory {
     /// The host process had another program before, whose peak counts too.
     pub fn succeeds(&self, old: &Memory) {
         let freed = old.state.lock().freed_bytes;
-        self.state.lock().freed_bytes += freed;
+        self.state.lock().note_freed(freed);
     }
 
     /// Every mapping by rising address.

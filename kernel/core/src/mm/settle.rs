@@ -20,7 +20,7 @@ impl State {
     /// Takes a range out; it settles at the next event of this task.
     pub fn free(&mut self, tid: Pid, range: Range<u64>) {
         let vmas = self.vmas.take(range.clone());
-        self.freed_bytes += vmas.iter().map(|(start, vma)| vma.end - start).sum::<u64>();
+        self.note_freed(vmas.iter().map(|(start, vma)| vma.end - start).sum());
         if !vmas.is_empty() {
             self.settling.push(Settling { tid, range, _vmas: vmas });
         }

@@ -347,3 +347,14 @@ fn what_the_host_refuses_is_taken_back() {
     assert_eq!(lines(&world), [(at, at + 2 * PAGE)]);
     world.task.memory().write_bytes(at, b"still there").unwrap();
 }
+
+#[test]
+fn memory_can_be_given_back_for_ever() {
+    let world = World::new();
+    let memory = world.task.memory();
+    memory.state.lock().note_freed(u64::MAX);
+    let at = map(&world, 0, PAGE, PRIVATE).unwrap();
+    unmap_natively(&world, at, PAGE);
+    memory.succeeds(&memory.clone());
+    assert_eq!(memory.last_peak(0), memory.space().resident_peak_bytes());
+}

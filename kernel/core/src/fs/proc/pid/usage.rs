@@ -173,7 +173,11 @@ impl Add<Kind> for Weights {
 
 /// What falls on a part of a range of the host's, in whole KiB.
 fn share(whole: &RangeUsage, part: &Weights, all: &Weights) -> RangeUsage {
-    let of = |bytes: u64, weight: fn(&Weights) -> u64| (bytes * weight(part) / weight(all).max(1)) & !0x3ff;
+    // A range of reserved addresses has more pages than fit beside its bytes.
+    let of = |bytes: u64, weight: fn(&Weights) -> u64| {
+        let product = u128::from(bytes) * u128::from(weight(part));
+        u64::try_from(product / u128::from(weight(all).max(1))).unwrap_or(bytes) & !0x3ff
+    };
     let private = of(whole.private_clean + whole.private_dirty, Weights::private);
     let shared = whole.proportional.saturating_sub(whole.private_clean + whole.private_dirty);
     RangeUsage {
@@ -235,6 +239,14 @@ mod tests {
         let seen = pages(&[PRESENT | EXCLUSIVE, PRESENT, PRESENT], (0, 2));
         let of = |part| share(&whole, &seen.count(&part), &seen.count(&(0x1000..0x4000))).resident;
         assert_eq!([of(0x1000..0x2000), of(0x2000..0x4000)], [PAGE, 0]);
+    }
+
+    #[test]
+    fn as_many_addresses_as_there_are_can_be_divided() {
+        let whole = RangeUsage { end: 1 << 47, resident: 1 << 34, ..RangeUsage::default() };
+        let silent = Pages { start: 0, kinds: Vec::new(), sure: (0, 0) };
+        let half = share(&whole, &silent.count(&(0..1 << 46)), &silent.count(&(0..1 << 47)));
+        assert_eq!(half.resident, 1 << 33);
     }
 
     #[test]
