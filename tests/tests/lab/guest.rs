@@ -66,7 +66,7 @@ busybox mount -t devtmpfs devtmpfs /dev
 while read -r module; do
     busybox insmod "/modules/$module"
 done </modules/order
-busybox devmem 0xd0000000 8 123
+busybox devmem 0xc0000000 8 123
 busybox stty -F /dev/ttyS0 -echo -onlcr
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 standstill() {

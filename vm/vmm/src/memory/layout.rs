@@ -5,7 +5,7 @@
 //! 0x0000_6000  PVH start info, then its module and map       0x0002_0000  command line
 //! 0x0000_7000  zero page (64-bit protocol)                   0x000a_0000  ACPI tables, to 1 MiB
 //! 0x0000_8ff0  boot stack                                    0x0010_0000  kernel; initrd at the top of low memory
-//! 0xd000_0000  devices, to 4 GiB: boot timer, then one page for each virtio device; I/O APIC, local APIC
+//! 0xc000_0000  devices, to 4 GiB: boot timer, then one page for each virtio device; I/O APIC, local APIC
 //! ```
 
 /// The boot processor's segment descriptors.
@@ -42,16 +42,16 @@ pub const RESET_VECTOR: u64 = 0xf_fff0;
 /// Where kernels go.
 pub const HIGH_START: u64 = 0x10_0000;
 /// The hole for devices.
-pub const HOLE_START: u64 = 0xd000_0000;
+pub const HOLE_START: u64 = 0xc000_0000;
 /// Memory goes on here.
 pub const HOLE_END: u64 = 1 << 32;
 /// More than any host has: 1 TiB.
 pub const MEMORY_MAX: u64 = 1 << 40;
 
-/// A store of 123 here ends the boot, for whoever measures it (Firecracker's convention).
-pub const BOOT_TIMER: u64 = 0xd000_0000;
+/// A store of 123 here ends the boot, for whoever measures it (Firecracker's convention, here since its 1.13).
+pub const BOOT_TIMER: u64 = 0xc000_0000;
 /// The first virtio device; each has one page.
-pub const VIRTIO_START: u64 = 0xd000_1000;
+pub const VIRTIO_START: u64 = 0xc000_1000;
 /// Registers of one virtio device.
 pub const VIRTIO_LEN: u64 = 0x1000;
 /// The I/O APIC.

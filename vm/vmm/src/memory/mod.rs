@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn a_hole_for_devices_lies_below_four_gib() {
         check_ranges(128, &[(0, 128 * MIB)]);
-        check_ranges(3328, &[(0, 3328 * MIB)]);
-        check_ranges(3329, &[(0, 3328 * MIB), (4096 * MIB, MIB)]);
+        check_ranges(3072, &[(0, 3072 * MIB)]);
+        check_ranges(3073, &[(0, 3072 * MIB), (4096 * MIB, MIB)]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const HEADER: usize = 24;
 const SUM: usize = 4;
 
 /// What this build writes. It reads every minor version up to its own.
-pub const VERSION: Version = Version { major: 2, minor: 0, patch: 0 };
+pub const VERSION: Version = Version { major: 3, minor: 0, patch: 0 };
 
 /// A version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ mod tests {
         for payload in [&b""[..], b"{}", &[7; 1000]] {
             assert_eq!(open(&seal(payload)).expect("undamaged"), payload);
         }
-        assert_eq!(version_of(&seal(b"")).expect("a version").to_string(), "v2.0.0");
+        assert_eq!(version_of(&seal(b"")).expect("a version").to_string(), "v3.0.0");
     }
 
     #[test]
@@ -167,13 +167,13 @@ mod tests {
     #[test]
     fn other_versions_are_named() {
         let mut file = seal(b"{}");
-        file[8] = 1;
+        file[8] = 2;
         let error = open(&file).expect_err("another version").to_string();
-        assert_eq!(error, "the snapshot has format v1.0.0, and this build reads v2.0.0");
+        assert_eq!(error, "the snapshot has format v2.0.0, and this build reads v3.0.0");
         file[..12].copy_from_slice(&seal(b"")[..12]);
         file[10] = 1;
-        assert!(matches!(open(&file), Err(FormatError::Version(Version { major: 2, minor: 1, patch: 0 }))));
-        assert_eq!(version_of(&file).expect("a version").to_string(), "v2.1.0");
+        assert!(matches!(open(&file), Err(FormatError::Version(Version { major: 3, minor: 1, patch: 0 }))));
+        assert_eq!(version_of(&file).expect("a version").to_string(), "v3.1.0");
         assert!(matches!(open(b"\x7fELF and so on, at some length"), Err(FormatError::Magic)));
     }
 }

@@ -9,7 +9,7 @@ static long call(long number, long a, long b, long c, long d, long e, long f) {
 }
 void _start(void) {
     long fd = call(2, (long)"/dev/mem", 2, 0, 0, 0, 0);
-    long page = call(9, 0, 4096, 3, 1, fd, 0xd0000000);
+    long page = call(9, 0, 4096, 3, 1, fd, 0xc0000000);
     if (page > 0) *(volatile unsigned char *)page = 123;
     call(1, 1, (long)"booted\n", 7, 0, 0, 0);
 #ifdef ALIVE

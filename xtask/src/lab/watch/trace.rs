@@ -72,7 +72,7 @@ const PHASES: [(&str, Begins); 4] = [
     ("first look at a virtio device", |event| {
         event.name == "kvm_mmio" && is_within(event.after("gpa "), 0xd000_1000, 0x12000)
     }),
-    ("init runs", |event| event.name == "kvm_mmio" && is_within(event.after("gpa "), 0xd000_0000, 1)),
+    ("init runs", |event| event.name == "kvm_mmio" && is_within(event.after("gpa "), 0xc000_0000, 1)),
 ];
 
 fn phases(text: &str) -> Vec<Phase> {
@@ -132,7 +132,7 @@ mod tests {
           vcpu 0-208     [000] .....     7.030700: kvm_pio: pio_write at 0x3f9 size 1 count 1 val 0x5a
           vcpu 0-208     [000] .....     7.030800: kvm_userspace_exit: reason KVM_EXIT_IO (2)
           vcpu 0-208     [000] d..1.     7.040000: kvm_exit: vcpu 0 reason npf rip 0x1000a30 info1 0x0
-          vcpu 0-208     [000] .....     7.041000: kvm_mmio: mmio write len 1 gpa 0xd0000000 val 0x7b
+          vcpu 0-208     [000] .....     7.041000: kvm_mmio: mmio write len 1 gpa 0xc0000000 val 0x7b
 ";
 
     #[test]
