@@ -21,8 +21,6 @@ const CONTROL_DISABLED: u8 = 1 << 4;
 
 const ACKNOWLEDGE: u8 = 0xfa;
 const SELF_TEST_PASSED: u8 = 0xaa;
-/// What a keyboard says that it is.
-const IDENTITY: [u8; 2] = [0xab, 0x83];
 /// Scan codes of set 2: both modifiers and Delete go down, and up again in the other order.
 const CTRL_ALT_DELETE: [u8; 11] = [0x14, 0x11, 0xe0, 0x71, 0xe0, 0xf0, 0x71, 0xf0, 0x11, 0xf0, 0x14];
 /// A guest that takes no bytes loses what comes after.
@@ -48,6 +46,8 @@ struct State {
     control: u8,
     expected: Expected,
     waiting: VecDeque<u8>,
+    /// A driver looks at the keyboard, and has not let it speak yet.
+    is_looked_at: bool,
 }
 
 /// The controller with its keyboard.
@@ -65,6 +65,9 @@ pub enum PressError {
     /// No driver listens.
     #[error("the guest has no driver for its keyboard")]
     NoDriver,
+    /// The driver would lose them.
+    #[error("the guest is setting up its keyboard: try again in a second")]
+    NotReady,
     /// The last keys were not taken.
     #[error("the guest has not taken the keys pressed before")]
     Busy,
@@ -76,7 +79,8 @@ pub enum PressError {
 impl Keyboard {
     /// A controller that raises `line`.
     pub fn new(line: EventFd) -> Self {
-        let state = State { control: CONTROL_TESTED, expected: Expected::default(), waiting: VecDeque::new() };
+        let (expected, waiting) = Default::default();
+        let state = State { control: CONTROL_TESTED, expected, waiting, is_looked_at: false };
         Keyboard { line, state: Mutex::new(state) }
     }
 
@@ -85,6 +89,9 @@ impl Keyboard {
         let mut state = self.lock();
         if state.control & CONTROL_INTERRUPT == 0 || state.control & CONTROL_DISABLED != 0 {
             return Err(PressError::NoDriver);
+        }
+        if state.is_looked_at {
+            return Err(PressError::NotReady);
         }
         if state.waiting.len() + CTRL_ALT_DELETE.len() > WAITING_MAX {
             return Err(PressError::Busy);
@@ -183,7 +190,16 @@ impl State {
     fn keyboard_command(&mut self, command: u8) {
         match command {
             0xee => self.answer(&[command]),
-            0xf2 => self.answer(&[ACKNOWLEDGE, IDENTITY[0], IDENTITY[1]]),
+            // Without an identity, as Firecracker's: Linux gives it half a second and goes on booting meanwhile, where
+            // an answer would be followed at once by 28 exits and 7 interrupts.
+            0xf2 | 0xf5 => {
+                self.is_looked_at = true;
+                self.answer(&[ACKNOWLEDGE]);
+            }
+            0xf4 => {
+                self.is_looked_at = false;
+                self.answer(&[ACKNOWLEDGE]);
+            }
             0xff => self.answer(&[ACKNOWLEDGE, SELF_TEST_PASSED]),
             // Lamps, the set of scan codes, the rate of repetition: an argument follows.
             0xed | 0xf0 | 0xf3 => {
@@ -226,7 +242,7 @@ mod tests {
         for byte in [0xf2, 0xed, 0x07, 0xee] {
             keyboard.set_data(byte);
         }
-        assert_eq!(take_all(&keyboard), [ACKNOWLEDGE, 0xab, 0x83, ACKNOWLEDGE, ACKNOWLEDGE, 0xee]);
+        assert_eq!(take_all(&keyboard), [ACKNOWLEDGE, ACKNOWLEDGE, ACKNOWLEDGE, 0xee]);
     }
 
     #[test]
@@ -242,6 +258,17 @@ mod tests {
             keyboard.press_ctrl_alt_delete().expect("pressed");
         }
         assert!(matches!(keyboard.press_ctrl_alt_delete(), Err(PressError::Busy)));
+    }
+
+    #[test]
+    fn keys_are_refused_while_a_driver_looks() {
+        let keyboard = keyboard();
+        keyboard.command(0x60);
+        keyboard.set_data(CONTROL_INTERRUPT | CONTROL_TESTED);
+        keyboard.set_data(0xf2);
+        assert!(matches!(keyboard.press_ctrl_alt_delete(), Err(PressError::NotReady)));
+        keyboard.set_data(0xf4);
+        keyboard.press_ctrl_alt_delete().expect("pressed");
     }
 
     #[test]
