@@ -116,6 +116,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("vm/vmm/src/devices/virtio/net/tap.rs", "the tap's ioctls"),
     ("vm/vmm/src/devices/virtio/balloon/discard.rs", "madvise of guest memory"),
     ("vm/vmm/src/memory/faults.rs", "userfaultfd and its ioctls"),
+    ("vm/vmm/src/memory/populate.rs", "madvise of guest memory"),
 ];
 
 /// More than this is more than one idea; tests/tidy/long-files.txt lists the exceptions.

@@ -8,6 +8,7 @@ mod params;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::ops::Range;
 
 use linux_loader::loader::KernelLoaderResult;
 use vm_memory::{Bytes, GuestAddress};
@@ -65,16 +66,26 @@ pub struct Initrd {
     pub len: u64,
 }
 
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where the first processor begins.
+    pub entry: Entry,
+    /// The kernel, to the end of what it clears first.
+    pub kernel: Range<u64>,
+}
+
 /// Writes all that the guest needs to start into its memory. ACPI tables are written apart ([`acpi::write`]), because
 /// they describe devices.
-pub fn load(memory: &Memory, source: &mut Source<'_>) -> Result<Entry, Error> {
+pub fn load(memory: &Memory, source: &mut Source<'_>) -> Result<Loaded, Error> {
     let loaded = kernel::load(memory, source.kernel)?;
     let initrd = match &mut source.initrd {
         Some(file) => load_initrd(memory, file, loaded.kernel_end)?,
         None => Initrd::default(),
     };
     write_command_line(memory, source.command_line)?;
-    write_params(memory, &loaded, initrd, source.command_line.len())
+    let entry = write_params(memory, &loaded, initrd, source.command_line.len())?;
+    Ok(Loaded { entry, kernel: entry.address()..loaded.kernel_end })
 }
 
 fn write_params(

@@ -8,6 +8,7 @@ mod state;
 pub mod trial;
 
 use std::io;
+use std::ops::Range;
 
 use vmm_sys_util::eventfd::EventFd;
 
@@ -31,6 +32,15 @@ pub enum Entry {
         /// The `boot_params`.
         zero_page: u64,
     },
+}
+
+impl Entry {
+    /// The first instruction.
+    pub fn address(self) -> u64 {
+        match self {
+            Entry::Pvh { address, .. } | Entry::Long { address, .. } => address,
+        }
+    }
 }
 
 /// How many processors there are, and whether pairs of them are threads of one core.
@@ -129,6 +139,8 @@ pub trait Vm: Send + Sync {
 pub trait Vcpu: Send {
     /// Sets the registers that the boot protocol asks for.
     fn set_entry(&self, entry: Entry, memory: &Memory) -> Result<(), Error>;
+    /// Lets the guest reach this memory without an exit, as far as the hypervisor can. The rest comes when touched.
+    fn map_ahead(&self, addresses: Range<u64>);
     /// Runs guest code until one exit was handled or needs more than the bus. [`kick_signal`] to the calling thread
     /// ends it, also one that came just before.
     fn run(&mut self, bus: &dyn Bus) -> Result<Exit, Error>;

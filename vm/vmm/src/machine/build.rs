@@ -1,5 +1,6 @@
 //! From a configuration to a machine that stands before its first instruction.
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -235,14 +236,28 @@ fn load(
     let mut initrd = source.initrd_path.as_deref().map(|path| files.open(path)).transpose()?;
     let command_line = command_line(source, config.drives());
     let mut source = boot::Source { kernel: &mut kernel, initrd: initrd.as_mut(), command_line: &command_line };
-    let entry = boot::load(memory, &mut source)?;
+    let loaded = boot::load(memory, &mut source)?;
     let virtio: Vec<_> = platform.virtio.iter().map(|plugged| plugged.slot).collect();
     let serial = platform.serial.is_some().then_some(acpi::Serial);
     let keyboard = platform.keyboard.is_some().then_some(acpi::Keyboard);
     let tables = acpi::Platform { vcpus: config.machine().vcpu_count, virtio: &virtio, serial, keyboard };
     acpi::write(memory, &tables).map_err(boot::Error::from)?;
-    first.set_entry(entry, memory)?;
+    first.set_entry(loaded.entry, memory)?;
+    map_ahead(memory, first, loaded.kernel);
     Ok(())
+}
+
+/// The kernel is what the guest touches first. At most so much, because a kernel may say that it is larger; and with
+/// pages behind it, because the hypervisor would map the host's one page of zeros, and map again at each store.
+fn map_ahead(memory: &Memory, first: &dyn Vcpu, kernel: Range<u64>) {
+    const LARGE_PAGE: u64 = 2 << 20;
+    const MAX: u64 = 64 << 20;
+    let start = kernel.start & !(LARGE_PAGE - 1);
+    let addresses = start..kernel.end.next_multiple_of(LARGE_PAGE).min(start.saturating_add(MAX));
+    match memory::populate(memory, &addresses) {
+        Ok(()) => first.map_ahead(addresses),
+        Err(error) => tracing::debug!("the kernel is not mapped ahead: {error}"),
+    }
 }
 
 /// PCI is found by its first mechanism, which has no devices behind it, and is not searched early: a guest that is left

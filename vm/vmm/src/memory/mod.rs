@@ -6,11 +6,13 @@
 
 pub mod faults;
 pub mod layout;
+mod populate;
 
 use vm_memory::bitmap::{AtomicBitmap, NewBitmap};
 use vm_memory::mmap::MmapRegionBuilder;
 use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap, GuestRegionMmap};
 
+pub use self::populate::populate;
 use crate::hypervisor::DirtyLog;
 
 /// What a device's store marks; absent unless snapshots of what changed were asked for.

@@ -1,5 +1,6 @@
 //! KVM on x86-64: the device, and what it must be able to do.
 
+mod ahead;
 mod cpuid;
 mod foreign;
 mod kick;

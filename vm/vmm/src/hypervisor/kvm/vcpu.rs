@@ -1,12 +1,13 @@
 //! One virtual processor: entering the guest, exits, and its state.
 
 use std::io;
+use std::ops::Range;
 
 use kvm_bindings::{CpuId, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN, MsrList};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use super::super::{Bus, Entry, Error, Exit, Vcpu, VcpuState};
-use super::{kick, msrs, refused, registers};
+use super::{ahead, kick, msrs, refused, registers};
 use crate::memory::Memory;
 
 /// One instruction of a guest exits less often before it is done; repeated string instructions are cut by KVM.
@@ -53,6 +54,10 @@ impl KvmVcpu {
 impl Vcpu for KvmVcpu {
     fn set_entry(&self, entry: Entry, memory: &Memory) -> Result<(), Error> {
         registers::set_entry(&self.fd, entry, memory)
+    }
+
+    fn map_ahead(&self, addresses: Range<u64>) {
+        ahead::map(&self.fd, addresses);
     }
 
     fn run(&mut self, bus: &dyn Bus) -> Result<Exit, Error> {
