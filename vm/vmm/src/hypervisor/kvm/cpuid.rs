@@ -13,6 +13,9 @@ const EDX1_HYPER_THREADING: u32 = 1 << 28;
 /// Memory type ranges, in leaf 1 and AMD's copy of it: they decide nothing under nested paging, but a guest that finds
 /// them reads and writes 100 registers, each an exit.
 const EDX1_MTRR: u32 = 1 << 12;
+/// Leaf 7: a register of Intel's that KVM makes up for others, where Linux knows better.
+const EDX7_ARCH_CAPABILITIES: u32 = 1 << 29;
+const INTEL: u32 = u32::from_le_bytes(*b"Genu");
 /// Leaf 6: the APIC timer runs in all power states; nothing else of power management is passed on.
 const EAX6_ALWAYS_RUNNING_TIMER: u32 = 1 << 2;
 const LEAF_PMU: u32 = 0xa;
@@ -33,6 +36,7 @@ pub enum DeadlineTimer {
 /// Settles what all processors have in common.
 pub fn prepare(supported: &mut CpuId, timer: DeadlineTimer) {
     supported.retain(|entry| ![LEAF_TOPOLOGY, LEAF_TOPOLOGY_2].contains(&entry.function));
+    let is_intel = supported.as_slice().iter().any(|entry| (entry.function, entry.ebx) == (0, INTEL));
     for entry in supported.as_mut_slice() {
         match entry.function {
             1 => {
@@ -43,6 +47,7 @@ pub fn prepare(supported: &mut CpuId, timer: DeadlineTimer) {
                 }
             }
             6 => (entry.eax, entry.ebx, entry.ecx, entry.edx) = (entry.eax & EAX6_ALWAYS_RUNNING_TIMER, 0, 0, 0),
+            7 if entry.index == 0 && !is_intel => entry.edx &= !EDX7_ARCH_CAPABILITIES,
             LEAF_PMU => (entry.eax, entry.ebx, entry.ecx, entry.edx) = (0, 0, 0, 0),
             0x8000_0001 => entry.edx &= !EDX1_MTRR,
             _ => {}
@@ -143,6 +148,18 @@ mod tests {
         let mut supported = CpuId::from_entries(&[one, amd]).expect("two entries");
         prepare(&mut supported, DeadlineTimer::Absent);
         assert_eq!([1, 0x8000_0001].map(|function| leaf(&supported, function, 0).edx), [!EDX1_MTRR; 2]);
+    }
+
+    #[test]
+    fn a_register_of_intels_is_for_intels_processors() {
+        let seen = |maker: [u8; 4]| {
+            let zero = kvm_cpuid_entry2 { ebx: u32::from_le_bytes(maker), ..Default::default() };
+            let seven = kvm_cpuid_entry2 { function: 7, edx: u32::MAX, ..Default::default() };
+            let mut supported = CpuId::from_entries(&[zero, seven]).expect("two entries");
+            prepare(&mut supported, DeadlineTimer::Absent);
+            leaf(&supported, 7, 0).edx
+        };
+        assert_eq!([seen(*b"Genu"), seen(*b"Auth")], [u32::MAX, !EDX7_ARCH_CAPABILITIES]);
     }
 
     #[test]
