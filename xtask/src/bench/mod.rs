@@ -37,6 +37,9 @@ pub struct Options {
     /// Boot this vmlinux in vm-boot-small, by `stockade vmm` alone.
     #[arg(long, value_name = "FILE")]
     guest_kernel: Option<PathBuf>,
+    /// In vm-boot and vm-boot-small, this Firecracker beside ours in place of figures that were taken once.
+    #[arg(long, value_name = "FILE")]
+    firecracker: Option<PathBuf>,
     /// Everything is set up and this is the mount namespace to measure in.
     #[arg(long, hide = true)]
     prepared: bool,
@@ -73,6 +76,8 @@ pub struct Effort {
     quick: bool,
     /// In place of the small one.
     guest_kernel: Option<PathBuf>,
+    /// The peer itself.
+    firecracker: Option<PathBuf>,
 }
 
 impl Effort {
@@ -89,11 +94,13 @@ pub fn run(options: &Options) -> Result<()> {
         return run_here(options);
     }
     setup::run(scope(&options.names))?;
-    let binaries = options.bin_dir.clone().map_or_else(build::release, Ok)?;
+    let binaries = options.bin_dir.as_ref().map_or_else(build::release, |dir| Ok(std::path::absolute(dir)?))?;
     let mut inner = in_v1_namespace()?;
     inner.args(["bench", "--prepared"]).args(&options.names).args(options.quick.then_some("--quick"));
-    if let Some(kernel) = &options.guest_kernel {
-        inner.arg("--guest-kernel").arg(std::path::absolute(kernel)?);
+    for (flag, file) in [("--guest-kernel", &options.guest_kernel), ("--firecracker", &options.firecracker)] {
+        if let Some(file) = file {
+            inner.arg(flag).arg(std::path::absolute(file)?);
+        }
     }
     sh::continue_in(inner.env("STOCKADE_BIN_DIR", binaries))
 }
@@ -140,7 +147,11 @@ fn in_v1_namespace() -> Result<std::process::Command> {
 fn run_here(options: &Options) -> Result<()> {
     // Containers that are started detached become our children: that is how they are found and counted.
     set_child_subreaper(Some(getpid())).context("become the subreaper of all containers")?;
-    let effort = Effort { quick: options.quick, guest_kernel: options.guest_kernel.clone() };
+    let effort = Effort {
+        quick: options.quick,
+        guest_kernel: options.guest_kernel.clone(),
+        firecracker: options.firecracker.clone(),
+    };
     let wanted = |name: &str| options.names.is_empty() || options.names.iter().any(|wanted| wanted == name);
     let dir = build::target_dir().join("bench");
     let mut reports = Vec::new();
