@@ -1,6 +1,7 @@
 //! The grammar of `stockade`: every verb and flag, declared once. Parsing, help, completion and man pages come from
 //! here.
 
+mod alone;
 mod container;
 mod create;
 mod image;
@@ -11,6 +12,7 @@ mod system;
 mod vm;
 mod vmm;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -190,7 +192,11 @@ pub fn command() -> Command {
 }
 
 /// Parses a command line, the program's name first.
-pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    alone::parse(arguments).map_or_else(|| parse_by_all(arguments), Ok)
+}
+
+fn parse_by_all(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))

@@ -3,8 +3,12 @@
 use super::*;
 
 fn parsed(line: &str) -> Result<Verb, String> {
-    let words = format!("stockade {line}");
-    parse(words.split_whitespace().map(Into::into)).map(|cli| cli.verb).map_err(|error| error.to_string())
+    let words: Vec<OsString> = format!("stockade {line}").split_whitespace().map(Into::into).collect();
+    let all = parse_by_all(&words);
+    if let Some(alone) = alone::parse(&words) {
+        assert_eq!(format!("{:?}", all.as_ref().ok()), format!("{:?}", Some(alone)), "{line}");
+    }
+    all.map(|cli| cli.verb).map_err(|error| error.to_string())
 }
 
 fn run(line: &str) -> RunArgs {
@@ -22,6 +26,16 @@ fn refused(line: &str, expected: &str) {
 #[test]
 fn the_grammar_is_sound() {
     command().debug_assert();
+}
+
+#[test]
+fn frequent_verbs_are_parsed_by_themselves() {
+    let is_alone = |line: &str| alone::parse(&line.split(' ').map(Into::into).collect::<Vec<_>>()).is_some();
+    assert!(is_alone("stockade run -h host busybox") && is_alone("stockade exec -it web sh -c id"));
+    assert!(is_alone("stockade vmm --no-api --config-file f --id a --id b"));
+    for line in ["stockade", "stockade ps", "stockade run --help", "stockade exec -h", "stockade vmm --no-api"] {
+        assert!(!is_alone(line), "{line}");
+    }
 }
 
 #[test]

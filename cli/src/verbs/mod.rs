@@ -77,7 +77,7 @@ fn supervise(arguments: &[OsString]) -> ExitCode {
 
 fn people(program: OsString, rest: Vec<OsString>) -> ExitCode {
     let bad_usage = if rest.first().is_some_and(|verb| verb == VMM) { vmm::BAD_USAGE } else { ENGINE_ERROR };
-    let cli = match args::parse(std::iter::once(program).chain(rest)) {
+    let cli = match args::parse(&[vec![program], rest].concat()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, bad_usage),
     };
