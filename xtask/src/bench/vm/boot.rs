@@ -180,10 +180,10 @@ impl Bench {
             let vmm = "./firecracker --no-api --boot-timer --config-file config.json";
             return self.watch(case, FIRECRACKER, &format!("--word {word}"), &copy, vmm);
         }
-        let (ms, exits) = case.firecracker.unzip();
-        for (what, value) in [(TIMER_MS, ms), ("exits", exits), ("own memory, KiB", ms.map(|_| FIRECRACKER_OWN_KIB))] {
-            let value = value.map(|value| row(FIRECRACKER_THEN, &format!("{}, {what}", case.name), value));
-            self.rows.extend(value);
+        if let Some((ms, exits)) = case.firecracker {
+            for (what, value) in [(TIMER_MS, ms), ("exits", exits), ("own memory, KiB", FIRECRACKER_OWN_KIB)] {
+                self.rows.push(row(FIRECRACKER_THEN, &format!("{}, {what}", case.name), value));
+            }
         }
         Ok(())
     }
