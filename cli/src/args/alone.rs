@@ -1,27 +1,27 @@
 //! Frequent verbs by themselves. To build the grammar of all verbs takes longer than much of what they do: it is for
 //! mistakes and calls for help, which it has the words for.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap::{Args, Command};
+use clap::{Args, Command, FromArgMatches};
 
-use super::{Cli, OnContainers, Verb, as_docker};
+use super::{Cli, ExecArgs, Global, RunArgs, VmmArgs, as_docker};
 
-/// What a command line means, if it begins with such a verb and has no mistake.
+/// What a command line means, if such a verb is in it and it has no mistake. A word that looks like one and is the name
+/// of something is a mistake to the grammar that knows one verb.
 pub fn parse(arguments: &[OsString]) -> Option<Cli> {
-    let (program, verb) = arguments.split_first()?;
-    let verb = match verb.first()?.to_str()? {
-        // Its -h is the host's name.
-        "run" => Verb::On(OnContainers::Run(arguments_of(Command::new("run").disable_help_flag(true), verb)?)),
-        "exec" => Verb::On(OnContainers::Exec(arguments_of(Command::new("exec"), verb)?)),
-        "vmm" => Verb::Vmm(arguments_of(Command::new("vmm"), verb)?),
-        _ => return None,
-    };
-    let global = arguments_of(Command::new("stockade"), std::slice::from_ref(program))?;
-    Some(Cli { global, verb })
+    let verb = arguments.iter().skip(1).find_map(|word| frequent(word))?;
+    let command = Global::augment_args(Command::new("stockade")).disable_help_subcommand(true).subcommand(verb);
+    let matches = as_docker(command).try_get_matches_from(arguments).ok()?;
+    Cli::from_arg_matches(&matches).ok()
 }
 
-fn arguments_of<T: Args>(command: Command, arguments: &[OsString]) -> Option<T> {
-    let matches = as_docker(T::augment_args(command)).try_get_matches_from(arguments).ok()?;
-    T::from_arg_matches(&matches).ok()
+fn frequent(word: &OsStr) -> Option<Command> {
+    Some(match word.to_str()? {
+        // Its -h is the host's name.
+        "run" => RunArgs::augment_args(Command::new("run").disable_help_flag(true)),
+        "exec" => ExecArgs::augment_args(Command::new("exec")),
+        "vmm" => VmmArgs::augment_args(Command::new("vmm")),
+        _ => return None,
+    })
 }

@@ -33,7 +33,13 @@ fn frequent_verbs_are_parsed_by_themselves() {
     let is_alone = |line: &str| alone::parse(&line.split(' ').map(Into::into).collect::<Vec<_>>()).is_some();
     assert!(is_alone("stockade run -h host busybox") && is_alone("stockade exec -it web sh -c id"));
     assert!(is_alone("stockade vmm --no-api --config-file f --id a --id b"));
+    assert!(is_alone("stockade --root r --state=s -l debug run --rm busybox true") && is_alone("stockade -D exec a b"));
     for line in ["stockade", "stockade ps", "stockade run --help", "stockade exec -h", "stockade vmm --no-api"] {
+        assert!(!is_alone(line), "{line}");
+    }
+    for line in
+        ["stockade rm run", "stockade --root run ps", "stockade --bogus run busybox", "stockade run", "stockade -h"]
+    {
         assert!(!is_alone(line), "{line}");
     }
 }
