@@ -1,9 +1,9 @@
 //! The grammar: runc's verbs and flags. Help texts are the documentation.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, Parser, Subcommand, ValueEnum};
 use stockade_sandbox::{ContainerId, IsolationClass};
 
 /// Runs containers from OCI bundles, in runc's place.
@@ -19,6 +19,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// The grammar of one of the verbs that container managers wait for: the first in a command line. To build that of all
+/// verbs takes longer than parsing; it is for the others, for mistakes and for calls for help, which it has the words
+/// for.
+pub fn brief(words: &[OsString]) -> Command {
+    let command = Global::augment_args(Command::new("stockade-oci")).disable_help_subcommand(true);
+    command.subcommands(words.iter().find_map(|word| frequent(word)))
+}
+
+fn frequent(word: &OsStr) -> Option<Command> {
+    Some(match word.to_str()? {
+        "create" => Create::augment_args(Command::new("create")),
+        "start" => Container::augment_args(Command::new("start")),
+        "run" => Run::augment_args(Command::new("run")),
+        "exec" => Exec::augment_args(Command::new("exec")),
+        "kill" => Kill::augment_args(Command::new("kill")),
+        "delete" => Delete::augment_args(Command::new("delete")),
+        "state" => Container::augment_args(Command::new("state")),
+        _ => return None,
+    })
 }
 
 /// Options before the verb.

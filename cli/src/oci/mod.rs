@@ -55,7 +55,8 @@ pub fn main() -> i32 {
         return status;
     }
     let words: Vec<OsString> = env::args_os().skip(1).collect();
-    let globals = argv::Globals::of(argv::rewrite(&command(), words.clone()));
+    let brief = grammar::brief(&words);
+    let globals = argv::Globals::of(argv::rewrite(&brief, words.clone()));
     if globals.asks_version() {
         return out::text(&features::version()).unwrap_or(1);
     }
@@ -65,7 +66,7 @@ pub fn main() -> i32 {
         let _ = writeln!(io::stderr(), "stockade-oci: {error}");
         return 1;
     }
-    match parse(words) {
+    match parse(brief, words) {
         Ok(cli) => dispatch(cli),
         Err(error) => usage_error(&error, &globals),
     }
@@ -81,8 +82,11 @@ fn needs_guard(words: &[OsString], globals: &argv::Globals) -> bool {
     CLONING.into_iter().any(may_do) && (!is_hosted || may_do(EXEC))
 }
 
-fn parse(words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
-    let mut command = command();
+fn parse(brief: clap::Command, words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
+    parse_by(brief, words.clone()).or_else(|_| parse_by(command(), words))
+}
+
+fn parse_by(mut command: clap::Command, words: Vec<OsString>) -> std::result::Result<Cli, clap::Error> {
     let words = argv::rewrite(&command, words);
     let program = std::iter::once(OsString::from("stockade-oci"));
     Cli::from_arg_matches(&command.try_get_matches_from_mut(program.chain(words))?)
@@ -195,6 +199,29 @@ mod tests {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let globals = argv::Globals::of(argv::rewrite(&command(), words.clone()));
         assert_eq!(needs_guard(&words, &globals), needs, "{line}");
+    }
+
+    #[test]
+    fn frequent_verbs_are_parsed_by_themselves() {
+        let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        let brief = |line: &str| parse_by(grammar::brief(&words(line)), words(line));
+        for line in [
+            "create -b bundle id",
+            "-root /r --isolation=kernel --systemd-cgroup run --detach=false id -b x --keep",
+            "start id",
+            "--log file --log-format json exec -t -e A=1 id sh -c run",
+            "kill --all id 9",
+            "delete id --force",
+            "--root create state id",
+        ] {
+            let alone = brief(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(format!("{alone:?}"), format!("{:?}", parse_by(command(), words(line)).unwrap()), "{line}");
+        }
+        for line in
+            ["run --bogus id", "--bogus run id", "run", "list run", "ps create", "help run", "--log run exec id a"]
+        {
+            assert!(brief(line).is_err(), "{line}");
+        }
     }
 
     #[test]
