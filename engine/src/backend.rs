@@ -13,8 +13,9 @@ pub trait Backend {
     /// The service of a class, or the error that says why this build lacks it.
     fn runtime(&self, class: IsolationClass, directories: &Directories) -> stockade_sandbox::Result<Box<dyn Runtime>>;
 
-    /// Docker's default system call filter, for a container with these bounding capabilities.
-    fn default_seccomp(&self, bounding: &Capabilities) -> LinuxSeccomp;
+    /// Docker's default system call filter, for a container of a class with these bounding capabilities. `None` where
+    /// nothing of the container makes calls to the host's kernel.
+    fn default_seccomp(&self, class: IsolationClass, bounding: &Capabilities) -> Option<LinuxSeccomp>;
 
     /// A supervisor has nothing to do for a while and gives back what it does not need.
     fn rest(&self);

@@ -24,8 +24,12 @@ impl Backend for Binary {
         Ok(runtime::runtime(class, &directories.class(&class.to_string()), &directories.root, kernel))
     }
 
-    fn default_seccomp(&self, capabilities: &Capabilities) -> LinuxSeccomp {
-        stockade_native::seccomp::docker_default(capabilities)
+    fn default_seccomp(&self, class: IsolationClass, capabilities: &Capabilities) -> Option<LinuxSeccomp> {
+        match class {
+            IsolationClass::Native | IsolationClass::Vm => Some(stockade_native::seccomp::docker_default(capabilities)),
+            // Its kernel is no Linux, and takes no filter.
+            IsolationClass::Kernel => None,
+        }
     }
 
     fn rest(&self) {

@@ -17,7 +17,7 @@ pub(super) fn profile(context: &Context<'_>) -> Result<Option<LinuxSeccomp>, Spe
     match &record.options.security.seccomp {
         SeccompProfile::Unconfined => Ok(None),
         SeccompProfile::Default if record.options.privileged => Ok(None),
-        SeccompProfile::Default => Ok(Some(context.engine.backend.default_seccomp(&bounding))),
+        SeccompProfile::Default => Ok(context.engine.backend.default_seccomp(record.isolation, &bounding)),
         SeccompProfile::Json(text) => Ok(Some(parse(text, &bounding)?)),
         SeccompProfile::File(path) => {
             Err(InvalidOption(format!("seccomp profile {} was not read at create", path.display())).into())

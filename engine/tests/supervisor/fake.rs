@@ -33,8 +33,8 @@ impl Backend for FakeBackend {
         Ok(Box::new(Fake { root: directories.class("fake") }))
     }
 
-    fn default_seccomp(&self, _bounding: &Capabilities) -> LinuxSeccomp {
-        LinuxSeccomp::default()
+    fn default_seccomp(&self, _class: IsolationClass, _bounding: &Capabilities) -> Option<LinuxSeccomp> {
+        Some(LinuxSeccomp::default())
     }
 
     fn rest(&self) {}
