@@ -18,6 +18,7 @@ use crate::create::{Checked, claim};
 use crate::fail::{Context, invalid};
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
+use crate::jail::Starting;
 use crate::namespaces::Namespaces;
 use crate::pid::{self, kill_and_reap};
 use crate::root::{bind_source, clone_tree, fill};
@@ -104,13 +105,18 @@ impl Stage<'_> {
     /// thread. `monitor` is the monitor that the container brings with it: a new network namespace is that one's.
     /// `terminal` becomes its controlling terminal.
     pub fn spawn_proxy(&self, helper: &Helper, monitor: Option<u32>, terminal: Option<&OwnedFd>) -> Result<u32> {
-        spawn_proxy(helper, self.cgroup, &Network::new(self.namespaces, monitor), terminal)
+        self.begin_proxy(helper, monitor, terminal)?.wait()
+    }
+
+    /// The same without waiting until it runs.
+    pub fn begin_proxy(&self, helper: &Helper, monitor: Option<u32>, terminal: Option<&OwnedFd>) -> Result<Starting> {
+        begin_proxy(helper, self.cgroup, &Network::new(self.namespaces, monitor), terminal)
     }
 }
 
 /// The same for one more process of a container.
 pub fn spawn_exec_proxy(helper: &Helper, cgroup: &Cgroup, terminal: Option<&OwnedFd>) -> Result<u32> {
-    spawn_proxy(helper, cgroup, &Network::Callers, terminal)
+    begin_proxy(helper, cgroup, &Network::Callers, terminal)?.wait()
 }
 
 /// A proxy's network namespace.
@@ -143,7 +149,12 @@ impl<'a> Network<'a> {
     }
 }
 
-fn spawn_proxy(helper: &Helper, cgroup: &Cgroup, network: &Network<'_>, terminal: Option<&OwnedFd>) -> Result<u32> {
+fn begin_proxy(
+    helper: &Helper,
+    cgroup: &Cgroup,
+    network: &Network<'_>,
+    terminal: Option<&OwnedFd>,
+) -> Result<Starting> {
     let (ours, theirs) = Channel::pair()?;
     let cgroup = cgroup.monitor();
     let target = cgroup.clone_target()?;
@@ -158,16 +169,7 @@ fn spawn_proxy(helper: &Helper, cgroup: &Cgroup, network: &Network<'_>, terminal
     })
     .at("clone the container's proxy")?;
     drop(theirs);
-    match ours.receive()? {
-        None => Ok(pid),
-        Some(message) => {
-            kill_and_reap(pid);
-            Err(match message {
-                Message::Failed(failure) => failure.into(),
-                _ => Error::Other("the container's proxy answered nonsense".into()),
-            })
-        }
-    }
+    Ok(Starting::new(pid, ours))
 }
 
 fn become_proxy(

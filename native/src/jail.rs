@@ -126,7 +126,7 @@ pub enum Network<'a> {
     Given(BorrowedFd<'a>),
 }
 
-/// A jailed process on its way into its jail. Dropping it ends it.
+/// A helper process on its way to its program, a jailed one into its jail. Dropping it ends it.
 #[derive(Debug)]
 pub struct Starting {
     pid: u32,
@@ -135,6 +135,11 @@ pub struct Starting {
 }
 
 impl Starting {
+    /// A child that says on its end of the channel why it could not become its program.
+    pub(crate) fn new(pid: u32, channel: Channel) -> Self {
+        Self { pid, channel, runs: false }
+    }
+
     /// Its host pid.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -145,7 +150,7 @@ impl Starting {
         match self.channel.receive()? {
             None => self.runs = true,
             Some(Message::Failed(failure)) => return Err(failure.into()),
-            Some(_) => return Err(Error::Other("the monitor's process answered nonsense".into())),
+            Some(_) => return Err(Error::Other("a helper's process answered nonsense".into())),
         }
         Ok(self.pid)
     }
@@ -212,7 +217,7 @@ fn clone_into(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, flags:
     })
     .at("clone the monitor")?;
     drop(theirs);
-    let starting = Starting { pid, channel: ours, runs: false };
+    let starting = Starting::new(pid, ours);
     release(pid, authority, &starting.channel)?;
     Ok(starting)
 }

@@ -116,6 +116,8 @@ impl Proxy {
         if let Some(fifo) = self.fifo.take() {
             let _ = rustix::io::read(&fifo, &mut [0_u8; 1]);
         }
+        // The container may not have been there when the size was told first.
+        self.resize()?;
         self.ask(Method::Start, &ContainerRequest { id: self.id.clone() })
     }
 

@@ -10,7 +10,7 @@ use stockade_hosted::{Luggage, Owner, SOCKET, binds, connect, files, null, proxy
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers, root_tree};
 use stockade_native::jail::{self, Authority, Network, Starting};
-use stockade_sandbox::protocol::{Client, CreateContainer, Empty, FdRole, Method};
+use stockade_sandbox::protocol::{CreateContainer, Empty, FdRole, Method};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
 
 use super::limits;
@@ -37,19 +37,35 @@ pub(super) fn launch(
         Some(owner) => owner.join(&stage.dir).map(|()| None)?,
         None => Some(start_monitor(&stage, files::listen_in(&stage.dir, SOCKET)?)?),
     };
-    // Both enter their jails at the same time.
+    // All enter their jails at the same time.
     let server = match layers(&request.rootfs) {
         Some(_) => None,
         None => Some(start_file_server(&stage, spec, monitor.as_ref())?),
     };
+    let (server, connection) = server.unzip();
     let mut client = connect(&stage.dir)?;
-    let (terminal, luggage) = pack(request, server)?;
-    let monitor = monitor.map(Starting::wait).transpose()?;
-    create(id, &mut client, &stage, spec, request, luggage)?;
-    let connection = OwnedFd::from(client.into_connection());
+    let (terminal, luggage) = pack(request, connection)?;
+    let monitors = monitor.as_ref().map(Starting::pid);
+    let start_proxy = || start_proxy(id, &stage, monitors, terminal.as_ref());
+    // A monitor that runs may remember how a container of this name ended, and tell that to a proxy that is early.
+    let early = monitors.map(|_| start_proxy()).transpose()?;
+    let message = describe(id, &stage, spec, request, luggage.roles)?;
+    [server, monitor].into_iter().flatten().try_for_each(|starting| starting.wait().map(drop))?;
+    let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
+    client.call::<Empty>(Method::Create, &message, &descriptors)?;
+    early.map_or_else(start_proxy, Ok)?.wait()
+}
+
+/// Starts the container's proxy, with a connection of its own.
+fn start_proxy(
+    id: &ContainerId,
+    stage: &Stage<'_>,
+    monitor: Option<u32>,
+    terminal: Option<&OwnedFd>,
+) -> Result<Starting> {
+    let connection = OwnedFd::from(connect(&stage.dir)?.into_connection());
     let fifo = stage.fifo.try_clone().map_err(|error| Error::os("copy exec.fifo", error))?;
-    let proxy = proxy_of(id, "", connection, Some(fifo), terminal.as_ref())?;
-    stage.spawn_proxy(&proxy, monitor, terminal.as_ref())
+    stage.begin_proxy(&proxy_of(id, "", connection, Some(fifo), terminal)?, monitor, terminal)
 }
 
 fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<Starting> {
@@ -86,7 +102,7 @@ fn start_file_server(stage: &Stage<'_>, spec: &Spec, monitor: Option<&Starting>)
 }
 
 /// What goes with the container; and its terminal's slave, if it has one.
-fn pack(request: &mut CreateRequest, server: Option<(Starting, OwnedFd)>) -> Result<(Option<OwnedFd>, Luggage)> {
+fn pack(request: &mut CreateRequest, file_server: Option<OwnedFd>) -> Result<(Option<OwnedFd>, Luggage)> {
     let (terminal, mut luggage) = stockade_hosted::pack(request)?;
     if let Some(trace) = &request.trace {
         luggage.add_trace(trace, terminal.as_ref())?;
@@ -94,36 +110,34 @@ fn pack(request: &mut CreateRequest, server: Option<(Starting, OwnedFd)>) -> Res
     if let Some(blobs) = layers(&request.rootfs) {
         luggage.add_layers(blobs)?;
     }
-    if let Some((server, connection)) = server {
-        server.wait()?;
+    if let Some(connection) = file_server {
         luggage.add(FdRole::FileServer, connection);
     }
     Ok((terminal, luggage))
 }
 
-/// Makes the container.
-fn create(
+/// What the monitor is told of the container.
+fn describe(
     id: &ContainerId,
-    client: &mut Client,
     stage: &Stage<'_>,
     spec: &Spec,
     request: &CreateRequest,
-    luggage: Luggage,
-) -> Result<()> {
+    descriptors: Vec<i32>,
+) -> Result<CreateContainer> {
     let mut inside = spec.clone();
     inside.process_mut().as_mut().map(rlimits::inherit).transpose()?;
+    // A filter of calls to the host's kernel, which are not the container's.
+    inside.linux_mut().as_mut().map(|linux| linux.set_seccomp(None));
     let spec_json = serde_json::to_vec(&inside).map_err(|error| Error::Other(error.to_string()))?;
-    let message = CreateContainer {
+    Ok(CreateContainer {
         id: id.to_string(),
         spec: spec_json,
         user: request.user.clone(),
-        descriptors: luggage.roles,
+        descriptors,
         files: binds::read_all(IsolationClass::Kernel, spec, stage.bundle)?,
         beside: request.sandbox.as_ref().map(ToString::to_string),
         streams: Vec::new(),
         root: None,
         mounts: Vec::new(),
-    };
-    let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
-    client.call::<Empty>(Method::Create, &message, &descriptors).map(drop)
+    })
 }

@@ -29,6 +29,8 @@ pub(super) struct Sandbox {
     containers: BTreeMap<String, Container>,
     /// Set by the first container: a sandbox without containers is over only after it had one.
     began: bool,
+    /// Set when its proxy was gone before it came.
+    lost_first: bool,
 }
 
 /// What a new container wants the loop to watch.
@@ -68,7 +70,7 @@ impl Sandbox {
         let kernel = Kernel::new(machine.clone());
         kernel.limits().set_tasks_max(tasks_max);
         machine.on_timer(Arc::new(Rings(kernel.clone())));
-        Ok(Self { machine, kernel, containers: BTreeMap::new(), began: false })
+        Ok(Self { machine, kernel, containers: BTreeMap::new(), began: false, lost_first: false })
     }
 
     /// How applications' calls come.
@@ -85,6 +87,9 @@ impl Sandbox {
     ) -> Result<Watched> {
         if self.containers.contains_key(&request.id) {
             return Err(Error::AlreadyExists);
+        }
+        if self.lost_first {
+            return Err(Error::Other("the container's proxy is gone".to_owned()));
         }
         let spec: Spec = serde_json::from_slice(&request.spec).map_err(|e| Error::InvalidConfig(e.to_string()))?;
         let luggage = Luggage::new(&request.descriptors, descriptors)?;
@@ -150,8 +155,9 @@ impl Sandbox {
     }
 
     /// Nobody on the host stands for this process any more.
-    pub(super) fn abandon(&self, id: &str, process: &str) {
+    pub(super) fn abandon(&mut self, id: &str, process: &str) {
         const SIGKILL: i32 = 9;
+        self.lost_first |= !self.began;
         // It may have ended just now.
         let _ = self.signal(id, process, SIGKILL, process.is_empty());
     }
