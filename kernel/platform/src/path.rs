@@ -55,7 +55,8 @@ impl TrapPath {
         if !seccomp::knows_flags(NEW_LISTENER | WAIT_KILLABLE) {
             return Ok(TrapPath::Interruptible);
         }
-        match seccomp::knows_sync_wake_up()? {
+        // Whoever has it by its version need not ask, which takes a thread.
+        match release() >= (6, 6) || seccomp::knows_sync_wake_up()? {
             true => Ok(TrapPath::Sync),
             false => Ok(TrapPath::Pinned),
         }
@@ -85,6 +86,13 @@ impl TrapPath {
     }
 }
 
+/// The host's version, or 0.0.
+fn release() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let mut numbers = uname.release().to_str().unwrap_or_default().split('.').map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).unwrap_or_default()
+}
+
 /// The one at this place, round and round, of those that this thread may use.
 fn one_cpu(place: usize) -> rustix::io::Result<CpuSet> {
     let allowed = sched_getaffinity(None)?;
@@ -92,4 +100,15 @@ fn one_cpu(place: usize) -> rustix::io::Result<CpuSet> {
     let mut set = CpuSet::new();
     set.set(cpus[place % cpus.len().max(1)]);
     Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_says_no_more_than_the_host_does() {
+        assert!(release() > (5, 0), "{:?}", release());
+        assert!(release() < (6, 6) || seccomp::knows_sync_wake_up().unwrap());
+    }
 }
