@@ -11,6 +11,8 @@ use crate::state::{Dir, Record};
 
 /// How long a killed process may take to end.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long those may take that end with the init, a monitor for one.
+const FOLLOW_LIMIT: Duration = Duration::from_millis(20);
 
 /// Removes a container and all it held.
 pub(crate) fn delete(state_root: &Path, id: &ContainerId, mode: DeleteMode) -> Result<()> {
@@ -65,11 +67,11 @@ fn destroy(state_root: &Path, dir: &Dir, record: &Record) -> Result<()> {
 }
 
 fn end_processes(record: &Record) -> Result<()> {
-    if let Some(init) = record.init {
-        let _ = init.signal(libc::SIGKILL);
-    }
+    let was_over = record.init.is_some_and(|init| matches!(init.signal(libc::SIGKILL), Ok(false)));
+    // To kill them all takes a freezer, which stops every processor for a moment.
+    let follow = was_over && record.cgroup.is_empty_within(FOLLOW_LIMIT).unwrap_or(false);
     // Those of a shared pid namespace outlive the init; a frozen one would not die.
-    if record.cgroup.pids().is_ok_and(|pids| !pids.is_empty()) {
+    if !follow && record.cgroup.pids().is_ok_and(|pids| !pids.is_empty()) {
         record.cgroup.kill_all()?;
     }
     match record.init {

@@ -10,6 +10,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use oci_spec::runtime::LinuxResources;
 use rustix::fs::{Mode, OFlags};
@@ -198,6 +199,11 @@ impl Cgroup {
     /// Every process here and below; none when the cgroup is gone.
     pub fn pids(&self) -> Result<Vec<u32>, CgroupError> {
         self.main().map_or(Ok(Vec::new()), |own| processes::all(&own.path))
+    }
+
+    /// Whether its processes, those below included, go by themselves in time.
+    pub fn is_empty_within(&self, limit: Duration) -> Result<bool, CgroupError> {
+        self.main().map_or(Ok(true), |own| remove::is_empty_within(&own.path, limit))
     }
 
     /// Sends a signal to every process here and below, those that fork meanwhile included.

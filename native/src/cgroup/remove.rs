@@ -19,11 +19,24 @@ pub(super) fn tree(dir: &Path) -> Result<(), CgroupError> {
     let mut step = STEP_MIN;
     loop {
         match attempt(dir) {
-            Err(Errno::BUSY) if Instant::now() < deadline => await_exit(dir, step),
+            Err(Errno::BUSY) if Instant::now() < deadline => await_exit(dir, step, STEP_MAX),
             other => return other.map_err(|error| CgroupError::file("remove", dir, error)),
         }
         step = (step * 2).min(STEP_MAX);
     }
+}
+
+/// Whether all processes here and below go by themselves in time.
+pub(super) fn is_empty_within(dir: &Path, limit: Duration) -> Result<bool, CgroupError> {
+    let deadline = Instant::now() + limit;
+    while !processes::all(dir)?.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        await_exit(dir, STEP_MIN, left);
+    }
+    Ok(true)
 }
 
 /// Leaves are tried first by their parents: most containers have no cgroups of their own.
@@ -55,11 +68,11 @@ fn absent_is_fine(outcome: Result<(), Errno>) -> Result<(), Errno> {
 }
 
 /// Waits for one of the processes to go, or a little when they are gone and the kernel still tidies up.
-fn await_exit(dir: &Path, step: Duration) {
+fn await_exit(dir: &Path, step: Duration, limit: Duration) {
     let process = processes::all(dir).ok().and_then(|pids| i32::try_from(*pids.first()?).ok()).and_then(Pid::from_raw);
     match process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {
         Some(process) => {
-            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(STEP_MAX.subsec_nanos()) };
+            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(limit.min(STEP_MAX).subsec_nanos()) };
             let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout));
         }
         None => std::thread::sleep(step),

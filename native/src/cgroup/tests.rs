@@ -349,6 +349,19 @@ fn out_of_memory_is_told_with_its_count() {
     assert_eq!(watch.take().unwrap(), None);
 }
 
+#[test]
+fn processes_that_go_by_themselves_are_waited_for() {
+    let own = create("{}").unwrap();
+    let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+    own.0.attach(child.id()).unwrap();
+    assert!(!own.0.is_empty_within(Duration::from_millis(1)).unwrap());
+    child.kill().unwrap();
+    assert!(own.0.is_empty_within(Duration::from_secs(10)).unwrap());
+    child.wait().unwrap();
+    own.0.remove().unwrap();
+    assert!(own.0.is_empty_within(Duration::ZERO).unwrap());
+}
+
 /// The directories of a parent in all hierarchies, by its name.
 fn parents(name: &str) -> Vec<std::path::PathBuf> {
     super::host::detect().unwrap().into_iter().map(|mounted| mounted.mountpoint.join(name)).collect()
