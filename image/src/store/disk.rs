@@ -62,11 +62,17 @@ pub struct StoreLock {
     _file: File,
 }
 
+const LAST_PART: &str = "tmp";
+
 impl Disk {
     /// Makes what is missing of the layout.
     pub fn open(dir: &Path, flush: Flush) -> Result<Self, IoError> {
         let disk = Self { dir: std::path::absolute(dir).map_err(IoError::at("resolve", dir))?, flush };
-        for part in ["", "blobs/sha256", "layers", "images", "references", "leases", "partial", "tmp"] {
+        // They are made in order: whoever finds the last finds all.
+        if disk.part(LAST_PART).is_dir() {
+            return Ok(disk);
+        }
+        for part in ["", "blobs/sha256", "layers", "images", "references", "leases", "partial", LAST_PART] {
             let path = disk.dir.join(part);
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.map_err(IoError::at("create directory", &path))?;
