@@ -70,8 +70,8 @@ pub enum Rootfs {
 /// The writable layer on top of image layers.
 #[derive(Clone, Debug)]
 pub struct WritableLayer {
-    /// A directory of the container's own, on a file system that can hold an overlay upper; `upper` and `work` are made
-    /// in it.
+    /// A directory of the container's own, on a file system that can hold an overlay upper. A class that needs it makes
+    /// it, with `upper` and `work` in it.
     pub dir: PathBuf,
     /// True when losing the layer on a host crash is fine (`--rm`): overlayfs then skips syncs.
     pub volatile: bool,

@@ -159,7 +159,6 @@ fn request(
 ) -> Result<CreateRequest, Error> {
     let spec = spec::build(engine, container, record).map_err(|error| Error::InvalidConfig(error.to_string()))?;
     let writable = WritableLayer { dir: container.file("rw"), volatile: record.options.auto_remove };
-    fs::create_dir_all(&writable.dir).map_err(|error| Error::os("create the writable layer", error))?;
     Ok(CreateRequest {
         bundle: container.run.clone(),
         spec,

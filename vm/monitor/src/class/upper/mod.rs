@@ -47,7 +47,9 @@ impl Upper {
     pub(super) fn of(spec: &Spec, rootfs: &Rootfs) -> Result<Self> {
         let memory = Self { guest: GuestUpper::default(), disk: None };
         let (Some(bytes), Rootfs::Layers { writable, .. }) = (size(spec)?, rootfs) else { return Ok(memory) };
-        let file = open(&writable.dir.join(FILE), bytes)?;
+        let dir = &writable.dir;
+        fs::create_dir_all(dir).map_err(|error| Error::os(format!("create {}", dir.display()), error))?;
+        let file = open(&dir.join(FILE), bytes)?;
         let given = if writable.volatile { Given::Scratch } else { Given::Upper };
         let guest = GuestUpper { disk: UPPER.to_owned(), size_bytes: 0, volatile: writable.volatile };
         Ok(Self { guest, disk: Some((given, file.into())) })
