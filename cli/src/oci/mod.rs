@@ -212,13 +212,13 @@ mod tests {
             "--log file --log-format json exec -t -e A=1 id sh -c run",
             "kill --all id 9",
             "delete id --force",
-            "--root create state id",
+            "--root file state id",
         ] {
             let alone = brief(line).unwrap_or_else(|error| panic!("{line}: {error}"));
             assert_eq!(format!("{alone:?}"), format!("{:?}", parse_by(command(), words(line)).unwrap()), "{line}");
         }
         for line in
-            ["run --bogus id", "--bogus run id", "run", "list run", "ps create", "help run", "--log run exec id a"]
+            ["run --bogus id", "--bogus run id", "run", "list run", "ps create", "help run", "--log run state a"]
         {
             assert!(brief(line).is_err(), "{line}");
         }
