@@ -263,7 +263,7 @@ impl Shared {
     /// Takes over a copy that spoke.
     fn adopt(&self, said: Said, slot: u32, descriptors: BTreeSet<u32>) -> Result<NewStub, Errno> {
         let stub = Stub::new(said.sender, Slots::after(slot), descriptors).map_err(|_| Errno::EAGAIN)?;
-        self.watch.add(stub.pidfd()).map_err(|_| Errno::ENOMEM)?;
+        self.watch.add(stub.pidfd(), stub.life()).map_err(|_| Errno::ENOMEM)?;
         Ok(NewStub { stub, listener: said.descriptor })
     }
 

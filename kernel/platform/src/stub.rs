@@ -12,7 +12,7 @@ use stockade_kernel_stub::abi::SLOTS;
 
 use crate::boot::Spawner;
 use crate::procfs::Proc;
-use crate::thread::Spare;
+use crate::thread::{Inner, Spare};
 
 /// Each costs about as much memory as a running thread.
 const SPARES_MAX: usize = 4;
@@ -39,6 +39,23 @@ pub(crate) struct Stub {
     copies: AtomicU32,
     /// Application threads that it ever had.
     threads: AtomicU32,
+    life: Arc<Life>,
+}
+
+/// What the watch knows of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    is_over: AtomicBool,
+    threads: Mutex<Vec<Weak<Inner>>>,
+}
+
+impl Life {
+    /// The process is dead. Threads for which nobody receives are received for, so that their end is noticed.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.attend_the_dead());
+    }
 }
 
 impl Stub {
@@ -58,6 +75,7 @@ impl Stub {
             memory: OnceLock::new(),
             copies: AtomicU32::new(0),
             threads: AtomicU32::new(0),
+            life: Arc::default(),
         })
     }
 
@@ -133,6 +151,25 @@ impl Stub {
         }
         runs.push(Arc::downgrade(&thread));
         thread
+    }
+
+    /// The watch finds it when the process dies.
+    pub(crate) fn add_inner(&self, thread: &Arc<Inner>) {
+        let mut threads = self.life.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.len() == threads.capacity() {
+            threads.retain(|other| other.strong_count() > 0);
+        }
+        threads.push(Arc::downgrade(thread));
+    }
+
+    /// What the watch is to know.
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Whether the watch saw its end.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life.is_over.load(Ordering::SeqCst)
     }
 
     /// Whether all that the process did its one application thread did.

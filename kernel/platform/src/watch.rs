@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
+use crate::stub::Life;
 use crate::sys::process;
 
 const STOP: u64 = 0;
@@ -27,7 +28,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Watched {
     last: u64,
-    pidfds: HashMap<u64, Arc<OwnedFd>>,
+    stubs: HashMap<u64, (Arc<OwnedFd>, Arc<Life>)>,
 }
 
 impl Watch {
@@ -46,14 +47,14 @@ impl Watch {
     }
 
     /// Watches one more process.
-    pub(crate) fn add(&self, pidfd: &Arc<OwnedFd>) -> io::Result<()> {
+    pub(crate) fn add(&self, pidfd: &Arc<OwnedFd>, life: &Arc<Life>) -> io::Result<()> {
         let mut watched = self.inner.watched();
         watched.last += 1;
         let key = watched.last;
         // One event is all: what is left of the registration goes with the file, which the stub has as well.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         epoll::add(&self.inner.epoll, pidfd, epoll::EventData::new_u64(key), flags)?;
-        watched.pidfds.insert(key, pidfd.clone());
+        watched.stubs.insert(key, (pidfd.clone(), life.clone()));
         Ok(())
     }
 }
@@ -73,7 +74,7 @@ impl Inner {
     /// Ends once the machine is gone and every stub has been taken off.
     fn run(&self) {
         let mut stopping = false;
-        while !(stopping && self.watched().pidfds.is_empty()) {
+        while !(stopping && self.watched().stubs.is_empty()) {
             let mut events = Vec::with_capacity(16);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
                 Ok(_) => events.iter().for_each(|event| match event.data.u64() {
@@ -87,9 +88,10 @@ impl Inner {
     }
 
     fn take_off(&self, key: u64) {
-        let pidfd = self.watched().pidfds.remove(&key);
-        if let Some(pidfd) = pidfd {
+        let stub = self.watched().stubs.remove(&key);
+        if let Some((pidfd, life)) = stub {
             process::reap(pidfd.as_fd());
+            life.end();
         }
     }
 }

@@ -132,9 +132,20 @@ impl Listener {
 
     /// Whether the thread is dead.
     pub(crate) fn is_dead(&self) -> bool {
+        use rustix::event::PollFlags;
+        self.poll().is_none_or(|events| events.intersects(PollFlags::HUP | PollFlags::ERR))
+    }
+
+    /// Whether a call waits to be received.
+    pub(crate) fn has_call(&self) -> bool {
+        self.poll().is_some_and(|events| events.contains(rustix::event::PollFlags::IN))
+    }
+
+    fn poll(&self) -> Option<rustix::event::PollFlags> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut fds, Some(&now)).is_err() || fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+        poll(&mut fds, Some(&now)).ok()?;
+        Some(fds[0].revents())
     }
 }

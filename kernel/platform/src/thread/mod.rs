@@ -1,16 +1,17 @@
 //! One application thread: its host thread in the stub, and its receiver here.
 //!
 //! The receiver waits for the thread's next notification and turns it into an event. Whoever replies completes the
-//! notification. Lock order: `state` is the only lock, and is not held while the kernel is called.
+//! notification. Lock order: `state`, then the list of idle receivers; neither is held while the kernel is called.
 
 mod batch;
+mod follow;
 mod frame;
 mod layout;
 mod notice;
 mod reply;
 mod used;
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::stub::{Running, Runs, Stub};
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use batch::Batch;
+use follow::{Attended, Habit};
 pub(crate) use frame::write_entry;
 use notice::Waiting;
 use used::Told;
@@ -49,6 +51,9 @@ pub(crate) struct Inner {
     /// What it had used in all when that was last asked for.
     last: Mutex<Option<ThreadUsage>>,
     told: Told,
+    habit: Habit,
+    /// Whether anybody has received for it yet.
+    begun: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -77,6 +82,8 @@ struct State {
     clear_tid: Option<u64>,
     /// What was read for the event that the thread waits in.
     seen: Option<Seen>,
+    /// Whether somebody receives for it.
+    attended: Attended,
 }
 
 /// What of a frame was read: hostile memory is read once.
@@ -172,7 +179,7 @@ impl HostThread {
         events: Arc<dyn ThreadEvents>,
     ) -> Self {
         let runs = stub.add_thread();
-        Self(Arc::new_cyclic(|me| Inner {
+        let inner = Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             machine,
             stub,
@@ -183,8 +190,12 @@ impl HostThread {
             parked: spare.parked,
             last: Mutex::default(),
             told: Told::default(),
+            habit: Habit::default(),
+            begun: AtomicBool::new(false),
             state: Mutex::new(State::new(setup, events)),
-        }))
+        });
+        inner.stub.add_inner(&inner);
+        Self(inner)
     }
 }
 
@@ -203,6 +214,7 @@ impl State {
             lost: None,
             clear_tid: None,
             seen: None,
+            attended: Attended::Yes,
         }
     }
 }
@@ -332,7 +344,10 @@ impl Inner {
         state.doomed = Doom::Ends;
         match state.waiting.take() {
             _ if self.stub.is_killed() => {}
-            Some(waiting) => self.exit_from(&mut state, waiting),
+            Some(waiting) => {
+                self.before_answer(&mut state);
+                self.exit_from(&mut state, waiting);
+            }
             None => self.send_kick(&mut state),
         }
     }

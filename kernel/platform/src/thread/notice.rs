@@ -8,6 +8,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, WaitLimit};
 use stockade_kernel_stub::abi::{self, Context};
 
+use super::follow::{self, Step};
 use super::{Doom, Inner, Lost, Resumed, Spare, State};
 use crate::native;
 use crate::stub::Running;
@@ -57,19 +58,53 @@ enum Notice {
 }
 
 impl Inner {
-    /// The receiver: until the thread is dead.
+    /// The receiver: until there is nobody that it receives for.
     pub(crate) fn receive(self: Arc<Self>) {
-        self.begin_again();
+        if !self.begun.swap(true, Ordering::Relaxed) {
+            self.attend();
+            self.begin_again();
+        }
+        let mut next = Some(self);
+        while let Some(thread) = next {
+            thread.attend();
+            next = thread.receive_here();
+        }
+        follow::rest();
+    }
+
+    /// Receives for this thread until it is dead or left; whom to receive for then.
+    fn receive_here(self: &Arc<Self>) -> Option<Arc<Self>> {
         loop {
+            let mut ahead = self.look_ahead();
             match self.listener.receive() {
-                Ok(notification) if self.parks(&notification) => return self.park(notification.id),
-                Ok(notification) => self.notice(&notification),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) && !self.is_dead() => {}
-                Err(_) => break,
+                Ok(notification) if self.parks(&notification) => {
+                    ahead.give_up();
+                    self.park(notification.id);
+                    return follow::take_next();
+                }
+                Ok(notification) => {
+                    self.called(notification.number, &mut ahead);
+                    self.notice(&notification);
+                    match self.after_call(ahead) {
+                        Step::Stay => {}
+                        Step::Follow(next) => return Some(next),
+                        Step::Rest => return None,
+                    }
+                }
+                Err(error) => {
+                    ahead.give_up();
+                    let is_over = match error.kind() {
+                        io::ErrorKind::Interrupted => false,
+                        _ => error.raw_os_error() != Some(libc::ENOENT) || self.is_dead(),
+                    };
+                    if is_over {
+                        break;
+                    }
+                }
             }
         }
         self.gone();
+        follow::take_next()
     }
 
     /// Whether nothing more will be heard of it, when there was nothing to hear.

@@ -33,6 +33,7 @@ impl Inner {
             kind => Answer::Value(self.framed_answer(&mut state, kind, reply)),
         };
         state.resumed = resumed(&state, &waiting, answer);
+        self.before_answer(&mut state);
         match self.machine.path {
             TrapPath::Interruptible => self.send_interruptible(&mut state, &waiting, answer),
             TrapPath::Pinned | TrapPath::Sync => {
