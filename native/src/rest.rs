@@ -33,8 +33,10 @@ pub fn keep_one_heap() {
     share_heap();
 }
 
-/// In memory, and a file's: bits of an entry (Documentation/admin-guide/mm/pagemap.rst).
-const OF_FILE: u64 = 1 << 63 | 1 << 61;
+/// In memory, in swap, and a file's: bits of an entry (Documentation/admin-guide/mm/pagemap.rst).
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+const OF_FILE: u64 = 1 << 61;
 const ENTRY: usize = size_of::<u64>();
 
 /// Those pages of a range that are its file's still, in a program that can no longer change them.
@@ -42,12 +44,15 @@ fn unchanged(range: Range<usize>) -> io::Result<Vec<Range<usize>>> {
     let mut entries = vec![0; range.len() / PAGE * ENTRY];
     let at = u64::try_from(range.start / PAGE * ENTRY).map_err(io::Error::other)?;
     File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, at)?;
-    let pages = range.step_by(PAGE).map(|page| page..page + PAGE);
-    let is_file = |at: usize| {
-        let entry = entries.get(at * ENTRY..)?.first_chunk()?;
-        (u64::from_ne_bytes(*entry) & OF_FILE == OF_FILE).then_some(())
-    };
-    Ok(pages.enumerate().filter_map(|(at, page)| is_file(at).map(|()| page)).collect())
+    let pages: Vec<_> = range.step_by(PAGE).zip(entries.as_chunks().0).collect();
+    let runs = pages.chunk_by(|(_, one), (_, next)| is_changed(**one) == is_changed(**next));
+    let of_file = runs.filter(|run| run.first().is_some_and(|(_, entry)| !is_changed(**entry)));
+    Ok(of_file.filter_map(|run| Some(run.first()?.0..run.last()?.0 + PAGE)).collect())
+}
+
+fn is_changed(entry: [u8; ENTRY]) -> bool {
+    let entry = u64::from_ne_bytes(entry);
+    entry & SWAPPED != 0 || entry & (PRESENT | OF_FILE) == PRESENT
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,9 +19,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use stockade_vmm::config::VmState;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
@@ -78,7 +82,7 @@ impl Server {
     }
 
     /// Serves a session until `stop` is ready, and gives what that gave. Metrics are written every minute meanwhile;
-    /// `rest` is called each time that nobody asks for anything for a while.
+    /// `rest` is called before the first wait, and when a machine was started or nobody asks for anything for a while.
     ///
     /// # Errors
     /// The runtime cannot be made.
@@ -86,10 +90,11 @@ impl Server {
         self,
         session: Session<C>,
         stop: impl Future<Output = T>,
-        rest: impl Fn(),
+        rest: impl Fn() + Clone + Send + Sync + 'static,
     ) -> io::Result<(Session<C>, T)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let shared = Rc::new(Shared { session: RefCell::new(session), asked: Notify::new() });
+        let rests = Arc::new(AtomicBool::new(true));
+        let runtime = runtime(Arc::clone(&rests), rest.clone())?;
+        let shared = Rc::new(Shared { session: RefCell::new(session), asked: Notify::new(), rests });
         let outcome = tokio::task::LocalSet::new().block_on(&runtime, async {
             let listener = self.listener.map(UnixListener::from_std).transpose()?;
             tokio::select! {
@@ -106,11 +111,23 @@ impl Server {
     }
 }
 
+/// On this thread alone, which calls `rest` before a wait if it is to.
+fn runtime(rests: Arc<AtomicBool>, rest: impl Fn() + Send + Sync + 'static) -> io::Result<Runtime> {
+    let before_wait = move || {
+        if rests.swap(false, Ordering::Relaxed) {
+            rest();
+        }
+    };
+    Builder::new_current_thread().enable_io().enable_time().on_thread_park(before_wait).build()
+}
+
 /// What all connections share.
 struct Shared<C: Controller> {
     session: RefCell<Session<C>>,
     /// After each request.
     asked: Notify,
+    /// Whether what was needed so far is given back before the next wait.
+    rests: Arc<AtomicBool>,
 }
 
 async fn rest_when_quiet(asked: &Notify, rest: impl Fn()) -> Infallible {
@@ -170,7 +187,11 @@ async fn connection<C: Controller + 'static>(stream: UnixStream, shared: Rc<Shar
     let service = service_fn(|request| {
         let shared = Rc::clone(&shared);
         async move {
+            let before = shared.session.borrow().state();
             let response = respond(request, &shared.session, payload_bytes).await;
+            if before == VmState::NotStarted && shared.session.borrow().state() != before {
+                shared.rests.store(true, Ordering::Relaxed);
+            }
             shared.asked.notify_one();
             Ok::<_, Infallible>(response)
         }
