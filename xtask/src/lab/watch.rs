@@ -70,8 +70,10 @@ pub struct Round {
     pub busy_ms: f64,
     /// All exits of the guest.
     pub exits: u64,
-    /// Resident memory of the VMM, the guest's not counted.
+    /// Resident memory of the VMM, the guest's not counted, at the word.
     pub own_kib: u64,
+    /// The same some time later.
+    pub rest_kib: Option<u64>,
     /// Resident memory of the guest.
     pub guest_kib: u64,
     /// What the guest printed; the time is its own.
@@ -119,9 +121,9 @@ fn round(options: &Options) -> Result<Round> {
         let exits = counters::exits()?;
         let pid = options.vmm.as_deref().map_or_else(|| Ok(child.id()), counters::process)?;
         let busy_ms = counters::busy(pid)?.as_secs_f64() * 1e3;
-        let (at_word_kib, guest_kib) = counters::memory(pid, options.guest_mib)?;
-        let own_kib = if options.rest { at_rest(pid, options.guest_mib)? } else { at_word_kib };
-        Ok(Round { ms, busy_ms, exits, own_kib, guest_kib, marks })
+        let (own_kib, guest_kib) = counters::memory(pid, options.guest_mib)?;
+        let rest_kib = options.rest.then(|| at_rest(pid, options.guest_mib)).transpose()?;
+        Ok(Round { ms, busy_ms, exits, own_kib, rest_kib, guest_kib, marks })
     });
     if options.vmm.is_none() || result.is_err() {
         child.kill()?;

@@ -51,7 +51,7 @@ fn machine(session: &mut Session, name: &str, kernel: &str) -> Result<Vec<Row>> 
     let mut rows = vec![
         row(&who, "ms to first output", middle(&seen, |round| round.ms)?),
         row(&who, "exits", middle(&seen, |round| count(round.exits))?),
-        row(&who, "monitor's own memory, KiB", middle(&seen, |round| count(round.own_kib))?),
+        row(&who, "monitor's own memory, KiB", middle(&seen, |round| count(round.rest_kib.unwrap_or_default()))?),
         row(&who, "guest's resident memory, MiB", middle(&seen, |round| count(round.guest_kib / 1024))?),
     ];
     let reasons = seen.reasons.iter().filter(|(_, exits)| **exits >= 50);
