@@ -192,9 +192,18 @@ impl Proc {
 
     /// Times in ticks and page faults of one thread (proc_pid_stat(5)).
     pub(crate) fn thread_stat(&self, pid: Pid, tid: i32) -> ThreadUsage {
+        self.stat(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero()))
+    }
+
+    /// The same of a process. Where nobody looked up a thread, the host has no names of threads to forget when the
+    /// process ends: two that forget the same ones wait for each other, busily.
+    pub(crate) fn process_stat(&self, pid: Pid) -> ThreadUsage {
+        self.stat(&format!("{}/stat", pid.as_raw_nonzero()))
+    }
+
+    fn stat(&self, path: &str) -> ThreadUsage {
         let mut buffer = [0; LINE_BYTES_MAX];
-        let text = self.read_line(&format!("{}/task/{tid}/stat", pid.as_raw_nonzero()), &mut buffer);
-        usage_of(text.unwrap_or_default())
+        usage_of(self.read_line(path, &mut buffer).unwrap_or_default())
     }
 
     /// How often a thread had to give way to others.

@@ -60,12 +60,14 @@ impl Inner {
         known.unwrap_or_else(|| self.look())
     }
 
-    /// What the host thread used in all.
+    /// What the host thread used in all. The only one of its process: what the process did.
     fn look(&self) -> ThreadUsage {
         let (pid, tid) = (self.stub.pid(), self.tid.load(Ordering::Relaxed));
-        let mut all = self.machine.proc.thread_stat(pid, tid);
-        let is_only = self.stub.has_had_one_thread();
-        let total = if is_only { Some(process::cpu_total(pid)) } else { self.machine.proc.scheduled(pid, tid) };
+        let proc = &self.machine.proc;
+        let (mut all, total) = match self.stub.has_had_one_thread() {
+            true => (proc.process_stat(pid), Some(process::cpu_total(pid))),
+            false => (proc.thread_stat(pid, tid), proc.scheduled(pid, tid)),
+        };
         if let Some(total) = total {
             (all.user, all.system) = process::parts_of(total, (all.user, all.system));
         }
