@@ -102,6 +102,18 @@ fn who_waits_for_a_lock_hears_that_its_owner_was_killed_asleep() {
 }
 
 #[test]
+fn a_lock_that_nobody_else_sees_is_left_as_it_is() {
+    let world = World::new();
+    let thread = &world.thread;
+    let at = thread.trap(9, &[0, 4096, 3, 0x22, u64::MAX, 0]).unwrap();
+    let memory = world.task.memory();
+    hold(&memory, at, world.task.tid().raw());
+    assert_eq!(thread.call(273, &[at, 24]), Ok(0));
+    assert!(world.task.release_robust_list(&memory).is_empty());
+    assert_eq!(memory.read_struct(at + 96), Ok(world.task.tid().raw() | WAITED_FOR));
+}
+
+#[test]
 fn who_computes_ends_by_itself_when_others_may_wait_for_it() {
     let (world, at) = world();
     let (task, thread) = holder(&world, at);

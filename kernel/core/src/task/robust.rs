@@ -8,6 +8,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use super::Task;
 use crate::futex::Key;
@@ -69,10 +70,16 @@ impl Task {
     pub(crate) fn release_robust_list(&self, memory: &Memory) -> Vec<u64> {
         let mut wakes = Vec::new();
         let head = core::mem::take(&mut self.settings.lock().robust_list).head;
-        if head != 0 {
+        if head != 0 && self.is_seen(memory) {
             self.walk_robust_list(memory, head, &mut wakes);
         }
         wakes
+    }
+
+    /// Whether anybody else sees what it writes.
+    fn is_seen(&self, memory: &Memory) -> bool {
+        let process = self.process();
+        process.task_count() > 1 || process.shares_memory.load(Ordering::Relaxed) || memory.writes_shared()
     }
 
     fn walk_robust_list(&self, memory: &Memory, head: u64, wakes: &mut Vec<u64>) {
