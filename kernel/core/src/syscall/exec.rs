@@ -1,5 +1,6 @@
 //! Starting programs: execve(2), execveat(2).
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -80,6 +81,7 @@ fn last_part(path: &[u8]) -> &[u8] {
 
 fn start(task: &Arc<Task>, call: &mut Call, caller: &Caller, file: Named, strings: [u64; 2]) -> Result<Outcome, Stop> {
     let memory = task.memory();
+    let mut pages = Pages::new(&memory);
     let loaded = load(Request {
         kernel: task.kernel(),
         caller,
@@ -87,8 +89,8 @@ fn start(task: &Arc<Task>, call: &mut Call, caller: &Caller, file: Named, string
         path: file.path,
         name: file.name.as_deref(),
         command: &file.command,
-        arguments: read_strings(&memory, strings[0])?,
-        environment: read_strings(&memory, strings[1])?,
+        arguments: read_strings(&mut pages, strings[0])?,
+        environment: read_strings(&mut pages, strings[1])?,
         limits: &task.process().limits(),
         personality: task.personality(),
         space: task.succeeding_space(call),
@@ -124,20 +126,19 @@ fn close_files(task: &Task) {
 }
 
 /// An array of pointers to strings up to a null pointer; a null array is empty, as on Linux.
-fn read_strings(memory: &Memory, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
+fn read_strings(pages: &mut Pages<'_>, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
     let mut strings: Vec<Vec<u8>> = Vec::new();
     let mut bytes = 0;
     if array == 0 {
         return Ok(strings);
     }
-    let (mut pointers, mut texts) = (Pages::new(memory), Pages::new(memory));
     loop {
         let at = array.checked_add(8 * strings.len() as u64).ok_or(Errno::EFAULT)?;
-        let string = pointers.number(at)?;
+        let string = pages.number(at)?;
         if string == 0 {
             return Ok(strings);
         }
-        strings.push(texts.string(string)?);
+        strings.push(pages.string(string)?);
         // With its terminator and the pointer to it.
         bytes += strings.last().map_or(0, Vec::len) + 9;
         if bytes > STRINGS_BYTES_MAX {
@@ -146,27 +147,34 @@ fn read_strings(memory: &Memory, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
     }
 }
 
-/// Reads what mostly lies in a row, page by page.
+/// Pages that are kept: pointers and strings of arguments and environment lie in two or three, mostly.
+const PAGES_MAX: usize = 4;
+
+/// Reads what mostly lies close together, page by page.
 struct Pages<'a> {
     memory: &'a Memory,
-    start: u64,
-    bytes: Vec<u8>,
+    read: VecDeque<(u64, Vec<u8>)>,
 }
 
 impl<'a> Pages<'a> {
     fn new(memory: &'a Memory) -> Self {
-        Self { memory, start: 0, bytes: Vec::new() }
+        Self { memory, read: VecDeque::new() }
     }
 
     /// What of its page lies behind an address.
     fn rest(&mut self, at: u64) -> Result<&[u8], Errno> {
         let start = page_down(at);
-        if self.bytes.is_empty() || start != self.start {
-            let len = usize::try_from(PAGE).map_err(|_| Errno::EFAULT)?;
-            self.bytes = self.memory.read_vec(start, len)?;
-            self.start = start;
-        }
-        Ok(&self.bytes[usize::try_from(at - start).map_err(|_| Errno::EFAULT)?..])
+        let known = self.read.iter().position(|(page, _)| *page == start);
+        let index = known.map_or_else(|| self.add(start), Ok)?;
+        Ok(&self.read[index].1[usize::try_from(at - start).map_err(|_| Errno::EFAULT)?..])
+    }
+
+    /// Reads one more page; where it is now.
+    fn add(&mut self, start: u64) -> Result<usize, Errno> {
+        let bytes = self.memory.read_vec(start, usize::try_from(PAGE).map_err(|_| Errno::EFAULT)?)?;
+        self.read.truncate(PAGES_MAX - 1);
+        self.read.push_front((start, bytes));
+        Ok(0)
     }
 
     fn number(&mut self, at: u64) -> Result<u64, Errno> {
