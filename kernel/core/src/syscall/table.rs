@@ -414,7 +414,6 @@ const TRAPPED: &[&str] = &[
     "mmap",
     "mremap",
     "rt_sigreturn",
-    "set_tid_address",
     "shmat",
     "shmdt",
     "sigaltstack",

@@ -86,6 +86,7 @@ impl Inner {
         match reply {
             Reply::Value(value) => Answer::Value(plain(value)),
             Reply::Native if native::is_permitted(number, arguments) => Answer::Continue,
+            Reply::Layout { calls, value } if state.notes_all(&calls) => Answer::Value(plain(value)),
             Reply::Restart => {
                 self.send_kick(state);
                 Answer::Error(ERESTARTNOINTR)
