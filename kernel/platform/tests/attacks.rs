@@ -97,6 +97,12 @@ fn the_stubs_pages_cannot_be_changed_by_layouts() {
     for call in cases {
         assert_eq!(careless(vec![call.clone()]), eperm, "{call:?}");
     }
+    // The handler writes nothing there either, where it would find that its code cannot be written.
+    for address in [0x7ff0_0000_1000, abi::RESERVED_START - 4, u64::MAX - 4] {
+        let fill = HostCall::Fill { address, bytes: vec![0xcc; 8] };
+        assert_eq!(careless(vec![fill]), Ending::Code(0), "{address:#x}");
+        assert_eq!(careless(vec![HostCall::Zero { address, len: 8 }]), Ending::Code(0), "{address:#x}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Ending, Kernel, OWN};
-use stockade_kernel::platform::{Event, Reply};
+use stockade_kernel::platform::{Event, FILL_BYTES_MAX, HostCall, Reply};
 
 #[test]
 fn a_program_runs() {
@@ -69,5 +69,27 @@ fn a_threads_end_clears_its_word_and_its_host_thread_is_used_again() {
                 if (thread_at(i % 2 ? g : f, stack, &word) <= 0) exit_group(1);
                 while (word) sys6(202, &word, 0, 1, 0, 0, 0); }
             exit_group(sum == 25 ? 0 : 2); }"#;
+    assert_eq!(kernel.run(source).0, Ending::Code(0));
+}
+
+#[test]
+fn a_thread_fills_memory_by_itself() {
+    // More than a slot takes at once, the last part as long as a part can be.
+    let kernel = Kernel::with_hook(Box::new(|_, event| match *event {
+        Event::Call { number: 59, arguments: [at, ..], .. } => {
+            let fill = |index: u64| HostCall::Fill { address: at + index * 100, bytes: vec![7; 99] };
+            let rest = HostCall::Fill { address: at + 4096, bytes: vec![9; FILL_BYTES_MAX] };
+            let calls = (0..40).map(fill).chain([HostCall::Zero { address: at + 50, len: 10 }, rest]).collect();
+            Some(Reply::Layout { calls, value: 5 })
+        }
+        _ => None,
+    }));
+    let source = r#"void start(void) {
+        unsigned char *p = (unsigned char *)map(8192);
+        for (int i = 0; i < 8192; i++) p[i] = 1;
+        if (sys(59, p, 0, 0) != 5) exit_group(1);
+        for (int i = 0; i < 4000; i++) if (p[i] != (i >= 50 && i < 60 ? 0 : i % 100 == 99 ? 1 : 7)) exit_group(2);
+        for (int i = 4000; i < 8192; i++) if (p[i] != (i >= 4096 && i < 4096 + 2048 ? 9 : 1)) exit_group(3);
+        exit_group(0); }"#;
     assert_eq!(kernel.run(source).0, Ending::Code(0));
 }

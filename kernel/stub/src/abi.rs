@@ -72,6 +72,11 @@ pub const LAST_MARKER: i64 = PARK;
 /// Most host calls of one batch.
 pub const MAX_CALLS: usize = 32;
 
+/// Number of a call that is none of the host's: copy to an address so many bytes from another, in the slot.
+pub const FILL: u64 = 0x3000;
+/// The same: so many zeros to an address.
+pub const ZERO: u64 = 0x3001;
+
 /// One host call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -130,6 +135,8 @@ pub const SEGMENTS_OFFSET: u64 = core::mem::offset_of!(Slot, orders) as u64;
 pub const BATCH_OFFSET: u64 = SEGMENTS_OFFSET + core::mem::offset_of!(Orders, then) as u64;
 /// Where the first call of the batch lies in a slot.
 pub const CALLS_OFFSET: u64 = SEGMENTS_OFFSET + core::mem::offset_of!(Orders, calls) as u64;
+/// Bytes of a batch's calls and of what they fill memory with, which lies behind the last of them.
+pub const BATCH_BYTES_MAX: u64 = CONTEXT_OFFSET - CALLS_OFFSET;
 
 /// Address of a slot.
 pub const fn slot_address(slot: u32) -> u64 {

@@ -6,7 +6,6 @@ use core::ops::Range;
 
 use super::elf::{Elf, Position, Segment};
 use super::random::Random;
-use super::read;
 use crate::Errno;
 use crate::mm::{
     MapRequest, Memory, MemoryLimits, PAGE, Placement, SharedMemory, Source, VmaFlags, page_down, page_up,
@@ -115,33 +114,17 @@ impl<'a> Loader<'a> {
         let at = segment.address.wrapping_add(bias);
         let (start, file_end, end) = (page_down(at), at + segment.file_len, at + segment.memory_len);
         let offset = segment.offset - (at - start);
-        // The file's last page has zeros behind its data.
-        let zeroed = segment.memory_len > segment.file_len && segment.protection.contains(Protection::WRITE);
-        let whole = if zeroed { page_down(file_end) } else { page_up(file_end).ok_or(Errno::ENOMEM)? };
         let mut behind = start;
         if segment.file_len > 0 {
             let source: Arc<dyn Source> = file.clone();
-            self.map_fixed(start..whole, segment.protection, Some((source, offset)))?;
-            behind = whole;
-        }
-        if zeroed && segment.file_len > 0 && whole < file_end {
-            self.map_last_page(file, whole..file_end, segment.protection, offset + (whole - start))?;
-            behind = whole + PAGE;
+            behind = page_up(file_end).ok_or(Errno::ENOMEM)?;
+            self.map_fixed(start..behind, segment.protection, Some((source, offset)))?;
+            // The file's last page has zeros behind its data.
+            if end > file_end && behind > file_end && segment.protection.contains(Protection::WRITE) {
+                self.calls.push(HostCall::Zero { address: file_end, len: behind - file_end });
+            }
         }
         self.map_fixed(behind..page_up(end).ok_or(Errno::ENOMEM)?.max(behind), segment.protection, None)
-    }
-
-    /// One page with the file's bytes and zeros behind.
-    fn map_last_page(
-        &mut self,
-        file: &Arc<File>,
-        range: Range<u64>,
-        protection: Protection,
-        offset: u64,
-    ) -> Result<(), Errno> {
-        let len = usize::try_from(range.end - range.start).map_err(|_| Errno::EINVAL)?;
-        let page = SharedMemory::filled(self.machine, &read(file, offset, len)?, PAGE, file.name())?;
-        self.map_fixed(range.start..range.start + PAGE, protection, Some((page, 0)))
     }
 
     fn map_fixed(
@@ -159,6 +142,11 @@ impl<'a> Loader<'a> {
             source,
             ..MapRequest::anonymous(range.end - range.start, protection)
         })
+    }
+
+    /// Has the thread put bytes where something is mapped by then.
+    pub fn fill(&mut self, address: u64, bytes: &[u8]) {
+        self.calls.push(HostCall::Fill { address, bytes: bytes.to_vec() });
     }
 
     /// Maps part of the stack; `content` is private to the program.

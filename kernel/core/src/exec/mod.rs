@@ -1,8 +1,8 @@
 //! Starting programs (execve(2)): ELF files and scripts into a new address space.
 //!
 //! Nothing of the old program is touched before the new one is ready: whatever fails here is an error of the call.
-//! What a program finds when it starts (strings, the ends of segments beyond a file's data) is put into pages of the
-//! pool and mapped privately, so that nothing needs to be written into a space that does not run yet.
+//! What a program finds when it starts (strings, zeros behind a file's data) its own thread puts there before it
+//! begins. More strings than it takes at once are put into pages of the pool and mapped privately.
 
 mod auxiliary;
 mod credentials;

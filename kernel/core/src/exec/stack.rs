@@ -10,7 +10,7 @@ use super::image::Loader;
 use crate::Errno;
 use crate::abi::Encoder;
 use crate::mm::{PAGE, page_down, page_up};
-use crate::platform::Protection;
+use crate::platform::{FILL_BYTES_MAX, Protection};
 
 /// MAX_ARG_STRLEN, the terminator included.
 pub const STRING_BYTES_MAX: usize = 131_072;
@@ -138,6 +138,12 @@ impl Stack {
         let mut protection = Protection::READ | Protection::WRITE;
         protection.set(Protection::EXEC, self.executable);
         let filled = page_down(self.pointer);
+        let used = &self.content[usize::try_from(self.pointer - filled).map_err(|_| Errno::E2BIG)?..];
+        if used.len() <= FILL_BYTES_MAX {
+            loader.map_stack(self.area.clone(), protection, None)?;
+            loader.fill(self.pointer, used);
+            return Ok(());
+        }
         loader.map_stack(self.area.start..filled, protection, None)?;
         loader.map_stack(filled..self.area.end, protection, Some(&self.content))
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::abi::Encoder;
 use crate::fs::{Tmpfs, TmpfsOptions};
 use crate::mm::{MapLine, PAGE};
-use crate::platform::{Event, Form, Protection};
+use crate::platform::{Event, FILL_BYTES_MAX, Form, Protection};
 use crate::task::{Capabilities, Credentials, Pid};
 use crate::testing::{FakeThread, World};
 use crate::vfs::{MountNamespace, OpenHow, Opened};
@@ -163,6 +163,19 @@ fn the_stack_holds_arguments_environment_and_auxiliary_vector() {
     assert_eq!(stack.name.path, "[stack]");
     assert_eq!(stack.range.end - stack.range.start, 8 << 20);
     memory.write_bytes(stack.range.start, b"x").unwrap();
+}
+
+#[test]
+fn more_strings_than_a_thread_fills_in_are_mapped() {
+    let root = Root::new();
+    root.write("/bin", 0o755, &simple(2));
+    let long = alloc::vec![b'x'; FILL_BYTES_MAX];
+    let program = root.load("/bin", &[b"one", &long]).unwrap();
+    root.run(&program);
+    let [count, one, two]: [u64; 3] = program.memory.read_struct(program.frame.registers.rsp).unwrap();
+    assert_eq!((count, program.memory.read_path(one).unwrap()), (2, b"one".to_vec()));
+    assert_eq!(program.memory.read_path(two).unwrap(), long);
+    assert_eq!(line(&program, one).name.path, "[stack]");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The kernel picks every address, so that its own map of a space is exact. The platform refuses what touches its own
 //! pages, whoever asks.
 
+use alloc::vec::Vec;
+
 use bitflags::bitflags;
 
 bitflags! {
@@ -73,7 +75,10 @@ pub enum Backing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advice(pub i32);
 
-/// One host call. Addresses and lengths are multiples of the page size.
+/// Most bytes of a [`HostCall::Fill`].
+pub const FILL_BYTES_MAX: usize = 2048;
+
+/// One host call. Addresses and lengths of mappings are multiples of the page size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostCall {
     /// mmap(2) with MAP_FIXED.
@@ -131,6 +136,20 @@ pub enum HostCall {
         address: u64,
         /// How many to wake.
         count: u32,
+    },
+    /// Not of the host: bytes that the thread itself puts into memory that it may write.
+    Fill {
+        /// Where.
+        address: u64,
+        /// What: [`FILL_BYTES_MAX`] at most.
+        bytes: Vec<u8>,
+    },
+    /// The same with zeros.
+    Zero {
+        /// Where.
+        address: u64,
+        /// How many.
+        len: u64,
     },
     /// set_tid_address(2): the host clears the word and wakes it when the thread ends.
     SetTidAddress {

@@ -21,7 +21,7 @@ use crate::Errno;
 
 pub use directory::{FileAccess, FirstNames, HostDirectory, HostEntry, HostFacts, HostFile, HostName, NodeId};
 pub use event::{Event, Fault, Form, Interruption, LayoutError, Reply, ThreadEvents, WaitLimit};
-pub use host_call::{Advice, Backing, BlobId, FileId, HostCall, Keep, Protection, Sharing};
+pub use host_call::{Advice, Backing, BlobId, FILL_BYTES_MAX, FileId, HostCall, Keep, Protection, Sharing};
 pub use range_usage::RangeUsage;
 pub use registers::{Frame, Registers};
 pub use stream::{Blob, HostStream, Readiness, Wake};

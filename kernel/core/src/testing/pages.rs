@@ -54,6 +54,7 @@ impl Pages {
             HostCall::Protect { address, len, protection } => return self.protect(address, len, protection),
             HostCall::Remap { from, from_len, to, to_len, keep } => self.remap((from, from_len), (to, to_len), keep),
             HostCall::Advise { .. } | HostCall::FutexWake { .. } | HostCall::SetTidAddress { .. } => {}
+            HostCall::Fill { .. } | HostCall::Zero { .. } => unreachable!("the space does it"),
         }
         Ok(())
     }

@@ -43,7 +43,15 @@ impl FakeSpace {
         if let Some(errno) = self.fails.lock().take() {
             return Err(errno);
         }
-        self.pages.lock().apply(call)
+        let is_whole = match call {
+            HostCall::Fill { address, bytes } => self.write(*address, bytes) == bytes.len(),
+            HostCall::Zero { address, len } => {
+                let zeros = alloc::vec![0; usize::try_from(*len).expect("small")];
+                self.write(*address, &zeros) == zeros.len()
+            }
+            call => return self.pages.lock().apply(call),
+        };
+        if is_whole { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
     /// Makes the next host call fail.

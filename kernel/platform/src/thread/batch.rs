@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use stockade_kernel::Errno;
 use stockade_kernel::platform::HostCall;
-use stockade_kernel_stub::abi::{self, MAX_CALLS, RawCall};
+use stockade_kernel_stub::abi::{self, BATCH_BYTES_MAX, MAX_CALLS, RawCall};
 
 use super::layout::{self, Descriptor};
 use super::notice::Kind;
@@ -37,7 +37,7 @@ impl Batch {
 
     /// Whether the part in the slot is the last one.
     pub(super) fn is_last(&self) -> bool {
-        self.calls.len() - self.start <= MAX_CALLS
+        self.part_end() == self.calls.len()
     }
 
     /// The reply that follows the last call.
@@ -49,8 +49,36 @@ impl Batch {
         &self.calls[self.start..self.part_end()]
     }
 
+    /// As many calls as a slot takes, with the bytes that come along; one at least.
     fn part_end(&self) -> usize {
-        self.calls.len().min(self.start + MAX_CALLS)
+        let mut room = BATCH_BYTES_MAX;
+        let mut fits = |call: &HostCall| {
+            let bytes = size_of::<RawCall>() + layout::payload(call).len();
+            let left = room.checked_sub(bytes as u64);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        let calls = &self.calls[self.start.min(self.calls.len())..];
+        let count = calls.iter().take(MAX_CALLS).take_while(|call| fits(call)).count();
+        self.start + count.max(calls.len().min(1))
+    }
+
+    /// The part as the slot has it: calls, and behind them the bytes that come along.
+    fn encode(&self, slot: u32) -> Vec<u8> {
+        let part = self.part();
+        let behind = abi::slot_address(slot) + abi::CALLS_OFFSET + (part.len() * size_of::<RawCall>()) as u64;
+        let mut bytes = Vec::new();
+        let mut payload = Vec::new();
+        for call in part {
+            let mut raw = layout::encode(call, slot);
+            if raw.number == abi::FILL {
+                raw.arguments[2] = behind + payload.len() as u64;
+                payload.extend(layout::payload(call));
+            }
+            bytes.extend(raw.number.to_ne_bytes());
+            raw.arguments.iter().for_each(|argument| bytes.extend(argument.to_ne_bytes()));
+        }
+        [bytes, payload].concat()
     }
 
     /// Whether the host got every call of the part, as far as its calls are seen here.
@@ -110,7 +138,7 @@ impl Inner {
 
     /// The next slot full.
     pub(super) fn next_chunk(&self, state: &mut State, mut batch: Batch) -> i64 {
-        batch.start += MAX_CALLS;
+        batch.start = batch.part_end();
         batch.next = batch.start;
         self.order(state, batch)
     }
@@ -119,15 +147,9 @@ impl Inner {
         for call in batch.part() {
             state.note(call);
         }
-        let calls: Vec<RawCall> = batch.part().iter().map(|call| layout::encode(call, self.slot)).collect();
         let then = if batch.is_last() { batch.then } else { abi::REPORT };
-        let mut bytes = Vec::with_capacity(16 + size_of_val(calls.as_slice()));
-        bytes.extend(then.to_ne_bytes());
-        bytes.extend((calls.len() as u64).to_ne_bytes());
-        for call in &calls {
-            bytes.extend(call.number.to_ne_bytes());
-            call.arguments.iter().for_each(|argument| bytes.extend(argument.to_ne_bytes()));
-        }
+        let count = batch.part().len() as u64;
+        let bytes = [&then.to_ne_bytes()[..], &count.to_ne_bytes(), &batch.encode(self.slot)].concat();
         // The slot is always there; only a dead process does not take it.
         memory::write(self.stub.pid(), abi::slot_address(self.slot) + abi::BATCH_OFFSET, &bytes);
         state.batch = Some(batch);

@@ -1,7 +1,7 @@
 //! Host calls as numbers, and which of them are let through.
 
-use stockade_kernel::platform::{Backing, BlobId, FileId, HostCall, Keep, Protection, Sharing};
-use stockade_kernel_stub::abi::{FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall, slot_address};
+use stockade_kernel::platform::{Backing, BlobId, FILL_BYTES_MAX, FileId, HostCall, Keep, Protection, Sharing};
+use stockade_kernel_stub::abi::{FILL, FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall, ZERO, slot_address};
 
 use crate::range::is_applications;
 
@@ -69,13 +69,25 @@ pub(super) fn encode(call: &HostCall, slot: u32) -> RawCall {
         // The platform clears the word itself: the host's thread may outlive the application's. Here the thread wakes
         // nobody, in place of a call that does less and gives its processor away.
         HostCall::SetTidAddress { .. } => (FUTEX, [slot_address(slot), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0]),
+        // Where the bytes lie is known when the batch is put together.
+        HostCall::Fill { address, .. } => (FILL, [address, payload(call).len() as u64, 0, 0, 0, 0]),
+        HostCall::Zero { address, len } => (ZERO, [address, if is_permitted(call) { len } else { 0 }, 0, 0, 0, 0]),
     };
     RawCall { number, arguments }
 }
 
-/// Whether the base filter leaves the call to the host, so that no notification comes.
+/// Whether no notification comes: the base filter leaves the call to the host, or it is none of the host's.
 pub(super) fn is_unseen(call: &HostCall) -> bool {
-    matches!(call, HostCall::FutexWake { .. } | HostCall::SetTidAddress { .. })
+    use HostCall::{Fill, FutexWake, SetTidAddress, Zero};
+    matches!(call, FutexWake { .. } | SetTidAddress { .. } | Fill { .. } | Zero { .. })
+}
+
+/// Bytes that come along with a call.
+pub(super) fn payload(call: &HostCall) -> &[u8] {
+    match call {
+        HostCall::Fill { bytes, .. } if is_permitted(call) => &bytes[..bytes.len().min(FILL_BYTES_MAX)],
+        _ => &[],
+    }
 }
 
 fn map(address: u64, len: u64, protection: Protection, backing: Backing, slot: u32) -> [u64; 6] {
@@ -119,6 +131,8 @@ pub(super) fn is_permitted(call: &HostCall) -> bool {
             is_applications(from, from_len) && is_applications(to, to_len)
         }
         HostCall::FutexWake { address, .. } | HostCall::SetTidAddress { address } => is_applications(address, 4),
+        HostCall::Fill { address, ref bytes } => is_applications(address, bytes.len() as u64),
+        HostCall::Zero { address, len } => is_applications(address, len),
     }
 }
 
