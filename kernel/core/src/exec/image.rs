@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::elf::{Elf, Position, Segment};
+use super::joined::joined;
 use super::random::Random;
 use crate::Errno;
 use crate::mm::{
@@ -58,7 +59,7 @@ impl<'a> Loader<'a> {
 
     /// All host calls.
     pub fn finish(self) -> Vec<HostCall> {
-        self.calls
+        joined(&self.calls)
     }
 
     /// Loads a program, and the one that it wants to be loaded by.

@@ -9,6 +9,7 @@ mod credentials;
 mod elf;
 mod image;
 mod info;
+mod joined;
 mod random;
 mod script;
 mod stack;
