@@ -24,6 +24,7 @@ use crate::space::HostSpace;
 use crate::stub::{Slots, Stub};
 use crate::sys::memory;
 use crate::sys::seccomp::Listener;
+use crate::thread::Entry;
 use crate::timer::Timer;
 use crate::watch::Watch;
 use crate::watchdog::Watchdog;
@@ -216,12 +217,20 @@ impl Shared {
         self.boot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a process copied. `slot`: of the copy's first thread; 0 for none. `parent`: unless it is the zygote.
-    pub(crate) fn fork_stub(&self, spawner: Spawner<'_>, slot: u32, parent: Option<&Stub>) -> Result<NewStub, Errno> {
-        let descriptors = parent.map(Stub::descriptors).unwrap_or_default();
+    /// Has a process copied. `slot`: of the copy's first thread; 0 for none. `parent`: unless it is the zygote, with
+    /// what the thread enters with.
+    pub(crate) fn fork_stub(
+        &self,
+        spawner: Spawner<'_>,
+        slot: u32,
+        parent: Option<(&Stub, &Entry<'_>)>,
+    ) -> Result<NewStub, Errno> {
+        let descriptors = parent.map(|(stub, _)| stub.descriptors()).unwrap_or_default();
         let token = token();
         let mut born = Err(Errno::EAGAIN);
-        self.order(spawner, Command::Fork(slot), [token, 0, 0], |said| {
+        let order =
+            Order { entry: parent.map(|(_, entry)| entry), ..Order::new(Command::Fork(slot)).with([token, 0, 0]) };
+        self.order(spawner, &order, |said| {
             match said.message.kind {
                 // Whoever knows the token is the copy, or has its parent's memory, and cheats itself.
                 SAID_BORN if said.message.value == token.cast_signed() => born = Ok(said),
@@ -246,8 +255,9 @@ impl Shared {
     fn order_ahead(&self, zygote: Spawner<'_>) {
         let token = token();
         let mut boot = self.boot();
-        if put_order(zygote, [token, 0, 0])
-            && let Err(error) = boot.order_ahead(zygote.pid, Command::Fork(FIRST_SLOT), token)
+        let order = Order::new(Command::Fork(FIRST_SLOT)).with([token, 0, 0]);
+        if order.put(zygote)
+            && let Err(error) = boot.order_ahead(zygote.pid, order.command, token)
         {
             tracing::debug!(%error, "no stub is made ahead");
         }
@@ -268,9 +278,10 @@ impl Shared {
     }
 
     /// Has a thread made in a slot; gives its listener.
-    pub(crate) fn make_thread(&self, spawner: Spawner<'_>, slot: u32) -> Result<OwnedFd, Errno> {
+    pub(crate) fn make_thread(&self, spawner: Spawner<'_>, slot: u32, entry: &Entry<'_>) -> Result<OwnedFd, Errno> {
         let mut result = Err(Errno::EAGAIN);
-        self.order(spawner, Command::Thread(slot), [0; 3], |said| {
+        let order = Order { entry: Some(entry), ..Order::new(Command::Thread(slot)) };
+        self.order(spawner, &order, |said| {
             let is_answer = (said.sender, said.message.kind, said.message.slot) == (spawner.pid, SAID_THREAD, slot);
             if !is_answer {
                 return Progress::Refused;
@@ -289,26 +300,50 @@ impl Shared {
         result
     }
 
-    /// Asks a spawner, with arguments in its slot. One that does not answer is killed.
+    /// Asks a spawner. One that does not answer is killed.
     pub(crate) fn order(
         &self,
         spawner: Spawner<'_>,
-        command: Command,
-        arguments: [u64; 3],
+        order: &Order<'_>,
         done: impl FnMut(Said) -> Progress,
     ) -> Result<(), Errno> {
         let mut boot = self.boot();
-        if !put_order(spawner, arguments) {
+        if !order.put(spawner) {
             return Err(Errno::EAGAIN);
         }
-        boot.request(spawner, command, done).map_err(|error| given_up(&error, spawner))
+        boot.request(spawner, order.command, done).map_err(|error| given_up(&error, spawner))
     }
 }
 
-/// Leaves a spawner the arguments of what it will be told to do; false when it is dead.
-fn put_order(spawner: Spawner<'_>, [a, b, c]: [u64; 3]) -> bool {
-    let call = RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] };
-    memory::write_value(spawner.pid, abi::slot_address(0) + abi::CALLS_OFFSET, &call)
+/// What a spawner is told to do.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    command: Command,
+    /// In its slot.
+    call: RawCall,
+    /// In the slot of the thread that it makes.
+    entry: Option<&'a Entry<'a>>,
+}
+
+impl<'a> Order<'a> {
+    /// Without arguments.
+    pub(crate) fn new(command: Command) -> Self {
+        Self { command, call: RawCall::default(), entry: None }
+    }
+
+    /// With these.
+    pub(crate) fn with(self, [a, b, c]: [u64; 3]) -> Self {
+        Self { call: RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] }, ..self }
+    }
+
+    /// Leaves all of it in the slots, at once; false when the spawner is dead.
+    fn put(&self, spawner: Spawner<'_>) -> bool {
+        let call = (abi::slot_address(0) + abi::CALLS_OFFSET, memory::bytes_of(&self.call));
+        match self.entry.map(Entry::pieces) {
+            Some([head, context, fp_state]) => memory::write_pieces(spawner.pid, &[call, head, context, fp_state]),
+            None => memory::write_pieces(spawner.pid, &[call]),
+        }
+    }
 }
 
 /// A spawner did not answer. One that takes too long is killed.

@@ -9,12 +9,12 @@ use stockade_kernel::platform::{Forked, Frame, HostCall, RangeUsage, References,
 use stockade_kernel_stub::abi::{Command, SAID_WORD};
 
 use crate::boot::Progress;
-use crate::machine::{NewStub, Shared};
+use crate::machine::{NewStub, Order, Shared};
 use crate::procfs::Expendable;
 use crate::stub::Stub;
 use crate::sys::seccomp::Listener;
 use crate::sys::{memory, process};
-use crate::thread::{HostThread, Spare, write_entry};
+use crate::thread::{Entry, HostThread, Spare};
 
 /// The space. Dropping it ends the process, unless another program has it now.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ impl HostSpace {
         events: Arc<dyn ThreadEvents>,
     ) -> Result<Arc<dyn UserThread>, Errno> {
         // If it cannot be written, the process is dead.
-        write_entry(self.stub.pid(), spare.slot, frame, &self.machine.hello).inspect_err(|_| self.stub.kill())?;
+        let entry = Entry::new(spare.slot, frame, &self.machine.hello);
+        entry.and_then(|entry| entry.write(self.stub.pid())).inspect_err(|_| self.stub.kill())?;
         Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), spare, setup, events)))
     }
 
@@ -59,20 +60,14 @@ impl HostSpace {
     fn make_thread(&self, frame: &Frame) -> Result<(u32, Listener), Errno> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((slot, listener)) = first {
-            write_entry(self.stub.pid(), slot, frame, &self.machine.hello)?;
+            Entry::new(slot, frame, &self.machine.hello)?.write(self.stub.pid())?;
             return Ok((slot, listener));
         }
-        let slot = self.prepare(frame)?;
-        let listener =
-            self.machine.make_thread(self.stub.spawner(), slot).inspect_err(|_| self.stub.free_slot(slot))?;
-        Ok((slot, Listener::new(listener, self.machine.path)))
-    }
-
-    /// A slot in which a thread or a copy's thread will find its frame.
-    fn prepare(&self, frame: &Frame) -> Result<u32, Errno> {
         let slot = self.stub.take_slot().ok_or(Errno::EAGAIN)?;
-        write_entry(self.stub.pid(), slot, frame, &self.machine.hello).inspect_err(|_| self.stub.free_slot(slot))?;
-        Ok(slot)
+        let listener = Entry::new(slot, frame, &self.machine.hello)
+            .and_then(|entry| self.machine.make_thread(self.stub.spawner(), slot, &entry))
+            .inspect_err(|_| self.stub.free_slot(slot))?;
+        Ok((slot, Listener::new(listener, self.machine.path)))
     }
 }
 
@@ -132,8 +127,8 @@ impl Space for HostSpace {
         }
         let pid = self.stub.pid();
         let mut held = 0;
-        let order = [address, expected.into(), new.into()];
-        self.machine.order(self.stub.spawner(), Command::Exchange, order, |said| {
+        let order = Order::new(Command::Exchange).with([address, expected.into(), new.into()]);
+        self.machine.order(self.stub.spawner(), &order, |said| {
             if (said.sender, said.message.kind) != (pid, SAID_WORD) {
                 return Progress::Refused;
             }
@@ -157,8 +152,9 @@ impl Space for HostSpace {
     }
 
     fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
-        let slot = self.prepare(frame)?;
-        let copy = self.machine.fork_stub(self.stub.spawner(), slot, Some(&self.stub));
+        let slot = self.stub.take_slot().ok_or(Errno::EAGAIN)?;
+        let copy = Entry::new(slot, frame, &self.machine.hello)
+            .and_then(|entry| self.machine.fork_stub(self.stub.spawner(), slot, Some((&*self.stub, &entry))));
         self.stub.free_slot(slot);
         let NewStub { stub, listener } = copy?;
         if self.stub.is_preferred() {

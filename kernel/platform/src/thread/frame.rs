@@ -136,25 +136,49 @@ impl Inner {
     }
 }
 
-/// Writes what a new thread enters with into its slot: registers, and where they lie; segment bases; FP state.
-pub(crate) fn write_entry(pid: Pid, slot: u32, frame: &Frame, hello: &Hello) -> Result<(), Errno> {
-    let address = abi::slot_address(slot);
-    let (context_at, fp_at) = (address + abi::CONTEXT_OFFSET, address + abi::FP_OFFSET);
-    if !frame.fp_state.is_empty() {
-        fp::check(&frame.fp_state, hello)?;
+/// What a new thread enters with, as its slot has it: registers, and where they lie; segment bases; FP state.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    address: u64,
+    head: Vec<u8>,
+    context: Context,
+    fp_state: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// Of a thread in a slot.
+    pub(crate) fn new(slot: u32, frame: &'a Frame, hello: &Hello) -> Result<Self, Errno> {
+        if !frame.fp_state.is_empty() {
+            fp::check(&frame.fp_state, hello)?;
+        }
+        let address = abi::slot_address(slot);
+        let Registers { fs_base, gs_base, .. } = frame.registers;
+        // `Saved`, and behind it the bases that the thread is to set.
+        let head =
+            [address + abi::CONTEXT_OFFSET, fs_base, gs_base, fs_base, gs_base].map(u64::to_ne_bytes).concat();
+        Ok(Self { address, head, context: entry_context(address, frame), fp_state: &frame.fp_state })
     }
-    let context = Context {
+
+    /// Where which bytes go.
+    pub(crate) fn pieces(&self) -> [(u64, &[u8]); 3] {
+        let (context_at, fp_at) = (self.address + abi::CONTEXT_OFFSET, self.address + abi::FP_OFFSET);
+        [(self.address, &self.head), (context_at, memory::bytes_of(&self.context)), (fp_at, self.fp_state)]
+    }
+
+    /// Writes it.
+    pub(crate) fn write(&self, pid: Pid) -> Result<(), Errno> {
+        if memory::write_pieces(pid, &self.pieces()) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+}
+
+fn entry_context(address: u64, frame: &Frame) -> Context {
+    Context {
         flags: abi::CONTEXT_FLAGS,
         stack_base: address + abi::STACK_OFFSET,
         stack_bytes: abi::SLOT_BYTES - abi::STACK_OFFSET,
-        fp_state: if frame.fp_state.is_empty() { 0 } else { fp_at },
+        fp_state: if frame.fp_state.is_empty() { 0 } else { address + abi::FP_OFFSET },
         ..context(&frame.registers)
-    };
-    let Registers { fs_base, gs_base, .. } = frame.registers;
-    // `Saved`, and behind it the bases that the thread is to set.
-    let head = [context_at, fs_base, gs_base, fs_base, gs_base].map(u64::to_ne_bytes).concat();
-    let pieces = [(address, &head[..]), (context_at, memory::bytes_of(&context)), (fp_at, &frame.fp_state)];
-    if memory::write_pieces(pid, &pieces) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
 }
 
 fn registers(context: &Context, saved: &Saved) -> Registers {

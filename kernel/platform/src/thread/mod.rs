@@ -26,7 +26,7 @@ use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use batch::Batch;
 use follow::{Attended, Habit};
-pub(crate) use frame::write_entry;
+pub(crate) use frame::Entry;
 use notice::Waiting;
 use used::Told;
 
