@@ -177,6 +177,25 @@ fn what_the_monitor_ordered_comes_before_anything_else() {
 }
 
 #[test]
+fn a_forged_proposal_is_a_call_of_its_own() {
+    let eperm = Ending::Code(1);
+    // What it proposes is what it could ask for;
+    check("exit_group(stub6(9, 0x20000000, 4096, 3, 0x4032, -1, 0) == 0x20000000)", &[eperm]);
+    check("stub6(9, 0x20000000, 4096, 3, 0x4032, -1, 0); *(char *)0x20000000 = 1; exit_group(1)", &[eperm]);
+    // a refusal is a value in the frame,
+    check("exit_group(stub6(9, 0x20000000, 4096, 3, 0x4032, 5, 0) != 0x20000000)", &[eperm]);
+    // another order is one that is obeyed,
+    let orders = "stub6(9, 0x20000001, 4095, 3, 0x4032, -1, 0); exit_group(8)";
+    check(orders, &[KILLED]);
+    check("stub6(9, SLOTS, 4096, 3, 0x4032, -1, 0); exit_group(8)", &[KILLED]);
+    check("stub6(9, 0x20000000, -4096, 3, 0x4032, -1, 0); exit_group(8)", &[KILLED]);
+    // and with files, other flags or an offset it is none.
+    for call in ["3, 0x32, -1, 0", "3, 0x4012, 8, 0", "3, 0x4032, -1, 4096", "7, 0x4032, 8, 0"] {
+        check(&format!("stub6(9, 0x20000000, 4096, {call}); exit_group(8)"), &[KILLED]);
+    }
+}
+
+#[test]
 fn other_entries_to_the_host_do_not_exist() {
     let int80 = "long n = 20; asm volatile(\"int $0x80\" : \"+a\"(n) : : \"memory\"); exit_group(n == -38)";
     check(int80, &[REFUSED, Ending::Fault { signal: 11, code: 128, address: 0 }]);

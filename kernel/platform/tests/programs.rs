@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Ending, Kernel, OWN};
-use stockade_kernel::platform::{Event, FILL_BYTES_MAX, HostCall, Reply};
+use stockade_kernel::platform::{Backing, Event, FILL_BYTES_MAX, HostCall, Protection, Reply};
 
 #[test]
 fn a_program_runs() {
@@ -92,4 +92,66 @@ fn a_thread_fills_memory_by_itself() {
         for (int i = 4000; i < 8192; i++) if (p[i] != (i >= 4096 && i < 4096 + 2048 ? 9 : 1)) exit_group(3);
         exit_group(0); }"#;
     assert_eq!(kernel.run(source).0, Ending::Code(0));
+}
+
+/// The break of a program: what lies below is mapped.
+const HEAP: u64 = 0x3000_0000;
+
+/// brk(2) of a kernel that lets a heap grow to 64 KiB, at most so far at once, and moves it by so much.
+fn brk(end: &mut u64, to: u64, ahead: u64) -> Reply {
+    let from = end.next_multiple_of(4096);
+    if !(HEAP..=HEAP + 65536).contains(&to) {
+        return Reply::Value(end.cast_signed());
+    }
+    *end = to;
+    let len = to.next_multiple_of(4096).saturating_sub(from);
+    if len == 0 {
+        return Reply::Value(to.cast_signed());
+    }
+    let protection = Protection::READ | Protection::WRITE;
+    let call = HostCall::Map { address: from, len: len + ahead, protection, backing: Backing::Anonymous };
+    Reply::Layout { calls: vec![call], value: to.cast_signed() }
+}
+
+#[test]
+fn a_heap_grows_as_the_handler_proposes_or_as_the_kernel_says() {
+    for ahead in [0, 4096] {
+        let end = std::sync::Mutex::new(HEAP);
+        let kernel = Kernel::with_hook(Box::new(move |_, event| match *event {
+            Event::Call { number: 12, arguments: [to, ..], .. } => Some(brk(&mut end.lock().unwrap(), to, ahead)),
+            Event::LayoutDone(Err(error)) => Some(Reply::Value(-i64::from(error.errno.raw()))),
+            _ => None,
+        }));
+        let source = r#"void start(void) {
+            char *heap = (char *)sys(12, 0, 0, 0), *end = heap;
+            if (heap != (char *)0x30000000) exit_group(1);
+            for (int i = 0; i < 13; i++) {
+                if ((char *)sys(12, end + 5000, 0, 0) != end + 5000) exit_group(2);
+                for (char *p = end; p < end + 5000; p++) *p = 1;
+                end += 5000; }
+            if ((char *)sys(12, heap + 65536, 0, 0) != heap + 65536) exit_group(3);
+            if ((char *)sys(12, heap + 65537, 0, 0) != heap + 65536) exit_group(4);
+            if ((char *)sys(12, heap - 1, 0, 0) != heap + 65536) exit_group(5);
+            if ((char *)sys(12, -1L, 0, 0) != heap + 65536) exit_group(6);
+            heap[65535] = 1; exit_group(0); }"#;
+        assert_eq!(kernel.run(source).0, Ending::Code(0), "{ahead}");
+    }
+}
+
+#[test]
+fn zeros_are_mapped_where_the_application_says() {
+    let source = r#"void start(void) {
+        char *p = (char *)0x20000000;
+        if (sys6(9, p, 5000, 3, 0x32, -1, 0) != (long)p) exit_group(1);
+        p[8191] = 1;
+        if (sys6(9, p, 8192, 1, 0x32, -1, 0) != (long)p || p[8191]) exit_group(2);
+        if (sys6(9, p, -4096L, 1, 0x32, -1, 0) != -1) exit_group(3);
+        if (sys6(9, 0x7ff000000000L, 4096, 3, 0x32, -1, 0) != -1) exit_group(4);
+        p[0] = 1; exit_group(5); }"#;
+    let hook = |_: &std::sync::Arc<common::Task>, event: &Event| match event {
+        Event::LayoutDone(Err(error)) => Some(Reply::Value(-i64::from(error.errno.raw()))),
+        _ => None,
+    };
+    let ending = Kernel::with_hook(Box::new(hook)).run(source).0;
+    assert_eq!(ending, Ending::Fault { signal: 11, code: 2, address: 0x2000_0000 });
 }

@@ -72,6 +72,11 @@ pub const LAST_MARKER: i64 = PARK;
 /// Most host calls of one batch.
 pub const MAX_CALLS: usize = 32;
 
+/// Flags of mmap(2) for private zeros as the monitor orders them: PRIVATE, FIXED, ANONYMOUS, NORESERVE.
+pub const ZEROS: u64 = 0x4032;
+/// The same as applications ask for them at a place.
+pub const FIXED_ZEROS: u64 = 0x32;
+
 /// Number of a call that is none of the host's: copy to an address so many bytes from another, in the slot.
 pub const FILL: u64 = 0x3000;
 /// The same: so many zeros to an address.
@@ -97,6 +102,8 @@ pub struct Saved {
     pub fs_base: u64,
     /// The application's GS base.
     pub gs_base: u64,
+    /// Its break, when this thread last heard of it.
+    pub heap: u64,
 }
 
 /// What the monitor leaves for the handler.

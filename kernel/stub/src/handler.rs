@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use crate::abi::{self, Context, DONE, EVENT, MAX_CALLS, RawCall, Slot, TRAP_BASE};
+use crate::abi::{self, Context, DONE, EVENT, MAX_CALLS, RawCall, Saved, Slot, TRAP_BASE};
 use crate::sys::{self, syscall, syscall3};
 use crate::thread;
 
@@ -12,6 +12,10 @@ const ARCH_SET_FS: u64 = 0x1002;
 const ARCH_GET_FS: u64 = 0x1003;
 const ARCH_GET_GS: u64 = 0x1004;
 const INSTRUCTION_BYTES: u64 = 2;
+const BRK: u64 = 12;
+const READ_WRITE: u64 = 3;
+const NO_FILE: u64 = u64::MAX;
+const PAGE_BYTES: u64 = 4096;
 
 /// The head of `siginfo_t`, as faults fill it.
 #[repr(C)]
@@ -29,9 +33,47 @@ pub(crate) unsafe extern "C" fn on_signal(signal: i32, info: *const SignalInfo, 
     unsafe {
         let Some(slot) = own_slot() else { return spare_spawner(&mut *context) };
         save(slot, context);
-        let reply = report(signal, &*info, &*context);
+        let is_brk = signal == SIGSYS && number_of(&*context) == BRK;
+        let proposed = if signal == SIGSYS { propose(&(*slot).saved, &*context) } else { None };
+        let reply = proposed.unwrap_or_else(|| report(signal, &*info, &*context));
         obey(slot, context, reply);
+        if is_brk {
+            (*slot).saved.heap = (*context).rax;
+        }
     }
+}
+
+fn number_of(context: &Context) -> u64 {
+    context.rax & 0xffff_ffff
+}
+
+/// Makes the host call that the monitor will order, most likely, without waiting for the order; gives the reply. It
+/// lets the call through if it is right.
+unsafe fn propose(saved: &Saved, context: &Context) -> Option<i64> {
+    let (from, len, protection, file) = match number_of(context) {
+        BRK if saved.heap != 0 => {
+            let (from, end) = (page_up(saved.heap)?, page_up(context.rdi)?);
+            (from, end.checked_sub(from)?, READ_WRITE, context.rdi)
+        }
+        sys::MMAP if context.r10 == abi::FIXED_ZEROS => (context.rdi, page_up(context.rsi)?, context.rdx, NO_FILE),
+        _ => return None,
+    };
+    if len == 0 {
+        return None;
+    }
+    // SAFETY: the monitor lets it through only if it leaves the stub alone.
+    let result = unsafe { syscall(sys::MMAP, from, len, protection, abi::ZEROS, file, 0) };
+    Some(match result {
+        // SAFETY: the monitor answers it.
+        -4095..0 => unsafe { syscall3(DONE.into(), 0, result.cast_unsigned(), 0) },
+        // Either call returns its first argument.
+        result if result == from.cast_signed() => context.rdi.cast_signed(),
+        reply => reply,
+    })
+}
+
+fn page_up(address: u64) -> Option<u64> {
+    Some(address.checked_add(PAGE_BYTES - 1)? & !(PAGE_BYTES - 1))
 }
 
 /// The spawner may fault in one place only.
@@ -79,7 +121,7 @@ fn segment_base(which: u64) -> u64 {
 }
 
 unsafe fn report(signal: i32, info: &SignalInfo, context: &Context) -> i64 {
-    let trapped = u64::from(TRAP_BASE) + (context.rax & 0xffff_ffff);
+    let trapped = u64::from(TRAP_BASE) + number_of(context);
     // SAFETY: the monitor answers these, and the host does none of them.
     unsafe {
         if signal == SIGSYS {

@@ -114,7 +114,7 @@ unsafe extern "C" fn live(slot: *mut Slot) -> ! {
     unsafe {
         let reply = syscall3(HELLO.into(), 0, 0, 0);
         let (fs_base, gs_base) = ((*slot).orders.fs_base, (*slot).orders.gs_base);
-        (*slot).saved = Saved { context: context.addr() as u64, fs_base, gs_base };
+        (*slot).saved = Saved { context: context.addr() as u64, fs_base, gs_base, heap: 0 };
         handler::obey(slot, context, reply);
         sys::resume(context)
     }

@@ -29,6 +29,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// One whose only call the host gets now.
+    pub(super) fn begun(calls: &[HostCall], then: i64) -> Self {
+        Self { calls: calls.to_vec(), start: 0, next: 1, then, origin: Kind::Trapped }
+    }
+
     /// Which call of the whole a call of the part is.
     pub(super) fn index(&self, in_part: u64) -> usize {
         let in_part = usize::try_from(in_part).unwrap_or(usize::MAX);

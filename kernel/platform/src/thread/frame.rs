@@ -155,7 +155,7 @@ impl<'a> Entry<'a> {
         let Registers { fs_base, gs_base, .. } = frame.registers;
         // `Saved`, and behind it the bases that the thread is to set.
         let head =
-            [address + abi::CONTEXT_OFFSET, fs_base, gs_base, fs_base, gs_base].map(u64::to_ne_bytes).concat();
+            [address + abi::CONTEXT_OFFSET, fs_base, gs_base, 0, fs_base, gs_base].map(u64::to_ne_bytes).concat();
         Ok(Self { address, head, context: entry_context(address, frame), fp_state: &frame.fp_state })
     }
 

@@ -1,7 +1,7 @@
 //! Host calls as numbers, and which of them are let through.
 
 use stockade_kernel::platform::{Backing, BlobId, FILL_BYTES_MAX, FileId, HostCall, Keep, Protection, Sharing};
-use stockade_kernel_stub::abi::{FILL, FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall, ZERO, slot_address};
+use stockade_kernel_stub::abi::{FILL, FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall, ZERO, ZEROS, slot_address};
 
 use crate::range::is_applications;
 
@@ -15,8 +15,6 @@ const FUTEX: u64 = 202;
 const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
 const MAP_FIXED: u64 = 0x10;
-const MAP_ANONYMOUS: u64 = 0x20;
-const MAP_NORESERVE: u64 = 0x4000;
 const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
@@ -91,10 +89,9 @@ pub(super) fn payload(call: &HostCall) -> &[u8] {
 }
 
 fn map(address: u64, len: u64, protection: Protection, backing: Backing, slot: u32) -> [u64; 6] {
-    let anonymous = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     let number = |descriptor: Descriptor| u64::from(descriptor.number(slot));
     let (flags, file, offset) = match backing {
-        Backing::Anonymous | Backing::Nothing => (anonymous, NO_FILE, 0),
+        Backing::Anonymous | Backing::Nothing => (ZEROS, NO_FILE, 0),
         Backing::Pool { offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::Pool), offset),
         Backing::Blob { blob, offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::Blob(blob)), offset),
         Backing::File { file, offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::File(file)), offset),

@@ -8,6 +8,7 @@ mod follow;
 mod frame;
 mod layout;
 mod notice;
+mod proposal;
 mod reply;
 mod used;
 

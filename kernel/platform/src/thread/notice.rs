@@ -9,11 +9,12 @@ use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, W
 use stockade_kernel_stub::abi::{self, Context};
 
 use super::follow::{self, Step};
-use super::{Doom, Inner, Lost, Resumed, Spare, State};
+use super::{Doom, Inner, Lost, Resumed, Spare, State, proposal};
 use crate::native;
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
 
+const MMAP: u32 = 9;
 const SYS_FUTEX: u64 = 202;
 const SYSCALL_INSTRUCTION: [u8; 2] = [0x0f, 0x05];
 const EINTR: i64 = 4;
@@ -34,6 +35,8 @@ pub(super) enum Kind {
     Direct { number: u32, arguments: [u64; 6] },
     /// Of the handler, for a trapped call.
     Trapped,
+    /// Of the handler: a mapping that it expects to be told to make.
+    Proposed { arguments: [u64; 6] },
     /// Of the handler, for a signal.
     Signal,
 }
@@ -188,6 +191,7 @@ impl Inner {
                 let number = number - abi::TRAP_BASE;
                 Notice::Event(Kind::Trapped, Event::Call { number, arguments, form: Form::Trapped })
             }
+            MMAP if !state.owes_calls() => proposed(arguments),
             _ => self.host_call(state, notification).map_or(Notice::Forged, Notice::Answer),
         }
     }
@@ -294,6 +298,13 @@ impl Inner {
         Interruption::Waiting(limit)
     }
 
+    /// Lets a trapped call return in the handler's frame.
+    pub(super) fn put_value(&self, value: i64) {
+        let Some((_, mut context)) = self.read_context() else { return };
+        context.rax = value.cast_unsigned();
+        self.write_context(&context);
+    }
+
     fn is_call(&self, address: u64) -> bool {
         let mut bytes = [0; 2];
         crate::sys::memory::read(self.stub.pid(), address, &mut bytes) == 2 && bytes == SYSCALL_INSTRUCTION
@@ -322,6 +333,11 @@ fn limit(context: &Context) -> Option<WaitLimit> {
         (FUTEX_WAIT_BITSET, _) => Some(WaitLimit::Until),
         _ => None,
     }
+}
+
+fn proposed(arguments: [u64; 6]) -> Notice {
+    let Some((number, of_call)) = proposal::call(arguments) else { return Notice::Forged };
+    Notice::Event(Kind::Proposed { arguments }, Event::Call { number, arguments: of_call, form: Form::Trapped })
 }
 
 fn direct(notification: &Notification) -> Notice {

@@ -30,7 +30,10 @@ impl Inner {
         self.watch_kick(&mut state);
         let answer = match waiting.kind {
             Kind::Direct { number, arguments } => self.direct_answer(&mut state, number, arguments, reply),
-            kind => Answer::Value(self.framed_answer(&mut state, kind, reply)),
+            kind => match self.agreed(&mut state, kind, &reply) {
+                Some(answer) => answer,
+                None => Answer::Value(self.framed_answer(&mut state, kind, reply)),
+            },
         };
         state.resumed = resumed(&state, &waiting, answer);
         self.before_answer(&mut state);
@@ -116,7 +119,7 @@ impl Inner {
                 self.begin_batch(state, &calls, then, kind)
             }
             Reply::LayoutThenEvent { calls } => self.begin_batch(state, &calls, abi::REPORT, kind),
-            Reply::Restart if kind == Kind::Trapped => abi::RESTART,
+            Reply::Restart if kind != Kind::Signal => abi::RESTART,
             Reply::Resume | Reply::Restart => state.leave(),
             Reply::Exit => self.exit_framed(state, kind),
             Reply::Native => {
@@ -171,7 +174,7 @@ fn resumed(state: &State, waiting: &Waiting, answer: Answer) -> Resumed {
 }
 
 /// A result that neither the stub nor the host takes for something else.
-fn plain(value: i64) -> i64 {
+pub(super) fn plain(value: i64) -> i64 {
     match value {
         i64::MIN..=abi::LAST_MARKER => -i64::from(Errno::EINVAL.raw()),
         value if HOST_ONLY.contains(&value) => -i64::from(Errno::EINTR.raw()),
