@@ -40,6 +40,9 @@ const METRICS_PERIOD: Duration = Duration::from_secs(60);
 /// How long nobody asks for anything before what requests and a guest's boot needed is given back.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
+/// Where snapshots are loaded.
+const LOAD: &str = "/snapshot/load";
+
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: Stockade\r\nConnection: close\r\n\
     Content-Length: 40\r\n\r\n{ \"error\": \"Too many open connections\" }";
 
@@ -188,8 +191,10 @@ async fn connection<C: Controller + 'static>(stream: UnixStream, shared: Rc<Shar
         let shared = Rc::clone(&shared);
         async move {
             let before = shared.session.borrow().state();
+            // A guest that goes on at once would have to wait for it where there is one processor.
+            let restores = request.uri().path() == LOAD;
             let response = respond(request, &shared.session, payload_bytes).await;
-            if before == VmState::NotStarted && shared.session.borrow().state() != before {
+            if !restores && before == VmState::NotStarted && shared.session.borrow().state() != before {
                 shared.rests.store(true, Ordering::Relaxed);
             }
             shared.asked.notify_one();
