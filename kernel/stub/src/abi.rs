@@ -74,7 +74,11 @@ pub const MAX_CALLS: usize = 32;
 
 /// Flags of mmap(2) for private zeros as the monitor orders them: PRIVATE, FIXED, ANONYMOUS, NORESERVE.
 pub const ZEROS: u64 = 0x4032;
-/// The same as applications ask for them at a place.
+/// What stands for their file.
+pub const NO_FILE: u64 = u64::MAX;
+/// The protection of a heap: READ, WRITE.
+pub const READ_WRITE: u64 = 3;
+/// The same flags as applications ask for them at a place.
 pub const FIXED_ZEROS: u64 = 0x32;
 
 /// Number of a call that is none of the host's: copy to an address so many bytes from another, in the slot.

@@ -9,9 +9,6 @@ use crate::sys::{self, syscall, syscall3};
 use crate::thread::{Instruction, Program};
 
 const AT_SYSINFO_EHDR: u64 = 33;
-const PROT_READ_WRITE: u64 = 3;
-/// MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE
-const MAP_FLAGS: u64 = 0x4032;
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
 const SET_MODE_FILTER: u64 = 1;
 /// SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART
@@ -116,7 +113,7 @@ unsafe fn close_inherited() {
 unsafe fn map_slots() {
     let len = u64::from(abi::SLOTS) * abi::SLOT_BYTES;
     // SAFETY: nothing is there.
-    demand(unsafe { syscall(sys::MMAP, abi::RESERVED_START, len, PROT_READ_WRITE, MAP_FLAGS, u64::MAX, 0) });
+    demand(unsafe { syscall(sys::MMAP, abi::RESERVED_START, len, abi::READ_WRITE, abi::ZEROS, abi::NO_FILE, 0) });
 }
 
 /// The value of an entry of the auxiliary vector, 0 when there is none.

@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use crate::abi::{self, Context, DONE, EVENT, MAX_CALLS, RawCall, Saved, Slot, TRAP_BASE};
+use crate::abi::{self, Context, DONE, EVENT, MAX_CALLS, NO_FILE, READ_WRITE, RawCall, Saved, Slot, TRAP_BASE};
 use crate::sys::{self, syscall, syscall3};
 use crate::thread;
 
@@ -13,8 +13,6 @@ const ARCH_GET_FS: u64 = 0x1003;
 const ARCH_GET_GS: u64 = 0x1004;
 const INSTRUCTION_BYTES: u64 = 2;
 const BRK: u64 = 12;
-const READ_WRITE: u64 = 3;
-const NO_FILE: u64 = u64::MAX;
 const PAGE_BYTES: u64 = 4096;
 
 /// The head of `siginfo_t`, as faults fill it.

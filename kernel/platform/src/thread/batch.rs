@@ -18,8 +18,9 @@ const SYS_EXIT: u32 = 60;
 #[derive(Debug)]
 pub(super) struct Batch {
     calls: Vec<HostCall>,
-    /// Where the part that is in the slot begins.
+    /// Where the part that is in the slot begins, and ends.
     start: usize,
+    end: usize,
     /// The call that is expected next.
     next: usize,
     /// The reply that follows the last one.
@@ -29,9 +30,20 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    fn new(calls: &[HostCall], then: i64, origin: Kind) -> Self {
+        Self { calls: calls.to_vec(), start: 0, end: part_end(calls, 0), next: 0, then, origin }
+    }
+
     /// One whose only call the host gets now.
     pub(super) fn begun(calls: &[HostCall], then: i64) -> Self {
-        Self { calls: calls.to_vec(), start: 0, next: 1, then, origin: Kind::Trapped }
+        Self { next: 1, ..Self::new(calls, then, Kind::Trapped) }
+    }
+
+    /// Goes on to the next part.
+    fn turn(&mut self) {
+        self.start = self.end;
+        self.next = self.end;
+        self.end = part_end(&self.calls, self.start);
     }
 
     /// Which call of the whole a call of the part is.
@@ -42,7 +54,7 @@ impl Batch {
 
     /// Whether the part in the slot is the last one.
     pub(super) fn is_last(&self) -> bool {
-        self.part_end() == self.calls.len()
+        self.end == self.calls.len()
     }
 
     /// The reply that follows the last call.
@@ -51,21 +63,7 @@ impl Batch {
     }
 
     fn part(&self) -> &[HostCall] {
-        &self.calls[self.start..self.part_end()]
-    }
-
-    /// As many calls as a slot takes, with the bytes that come along; one at least.
-    fn part_end(&self) -> usize {
-        let mut room = BATCH_BYTES_MAX;
-        let mut fits = |call: &HostCall| {
-            let bytes = size_of::<RawCall>() + layout::payload(call).len();
-            let left = room.checked_sub(bytes as u64);
-            room = left.unwrap_or(0);
-            left.is_some()
-        };
-        let calls = &self.calls[self.start.min(self.calls.len())..];
-        let count = calls.iter().take(MAX_CALLS).take_while(|call| fits(call)).count();
-        self.start + count.max(calls.len().min(1))
+        &self.calls[self.start..self.end]
     }
 
     /// The part as the slot has it: calls, and behind them the bytes that come along.
@@ -88,7 +86,7 @@ impl Batch {
 
     /// Whether the host got every call of the part, as far as its calls are seen here.
     pub(super) fn is_made(&self) -> bool {
-        self.none_seen(self.part_end())
+        self.none_seen(self.end)
     }
 
     /// Whether the call at this place of the part can be the one that failed: the host got those before it, and no
@@ -103,6 +101,20 @@ impl Batch {
     fn none_seen(&self, end: usize) -> bool {
         self.calls.get(self.next..end).is_none_or(|rest| rest.iter().all(layout::is_unseen))
     }
+}
+
+/// Where the part ends that begins there: as many calls as a slot takes, with the bytes that come along; one at least.
+fn part_end(calls: &[HostCall], start: usize) -> usize {
+    let mut room = BATCH_BYTES_MAX;
+    let mut fits = |call: &HostCall| {
+        let bytes = size_of::<RawCall>() + layout::payload(call).len();
+        let left = room.checked_sub(bytes as u64);
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let calls = &calls[start.min(calls.len())..];
+    let count = calls.iter().take(MAX_CALLS).take_while(|call| fits(call)).count();
+    start + count.max(calls.len().min(1))
 }
 
 impl State {
@@ -138,13 +150,12 @@ impl State {
 impl Inner {
     /// Puts calls into the slot; gives the reply that makes the handler do them.
     pub(super) fn begin_batch(&self, state: &mut State, calls: &[HostCall], then: i64, origin: Kind) -> i64 {
-        self.order(state, Batch { calls: calls.to_vec(), start: 0, next: 0, then, origin })
+        self.order(state, Batch::new(calls, then, origin))
     }
 
     /// The next slot full.
     pub(super) fn next_chunk(&self, state: &mut State, mut batch: Batch) -> i64 {
-        batch.start = batch.part_end();
-        batch.next = batch.start;
+        batch.turn();
         self.order(state, batch)
     }
 

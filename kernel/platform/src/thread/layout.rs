@@ -1,7 +1,9 @@
 //! Host calls as numbers, and which of them are let through.
 
 use stockade_kernel::platform::{Backing, BlobId, FILL_BYTES_MAX, FileId, HostCall, Keep, Protection, Sharing};
-use stockade_kernel_stub::abi::{FILL, FIRST_BLOB_FD, FIRST_FILE_FD, POOL_FD, RawCall, ZERO, ZEROS, slot_address};
+use stockade_kernel_stub::abi::{
+    FILL, FIRST_BLOB_FD, FIRST_FILE_FD, NO_FILE, POOL_FD, RawCall, ZERO, ZEROS, slot_address,
+};
 
 use crate::range::is_applications;
 
@@ -20,7 +22,6 @@ const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 const FUTEX_WAKE: u64 = 1;
 const FUTEX_WAKE_PRIVATE: u64 = 129;
-const NO_FILE: u64 = u64::MAX;
 
 /// A file that mappings show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use crate::native;
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
 
-const MMAP: u32 = 9;
 const SYS_FUTEX: u64 = 202;
 const SYSCALL_INSTRUCTION: [u8; 2] = [0x0f, 0x05];
 const EINTR: i64 = 4;
@@ -191,7 +190,7 @@ impl Inner {
                 let number = number - abi::TRAP_BASE;
                 Notice::Event(Kind::Trapped, Event::Call { number, arguments, form: Form::Trapped })
             }
-            MMAP if !state.owes_calls() => proposed(arguments),
+            proposal::MMAP if !state.owes_calls() => proposed(arguments),
             _ => self.host_call(state, notification).map_or(Notice::Forged, Notice::Answer),
         }
     }

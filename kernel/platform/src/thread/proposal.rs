@@ -3,7 +3,7 @@
 //! let through if it is just what the kernel orders: one notification instead of two, and no orders to copy.
 
 use stockade_kernel::platform::{HostCall, Reply};
-use stockade_kernel_stub::abi;
+use stockade_kernel_stub::abi::{self, NO_FILE, READ_WRITE};
 
 use super::batch::Batch;
 use super::layout;
@@ -12,10 +12,8 @@ use super::reply::plain;
 use super::{Inner, State};
 use crate::sys::seccomp::Answer;
 
-const MMAP: u32 = 9;
+pub(super) const MMAP: u32 = 9;
 const BRK: u32 = 12;
-const READ_WRITE: u64 = 3;
-const NO_FILE: u64 = u64::MAX;
 
 /// The application's call behind a mapping that a handler proposes: number and arguments. The host ignores the file of
 /// a mapping without one, so brk(2) has the new break there.
