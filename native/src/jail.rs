@@ -9,12 +9,12 @@
 //! as far as the directory that it was given. Another's file server ([`Authority::Shares`]) has that directory and its
 //! own libraries in its root, and acts as whatever user it is asked to.
 
+mod network;
 mod root;
 
 use std::convert::Infallible;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use oci_spec::runtime::Spec;
@@ -31,11 +31,13 @@ use crate::fail::Context;
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
 use crate::pid::{kill_and_reap, reap};
-use crate::sys::clone::{CloneFlags, clone3, join, setns, unshare};
+use crate::sys::clone::{CloneFlags, clone3, join, setns};
 use crate::sys::mount::{Change, Depth, MountAttr, set_attributes};
 use crate::sys::process::{exit, reset_signals};
 use crate::wire::{Channel, Message};
 
+use network::open_network;
+pub use network::{NewNetwork, new_network};
 pub use root::Place;
 
 /// The first of four million host uids that nobody else gives out: above systemd's container ranges, which end at
@@ -185,15 +187,6 @@ const JAIL: CloneFlags = CloneFlags::NEWUSER
     .union(CloneFlags::NEWPID)
     .union(CloneFlags::NEWIPC)
     .union(CloneFlags::NEWUTS);
-
-/// A new network namespace, for a jail that is to find something in it. The caller must have one thread.
-pub fn new_network() -> Result<OwnedFd> {
-    within(|| unshare(CloneFlags::NEWNET).at("make a network namespace"), open_network)
-}
-
-fn open_network() -> Result<OwnedFd> {
-    File::open("/proc/self/ns/net").map(OwnedFd::from).at("open the own network namespace")
-}
 
 /// The caller, which may join any namespace of its children, is in another network namespace as long as this takes.
 fn within<T>(enter: impl FnOnce() -> Result<()>, act: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -432,10 +425,14 @@ mod tests {
         assert_eq!(own(), before);
         assert_eq!(of(&first), of(&second));
         assert!(of(&first) != before && of(&third) != of(&first) && of(&third) != before);
-        let given = new_network().expect("a namespace");
-        let fourth = begin(Network::Given(given.as_fd()));
         let inode = |file: &OwnedFd| rustix::fs::fstat(file).expect("look").st_ino;
-        assert!(of(&fourth).to_string_lossy().contains(&inode(&given).to_string()) && own() == before);
+        let made = [new_network(), NewNetwork::begin().and_then(NewNetwork::wait)];
+        let made = made.map(|network| network.expect("a namespace"));
+        for given in &made {
+            let fourth = begin(Network::Given(given.as_fd()));
+            assert!(of(&fourth).to_string_lossy().contains(&inode(given).to_string()) && own() == before);
+            assert!(![of(&first), of(&third), before.clone()].contains(&of(&fourth)));
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Drop for EndWithPanic {
     }
 }
 
-/// Moves the calling process, which has one thread, into new namespaces.
+/// Moves the calling thread into new namespaces.
 pub(crate) fn unshare(flags: CloneFlags) -> io::Result<()> {
     // SAFETY: flags hold namespaces only, none of CLONE_FILES or CLONE_FS, so no other code's view of memory changes.
     check(unsafe { libc::unshare(flags.bits().cast_signed()) }.into()).map(drop)

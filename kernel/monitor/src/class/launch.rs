@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stockade_hosted::{Luggage, Owner, SOCKET, binds, connect, files, null, proxy_of, rlimits};
 use stockade_native::Helper;
 use stockade_native::hosted::{Stage, layers, root_tree};
-use stockade_native::jail::{self, Authority, Network, Starting};
+use stockade_native::jail::{self, Authority, Network, NewNetwork, Starting};
 use stockade_sandbox::protocol::{CreateContainer, Empty, FdRole, Method};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
 
@@ -23,19 +23,28 @@ const LOG: &str = "monitor.log";
 /// A file server that takes longer is broken, or its disk is.
 const FILE_SERVER_PATIENCE: Duration = Duration::from_secs(60);
 
+/// The sandbox of a container.
+#[derive(Debug)]
+pub(super) enum Home {
+    /// A new one, in this network namespace.
+    Own(NewNetwork),
+    /// Another container's.
+    Another(Owner),
+}
+
 /// Starts a sandbox with this one container, or puts it into one that runs, and returns the pid of the container's
 /// proxy.
 pub(super) fn launch(
     id: &ContainerId,
     stage: Stage<'_>,
-    owner: Option<Owner>,
+    home: Home,
     spec: &Spec,
     request: &mut CreateRequest,
 ) -> Result<u32> {
     stage.cgroup.make_parts(&limits::of_applications(&limits::of_spec(spec)))?;
-    let monitor = match owner {
-        Some(owner) => owner.join(&stage.dir).map(|()| None)?,
-        None => Some(start_monitor(&stage, files::listen_in(&stage.dir, SOCKET)?)?),
+    let monitor = match home {
+        Home::Another(owner) => owner.join(&stage.dir).map(|()| None)?,
+        Home::Own(network) => Some(start_monitor(&stage, files::listen_in(&stage.dir, SOCKET)?, network)?),
     };
     // All enter their jails at the same time.
     let server = match layers(&request.rootfs) {
@@ -68,7 +77,7 @@ fn start_proxy(
     stage.begin_proxy(&proxy_of(id, "", connection, Some(fifo), terminal)?, monitor, terminal)
 }
 
-fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<Starting> {
+fn start_monitor(stage: &Stage<'_>, listener: OwnedFd, network: NewNetwork) -> Result<Starting> {
     let groups = stage.cgroup.applications().entrances()?;
     let monitor = Helper {
         program: files::own_program()?,
@@ -77,7 +86,8 @@ fn start_monitor(stage: &Stage<'_>, listener: OwnedFd) -> Result<Starting> {
         streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
         descriptors: groups,
     };
-    jail::begin(&monitor, &stage.cgroup.monitor(), Authority::Nothing, Network::Own)
+    let network = network.wait()?;
+    jail::begin(&monitor, &stage.cgroup.monitor(), Authority::Nothing, Network::Given(network.as_fd()))
 }
 
 /// Starts the process that has the bundle's directory; and a connection to it.

@@ -8,10 +8,12 @@ mod stats;
 
 use std::path::{Path, PathBuf};
 
+use launch::Home;
 use oci_spec::runtime::LinuxResources;
 use stockade_hosted::{MACHINE, Monitors, Owner, SOCKET};
 use stockade_kernel_platform::TrapPath;
 use stockade_native::cgroup::Cgroup;
+use stockade_native::jail::NewNetwork;
 use stockade_native::{Native, hosted};
 use stockade_sandbox::protocol::{Method, ProcessEntry, Update};
 use stockade_sandbox::{
@@ -67,9 +69,10 @@ impl Runtime for KernelClass {
         if owner.is_some() {
             owner::refuse_limits(&limits::of_spec(&request.spec))?;
         }
+        let home = owner.map_or_else(|| NewNetwork::begin().map(Home::Own), |owner| Ok(Home::Another(owner)))?;
         let on_host = limits::spec_on_host(&request.spec);
         let spec = std::mem::replace(&mut request.spec, on_host);
-        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, owner, &spec, request))
+        hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, home, &spec, request))
     }
 
     fn start(&self, id: &ContainerId) -> Result<()> {
