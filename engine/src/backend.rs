@@ -1,6 +1,7 @@
 //! What the binary that links the engine provides: the classes, and its own way to become a supervisor.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use oci_spec::runtime::{Capabilities, LinuxSeccomp};
@@ -25,10 +26,12 @@ pub trait Backend {
 }
 
 /// A program and its leading arguments; the engine appends its own.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SupervisorCommand {
     /// The program, for example `/proc/self/exe`.
     pub program: PathBuf,
+    /// What must be open while the program is started.
+    pub held: Option<OwnedFd>,
     /// For example the hidden verb.
     pub arguments: Vec<OsString>,
     /// A variable of its environment.

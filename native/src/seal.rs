@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{
     CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, fcntl_get_seals, fstatvfs,
@@ -41,17 +41,26 @@ pub fn guard() -> Result<(), SealError> {
     Err(at("run the sealed view")(run_again(sealed(program)?)))
 }
 
-/// This program from a file that nobody can write to, to start it from: the file that it runs from, if that is one.
+/// This program from a file that nobody can write to, to start it from: the file that it runs from, if that is one. It
+/// is kept until [`forget_program`].
 pub fn program() -> Result<OwnedFd, SealError> {
-    static PROGRAM_FILE: OnceLock<OwnedFd> = OnceLock::new();
-    let file = match PROGRAM_FILE.get() {
+    let mut kept = kept_program();
+    let file = match kept.take() {
         Some(file) => file,
-        None => {
-            let file = sealed_program()?;
-            PROGRAM_FILE.get_or_init(|| file)
-        }
+        None => sealed_program()?,
     };
-    file.try_clone().map_err(at("copy the descriptor of"))
+    kept.insert(file).try_clone().map_err(at("copy the descriptor of"))
+}
+
+/// Closes the file that [`program`] keeps. Whoever closes a view last waits for all processors, so a process does it
+/// when it would wait anyway, and not as it ends.
+pub fn forget_program() {
+    drop(kept_program().take());
+}
+
+fn kept_program() -> MutexGuard<'static, Option<OwnedFd>> {
+    static KEPT: Mutex<Option<OwnedFd>> = Mutex::new(None);
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The directory that this program was started from, sealed or not, where its companions are.

@@ -1,8 +1,6 @@
 //! What the engine needs of this binary.
 
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::os::fd::AsRawFd;
 
 use oci_spec::runtime::{Capabilities, LinuxSeccomp};
 use stockade_engine::{Backend, Directories, SupervisorCommand};
@@ -38,15 +36,11 @@ impl Backend for Binary {
 
     fn supervisor(&self) -> SupervisorCommand {
         let environment = seal::directory().map(|dir| (seal::DIRECTORY_VARIABLE.into(), dir.into()));
-        SupervisorCommand { program: own_program(), arguments: vec![SUPERVISE.into()], environment }
-    }
-}
-
-/// This program, sealed if that costs nothing: a supervisor need not start itself again then.
-fn own_program() -> PathBuf {
-    static VIEW: OnceLock<Option<OwnedFd>> = OnceLock::new();
-    match VIEW.get_or_init(seal::view) {
-        Some(view) => format!("/proc/self/fd/{}", view.as_raw_fd()).into(),
-        None => "/proc/self/exe".into(),
+        // A supervisor from a sealed view need not start itself again. Whoever closes a view last waits for all
+        // processors: it goes with this, while the supervisor works, and not at this process's end.
+        let held = seal::view();
+        let program =
+            held.as_ref().map_or("/proc/self/exe".into(), |view| format!("/proc/self/fd/{}", view.as_raw_fd()).into());
+        SupervisorCommand { program, held, arguments: vec![SUPERVISE.into()], environment }
     }
 }

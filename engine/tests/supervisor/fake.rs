@@ -40,7 +40,12 @@ impl Backend for FakeBackend {
     fn rest(&self) {}
 
     fn supervisor(&self) -> SupervisorCommand {
-        SupervisorCommand { program: "/proc/self/exe".into(), arguments: vec!["supervise".into()], environment: None }
+        SupervisorCommand {
+            program: "/proc/self/exe".into(),
+            arguments: vec!["supervise".into()],
+            held: None,
+            environment: None,
+        }
     }
 }
 

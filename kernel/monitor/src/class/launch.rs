@@ -60,6 +60,7 @@ pub(super) fn launch(
     let early = monitors.map(|_| start_proxy()).transpose()?;
     let message = describe(id, &stage, spec, request, luggage.roles)?;
     [server, monitor].into_iter().flatten().try_for_each(|starting| starting.wait().map(drop))?;
+    stockade_native::seal::forget_program();
     let descriptors: Vec<_> = luggage.descriptors.iter().map(AsFd::as_fd).collect();
     client.call::<Empty>(Method::Create, &message, &descriptors)?;
     early.map_or_else(start_proxy, Ok)?.wait()
