@@ -136,6 +136,11 @@ impl HostMachine {
         self.shared.path
     }
 
+    /// Kills whatever is left, when the process is about to end: both take time, and can do so at once.
+    pub fn kill_all(&self) {
+        self.zygote.kill_all();
+    }
+
     /// Whom [`Machine::set_timer`] wakes.
     pub fn on_timer(&self, wake: Arc<dyn Wake>) {
         self.timer.on_expiry(wake);

@@ -95,12 +95,17 @@ impl Zygote {
     pub(crate) fn spawner(&self) -> Spawner<'_> {
         Spawner { pid: self.pid, pidfd: self.pidfd.as_fd() }
     }
+
+    /// Ends every stub, those too that no space is known of: all are in the zygote's process group. None need have
+    /// ended when this returns.
+    pub(crate) fn kill_all(&self) {
+        let _gone = kill_process_group(self.pid, Signal::KILL);
+    }
 }
 
 impl Drop for Zygote {
-    /// Ends every stub, those too that no space is known of: all are in the zygote's process group.
     fn drop(&mut self) {
-        let _gone = kill_process_group(self.pid, Signal::KILL);
+        self.kill_all();
         let mut fds = [rustix::event::PollFd::new(&self.pidfd, rustix::event::PollFlags::IN)];
         let limit = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
         let _dead = rustix::event::poll(&mut fds, Some(&limit));

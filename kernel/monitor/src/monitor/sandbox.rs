@@ -176,6 +176,11 @@ impl Sandbox {
         self.began && self.containers.is_empty()
     }
 
+    /// Has nothing to run any more.
+    pub(super) fn end(&self) {
+        self.machine.kill_all();
+    }
+
     /// Runs the calls that were woken on this thread.
     pub(super) fn run_woken(&self) {
         self.kernel.run_woken();

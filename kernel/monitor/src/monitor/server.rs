@@ -129,6 +129,7 @@ impl Server {
             }
             self.sandbox.run_woken();
         }
+        self.sandbox.end();
         Ok(())
     }
 
