@@ -73,7 +73,7 @@ impl Proxy<'_> {
         let reading = self.input_open && self.pending.is_empty();
         let writing = if self.pending.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
         let mut fds = vec![PollFd::new(&self.session.socket, PollFlags::IN | writing)];
-        fds.extend(signals.descriptors().map(|stream| PollFd::new(stream, PollFlags::IN)));
+        fds.push(PollFd::new(signals.descriptor(), PollFlags::IN));
         if reading {
             fds.push(PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN));
         }
@@ -82,7 +82,7 @@ impl Proxy<'_> {
             Err(error) => return Err(failed("poll")(error)),
         }
         let input = reading && fds.pop().is_some_and(|fd| !fd.revents().is_empty());
-        let signals = fds[1..].iter().any(|fd| !fd.revents().is_empty());
+        let signals = !fds[1].revents().is_empty();
         Ok(Ready { input, socket: fds[0].revents(), signals })
     }
 

@@ -1,10 +1,12 @@
-//! The caller's signals as readable descriptors.
+//! The caller's signals behind a readable descriptor.
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::SigId;
 use signal_hook::low_level::{pipe, unregister};
+use signal_hook::{SigId, flag};
 
 use super::SignalProxy;
 use crate::options::Signal;
@@ -33,7 +35,14 @@ pub(super) enum CallerTerminal {
 
 /// Signals under watch, until dropped.
 pub(super) struct Signals {
-    watched: Vec<(i32, UnixStream, SigId)>,
+    bell: UnixStream,
+    watched: Vec<Watched>,
+}
+
+struct Watched {
+    number: i32,
+    came: Arc<AtomicBool>,
+    registrations: [SigId; 2],
 }
 
 impl Signals {
@@ -44,29 +53,30 @@ impl Signals {
             (SignalProxy::Off, CallerTerminal::Raw) => &ENDING[..],
             (SignalProxy::Off, CallerTerminal::Untouched) => &[],
         };
-        let mut signals = Self { watched: Vec::new() };
+        let (bell, ringer) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        let mut signals = Self { bell, watched: Vec::new() };
         for &number in others.iter().chain(&[libc::SIGWINCH]) {
-            let (ours, theirs) = UnixStream::pair()?;
-            ours.set_nonblocking(true)?;
-            let registration = pipe::register(number, theirs)?;
-            signals.watched.push((number, ours, registration));
+            let came = Arc::new(AtomicBool::new(false));
+            // In this order: who hears the bell finds the flag.
+            let flag = flag::register(number, came.clone())?;
+            let bell = pipe::register(number, ringer.try_clone()?)?;
+            signals.watched.push(Watched { number, came, registrations: [flag, bell] });
         }
         Ok(signals)
     }
 
-    /// One descriptor per signal.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = &UnixStream> {
-        self.watched.iter().map(|(_, stream, _)| stream)
+    /// Readable when one came.
+    pub(super) fn descriptor(&self) -> &UnixStream {
+        &self.bell
     }
 
     /// The signals that came since the last call, each once.
     pub(super) fn take(&self) -> Vec<Signal> {
-        let came = |stream: &UnixStream| {
-            let mut stream: &UnixStream = stream;
-            stream.read(&mut [0; 64]).is_ok_and(|length| length > 0)
-        };
-        let numbers = self.watched.iter().filter(|(_, stream, _)| came(stream)).map(|(number, _, _)| *number);
-        numbers.filter_map(Signal::from_number).collect()
+        let mut bell = &self.bell;
+        while bell.read(&mut [0; 64]).is_ok_and(|length| length == 64) {}
+        let came = self.watched.iter().filter(|watched| watched.came.swap(false, Ordering::SeqCst));
+        came.filter_map(|watched| Signal::from_number(watched.number)).collect()
     }
 }
 
@@ -78,8 +88,33 @@ pub(super) fn end_by(signal: Signal) {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        for (_, _, registration) in &self.watched {
-            unregister(*registration);
+        for registration in self.watched.iter().flat_map(|watched| watched.registrations) {
+            unregister(registration);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    fn rings(signals: &Signals) -> bool {
+        let mut bell = [PollFd::new(signals.descriptor(), PollFlags::IN)];
+        poll(&mut bell, Some(&Timespec::default())).is_ok_and(|ready| ready == 1)
+    }
+
+    #[test]
+    fn each_signal_is_taken_once() {
+        let signals = Signals::watch(SignalProxy::Forward, CallerTerminal::Untouched).unwrap();
+        assert!(!rings(&signals) && signals.take().is_empty());
+        for number in [libc::SIGUSR2, libc::SIGWINCH, libc::SIGUSR2] {
+            signal_hook::low_level::raise(number).unwrap();
+        }
+        assert!(rings(&signals));
+        let numbers: Vec<i32> = signals.take().into_iter().map(Signal::number).collect();
+        assert_eq!(numbers, [libc::SIGUSR2, libc::SIGWINCH]);
+        assert!(!rings(&signals) && signals.take().is_empty());
     }
 }
