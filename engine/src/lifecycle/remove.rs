@@ -76,7 +76,9 @@ impl Engine {
         _lock: &ContainerLock,
     ) -> Result<(), StateError> {
         let state = container.run_state()?;
-        container.write_run_state(&RunState { status: Status::Removing, ..state })?;
+        if state.status != Status::Removing {
+            container.write_run_state(&RunState { status: Status::Removing, ..state })?;
+        }
         if container.has_run_directory() {
             self.release_class(container, record)?;
             remove_tree(&container.run)?;

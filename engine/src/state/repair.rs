@@ -66,7 +66,7 @@ impl Engine {
         state.pid = 0;
         container.write_run_state(&state)?;
         remove_tree(&container.run)?;
-        if record.options.auto_remove && state.status == Status::Exited {
+        if record.options.auto_remove && matches!(state.status, Status::Exited | Status::Removing) {
             self.dispose(container, &record, lock)?;
         }
         Ok(state)

@@ -32,7 +32,7 @@ struct Ending {
 fn conclude(engine: &Engine, container: &Container, record: &Record, lock: &ContainerLock, ending: Ending) {
     let before = container.run_state().unwrap_or_default();
     let state = RunState {
-        status: Status::Exited,
+        status: if record.options.auto_remove { Status::Removing } else { Status::Exited },
         pid: 0,
         exit_code: ending.code,
         oom_killed: ending.oom_killed,

@@ -36,6 +36,7 @@ pub const ALL: &[Case] = &[
     ("death_of_the_client", death_of_the_client),
     ("death_of_the_supervisor", death_of_the_supervisor),
     ("death_of_the_supervisor_of_a_transient_container", death_of_the_supervisor_of_a_transient_container),
+    ("death_of_the_supervisor_that_removes", death_of_the_supervisor_that_removes),
     ("death_of_both", death_of_both),
     ("kill_at_any_moment", kill_at_any_moment),
     ("many_at_once", many_at_once),
@@ -331,6 +332,21 @@ fn death_of_the_supervisor_of_a_transient_container() {
     kill_9(world.supervisor(&id).unwrap());
     eventually("removed", || world.names().is_empty());
     assert!(!world.container(&id).exists());
+}
+
+/// It says that it removes before it releases anything.
+fn death_of_the_supervisor_that_removes() {
+    let world = World::new();
+    let id = world.script("web", "exec sleep 60", |options| options.auto_remove = true);
+    world.engine.start("web").unwrap();
+    let init = world.inspect("web", "/State/Pid").as_u64().unwrap();
+    kill_9(world.supervisor(&id).unwrap());
+    let state = world.container(&id).join("state.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace("\"running\"", "\"removing\"")).unwrap();
+    eventually("removed", || world.names().is_empty());
+    assert!(!world.container(&id).exists());
+    eventually("the workload is gone", || !alive(init));
 }
 
 fn death_of_both() {
