@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
-use stockade_tests::{Bundle, Scratch};
+use stockade_tests::{Bundle, Scratch, wait_until};
 
 const POINTS: u32 = 40;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn delete_removes_what_a_killed_create_left() {
@@ -56,6 +57,41 @@ fn the_next_container_fills_the_volume_of_a_killed_one() {
         assert_eq!(names(&volume), expected, "killed at point {point}");
     }
     assert!(begun > 0, "no copy was cut short");
+}
+
+/// Whoever enters a frozen control group stops there: class `kernel`'s monitor and proxy were cloned, nothing answers.
+#[test]
+fn a_create_that_is_killed_before_its_monitor_answers_is_removed() {
+    let scratch = Scratch::new();
+    let id = scratch.id("unanswered");
+    let bundle = scratch.bundle(&["sleep", "1000"]).set("/linux/cgroupsPath", format!("/{id}").into());
+    let cgroup = frozen_cgroup(&id);
+    let create = || scratch.oci(&["--isolation", "kernel", "create", "--bundle"]).arg(bundle.path()).arg(&id);
+    let unanswered = create().spawn();
+    wait_until("its monitor, file server and proxy to stop", PATIENCE, || processes(&cgroup) == 3);
+    unanswered.signal(Signal::KILL);
+    drop(unanswered.wait());
+    assert_eq!(processes(&cgroup), 3);
+    scratch.oci(&["delete", "--force", &id]).ok();
+    assert!(!cgroup.exists());
+    create().ok();
+    scratch.oci(&["delete", "--force", &id]).ok();
+}
+
+fn frozen_cgroup(id: &str) -> PathBuf {
+    let v1 = Path::new("/sys/fs/cgroup/freezer");
+    let (hierarchy, file, frozen) =
+        if v1.exists() { (v1, "freezer.state", "FROZEN") } else { (Path::new("/sys/fs/cgroup"), "cgroup.freeze", "1") };
+    let cgroup = hierarchy.join(id);
+    fs::create_dir(&cgroup).expect("make a control group");
+    fs::write(cgroup.join(file), frozen).expect("freeze it");
+    cgroup
+}
+
+/// How many there are in a container's control group, or in the monitor's part of it.
+fn processes(cgroup: &Path) -> usize {
+    let count = |dir: &Path| fs::read_to_string(dir.join("cgroup.procs")).map_or(0, |text| text.lines().count());
+    count(cgroup) + count(&cgroup.join("monitor"))
 }
 
 fn names(dir: &Path) -> BTreeSet<OsString> {
