@@ -19,12 +19,15 @@ const STRINGS_BYTES_MAX: usize = 6 << 20;
 
 /// execve(2)
 pub fn execve(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
-    let text = task.memory().read_path(call.arg(0))?;
+    let memory = task.memory();
+    let mut pages = Pages::new(&memory);
+    let text = pages.path(call.arg(0))?;
     let caller = Caller::of(task);
     let path = Name::new(&task.fs(), &caller, &text).find(Follow::Yes)?;
     let command = last_part(&text).to_vec();
     let file = Named { path, name: Some(text), command };
-    start(task, call, &caller, file, [call.arg(1), call.arg(2)])
+    let strings = [call.arg(1), call.arg(2)];
+    start(task, call, &caller, file, &mut pages, strings)
 }
 
 bitflags::bitflags! {
@@ -39,10 +42,13 @@ bitflags::bitflags! {
 /// execveat(2)
 pub fn execveat(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
     let flags = AtFlags::from_bits(call.uint(4)).ok_or(Errno::EINVAL)?;
-    let text = task.memory().read_path(call.arg(1))?;
+    let memory = task.memory();
+    let mut pages = Pages::new(&memory);
+    let text = pages.path(call.arg(1))?;
     let caller = Caller::of(task);
     let file = named_at(task, &caller, call.int(0), text, flags)?;
-    start(task, call, &caller, file, [call.arg(2), call.arg(3)])
+    let strings = [call.arg(2), call.arg(3)];
+    start(task, call, &caller, file, &mut pages, strings)
 }
 
 /// What is to be started.
@@ -79,9 +85,14 @@ fn last_part(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
-fn start(task: &Arc<Task>, call: &mut Call, caller: &Caller, file: Named, strings: [u64; 2]) -> Result<Outcome, Stop> {
-    let memory = task.memory();
-    let mut pages = Pages::new(&memory);
+fn start(
+    task: &Arc<Task>,
+    call: &mut Call,
+    caller: &Caller,
+    file: Named,
+    pages: &mut Pages<'_>,
+    strings: [u64; 2],
+) -> Result<Outcome, Stop> {
     let loaded = load(Request {
         kernel: task.kernel(),
         caller,
@@ -89,8 +100,8 @@ fn start(task: &Arc<Task>, call: &mut Call, caller: &Caller, file: Named, string
         path: file.path,
         name: file.name.as_deref(),
         command: &file.command,
-        arguments: read_strings(&mut pages, strings[0])?,
-        environment: read_strings(&mut pages, strings[1])?,
+        arguments: read_strings(pages, strings[0])?,
+        environment: read_strings(pages, strings[1])?,
         limits: &task.process().limits(),
         personality: task.personality(),
         space: task.succeeding_space(call),
@@ -147,7 +158,9 @@ fn read_strings(pages: &mut Pages<'_>, array: u64) -> Result<Vec<Vec<u8>>, Errno
     }
 }
 
-/// Pages that are kept: pointers and strings of arguments and environment lie in two or three, mostly.
+/// What a path takes at most (PATH_MAX).
+const PATH_BYTES_MAX: usize = 4096;
+/// Pages that are kept: the path, pointers and strings of arguments and environment lie in two or three, mostly.
 const PAGES_MAX: usize = 4;
 
 /// Reads what mostly lies close together, page by page.
@@ -184,10 +197,19 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// `ENAMETOOLONG` from PATH_MAX on.
+    fn path(&mut self, address: u64) -> Result<Vec<u8>, Errno> {
+        self.text(address, PATH_BYTES_MAX, Errno::ENAMETOOLONG)
+    }
+
     /// `E2BIG` when it is longer than a string may be.
     fn string(&mut self, address: u64) -> Result<Vec<u8>, Errno> {
+        self.text(address, STRING_BYTES_MAX, Errno::E2BIG)
+    }
+
+    fn text(&mut self, address: u64, max: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
         let mut string = Vec::new();
-        while string.len() < STRING_BYTES_MAX {
+        while string.len() < max {
             let at = address.checked_add(string.len() as u64).ok_or(Errno::EFAULT)?;
             let rest = self.rest(at)?;
             let end = rest.iter().position(|byte| *byte == 0);
@@ -196,6 +218,6 @@ impl<'a> Pages<'a> {
                 break;
             }
         }
-        if string.len() < STRING_BYTES_MAX { Ok(string) } else { Err(Errno::E2BIG) }
+        if string.len() < max { Ok(string) } else { Err(too_long) }
     }
 }
