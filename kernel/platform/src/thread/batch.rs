@@ -166,10 +166,26 @@ impl Inner {
         let then = if batch.is_last() { batch.then } else { abi::REPORT };
         let count = batch.part().len() as u64;
         let bytes = [&then.to_ne_bytes()[..], &count.to_ne_bytes(), &batch.encode(self.slot)].concat();
-        // The slot is always there; only a dead process does not take it.
-        memory::write(self.stub.pid(), abi::slot_address(self.slot) + abi::BATCH_OFFSET, &bytes);
+        let piece = (abi::slot_address(self.slot) + abi::BATCH_OFFSET, &bytes[..]);
+        self.write_entry(state, Some(piece));
         state.batch = Some(batch);
         abi::RUN
+    }
+
+    /// Writes a piece of the slot, and with it the registers that were kept for the reply. The slot is always there;
+    /// only a dead process does not take it.
+    pub(super) fn write_entry(&self, state: &mut State, piece: Option<(u64, &[u8])>) {
+        let entry = state.entry.take().map(|registers| (registers, self.entry_piece(&registers)));
+        let Some((registers, (context_at, context))) = entry else {
+            piece.map(|(address, bytes)| memory::write(self.stub.pid(), address, bytes));
+            return;
+        };
+        let segments = [registers.fs_base.to_ne_bytes(), registers.gs_base.to_ne_bytes()].concat();
+        let segments = (abi::slot_address(self.slot) + abi::SEGMENTS_OFFSET, &segments[..]);
+        let pieces = [(context_at, &context[..]), segments, piece.unwrap_or((context_at, &[]))];
+        if !memory::write_pieces(self.stub.pid(), &pieces) {
+            self.stub.kill();
+        }
     }
 
     /// A host call from the handler: it must be the one that comes next. `None` when it is not.

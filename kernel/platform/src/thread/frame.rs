@@ -6,6 +6,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Frame, Registers};
 use stockade_kernel_stub::abi::{self, Context, Hello, Saved};
 
+use super::notice::Kind;
 use super::{Inner, Seen, Segments, State};
 use crate::fp;
 use crate::sys::memory;
@@ -43,8 +44,15 @@ impl Inner {
         memory::write_value(self.stub.pid(), saved.context, context);
     }
 
+    /// A frame that was kept, in the slot: where, and the bytes.
+    pub(super) fn entry_piece(&self, entry: &Registers) -> (u64, Vec<u8>) {
+        let context = context(entry);
+        let changed = &memory::bytes_of(&context)[REGISTERS_OFFSET..FP_STATE_OFFSET + 8];
+        (self.likely(self.machine.hello.context_depth) + REGISTERS_OFFSET as u64, changed.to_vec())
+    }
+
     pub(super) fn read_frame(&self) -> Result<Frame, Errno> {
-        let before = self.with_frame(|state| state.seen.as_mut().and_then(|seen| seen.frame.take()))?;
+        let before = self.with_frame(|state| state.kept_frame())?;
         if let Some(frame) = before {
             return Ok(frame);
         }
@@ -92,8 +100,12 @@ impl Inner {
         is_there.then(|| (saved, context, Frame { registers: registers(&context, &saved), fp_state }))
     }
 
-    /// Writes it all at once: registers, FP state into the slot, segment bases if they changed.
+    /// Writes it all at once: registers, FP state into the slot, segment bases if they changed. One without FP state is
+    /// a new program's, whose host calls are about to be ordered: it is written with them.
     pub(super) fn write_frame(&self, frame: &Frame) -> Result<(), Errno> {
+        if frame.fp_state.is_empty() && self.with_frame(|state| state.keep_entry(frame))? {
+            return Ok(());
+        }
         let seen = self.with_frame(|state| state.seen.take())?;
         let (pid, slot) = (self.stub.pid(), self.slot_address());
         let saved = match seen {
@@ -133,6 +145,24 @@ impl Inner {
             Some(waiting) if waiting.kind.has_frame() => Ok(use_it(&mut state)),
             _ => Err(Errno::EINVAL),
         }
+    }
+}
+
+impl State {
+    /// Keeps a frame for the reply. The handler of a trapped call has its own where the host puts it always.
+    fn keep_entry(&mut self, frame: &Frame) -> bool {
+        let is_usual = self.waiting.is_some_and(|waiting| waiting.kind == Kind::Trapped);
+        if is_usual {
+            self.entry = Some(frame.registers);
+            self.segments = Segments::Changed;
+            self.seen = None;
+        }
+        is_usual
+    }
+
+    fn kept_frame(&mut self) -> Option<Frame> {
+        let entry = self.entry.map(|registers| Frame { registers, fp_state: Vec::new() });
+        entry.or_else(|| self.seen.as_mut().and_then(|seen| seen.frame.take()))
     }
 }
 

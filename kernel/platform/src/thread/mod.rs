@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Event, Frame, HostCall, Reply, ThreadEvents, ThreadUsage, UserThread};
+use stockade_kernel::platform::{Event, Frame, HostCall, Registers, Reply, ThreadEvents, ThreadUsage, UserThread};
 use stockade_kernel_stub::abi::{self, Saved};
 
 use crate::machine::Shared;
@@ -83,6 +83,8 @@ struct State {
     clear_tid: Option<u64>,
     /// What was read for the event that the thread waits in.
     seen: Option<Seen>,
+    /// A new program's first registers, until the reply.
+    entry: Option<Registers>,
     /// Whether somebody receives for it.
     attended: Attended,
 }
@@ -215,6 +217,7 @@ impl State {
             lost: None,
             clear_tid: None,
             seen: None,
+            entry: None,
             attended: Attended::Yes,
         }
     }

@@ -35,6 +35,7 @@ impl Inner {
                 None => Answer::Value(self.framed_answer(&mut state, kind, reply)),
             },
         };
+        self.write_entry(&mut state, None);
         state.resumed = resumed(&state, &waiting, answer);
         self.before_answer(&mut state);
         match self.machine.path {
