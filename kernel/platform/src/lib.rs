@@ -28,6 +28,7 @@ mod stub;
 mod sys;
 mod thread;
 mod timer;
+mod turn;
 mod watch;
 mod watchdog;
 mod zygote;

@@ -1,6 +1,5 @@
 //! The machine: what all spaces of a sandbox share.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,11 +20,12 @@ use crate::procfs::{Expendable, Proc};
 use crate::random;
 use crate::receivers::Receivers;
 use crate::space::HostSpace;
-use crate::stub::{Slots, Stub};
+use crate::stub::{Inherited, Slots, Stub};
 use crate::sys::memory;
 use crate::sys::seccomp::Listener;
 use crate::thread::Entry;
 use crate::timer::Timer;
+use crate::turn::Untold;
 use crate::watch::Watch;
 use crate::watchdog::Watchdog;
 use crate::zygote::{self, Zygote};
@@ -97,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) watchdog: Arc<Watchdog>,
     boot: Mutex<BootSocket>,
     watch: Watch,
+    untold: Untold,
 }
 
 impl HostMachine {
@@ -124,6 +125,7 @@ impl HostMachine {
             watchdog: Arc::default(),
             boot: Mutex::new(started.boot),
             watch: Watch::start().map_err(StartError::at("watch processes"))?,
+            untold: Untold::default(),
         });
         let timer = Timer::start().map_err(StartError::at("make a timer"))?;
         // The sandbox's first program will want it soon.
@@ -167,7 +169,7 @@ impl Drop for HostMachine {
     fn drop(&mut self) {
         let ahead = self.shared.boot().take_ahead(self.zygote.spawner());
         if let Ok(Some(said)) = ahead {
-            drop(self.shared.adopt(said, FIRST_SLOT, BTreeSet::new()));
+            drop(self.shared.adopt(said, FIRST_SLOT, Inherited::default()));
         }
     }
 }
@@ -230,7 +232,7 @@ impl Shared {
         slot: u32,
         parent: Option<(&Stub, &Entry<'_>)>,
     ) -> Result<NewStub, Errno> {
-        let descriptors = parent.map(|(stub, _)| stub.descriptors()).unwrap_or_default();
+        let inherited = parent.map(|(stub, _)| stub.bequeath()).unwrap_or_default();
         let token = token();
         let mut born = Err(Errno::EAGAIN);
         let order =
@@ -244,14 +246,14 @@ impl Shared {
             }
             Progress::Done
         })?;
-        self.adopt(born?, slot, descriptors)
+        self.adopt(born?, slot, inherited)
     }
 
     /// A copy of the zygote with one thread: the one that was ordered ahead, if there is one.
     fn empty_stub(&self, zygote: Spawner<'_>) -> Result<NewStub, Errno> {
         let ahead = self.boot().take_ahead(zygote).map_err(|error| given_up(&error, zygote))?;
         match ahead {
-            Some(said) => self.adopt(said, FIRST_SLOT, BTreeSet::new()),
+            Some(said) => self.adopt(said, FIRST_SLOT, Inherited::default()),
             None => self.fork_stub(zygote, FIRST_SLOT, None),
         }
     }
@@ -275,9 +277,24 @@ impl Shared {
         }
     }
 
+    /// Sees whose turn it is once there is one more copy.
+    pub(crate) fn see_turns(&self, copy: &Arc<Stub>) {
+        self.see_turn(copy);
+        if let Some(oldest) = self.untold.add(copy) {
+            self.set_expendable(oldest.pid(), Expendable::First);
+        }
+    }
+
+    /// Tells the host that a process ends early, if it has mapped much.
+    pub(crate) fn see_turn(&self, stub: &Stub) {
+        if stub.turn().has_grown() {
+            self.set_expendable(stub.pid(), Expendable::First);
+        }
+    }
+
     /// Takes over a copy that spoke.
-    fn adopt(&self, said: Said, slot: u32, descriptors: BTreeSet<u32>) -> Result<NewStub, Errno> {
-        let stub = Stub::new(said.sender, Slots::after(slot), descriptors).map_err(|_| Errno::EAGAIN)?;
+    fn adopt(&self, said: Said, slot: u32, inherited: Inherited) -> Result<NewStub, Errno> {
+        let stub = Stub::new(said.sender, Slots::after(slot), inherited).map_err(|_| Errno::EAGAIN)?;
         self.watch.add(stub.pidfd(), stub.life()).map_err(|_| Errno::ENOMEM)?;
         Ok(NewStub { stub, listener: said.descriptor })
     }

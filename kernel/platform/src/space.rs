@@ -157,10 +157,8 @@ impl Space for HostSpace {
             .and_then(|entry| self.machine.fork_stub(self.stub.spawner(), slot, Some((&*self.stub, &entry))));
         self.stub.free_slot(slot);
         let NewStub { stub, listener } = copy?;
-        if self.stub.is_preferred() {
-            self.machine.set_expendable(stub.pid(), Expendable::First);
-        }
         let stub = Arc::new(stub);
+        self.machine.see_turns(&stub);
         let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path);
         let first = Spare::new((slot, listener));
         let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), first, setup, events));
@@ -186,7 +184,7 @@ impl Space for HostSpace {
     }
 
     fn prefer(&self) {
-        self.stub.set_preferred();
+        self.stub.turn().prefer();
         self.machine.set_expendable(self.stub.pid(), Expendable::Next);
     }
 

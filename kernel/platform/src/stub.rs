@@ -13,6 +13,7 @@ use stockade_kernel_stub::abi::SLOTS;
 use crate::boot::Spawner;
 use crate::procfs::Proc;
 use crate::thread::{Inner, Spare};
+use crate::turn::Turn;
 
 /// Each costs about as much memory as a running thread.
 const SPARES_MAX: usize = 4;
@@ -32,14 +33,21 @@ pub(crate) struct Stub {
     /// Counts the programs that execve(2) put into the process one after another.
     program: AtomicU32,
     killed: AtomicBool,
-    /// Whether others end before it for lack of memory.
-    preferred: AtomicBool,
+    turn: Turn,
     /// Its memory as a file, once that is worth it.
     memory: OnceLock<Option<OwnedFd>>,
     copies: AtomicU32,
     /// Application threads that it ever had.
     threads: AtomicU32,
     life: Arc<Life>,
+}
+
+/// What a process has from the one that it is a copy of.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// Numbers of the descriptors that were put into it.
+    descriptors: BTreeSet<u32>,
+    turn: Turn,
 }
 
 /// What the watch knows of a process.
@@ -60,18 +68,18 @@ impl Life {
 
 impl Stub {
     /// Takes over a process that this one is the parent of, and has not waited for.
-    pub(crate) fn new(pid: Pid, slots: Slots, descriptors: BTreeSet<u32>) -> io::Result<Self> {
+    pub(crate) fn new(pid: Pid, slots: Slots, inherited: Inherited) -> io::Result<Self> {
         let pidfd = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
         Ok(Self {
             pid,
             pidfd,
             slots: Mutex::new(slots),
-            descriptors: Mutex::new(descriptors),
+            descriptors: Mutex::new(inherited.descriptors),
             spares: Mutex::default(),
             runs: Mutex::default(),
             program: AtomicU32::new(0),
             killed: AtomicBool::new(false),
-            preferred: AtomicBool::new(false),
+            turn: inherited.turn,
             memory: OnceLock::new(),
             copies: AtomicU32::new(0),
             threads: AtomicU32::new(0),
@@ -111,9 +119,10 @@ impl Stub {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).free.push(slot);
     }
 
-    /// Numbers of the descriptors that were put into the process.
-    pub(crate) fn descriptors(&self) -> BTreeSet<u32> {
-        self.descriptors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What a copy has, which is asked for before the host copies the process.
+    pub(crate) fn bequeath(&self) -> Inherited {
+        let descriptors = self.descriptors.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Inherited { descriptors, turn: self.turn.of_copy() }
     }
 
     /// Has `add` put a descriptor into the process, unless it is there. False when that fails.
@@ -190,17 +199,13 @@ impl Stub {
 
     /// It holds another from now on.
     pub(crate) fn set_program(&self, program: u32) {
+        self.turn.begin_program();
         self.program.store(program, Ordering::Release);
     }
 
     /// Whether others end before it for lack of memory.
-    pub(crate) fn is_preferred(&self) -> bool {
-        self.preferred.load(Ordering::Relaxed)
-    }
-
-    /// Others do.
-    pub(crate) fn set_preferred(&self) {
-        self.preferred.store(true, Ordering::Relaxed);
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.turn
     }
 
     /// Sends SIGKILL.

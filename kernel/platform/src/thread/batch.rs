@@ -150,7 +150,14 @@ impl State {
 impl Inner {
     /// Puts calls into the slot; gives the reply that makes the handler do them.
     pub(super) fn begin_batch(&self, state: &mut State, calls: &[HostCall], then: i64, origin: Kind) -> i64 {
+        self.count_mapped(calls);
         self.order(state, Batch::new(calls, then, origin))
+    }
+
+    /// How much memory the program may take counts when it is lacking.
+    pub(super) fn count_mapped(&self, calls: &[HostCall]) {
+        self.stub.turn().count(calls);
+        self.machine.see_turn(&self.stub);
     }
 
     /// The next slot full.

@@ -31,6 +31,7 @@ impl Inner {
         let Kind::Proposed { arguments } = kind else { return None };
         match reply {
             Reply::Layout { calls, value } if is_order(calls, *value, arguments) => {
+                self.count_mapped(calls);
                 state.batch = Some(Batch::begun(calls, plain(*value)));
                 Some(Answer::Continue)
             }
