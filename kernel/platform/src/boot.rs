@@ -12,7 +12,7 @@ use rustix::net::{
     send, socketpair, sockopt,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_BORN, SAID_STILLBORN, Welcome};
+use stockade_kernel_stub::abi::{Command, Hello, Message, SAID_BORN, SAID_STILLBORN, Token, Welcome};
 
 use crate::sys::{memory, process};
 
@@ -32,7 +32,7 @@ enum Ahead {
     #[default]
     Nothing,
     /// With this token, from this process.
-    Ordered(u64, Pid),
+    Ordered(Token, Pid),
     /// It spoke.
     Born(Said),
 }
@@ -91,9 +91,9 @@ impl BootSocket {
         }
     }
 
-    /// Has a spawner make a copy, which nobody waits for. The token is in its slot.
-    pub(crate) fn order_ahead(&mut self, spawner: Pid, command: Command, token: u64) -> io::Result<()> {
-        process::command(spawner, command)?;
+    /// Has a spawner make a copy with a thread in a slot, which nobody waits for.
+    pub(crate) fn order_ahead(&mut self, spawner: Pid, slot: u32, token: Token) -> io::Result<()> {
+        process::command(spawner, Command::Fork(slot, token))?;
         self.ahead = Ahead::Ordered(token, spawner);
         Ok(())
     }
@@ -120,7 +120,7 @@ impl BootSocket {
         let Ahead::Ordered(token, maker) = self.ahead else { return Some(said) };
         let Message { kind, value, .. } = said.message;
         match kind {
-            SAID_BORN if value == token.cast_signed() => self.ahead = Ahead::Born(said),
+            SAID_BORN if value == token.value() => self.ahead = Ahead::Born(said),
             SAID_STILLBORN if said.sender == maker => self.ahead = Ahead::Nothing,
             _ => return Some(said),
         }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use stockade_kernel::Errno;
 use stockade_kernel::platform::{Blob, BlobId, HostClock, HostFile, Machine, MachineInfo, Pool, Space, Wake};
-use stockade_kernel_stub::abi::{self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD};
+use stockade_kernel_stub::abi::{
+    self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD, Token,
+};
 
 use crate::blob::Blobs;
 use crate::boot::{BootSocket, Progress, Said, Spawner};
@@ -198,7 +200,7 @@ impl Machine for HostMachine {
 
     fn create_space(&self) -> Result<Arc<dyn Space>, Errno> {
         let zygote = self.zygote.spawner();
-        let NewStub { stub, listener } = self.shared.empty_stub(zygote)?;
+        let NewStub { stub, listener, .. } = self.shared.empty_stub(zygote)?;
         let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.shared.path);
         // Where programs begin in new spaces again and again, there is always one ahead.
         if self.has_spaces.swap(true, Ordering::Relaxed) {
@@ -217,6 +219,8 @@ impl Machine for HostMachine {
 pub(crate) struct NewStub {
     pub(crate) stub: Stub,
     pub(crate) listener: Option<OwnedFd>,
+    /// The host's id of that thread, as the process says.
+    pub(crate) thread: i64,
 }
 
 impl Shared {
@@ -235,12 +239,11 @@ impl Shared {
         let inherited = parent.map(|(stub, _)| stub.bequeath()).unwrap_or_default();
         let token = token();
         let mut born = Err(Errno::EAGAIN);
-        let order =
-            Order { entry: parent.map(|(_, entry)| entry), ..Order::new(Command::Fork(slot)).with([token, 0, 0]) };
+        let order = Order { entry: parent.map(|(_, entry)| entry), ..Order::new(Command::Fork(slot, token)) };
         self.order(spawner, &order, |said| {
             match said.message.kind {
                 // Whoever knows the token is the copy, or has its parent's memory, and cheats itself.
-                SAID_BORN if said.message.value == token.cast_signed() => born = Ok(said),
+                SAID_BORN if said.message.value == token.value() => born = Ok(said),
                 SAID_STILLBORN if said.sender == spawner.pid => born = Err(errno(said.message)),
                 _ => return Progress::Refused,
             }
@@ -262,10 +265,7 @@ impl Shared {
     fn order_ahead(&self, zygote: Spawner<'_>) {
         let token = token();
         let mut boot = self.boot();
-        let order = Order::new(Command::Fork(FIRST_SLOT)).with([token, 0, 0]);
-        if order.put(zygote)
-            && let Err(error) = boot.order_ahead(zygote.pid, order.command, token)
-        {
+        if let Err(error) = boot.order_ahead(zygote.pid, FIRST_SLOT, token) {
             tracing::debug!(%error, "no stub is made ahead");
         }
     }
@@ -296,7 +296,7 @@ impl Shared {
     fn adopt(&self, said: Said, slot: u32, inherited: Inherited) -> Result<NewStub, Errno> {
         let stub = Stub::new(said.sender, Slots::after(slot), inherited).map_err(|_| Errno::EAGAIN)?;
         self.watch.add(stub.pidfd(), stub.life()).map_err(|_| Errno::ENOMEM)?;
-        Ok(NewStub { stub, listener: said.descriptor })
+        Ok(NewStub { stub, listener: said.descriptor, thread: said.message.thread })
     }
 
     /// Has a thread made in a slot; gives its listener.
@@ -342,7 +342,7 @@ impl Shared {
 pub(crate) struct Order<'a> {
     command: Command,
     /// In its slot.
-    call: RawCall,
+    call: Option<RawCall>,
     /// In the slot of the thread that it makes.
     entry: Option<&'a Entry<'a>>,
 }
@@ -350,21 +350,19 @@ pub(crate) struct Order<'a> {
 impl<'a> Order<'a> {
     /// Without arguments.
     pub(crate) fn new(command: Command) -> Self {
-        Self { command, call: RawCall::default(), entry: None }
+        Self { command, call: None, entry: None }
     }
 
     /// With these.
     pub(crate) fn with(self, [a, b, c]: [u64; 3]) -> Self {
-        Self { call: RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] }, ..self }
+        Self { call: Some(RawCall { number: 0, arguments: [a, b, c, 0, 0, 0] }), ..self }
     }
 
     /// Leaves all of it in the slots, at once; false when the spawner is dead.
     fn put(&self, spawner: Spawner<'_>) -> bool {
-        let call = (abi::slot_address(0) + abi::CALLS_OFFSET, memory::bytes_of(&self.call));
-        match self.entry.map(Entry::pieces) {
-            Some([head, context, fp_state]) => memory::write_pieces(spawner.pid, &[call, head, context, fp_state]),
-            None => memory::write_pieces(spawner.pid, &[call]),
-        }
+        let call = self.call.as_ref().map(|call| (abi::slot_address(0) + abi::CALLS_OFFSET, memory::bytes_of(call)));
+        let is_told = call.is_none_or(|call| memory::write_pieces(spawner.pid, &[call]));
+        is_told && self.entry.is_none_or(|entry| entry.write(spawner.pid).is_ok())
     }
 }
 
@@ -378,10 +376,10 @@ fn given_up(error: &io::Error, spawner: Spawner<'_>) -> Errno {
 }
 
 /// A number that nobody guesses.
-fn token() -> u64 {
+fn token() -> Token {
     let mut bytes = [0; 8];
     random::fill(&mut bytes);
-    u64::from_ne_bytes(bytes)
+    Token::new(u64::from_ne_bytes(bytes))
 }
 
 fn errno(message: Message) -> Errno {

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use rustix::io::{pread, pwrite};
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Forked, Frame, HostCall, RangeUsage, References, Space, ThreadEvents, UserThread};
+use stockade_kernel::platform::{
+    Begin, Forked, Frame, HostCall, RangeUsage, References, Space, ThreadEvents, UserThread,
+};
 use stockade_kernel_stub::abi::{Command, SAID_WORD};
 
 use crate::boot::Progress;
 use crate::machine::{NewStub, Order, Shared};
+use crate::path::TrapPath;
 use crate::procfs::Expendable;
 use crate::stub::Stub;
 use crate::sys::seccomp::Listener;
 use crate::sys::{memory, process};
-use crate::thread::{Entry, HostThread, Spare};
+use crate::thread::{Beginning, Entry, HostThread, Spare};
 
 /// The space. Dropping it ends the process, unless another program has it now.
 #[derive(Debug)]
@@ -54,6 +57,13 @@ impl HostSpace {
         let entry = Entry::new(spare.slot, frame, &self.machine.hello);
         entry.and_then(|entry| entry.write(self.stub.pid())).inspect_err(|_| self.stub.kill())?;
         Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), spare, setup, events)))
+    }
+
+    /// What the thread of a copy does before it is heard of; `None` when it waits. Only where the host chooses its
+    /// processor nothing is done to it by an id that it says itself.
+    fn beginning(&self, setup: &[HostCall], begin: Begin) -> Option<Beginning> {
+        let may = begin == Begin::AtOnce && self.machine.path == TrapPath::Sync;
+        may.then(|| Beginning::of(setup)).flatten()
     }
 
     /// A host thread without an application's: its slot, in which it will find its frame, and its listener.
@@ -151,16 +161,31 @@ impl Space for HostSpace {
         Ok(Arc::new(HostThread::new(self.machine.clone(), self.stub.clone(), Spare::new(made), setup, events)))
     }
 
-    fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
+    fn fork(
+        &self,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        begin: Begin,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<Forked, Errno> {
         let slot = self.stub.take_slot().ok_or(Errno::EAGAIN)?;
-        let copy = Entry::new(slot, frame, &self.machine.hello)
-            .and_then(|entry| self.machine.fork_stub(self.stub.spawner(), slot, Some((&*self.stub, &entry))));
+        let hello = &self.machine.hello;
+        let beginning = self.beginning(&setup, begin);
+        let entry = match &beginning {
+            Some(beginning) => Entry::at_once(slot, frame, hello, beginning),
+            None => Entry::new(slot, frame, hello),
+        };
+        let copy =
+            entry.and_then(|entry| self.machine.fork_stub(self.stub.spawner(), slot, Some((&*self.stub, &entry))));
         self.stub.free_slot(slot);
-        let NewStub { stub, listener } = copy?;
+        let NewStub { stub, listener, thread } = copy?;
         let stub = Arc::new(stub);
         self.machine.see_turns(&stub);
-        let listener = Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path);
-        let first = Spare::new((slot, listener));
+        let made = (slot, Listener::new(listener.ok_or(Errno::EAGAIN)?, self.machine.path));
+        let (first, setup) = match beginning {
+            Some(beginning) => (Spare::at_once(made, thread_id(thread)?, beginning), Vec::new()),
+            None => (Spare::new(made), setup),
+        };
         let thread = Arc::new(HostThread::new(self.machine.clone(), stub.clone(), first, setup, events));
         Ok(Forked { space: Arc::new(HostSpace::new(self.machine.clone(), stub)), thread })
     }
@@ -211,6 +236,11 @@ impl Space for HostSpace {
     fn cpu_time(&self) -> (Duration, Duration) {
         process::cpu_time(self.stub.pid())
     }
+}
+
+/// A thread's id, as a stub says it.
+fn thread_id(said: i64) -> Result<i32, Errno> {
+    i32::try_from(said).ok().filter(|id| *id > 0).ok_or(Errno::EAGAIN)
 }
 
 impl Drop for HostSpace {

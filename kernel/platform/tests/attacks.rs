@@ -147,6 +147,12 @@ fn forged_words_of_the_handler_are_refused_or_hurt_only_who_says_them() {
     // A forged trapped call has no frame of its own: the kernel reads and writes what the process itself can.
     check("exit_group(stub(0x1000 + 110, 0, 0, 0) == 77)", &[REFUSED]);
     check("stub(0x1000 + 57, 0, 0, 0)", &[Ending::Code(0), KILLED]);
+    // A copy that began at once says hello.
+    let kernel = Kernel::start();
+    let source = source("if (sys(57, 0, 0, 0) == 0) stub(0x2002, 0, 0, 0)");
+    let task = kernel.spawn(&Program::build(&source));
+    assert_eq!((kernel.wait(&task), kernel.wait_id(2)), (Ending::Code(0), KILLED));
+    kernel.let_go();
     check("((u64 *)SLOT)[0] = 0x12345; exit_group(stub(0x1000 + 110, 0, 0, 0) == 77)", &[REFUSED]);
     // A forged kick is not an interrupt.
     check("stub(0x2000, 10, 0, 0)", &[Ending::Code(0)]);

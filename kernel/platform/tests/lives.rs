@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{Ending, Kernel, Program};
+use stockade_kernel::platform::Event;
 
 /// A dead stub is noticed within this.
 const NOTICED_WITHIN: Duration = Duration::from_millis(500);
@@ -150,4 +151,40 @@ fn a_crowd_that_only_makes_calls_keeps_no_neighbour_from_running() {
     kernel.let_go();
     drop((task, kernel));
     wait_for_no_children();
+}
+
+#[test]
+fn a_copy_begins_with_what_was_put_into_it() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for waits in [0, 1] {
+        let source = format!(
+            "static volatile u32 word = 1; void start(void) {{
+               if (sys(57, &word, {waits}, 0) == 0) exit_group(word == 4711 ? 5 : 6);
+               exit_group(word); }}"
+        );
+        let kernel = Kernel::start();
+        let task = kernel.spawn(&Program::build(&source));
+        assert_eq!(kernel.wait(&task), Ending::Code(1), "the original keeps its own");
+        assert_eq!(kernel.wait_id(2), Ending::Code(5), "waits: {waits}");
+        kernel.let_go();
+    }
+}
+
+#[test]
+fn a_copy_that_has_not_called_yet_can_be_interrupted() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = Kernel::with_hook(Box::new(|task, event| {
+        if matches!(event, Event::Interrupted(_)) {
+            task.space.kill();
+        }
+        None
+    }));
+    let source = "void start(void) { if (sys(57, 0, 0, 0) == 0) for (;;) ; print(\"up\"); for (;;) sys(24, 0, 0, 0); }";
+    let task = kernel.spawn(&Program::build(source));
+    wait_for(&kernel, "up");
+    kernel.task(2).thread().interrupt();
+    assert_eq!(kernel.wait_id(2), Ending::Gone);
+    task.space.kill();
+    assert_eq!(kernel.wait(&task), Ending::Gone);
+    kernel.let_go();
 }

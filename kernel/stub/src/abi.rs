@@ -49,7 +49,7 @@ pub const TRAP_END: u32 = 0x2000;
 pub const EVENT: u32 = 0x2000;
 /// The handler's call after a batch: how many calls succeeded, and the result of the one that failed or 0.
 pub const DONE: u32 = 0x2001;
-/// A new thread's first call.
+/// A new thread's first call, unless it begins at once.
 pub const HELLO: u32 = 0x2002;
 
 /// Reply: make the host calls in the slot, then take `then` as the reply.
@@ -118,6 +118,8 @@ pub struct Orders {
     pub fs_base: u64,
     /// For [`LEAVE_SEGMENTS`].
     pub gs_base: u64,
+    /// The reply that a new thread takes without a word; 0 for one that says hello.
+    pub begin: i64,
     /// The reply to take after the batch.
     pub then: i64,
     /// How many of `calls` there are.
@@ -244,6 +246,8 @@ pub struct Message {
     pub slot: u32,
     /// An id, a value or an error.
     pub value: i64,
+    /// The host's id of the thread that was made; 0 when there is none.
+    pub thread: i64,
 }
 
 /// A thread waits in the slot; its listener comes along.
@@ -261,31 +265,49 @@ pub const SAID_WORD: u32 = 4;
 pub enum Command {
     /// Make a thread in this slot.
     Thread(u32),
-    /// Copy the process, and make a thread in this slot of the copy when it is not 0. The token is the first argument
-    /// in slot 0.
-    Fork(u32),
+    /// Copy the process, and make a thread in this slot of the copy when it is not 0. The copy says the token.
+    Fork(u32, Token),
     /// Compare and exchange: address, expected and new are the first three arguments in slot 0.
     Exchange,
 }
 
 impl Command {
-    /// As the payload of a signal.
+    /// As the payload of a signal: kind, slot, token.
     pub const fn encode(self) -> u64 {
         match self {
-            Command::Thread(slot) => 1 | (slot as u64) << 32,
-            Command::Fork(slot) => 2 | (slot as u64) << 32,
+            Command::Thread(slot) => 1 | (slot as u64) << KIND_BITS,
+            Command::Fork(slot, Token(token)) => 2 | (slot as u64) << KIND_BITS | token << TOKEN_SHIFT,
             Command::Exchange => 3,
         }
     }
 
     /// Back; `None` for what `encode` does not make.
     pub const fn decode(payload: u64) -> Option<Self> {
-        let slot = (payload >> 32) as u32;
-        match payload & 0xffff_ffff {
+        let slot = (payload >> KIND_BITS) as u32 % SLOTS;
+        match payload & ((1 << KIND_BITS) - 1) {
             1 => Some(Command::Thread(slot)),
-            2 => Some(Command::Fork(slot)),
+            2 => Some(Command::Fork(slot, Token(payload >> TOKEN_SHIFT))),
             3 => Some(Command::Exchange),
             _ => None,
         }
     }
 }
+
+/// What only a copy of whom it was given to knows: 48 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(u64);
+
+impl Token {
+    /// As many of these bits as it has.
+    pub const fn new(bits: u64) -> Self {
+        Self(bits << TOKEN_SHIFT >> TOKEN_SHIFT)
+    }
+
+    /// As [`Message::value`].
+    pub const fn value(self) -> i64 {
+        self.0.cast_signed()
+    }
+}
+
+const KIND_BITS: u32 = 2;
+const TOKEN_SHIFT: u32 = KIND_BITS + SLOTS.ilog2();

@@ -3,9 +3,9 @@
 
 use core::mem::size_of;
 
-use crate::abi::{self, Command, Message, Slot};
+use crate::abi::{self, Command, Message, Slot, Token};
 use crate::sys::{self, syscall, syscall3};
-use crate::thread;
+use crate::thread::{self, Made};
 
 const EINTR: i64 = -4;
 const SIGKILL: u64 = 9;
@@ -28,7 +28,7 @@ pub(crate) fn serve() -> ! {
     loop {
         match Command::decode(next_payload()) {
             Some(Command::Thread(slot)) => make_thread(slot),
-            Some(Command::Fork(slot)) => fork(slot),
+            Some(Command::Fork(slot, token)) => fork(slot, token),
             Some(Command::Exchange) => exchange(),
             None => sys::die(),
         }
@@ -51,27 +51,26 @@ fn next_payload() -> u64 {
 
 fn make_thread(slot: u32) {
     // SAFETY: the monitor gives free slots.
-    let listener = unsafe { thread::make(slot) };
-    send(Message { kind: abi::SAID_THREAD, slot, value: listener }, listener);
+    let Made { listener, thread } = unsafe { thread::make(slot) };
+    send(Message { kind: abi::SAID_THREAD, slot, value: listener, thread }, listener);
     close(listener);
 }
 
 /// The copy speaks for itself; its parent only when there is none.
-fn fork(slot: u32) {
+fn fork(slot: u32, token: Token) {
     // SAFETY: the copy has this thread only, and goes on as a spawner.
     match unsafe { syscall(sys::CLONE, abi::FORK_FLAGS, 0, 0, 0, 0, 0) } {
-        0 => begin_copy(slot),
-        error if error < 0 => send(Message { kind: abi::SAID_STILLBORN, slot, value: error }, -1),
+        0 => begin_copy(slot, token),
+        error if error < 0 => send(Message { kind: abi::SAID_STILLBORN, slot, value: error, thread: 0 }, -1),
         _ => {}
     }
 }
 
-fn begin_copy(slot: u32) {
+fn begin_copy(slot: u32, token: Token) {
     die_with_parent();
-    let [token, ..] = order();
     // SAFETY: the monitor gives free slots.
-    let listener = if slot == 0 { -1 } else { unsafe { thread::make(slot) } };
-    send(Message { kind: abi::SAID_BORN, slot, value: token.cast_signed() }, listener);
+    let Made { listener, thread } = if slot == 0 { Made::NOTHING } else { unsafe { thread::make(slot) } };
+    send(Message { kind: abi::SAID_BORN, slot, value: token.value(), thread }, listener);
     close(listener);
 }
 
@@ -99,7 +98,7 @@ fn exchange() {
     let [address, expected, new, ..] = order();
     // SAFETY: the monitor gives an address of the application's.
     let value = unsafe { sys::exchange(address, expected as u32, new as u32) };
-    send(Message { kind: abi::SAID_WORD, slot: 0, value }, -1);
+    send(Message { kind: abi::SAID_WORD, slot: 0, value, thread: 0 }, -1);
 }
 
 /// `struct cmsghdr` with one descriptor.

@@ -94,7 +94,7 @@ unsafe extern "C" fn main() -> ! {
         (*slot).listener = listen();
         ready(slot).store(1, Ordering::Release);
         wake(ready(slot));
-        live(slot)
+        live(slot, (*slot).orders.begin)
     }
 }
 
@@ -104,15 +104,15 @@ unsafe extern "C" fn main() -> ! {
 /// The slot is this thread's.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn park(_slot: *mut Slot) -> ! {
-    naked_asm!("lea rsp, [rdi + {top}]", "xor ebp, ebp", "call {live}", "ud2", top = const abi::SLOT_BYTES - 64, live = sym live)
+    naked_asm!("lea rsp, [rdi + {top}]", "xor ebp, ebp", "xor esi, esi", "call {live}", "ud2", top = const abi::SLOT_BYTES - 64, live = sym live)
 }
 
-/// Waits for an application thread and becomes it.
-unsafe extern "C" fn live(slot: *mut Slot) -> ! {
+/// Becomes an application thread, whose first reply is known or waited for.
+unsafe extern "C" fn live(slot: *mut Slot, begin: i64) -> ! {
     let context: *mut Context = slot.cast::<u8>().wrapping_add(abi::CONTEXT_OFFSET as usize).cast();
     // SAFETY: the slot is this thread's; the monitor has written the context when it replies.
     unsafe {
-        let reply = syscall3(HELLO.into(), 0, 0, 0);
+        let reply = if begin == 0 { syscall3(HELLO.into(), 0, 0, 0) } else { begin };
         let (fs_base, gs_base) = ((*slot).orders.fs_base, (*slot).orders.gs_base);
         (*slot).saved = Saved { context: context.addr() as u64, fs_base, gs_base, heap: 0 };
         handler::obey(slot, context, reply);
@@ -139,11 +139,22 @@ unsafe fn wake(word: &AtomicU32) {
     unsafe { syscall3(sys::FUTEX, word.as_ptr().addr() as u64, FUTEX_WAKE_PRIVATE, 1) };
 }
 
-/// Makes a thread in `slot`; gives its listener or an error. Called by the spawner.
+/// A thread that was made: its listener or an error, and its host's id.
+pub(crate) struct Made {
+    pub listener: i64,
+    pub thread: i64,
+}
+
+impl Made {
+    /// None.
+    pub const NOTHING: Self = Self { listener: -1, thread: 0 };
+}
+
+/// Makes a thread in `slot`. Called by the spawner.
 ///
 /// # Safety
 /// No thread is in the slot.
-pub(crate) unsafe fn make(slot: u32) -> i64 {
+pub(crate) unsafe fn make(slot: u32) -> Made {
     let address = abi::slot_address(slot);
     let slot: *mut Slot = core::ptr::with_exposed_provenance_mut(address as usize);
     // The thread returns from the system call to what lies on its stack.
@@ -154,11 +165,11 @@ pub(crate) unsafe fn make(slot: u32) -> i64 {
         ready(slot).store(0, Ordering::Relaxed);
         let id = sys::syscall(sys::CLONE, abi::THREAD_FLAGS, top, 0, 0, 0, 0);
         if id < 0 {
-            return id;
+            return Made { listener: id, thread: 0 };
         }
         while ready(slot).load(Ordering::Acquire) == 0 {
             syscall3(sys::FUTEX, ready(slot).as_ptr().addr() as u64, FUTEX_WAIT_PRIVATE, 0);
         }
-        i64::from((*slot).listener)
+        Made { listener: i64::from((*slot).listener), thread: id }
     }
 }

@@ -35,6 +35,15 @@ impl Memory {
         }
     }
 
+    /// Whether a copy of the space can write there.
+    pub(crate) fn copies_as_writable(&self, address: u64, len: u64) -> bool {
+        let state = self.state.lock();
+        let Some((_, vma)) = state.vmas.find(address) else { return false };
+        let is_whole = address.checked_add(len).is_some_and(|end| end <= vma.end);
+        let is_copied = !vma.flags.intersects(VmaFlags::HOLE | VmaFlags::NOT_FORKED);
+        is_whole && is_copied && vma.protection.contains(Protection::WRITE)
+    }
+
     /// Where there is much to copy, how it is reached does not count.
     fn way(&self, ranges: &[(u64, usize)], access: Protection) -> Way {
         match ranges {

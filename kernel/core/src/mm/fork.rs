@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::unmap::unmap;
 use super::{Memory, State, VmaFlags};
 use crate::Errno;
-use crate::platform::{Frame, HostCall, ThreadEvents, UserThread};
+use crate::platform::{Begin, Frame, HostCall, ThreadEvents, UserThread};
 use crate::vfs::InUse;
 
 /// What the child's map will be, and what its host thread has to do first.
@@ -22,10 +22,11 @@ impl Memory {
         &self,
         frame: &Frame,
         setup: Vec<HostCall>,
+        begin: Begin,
         events: Arc<dyn ThreadEvents>,
     ) -> Result<(Arc<Memory>, Arc<dyn UserThread>), Errno> {
         let plan = self.plan_fork();
-        let forked = self.space.fork(frame, [plan.setup, setup].concat(), events)?;
+        let forked = self.space.fork(frame, [plan.setup, setup].concat(), begin, events)?;
         Ok((Memory::with_state(forked.space, plan.state), forked.thread))
     }
 

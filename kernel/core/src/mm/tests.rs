@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Errno;
-use crate::platform::{Event, Fault, HostCall, Protection, Sharing, UserThread};
+use crate::platform::{Begin, Event, Fault, HostCall, Protection, Sharing, UserThread};
 use crate::testing::World;
 
 use alloc::string::ToString as _;
@@ -180,7 +180,7 @@ fn shared_memory_is_seen_by_the_child_and_given_back() {
 }
 
 fn fork(world: &World) -> (Arc<Memory>, Arc<dyn UserThread>) {
-    world.task.memory().fork(&Default::default(), Vec::new(), world.task.clone()).unwrap()
+    world.task.memory().fork(&Default::default(), Vec::new(), Begin::AtOnce, world.task.clone()).unwrap()
 }
 
 fn used(world: &World) -> u64 {

@@ -137,8 +137,15 @@ pub trait Space: Debug + Send + Sync {
         events: Arc<dyn ThreadEvents>,
     ) -> Result<Arc<dyn UserThread>, Errno>;
 
-    /// Copies the space as fork(2) does, with one thread in it, made as [`Space::spawn`] does.
-    fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno>;
+    /// Copies the space as fork(2) does, with one thread in it, made as [`Space::spawn`] does. One that begins at once
+    /// raises no [`Event::LayoutDone`], if the host has no part in its setup.
+    fn fork(
+        &self,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        begin: Begin,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<Forked, Errno>;
 
     /// A space for another program in the same host process (execve(2)), `None` when that must be a new one. It is this
     /// space's process until [`Space::begin`], and nothing may be asked of it before.
@@ -210,6 +217,15 @@ pub enum References {
     Changes,
     /// That there was more in memory.
     Peak,
+}
+
+/// When the thread of a copy enters the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// As soon as it can; nothing that it calls is served before it is started.
+    AtOnce,
+    /// When it is started.
+    WhenStarted,
 }
 
 /// What [`Space::fork`] made.

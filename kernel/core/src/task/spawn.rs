@@ -11,7 +11,7 @@ use super::{
     Resource, RobustList, Scheduling, Session, Settings, Sleep, Task,
 };
 use crate::mm::{Memory, TaskMemory};
-use crate::platform::{Frame, HostCall, UserThread};
+use crate::platform::{Begin, Frame, HostCall, UserThread};
 use crate::signal::{Actions, AlternateStack, Attention, Signal, TaskSignals};
 use crate::vfs::{FdTable, FsContext};
 use crate::{Errno, Kernel};
@@ -381,12 +381,15 @@ impl Task {
 
     fn make_child_thread(&self, child: &Arc<Task>, frame: &Frame, request: &Clone) -> Result<(), Errno> {
         let memory = self.memory();
-        let setup: Vec<_> = child.clear_tid_call().into_iter().collect();
+        let mut setup: Vec<_> = child.clear_tid_call().into_iter().collect();
         if request.flags.contains(CloneFlags::VM) {
             return child.make_thread(|events| memory.space().spawn(frame, setup, events));
         }
+        setup.extend(self.own_tid_call(child, request));
+        // A child whose descriptor cannot be given was never there.
+        let begin = if request.flags.contains(CloneFlags::PIDFD) { Begin::WhenStarted } else { Begin::AtOnce };
         child.make_thread(|events| {
-            let (copy, thread) = memory.fork(frame, setup, events)?;
+            let (copy, thread) = memory.fork(frame, setup, begin, events)?;
             child.replace_memory(copy);
             Ok(thread)
         })
@@ -401,13 +404,22 @@ impl Task {
         usable.then_some(HostCall::SetTidAddress { address })
     }
 
+    /// CLONE_CHILD_SETTID of a copy: its thread stores the id itself, since it begins at once. Nothing where the kernel
+    /// is not sure that it can, as Linux does.
+    fn own_tid_call(&self, child: &Task, request: &Clone) -> Option<HostCall> {
+        let (address, bytes) = (request.child_tid, child.tid().raw().to_le_bytes().to_vec());
+        let wanted = request.flags.contains(CloneFlags::CHILD_SETTID);
+        let can = wanted && self.memory().copies_as_writable(address, bytes.len() as u64);
+        can.then_some(HostCall::Fill { address, bytes })
+    }
+
     /// Faults are ignored, as Linux does.
     fn store_tids(&self, child: &Task, request: &Clone) {
         let tid = child.tid().raw();
         if request.flags.contains(CloneFlags::PARENT_SETTID) {
             let _ = self.memory().write_struct(request.parent_tid, &tid);
         }
-        if request.flags.contains(CloneFlags::CHILD_SETTID) {
+        if request.flags.contains(CloneFlags::CHILD_SETTID | CloneFlags::VM) {
             let _ = child.memory().write_struct(request.child_tid, &tid);
         }
     }

@@ -10,7 +10,7 @@ use stockade_kernel_sync::Mutex;
 use super::pages::Pages;
 use super::{FakeMachine, FakeThread, PAGE};
 use crate::Errno;
-use crate::platform::{Forked, Frame, HostCall, Machine as _, Protection, Space, ThreadEvents, UserThread};
+use crate::platform::{Begin, Forked, Frame, HostCall, Machine as _, Protection, Space, ThreadEvents, UserThread};
 
 /// A space.
 #[derive(Debug)]
@@ -141,7 +141,13 @@ impl Space for FakeSpace {
         Ok(FakeThread::new(&me, frame, setup, events))
     }
 
-    fn fork(&self, frame: &Frame, setup: Vec<HostCall>, events: Arc<dyn ThreadEvents>) -> Result<Forked, Errno> {
+    fn fork(
+        &self,
+        frame: &Frame,
+        setup: Vec<HostCall>,
+        _: Begin,
+        events: Arc<dyn ThreadEvents>,
+    ) -> Result<Forked, Errno> {
         let space = Self::with(&self.machine, self.pages.lock().clone());
         let thread = FakeThread::new(&space, frame, setup, events);
         Ok(Forked { space, thread })

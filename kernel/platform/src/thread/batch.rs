@@ -8,7 +8,7 @@ use stockade_kernel_stub::abi::{self, BATCH_BYTES_MAX, MAX_CALLS, RawCall};
 
 use super::layout::{self, Descriptor};
 use super::notice::Kind;
-use super::{Doom, Inner, State};
+use super::{Doom, Inner, Segments, State};
 use crate::sys::memory;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -84,6 +84,13 @@ impl Batch {
         [bytes, payload].concat()
     }
 
+    /// The part with what goes before it: the reply that follows, and how many calls.
+    fn orders(&self, slot: u32) -> Vec<u8> {
+        let then = if self.is_last() { self.then } else { abi::REPORT };
+        let count = self.part().len() as u64;
+        [&then.to_ne_bytes()[..], &count.to_ne_bytes(), &self.encode(slot)].concat()
+    }
+
     /// Whether the host got every call of the part, as far as its calls are seen here.
     pub(super) fn is_made(&self) -> bool {
         self.none_seen(self.end)
@@ -101,6 +108,42 @@ impl Batch {
     fn none_seen(&self, end: usize) -> bool {
         self.calls.get(self.next..end).is_none_or(|rest| rest.iter().all(layout::is_unseen))
     }
+}
+
+/// What a new thread does without a word, before it is the application's.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    clear_tid: Option<u64>,
+    batch: Option<Batch>,
+}
+
+impl Beginning {
+    /// `None` when it must be heard of: some of it the host does, or it is too much.
+    pub(crate) fn of(setup: &[HostCall]) -> Option<Self> {
+        let (mut clear_tid, mut calls) = (None, Vec::new());
+        for call in setup {
+            match call {
+                HostCall::SetTidAddress { address } => clear_tid = noted(*address),
+                call if layout::is_unseen(call) => calls.push(call.clone()),
+                _ => return None,
+            }
+        }
+        let batch = (!calls.is_empty()).then(|| Batch::new(&calls, abi::LEAVE_SEGMENTS, Kind::Signal));
+        batch.as_ref().is_none_or(Batch::is_last).then_some(Self { clear_tid, batch })
+    }
+
+    /// As the thread's slot has it: its first reply, and the batch.
+    pub(super) fn encode(&self, slot: u32) -> Vec<u8> {
+        match &self.batch {
+            Some(batch) => [&abi::RUN.to_ne_bytes()[..], &batch.orders(slot)].concat(),
+            None => abi::LEAVE_SEGMENTS.to_ne_bytes().to_vec(),
+        }
+    }
+}
+
+/// What is left of a word that is cleared at the thread's end.
+fn noted(address: u64) -> Option<u64> {
+    (address != 0).then_some(address)
 }
 
 /// Where the part ends that begins there: as many calls as a slot takes, with the bytes that come along; one at least.
@@ -142,8 +185,14 @@ impl State {
     /// Notes what the platform does itself.
     fn note(&mut self, call: &HostCall) -> Noted {
         let HostCall::SetTidAddress { address } = call else { return Noted::NotAtAll };
-        self.clear_tid = (*address != 0).then_some(*address);
+        self.clear_tid = noted(*address);
         Noted::Wholly
+    }
+
+    /// The thread is on its way already.
+    pub(super) fn begin_at_once(&mut self, beginning: Beginning) {
+        let Beginning { clear_tid, batch } = beginning;
+        (self.clear_tid, self.batch, self.segments) = (clear_tid, batch, Segments::Kept);
     }
 }
 
@@ -170,10 +219,8 @@ impl Inner {
         for call in batch.part() {
             state.note(call);
         }
-        let then = if batch.is_last() { batch.then } else { abi::REPORT };
-        let count = batch.part().len() as u64;
-        let bytes = [&then.to_ne_bytes()[..], &count.to_ne_bytes(), &batch.encode(self.slot)].concat();
-        let piece = (abi::slot_address(self.slot) + abi::BATCH_OFFSET, &bytes[..]);
+        let orders = batch.orders(self.slot);
+        let piece = (abi::slot_address(self.slot) + abi::BATCH_OFFSET, &orders[..]);
         self.write_entry(state, Some(piece));
         state.batch = Some(batch);
         abi::RUN

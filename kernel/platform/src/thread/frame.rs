@@ -6,6 +6,7 @@ use stockade_kernel::Errno;
 use stockade_kernel::platform::{Frame, Registers};
 use stockade_kernel_stub::abi::{self, Context, Hello, Saved};
 
+use super::batch::Beginning;
 use super::notice::Kind;
 use super::{Inner, Seen, Segments, State};
 use crate::fp;
@@ -183,10 +184,18 @@ impl<'a> Entry<'a> {
         }
         let address = abi::slot_address(slot);
         let Registers { fs_base, gs_base, .. } = frame.registers;
-        // `Saved`, and behind it the bases that the thread is to set.
+        // `Saved`; the bases that the thread is to set; and that it says hello.
         let head =
-            [address + abi::CONTEXT_OFFSET, fs_base, gs_base, 0, fs_base, gs_base].map(u64::to_ne_bytes).concat();
+            [address + abi::CONTEXT_OFFSET, fs_base, gs_base, 0, fs_base, gs_base, 0].map(u64::to_ne_bytes).concat();
         Ok(Self { address, head, context: entry_context(address, frame), fp_state: &frame.fp_state })
+    }
+
+    /// The same of one that begins at once.
+    pub(crate) fn at_once(slot: u32, frame: &'a Frame, hello: &Hello, beginning: &Beginning) -> Result<Self, Errno> {
+        let mut entry = Self::new(slot, frame, hello)?;
+        entry.head.truncate(entry.head.len() - size_of::<i64>());
+        entry.head.extend(beginning.encode(slot));
+        Ok(entry)
     }
 
     /// Where which bytes go.

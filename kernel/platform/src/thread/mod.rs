@@ -26,6 +26,7 @@ use crate::stub::{Running, Runs, Stub};
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use batch::Batch;
+pub(crate) use batch::Beginning;
 use follow::{Attended, Habit};
 pub(crate) use frame::Entry;
 use notice::Waiting;
@@ -105,6 +106,8 @@ pub(crate) struct Spare {
     tid: i32,
     /// The notification, and what those before used.
     parked: Option<(u64, ThreadUsage)>,
+    /// What it does at once.
+    beginning: Option<Beginning>,
 }
 
 /// How far an interrupt got.
@@ -168,7 +171,13 @@ enum Doom {
 impl Spare {
     /// A new one.
     pub(crate) fn new((slot, listener): (u32, Listener)) -> Self {
-        Self { slot, listener: Arc::new(listener), tid: 0, parked: None }
+        Self { slot, listener: Arc::new(listener), tid: 0, parked: None, beginning: None }
+    }
+
+    /// A new one that does not wait, and whose process said its id. That need not be right: signals go to it only if it
+    /// is one of the process, which would keep them from itself.
+    pub(crate) fn at_once(made: (u32, Listener), tid: i32, beginning: Beginning) -> Self {
+        Self { tid, beginning: Some(beginning), ..Self::new(made) }
     }
 }
 
@@ -197,6 +206,11 @@ impl HostThread {
             begun: AtomicBool::new(false),
             state: Mutex::new(State::new(setup, events)),
         });
+        if let Some(beginning) = spare.beginning {
+            let mut state = inner.state();
+            state.begin_at_once(beginning);
+            inner.count(&mut state, Running::Yes);
+        }
         inner.stub.add_inner(&inner);
         Self(inner)
     }

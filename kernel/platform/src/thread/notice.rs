@@ -135,7 +135,13 @@ impl Inner {
     fn park(&self, id: u64) {
         let (listener, tid) = (self.listener.clone(), self.tid.load(Ordering::Relaxed));
         self.count(&mut self.state(), Running::No);
-        self.stub.park(Spare { slot: self.slot, listener, tid, parked: Some((id, self.used_in_all())) });
+        self.stub.park(Spare {
+            slot: self.slot,
+            listener,
+            tid,
+            parked: Some((id, self.used_in_all())),
+            beginning: None,
+        });
     }
 
     fn notice(self: &Arc<Self>, notification: &Notification) {

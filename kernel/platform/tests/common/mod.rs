@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use stockade_kernel::platform::{
-    Backing, Event, Form, Frame, HostCall, Machine, Protection, Registers, Reply, Space, ThreadEvents, UserThread,
+    Backing, Begin, Event, Form, Frame, HostCall, Machine, Protection, Registers, Reply, Space, ThreadEvents,
+    UserThread,
 };
 use stockade_kernel_platform::{HostMachine, Options, TrapPath};
 
@@ -29,6 +30,8 @@ pub const OWN: u32 = 1000;
 /// A call that a hook answers, now or later.
 pub const HOOKS: u32 = 1900;
 
+/// What a copy finds.
+pub const FILLED: [u8; 4] = 4711_u32.to_le_bytes();
 const STACK_TOP: u64 = 0x7000_0000;
 const STACK_BYTES: u64 = 0x10_0000;
 const FIRST_MAP: u64 = 0x1000_0000;
@@ -162,6 +165,11 @@ impl Kernel {
         }
     }
 
+    pub fn task(&self, id: u64) -> Arc<Task> {
+        let tasks = self.tasks.lock().unwrap();
+        tasks.iter().find(|task| task.id == id).cloned().expect("there is one")
+    }
+
     pub fn wait(&self, task: &Task) -> Ending {
         self.wait_id(task.id)
     }
@@ -230,7 +238,7 @@ impl Task {
             (10 | 11 | 28 | 202, Form::Direct) => Reply::Native,
             (MMAP, Form::Trapped) => self.map(arguments),
             (CLONE, Form::Trapped) => self.clone_thread(b, arguments[3]),
-            (FORK, Form::Trapped) => self.fork(),
+            (FORK, Form::Trapped) => self.fork(a, b),
             (GETPPID, _) => Reply::Value(PARENT),
             (EXIT, _) => {
                 let thread = self.thread();
@@ -275,7 +283,8 @@ impl Task {
         Reply::Value(id.cast_signed())
     }
 
-    fn fork(self: &Arc<Self>) -> Reply {
+    /// The copy finds [`FILLED`] at an address, and waits before it begins, if that is asked for.
+    fn fork(self: &Arc<Self>, word: u64, waits: u64) -> Reply {
         if self.kernel.over.load(Ordering::Relaxed) {
             return Reply::Value(-11);
         }
@@ -283,7 +292,10 @@ impl Task {
         frame.registers.rax = 0;
         // The events' task needs the space, which fork makes: a stand-in takes events only after `begin`.
         let child = Arc::new(Late::default());
-        let forked = self.space.fork(&frame, Vec::new(), child.clone()).expect("a copy");
+        let fill = |address| HostCall::Fill { address, bytes: FILLED.to_vec() };
+        let setup = if word == 0 { Vec::new() } else { vec![fill(word)] };
+        let begin = if waits == 0 { Begin::AtOnce } else { Begin::WhenStarted };
+        let forked = self.space.fork(&frame, setup, begin, child.clone()).expect("a copy");
         let task = self.kernel.new_task(forked.space);
         let id = task.id;
         *child.0.lock().unwrap() = Some(task.clone());
