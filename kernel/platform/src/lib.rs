@@ -14,6 +14,7 @@ mod filter;
 mod fp;
 pub mod host_calls;
 mod info;
+mod life;
 mod machine;
 mod native;
 mod park;

@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use stockade_kernel_stub::abi::SLOTS;
 
 use crate::boot::Spawner;
+use crate::life::Life;
 use crate::procfs::Proc;
 use crate::thread::{Inner, Spare};
 use crate::turn::Turn;
@@ -48,22 +49,6 @@ pub(crate) struct Inherited {
     /// Numbers of the descriptors that were put into it.
     descriptors: BTreeSet<u32>,
     turn: Turn,
-}
-
-/// What the watch knows of a process.
-#[derive(Debug, Default)]
-pub(crate) struct Life {
-    is_over: AtomicBool,
-    threads: Mutex<Vec<Weak<Inner>>>,
-}
-
-impl Life {
-    /// The process is dead. Threads for which nobody receives are received for, so that their end is noticed.
-    pub(crate) fn end(&self) {
-        self.is_over.store(true, Ordering::SeqCst);
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.attend_the_dead());
-    }
 }
 
 impl Stub {
@@ -164,11 +149,7 @@ impl Stub {
 
     /// The watch finds it when the process dies.
     pub(crate) fn add_inner(&self, thread: &Arc<Inner>) {
-        let mut threads = self.life.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if threads.len() == threads.capacity() {
-            threads.retain(|other| other.strong_count() > 0);
-        }
-        threads.push(Arc::downgrade(thread));
+        self.life.add_thread(thread);
     }
 
     /// What the watch is to know.
@@ -178,7 +159,7 @@ impl Stub {
 
     /// Whether the watch saw its end.
     pub(crate) fn is_dead(&self) -> bool {
-        self.life.is_over.load(Ordering::SeqCst)
+        self.life.is_over()
     }
 
     /// Whether all that the process did its one application thread did.

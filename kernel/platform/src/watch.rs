@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
-use crate::stub::Life;
+use crate::life::Life;
 use crate::sys::process;
 
 const STOP: u64 = 0;
@@ -90,8 +90,7 @@ impl Inner {
     fn take_off(&self, key: u64) {
         let stub = self.watched().stubs.remove(&key);
         if let Some((pidfd, life)) = stub {
-            process::reap(pidfd.as_fd());
-            life.end();
+            life.end(process::reap(pidfd.as_fd()));
         }
     }
 }

@@ -252,6 +252,15 @@ pub struct ThreadUsage {
     pub resident_bytes: u64,
 }
 
+/// What a process used, as the host tells once it took the process off: a moment after it was killed.
+pub trait LateUsage: Debug + Send + Sync {
+    /// Page faults, and as resident bytes the most that there were at once. `None` as long as it is not known.
+    fn known(&self) -> Option<ThreadUsage>;
+
+    /// The same, waited for; nothing when the process does not end.
+    fn wait(&self) -> ThreadUsage;
+}
+
 /// One application thread. Dropping it ends the host thread.
 pub trait UserThread: Debug + Send + Sync {
     /// Lets a new thread go. No event of it comes before.
@@ -284,6 +293,12 @@ pub trait UserThread: Debug + Send + Sync {
     fn last_usage(&self) -> ThreadUsage {
         let ((user, system), (minor_faults, major_faults)) = (self.cpu_time(), self.faults());
         ThreadUsage { user, system, minor_faults, major_faults, resident_bytes: 0 }
+    }
+
+    /// The same of the only thread that its process ever had, whose space is killed next: CPU time, and who tells the
+    /// rest later. `None` where nobody does.
+    fn late_usage(&self) -> Option<((Duration, Duration), Arc<dyn LateUsage>)> {
+        None
     }
 
     /// Page faults that the host served (minor, major).

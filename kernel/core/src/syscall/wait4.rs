@@ -1,11 +1,12 @@
 //! Waiting for children: wait4(2), waitid(2).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::{Call, pidfd, usage};
 use crate::Errno;
 use crate::signal::{Detail, Signal, SignalInfo, code};
-use crate::task::{Counts, CpuTime, ExitStatus, Node, Pid, Process, Task, Tree};
+use crate::task::{Counts, CpuTime, ExitStatus, Late, Node, Pid, Process, Task, Tree};
 use crate::wait::Stop;
 
 bitflags::bitflags! {
@@ -77,6 +78,16 @@ struct Found {
     news: News,
     time: CpuTime,
     counts: Counts,
+    late: Late,
+}
+
+impl Found {
+    /// `struct rusage`, for which the host is waited for.
+    fn rusage(&self) -> Vec<u8> {
+        let mut counts = self.counts;
+        counts += self.late.wait();
+        usage::rusage(self.time, &counts)
+    }
 }
 
 /// wait4(2)
@@ -95,7 +106,7 @@ pub fn wait4(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     let memory = task.memory();
     memory.write_optional(call.arg(1), &found.news.status())?;
     if call.arg(3) != 0 {
-        memory.write_bytes(call.arg(3), &usage::rusage(found.time, &found.counts))?;
+        memory.write_bytes(call.arg(3), &found.rusage())?;
     }
     Ok(found.process.pid().into())
 }
@@ -113,7 +124,7 @@ pub fn waitid(task: &Arc<Task>, call: &mut Call) -> Result<u64, Stop> {
     };
     let memory = task.memory();
     if let (Some(found), true) = (&found, call.arg(4) != 0) {
-        memory.write_bytes(call.arg(4), &usage::rusage(found.time, &found.counts))?;
+        memory.write_bytes(call.arg(4), &found.rusage())?;
     }
     if call.arg(2) != 0 {
         memory.write_bytes(call.arg(2), &child_info(found.as_ref()))?;
@@ -156,6 +167,7 @@ fn wait(task: &Arc<Task>, call: &mut Call, which: Which, options: Options) -> Re
                 let mut usage = process.usage.lock();
                 usage.children += found.time;
                 usage.child_counts += found.counts;
+                usage.add_late_children(&found.late);
             }
             Ok(Some(found))
         }
@@ -204,9 +216,10 @@ fn is_eligible(node: &Node, options: Options) -> bool {
 
 fn news_of(node: &Node, options: Options) -> Option<Found> {
     let change = &node.change;
-    let nothing = (CpuTime::default(), Counts::default());
-    let (news, (time, counts)) = if let Some(exit) = change.exit {
-        (options.contains(Options::EXITED).then_some(News::Ended(exit.status))?, (exit.time, exit.counts))
+    let nothing = (CpuTime::default(), Counts::default(), Late::default());
+    let (news, (time, counts, late)) = if let Some(exit) = &change.exit {
+        let used = (exit.time, exit.counts, exit.late.clone());
+        (options.contains(Options::EXITED).then_some(News::Ended(exit.status))?, used)
     } else if let Some(signal) = change.stopped.filter(|_| change.stop_unreported && options.contains(Options::STOPPED))
     {
         (News::Stopped(signal), nothing)
@@ -215,5 +228,5 @@ fn news_of(node: &Node, options: Options) -> Option<Found> {
     } else {
         return None;
     };
-    Some(Found { process: node.process.clone(), news, time, counts })
+    Some(Found { process: node.process.clone(), news, time, counts, late })
 }

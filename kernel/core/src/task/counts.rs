@@ -1,10 +1,12 @@
 //! What is counted beside CPU time (getrusage(2), proc_pid_io(5)).
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::AddAssign;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{CpuTime, Process, Task};
-use crate::platform::{ThreadUsage, UserThread};
+use crate::platform::{LateUsage, ThreadUsage, UserThread};
 use crate::wait::Stop;
 
 /// Counters of one task. Those of the host are its thread's.
@@ -54,6 +56,47 @@ impl AddAssign for Counts {
     }
 }
 
+impl From<ThreadUsage> for Counts {
+    fn from(usage: ThreadUsage) -> Self {
+        let ThreadUsage { minor_faults, major_faults, resident_bytes, .. } = usage;
+        Self { minor_faults, major_faults, resident_peak: resident_bytes, ..Self::default() }
+    }
+}
+
+/// Processes that ended, of which the host tells the rest later. Most are never asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Late(Vec<Arc<dyn LateUsage>>);
+
+impl Late {
+    /// One more.
+    pub fn push(&mut self, one: Arc<dyn LateUsage>) {
+        self.0.push(one);
+    }
+
+    /// All of these too.
+    pub fn extend(&mut self, others: &Self) {
+        self.0.extend(others.0.iter().cloned());
+    }
+
+    /// Moves what is known to `counts`.
+    pub fn settle(&mut self, counts: &mut Counts) {
+        self.0.retain(|one| match one.known() {
+            Some(usage) => {
+                *counts += usage.into();
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// All of it.
+    pub fn wait(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.0.iter().for_each(|one| counts += one.wait().into());
+        counts
+    }
+}
+
 impl Counters {
     /// A call that reads came to this.
     pub fn read(&self, result: &Result<usize, Stop>) {
@@ -85,9 +128,8 @@ impl Counters {
 
 /// What a thread used that is left, as far as it can be had at little cost.
 pub(super) fn of_thread(thread: &dyn UserThread) -> (CpuTime, Counts) {
-    let ThreadUsage { user, system, minor_faults, major_faults, resident_bytes } = thread.last_usage();
-    let counts = Counts { minor_faults, major_faults, resident_peak: resident_bytes, ..Counts::default() };
-    (CpuTime { user, system }, counts)
+    let usage = thread.last_usage();
+    (CpuTime { user: usage.user, system: usage.system }, usage.into())
 }
 
 /// A call that waits is not over.
@@ -130,20 +172,35 @@ impl Task {
 impl Process {
     /// What all its tasks counted, those that ended too.
     pub fn counts(&self) -> Counts {
-        let mut total = self.usage.lock().task_counts;
+        let mut total = self.ended_counts();
         self.tasks().iter().for_each(|task| total += task.counts());
         total
     }
 
+    /// What its tasks counted that ended.
+    fn ended_counts(&self) -> Counts {
+        let (mut counts, late) = {
+            let usage = self.usage.lock();
+            (usage.task_counts, usage.late.clone())
+        };
+        counts += late.wait();
+        counts
+    }
+
     /// The most bytes that it had in memory.
     pub fn resident_peak(&self) -> u64 {
-        let (ended, leader) = (self.usage.lock().task_counts.resident_peak, self.leader());
+        let (ended, leader) = (self.ended_counts().resident_peak, self.leader());
         leader.map_or(ended, |task| task.memory().space().resident_peak_bytes().max(ended))
     }
 
     /// What the children that it waited for counted.
     pub fn children_counts(&self) -> Counts {
-        self.usage.lock().child_counts
+        let (mut counts, late) = {
+            let usage = self.usage.lock();
+            (usage.child_counts, usage.late_children.clone())
+        };
+        counts += late.wait();
+        counts
     }
 
     /// What its tasks read and wrote.

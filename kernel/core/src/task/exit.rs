@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use super::{
-    Change, Claim, Counts, CpuTime, Dump, Exit, ExitStatus, Node, Pid, Process, ProcessWatcher, Session, Task, Tree,
-    ticks,
+    Change, Claim, Counts, CpuTime, Dump, Exit, ExitStatus, Late, Node, Pid, Process, ProcessWatcher, Session, Task,
+    Tree, ticks,
 };
 use crate::platform::{HostClock, Reply, UserThread};
 use crate::signal::{ActionFlags, Attention, Detail, Signal, SignalInfo};
@@ -54,8 +54,7 @@ impl Task {
         let thread = self.thread.lock().take();
         let process = self.process().clone();
         if let Some(thread) = &thread {
-            let (time, counts) = self.last_usage(&**thread);
-            process.add_usage(time, counts);
+            self.leave_usage(&**thread, host);
         }
         *process.last_uid.lock() = self.credentials().uid;
         process.record.set_last_name(self.name());
@@ -77,6 +76,24 @@ impl Task {
             return;
         }
         host.end(thread);
+    }
+
+    /// Leaves its process what it used. Of a process that ends with it the host tells most later, for less.
+    fn leave_usage(&self, thread: &dyn UserThread, host: HostThread) {
+        let process = self.process();
+        let is_last = matches!(host, HostThread::Waits)
+            && process.task_count() == 1
+            && !process.shares_memory.load(Ordering::Relaxed);
+        match is_last.then(|| thread.late_usage()).flatten() {
+            Some((time, late)) => {
+                process.add_usage(CpuTime::new(time), self.transfers());
+                process.usage.lock().late.push(late);
+            }
+            None => {
+                let (time, counts) = self.last_usage(thread);
+                process.add_usage(time, counts);
+            }
+        }
     }
 
     /// What others wait to see closed.
@@ -180,11 +197,11 @@ impl Process {
 
     fn leave_family(self: &Arc<Self>, status: ExitStatus) -> Farewell {
         let mut farewell = Farewell { watcher: self.watcher.lock().take(), ..Farewell::default() };
-        let (time, counts) = self.with_children();
+        let (time, counts, late) = self.with_children();
         let mut tree = self.pids().tree();
         tree.hand_over_children(self, &mut farewell);
         let Some(node) = tree.node_mut(self.pid()) else { return farewell };
-        node.change = Change { exit: Some(Exit { status, time, counts }), ..Change::default() };
+        node.change = Change { exit: Some(Exit { status, time, counts, late }), ..Change::default() };
         let (parent, group, exit_signal) = (node.parent, node.group, node.exit_signal);
         if node.session.id() == self.pid() {
             farewell.session = Some(node.session.clone());
@@ -206,12 +223,13 @@ impl Process {
     }
 
     /// What it used, and the children that it waited for.
-    fn with_children(&self) -> (CpuTime, Counts) {
-        let usage = *self.usage.lock();
-        let (mut time, mut counts) = (usage.tasks, usage.task_counts);
+    fn with_children(&self) -> (CpuTime, Counts, Late) {
+        let usage = self.usage.lock().clone();
+        let (mut time, mut counts, mut late) = (usage.tasks, usage.task_counts, usage.late);
         time += usage.children;
         counts += usage.child_counts;
-        (time, counts)
+        late.extend(&usage.late_children);
+        (time, counts, late)
     }
 
     /// What a task used that is gone.

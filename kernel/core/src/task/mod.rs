@@ -45,6 +45,7 @@ use crate::wait::Waiter;
 pub use capabilities::Capabilities;
 pub(crate) use counts::Counters;
 pub use counts::Counts;
+pub(crate) use counts::Late;
 pub(crate) use cpu::Scheduling;
 pub use credentials::Credentials;
 pub use exec::{HostProcess, Program};

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::pids::Tree;
-use super::{Counts, CpuTime, ExitStatus, Pid, Process, Session};
+use super::{Counts, CpuTime, ExitStatus, Late, Pid, Process, Session};
 use crate::signal::Signal;
 
 /// A process in the tree.
@@ -26,7 +26,7 @@ pub(crate) struct Node {
 }
 
 /// What wait(2) can report.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
     /// It ended.
     pub exit: Option<Exit>,
@@ -39,13 +39,15 @@ pub(crate) struct Change {
 }
 
 /// How a zombie ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Exit {
     pub status: ExitStatus,
     /// With that of the children that it waited for.
     pub time: CpuTime,
     /// The same.
     pub counts: Counts,
+    /// What these lack.
+    pub late: Late,
 }
 
 impl Tree {

@@ -9,7 +9,7 @@ use stockade_kernel_sync::Mutex;
 
 use super::job::Group;
 use super::{
-    Counts, CpuTime, ExitStatus, Limit, Limits, Namespaces, Pid, Pids, ProcessWatcher, Record, Resource, Task,
+    Counts, CpuTime, ExitStatus, Late, Limit, Limits, Namespaces, Pid, Pids, ProcessWatcher, Record, Resource, Task,
 };
 use crate::Kernel;
 use crate::platform::HostClock;
@@ -49,7 +49,7 @@ pub struct Process {
 }
 
 /// CPU time and counts that do not belong to live tasks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Usage {
     /// Of tasks that ended.
     pub tasks: CpuTime,
@@ -59,6 +59,18 @@ pub(crate) struct Usage {
     pub task_counts: Counts,
     /// What children that were waited for counted.
     pub child_counts: Counts,
+    /// What `task_counts` lacks.
+    pub late: Late,
+    /// What `child_counts` lacks.
+    pub late_children: Late,
+}
+
+impl Usage {
+    /// What children lack that were waited for; what is known of others by now is counted.
+    pub fn add_late_children(&mut self, late: &Late) {
+        self.late_children.settle(&mut self.child_counts);
+        self.late_children.extend(late);
+    }
 }
 
 /// Whom a vfork child holds up.
@@ -205,7 +217,7 @@ impl Process {
 
     /// How it ended; `None` while it lives.
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        self.pids().tree().node(self.pid)?.change.exit.map(|exit| exit.status)
+        self.pids().tree().node(self.pid)?.change.exit.as_ref().map(|exit| exit.status)
     }
 
     /// Whether it is a zombie, or gone.

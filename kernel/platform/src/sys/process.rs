@@ -1,10 +1,12 @@
 //! Signals to threads, commands to spawners, and the end of stubs.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::process::Pid;
+use stockade_kernel::platform::ThreadUsage;
 use stockade_kernel_stub::abi::{COMMAND_SIGNAL, Command, KICK_SIGNAL};
 
 use super::checked;
@@ -50,12 +52,26 @@ pub(crate) fn command(pid: Pid, command: Command) -> io::Result<()> {
     checked(result).map(drop)
 }
 
-/// Takes a dead child's status off the host. Children without an exit signal are seen with __WALL only.
-pub(crate) fn reap(pidfd: BorrowedFd<'_>) {
-    let id = u32::try_from(pidfd.as_raw_fd()).unwrap_or(u32::MAX);
+/// Takes a dead child's status off the host, and says what faults it had, and how much memory at most. Children without
+/// an exit signal are seen with __WALL only.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ThreadUsage {
     let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-    // SAFETY: a null `siginfo_t` is allowed.
-    unsafe { libc::waitid(libc::P_PIDFD, id, std::ptr::null_mut(), options) };
+    let mut used = MaybeUninit::<libc::rusage>::zeroed();
+    let nowhere = std::ptr::null_mut::<libc::siginfo_t>();
+    // The C library's function lacks the last argument.
+    // SAFETY: a null `siginfo_t` is allowed, and the host writes to `used`.
+    unsafe {
+        libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), nowhere, options, used.as_mut_ptr());
+    }
+    // SAFETY: zeroed, so initialised; it has numbers only.
+    let used = unsafe { used.assume_init() };
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
+    ThreadUsage {
+        minor_faults: number(used.ru_minflt),
+        major_faults: number(used.ru_majflt),
+        resident_bytes: number(used.ru_maxrss) << 10,
+        ..ThreadUsage::default()
+    }
 }
 
 /// User and system time of a process (the clock ids of clock_getcpuclockid(3)): how much it was is exact, which part of

@@ -17,7 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Event, Frame, HostCall, Registers, Reply, ThreadEvents, ThreadUsage, UserThread};
+use stockade_kernel::platform::{
+    Event, Frame, HostCall, LateUsage, Registers, Reply, ThreadEvents, ThreadUsage, UserThread,
+};
 use stockade_kernel_stub::abi::{self, Saved};
 
 use crate::machine::Shared;
@@ -280,6 +282,11 @@ impl UserThread for HostThread {
 
     fn last_usage(&self) -> ThreadUsage {
         self.0.last_usage()
+    }
+
+    fn late_usage(&self) -> Option<((Duration, Duration), Arc<dyn LateUsage>)> {
+        let stub = &self.0.stub;
+        stub.has_had_one_thread().then(|| (self.0.cpu_time(), stub.life().clone() as Arc<dyn LateUsage>))
     }
 
     fn delay(&self) -> Duration {

@@ -41,7 +41,7 @@ impl Kinship {
             terminal,
             foreground,
             exit_signal: node.exit_signal.map_or(0, |signal| signal.raw()),
-            exit: node.change.exit.map(|exit| exit.status),
+            exit: node.change.exit.as_ref().map(|exit| exit.status),
             stopped: node.change.stopped.is_some(),
         })
     }
