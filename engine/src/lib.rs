@@ -41,4 +41,4 @@ pub use query::{
     own_process_table,
 };
 pub use session::{AttachError, AttachOptions, DetachKeys, Outcome, Session, SessionError, SignalProxy};
-pub use supervise::supervise_main;
+pub use supervise::{Ahead, supervise_main};

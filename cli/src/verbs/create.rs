@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use stockade_engine::{AttachOptions, ContainerImage, Engine};
+use stockade_engine::{Ahead, AttachOptions, ContainerImage, Engine};
 use stockade_sandbox::{ANNOTATION, GUEST_KERNEL_ANNOTATION, IsolationClass};
 use stockade_vm_kernel::Name;
 
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     session::check_input(&flags.init.process)?;
     let made = Made::new(context, &args.create, Presence::Foreground)?;
     let stdin = session::join_streams(&flags.init.attach, flags.init.process.interactive)?;
-    let session = made.engine.start_attached(&made.id, &AttachOptions { stdin })?;
+    let session = made.engine.start_attached_by(made.supervisor, &made.id, &AttachOptions { stdin })?;
     let outcome = session.run(&keys, proxy)?;
     Ok(session::exit_code(outcome))
 }
@@ -53,6 +53,8 @@ enum Presence {
 struct Made {
     engine: Engine,
     id: String,
+    /// What waits to keep it, if the command stays with it.
+    supervisor: Option<Ahead>,
 }
 
 impl Made {
@@ -71,10 +73,11 @@ impl Made {
         options.stdin_once = presence == Presence::Foreground && options.interactive;
         let cidfile = flags.keep.cidfile.as_deref().map(CidFile::new).transpose()?;
         let (engine, store) = (context.engine()?, context.store()?);
+        let supervisor = (presence == Presence::Foreground).then(|| engine.supervisor_ahead()).transpose()?;
         let image = pull::image_for(context, &store, name, flags)?;
         let id = engine.create(options, ContainerImage::from_store(&image, name))?;
         cidfile.map_or(Ok(()), |file| file.write(&id))?;
-        Ok(Self { engine, id })
+        Ok(Self { engine, id, supervisor })
     }
 }
 

@@ -9,23 +9,39 @@ use crate::query::Status;
 use crate::session::{Session, own_window};
 use crate::state::Container;
 use crate::supervise::protocol::{MESSAGE_BYTES_MAX, Reply, Role, receive};
-use crate::supervise::{Task, greeting, spawn};
+use crate::supervise::{Ahead, Task, greeting, spawn, spawn_ahead};
 use crate::{AttachOptions, Engine};
 
 impl Engine {
     /// Starts a container in the background. Starting one that runs does nothing.
     pub fn start(&self, name: &str) -> Result<(), StartError> {
         let container = self.find(name)?;
-        self.launch(&container, Role::Watch).map(drop)
+        self.launch(&container, Role::Watch, None).map(drop)
     }
 
     /// Starts a container and returns a session that sees all its output from the first byte on. One that runs already
     /// is attached to.
     pub fn start_attached(&self, name: &str, options: &AttachOptions) -> Result<Session<'_>, StartError> {
+        self.start_attached_by(None, name, options)
+    }
+
+    /// Starts a supervisor that waits for the container that [`Engine::start_attached_by`] gives it. To make one takes
+    /// as long.
+    pub fn supervisor_ahead(&self) -> Result<Ahead, StartError> {
+        Ok(spawn_ahead(self)?)
+    }
+
+    /// The same as [`Engine::start_attached`], by a supervisor that waits for it if there is one.
+    pub fn start_attached_by(
+        &self,
+        ahead: Option<Ahead>,
+        name: &str,
+        options: &AttachOptions,
+    ) -> Result<Session<'_>, StartError> {
         let container = self.find(name)?;
         let role = if options.stdin { Role::InputOutput } else { Role::Output };
         let tty = container.record()?.options.tty;
-        match self.launch(&container, role)? {
+        match self.launch(&container, role, ahead)? {
             Some(socket) => Ok(Session::new(self, &container, socket, role, tty)),
             None => self
                 .attach(name, options)
@@ -34,7 +50,7 @@ impl Engine {
     }
 
     /// Starts a supervisor and waits until the workload runs. `None` when it ran before.
-    fn launch(&self, container: &Container, role: Role) -> Result<Option<OwnedFd>, StartError> {
+    fn launch(&self, container: &Container, role: Role, ahead: Option<Ahead>) -> Result<Option<OwnedFd>, StartError> {
         let lock = container.lock()?;
         let state = self.refresh(container, &lock)?;
         match state.status {
@@ -44,7 +60,10 @@ impl Engine {
         }
         // Repair may have honoured --rm.
         container.record()?;
-        let socket = spawn(self, container, Task::Container, lock, &greeting(role, own_window()), &[])?;
+        let socket = match ahead {
+            Some(ahead) => ahead.order(container, lock, role, own_window())?,
+            None => spawn(self, container, Task::Container, lock, &greeting(role, own_window()), &[])?,
+        };
         await_start(&socket, &container.id)?;
         Ok(Some(socket))
     }

@@ -5,12 +5,13 @@
 //! neither needs its starter nor keeps it from ending. What it needed to start is dropped before its loop begins.
 //!
 //! Descriptors at birth: 0 the first client's socket, 1 the container's lock (held until the workload runs), 2 what to
-//! run, for an exec.
+//! run, for an exec. One that is started ahead of its container gets id and lock by the socket ([`order`]).
 
 mod client;
 mod exec;
 mod finish;
 mod launch;
+mod order;
 pub(crate) mod protocol;
 mod pump;
 mod spawn;
@@ -29,8 +30,10 @@ use crate::state::{Container, ContainerLock};
 use crate::{Backend, Directories, Engine};
 use client::Client;
 pub(crate) use exec::ExecDocument;
+use order::Order;
 use protocol::{Reply, Request, receive};
-pub(crate) use spawn::{Task, greeting, spawn};
+pub use spawn::Ahead;
+pub(crate) use spawn::{Task, greeting, spawn, spawn_ahead};
 
 /// What the binary runs after its hidden verb: keeps one container until it ends. `arguments` are those that the
 /// engine appended to [`SupervisorCommand`](crate::SupervisorCommand).
@@ -46,7 +49,7 @@ struct Birth {
     engine: Engine,
     container: Container,
     task: Task,
-    client: OwnedFd,
+    client: Client,
     lock: ContainerLock,
     document: Vec<u8>,
 }
@@ -54,13 +57,12 @@ struct Birth {
 impl Birth {
     /// Takes its arguments and descriptors, and leaves its starter's session.
     fn new(arguments: &[OsString], backend: Box<dyn Backend>) -> io::Result<Self> {
-        let [task, root, state, id] = arguments else {
+        let [task, root, state, id @ ..] = arguments else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the supervisor is started by the engine only"));
         };
         let task = Task::parse(task).ok_or(io::ErrorKind::InvalidInput)?;
-        let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?;
         let client = take_descriptor(rustix::stdio::stdin())?;
-        let lock = ContainerLock::from_inherited(take_descriptor(rustix::stdio::stdout())?);
+        let lock = take_descriptor(rustix::stdio::stdout())?;
         let mut document = Vec::new();
         File::from(take_descriptor(rustix::stdio::stderr())?).read_to_end(&mut document)?;
         silence()?;
@@ -69,15 +71,25 @@ impl Birth {
         rustix::process::chdir("/")?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let directories = Directories { root: root.into(), state: state.into() };
-        let container = Container::new(&directories, id);
+        let (id, lock, client) = match id.first() {
+            Some(id) => {
+                let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+                (id, ContainerLock::from_inherited(lock), greeted(client))
+            }
+            None => {
+                let order = Order::take(&client).ok_or(io::ErrorKind::UnexpectedEof)?;
+                let mut client = Client::new(client);
+                client.set_role(order.role);
+                (order.id, order.lock, client)
+            }
+        };
+        let container = Container::new(&directories, &id);
         Ok(Self { engine: Engine { directories, backend }, container, task, client, lock, document })
     }
 
     /// Supervises.
     fn run(self) -> ExitCode {
-        let mut client = Client::new(self.client);
-        greet(&mut client);
-        let (engine, container) = (self.engine, self.container);
+        let (engine, container, client) = (self.engine, self.container, self.client);
         let done = match self.task {
             Task::Container => launch::supervise(&engine, &container, self.lock, client),
             Task::Exec => {
@@ -102,13 +114,15 @@ fn silence() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
-/// Reads who the first client is. Its starter has sent that before it started us.
-fn greet(client: &mut Client) {
+/// The first client, and who it is: its starter has sent that before it started us.
+fn greeted(socket: OwnedFd) -> Client {
+    let mut client = Client::new(socket);
     let mut buffer = [0; 64];
     let length = receive(client.socket(), &mut buffer, RecvFlags::DONTWAIT).unwrap_or(0);
     if let Some(Request::Hello(role)) = Request::decode(&buffer[..length]) {
         client.set_role(role);
     }
+    client
 }
 
 /// Tells the first client why there is no workload.

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::order::Order;
 use super::protocol::{Request, WindowSize, pair, send};
 use crate::state::{Container, ContainerLock};
 use crate::supervise::protocol::Role;
-use crate::{Engine, StateError};
+use crate::{Engine, StateError, SupervisorCommand};
 
 /// Gives the memory of the start back before the long wait: 100 KiB of each supervisor (glibc manual, "Memory Allocation
 /// Tunables").
@@ -51,29 +52,80 @@ pub(crate) fn spawn(
     greeting: &[Request<'_>],
     document: &[u8],
 ) -> Result<OwnedFd, StateError> {
-    let command = engine.backend.supervisor();
-    let failed = StateError::io("start the supervisor", &command.program);
+    let supervisor = engine.backend.supervisor();
+    let failed = StateError::io("start the supervisor", &supervisor.program);
     let start = || -> io::Result<OwnedFd> {
         let (ours, theirs) = pair()?;
-        let mut packet = Vec::new();
-        for request in greeting {
-            request.encode(&mut packet);
-            send(&ours, &packet)?;
-        }
-        Command::new(&command.program)
-            .env("GLIBC_TUNABLES", MALLOC_TUNABLES)
-            .envs(command.environment.clone())
-            .args(&command.arguments)
-            .arg(task.as_str())
-            .args([&engine.directories.root, &engine.directories.state])
+        greet(&ours, greeting)?;
+        command(engine, &supervisor, task, theirs)
             .arg(&container.id)
-            .stdin(Stdio::from(theirs))
             .stdout(Stdio::from(lock.into_fd()))
             .stderr(Stdio::from(memory_file(document)?))
             .spawn()?;
         Ok(ours)
     };
     start().map_err(failed)
+}
+
+/// A supervisor that waits for its container, and ends with this.
+#[derive(Debug)]
+pub struct Ahead {
+    socket: OwnedFd,
+    /// Its program, which takes a while to close.
+    held: Option<OwnedFd>,
+}
+
+/// Starts a supervisor ahead of its container.
+pub(crate) fn spawn_ahead(engine: &Engine) -> Result<Ahead, StateError> {
+    let supervisor = engine.backend.supervisor();
+    let failed = StateError::io("start the supervisor", &supervisor.program);
+    let start = || -> io::Result<OwnedFd> {
+        let (ours, theirs) = pair()?;
+        let document = Stdio::from(memory_file(&[])?);
+        command(engine, &supervisor, Task::Container, theirs).stdout(Stdio::null()).stderr(document).spawn()?;
+        Ok(ours)
+    };
+    let socket = start().map_err(failed)?;
+    Ok(Ahead { socket, held: supervisor.held })
+}
+
+impl Ahead {
+    /// Gives it its container, and returns its first client's socket. It takes the lock over.
+    pub(crate) fn order(
+        self,
+        container: &Container,
+        lock: ContainerLock,
+        role: Role,
+        window: Option<WindowSize>,
+    ) -> Result<OwnedFd, StateError> {
+        let failed = StateError::io("order the supervisor of", &container.dir);
+        let given = Order { id: container.id.clone(), lock, role }.give(&self.socket).map_err(io::Error::from);
+        let window: Vec<_> = window.map(Request::Resize).into_iter().collect();
+        given.and_then(|()| greet(&self.socket, &window)).map_err(failed)?;
+        drop(self.held);
+        Ok(self.socket)
+    }
+}
+
+fn command(engine: &Engine, supervisor: &SupervisorCommand, task: Task, socket: OwnedFd) -> Command {
+    let mut command = Command::new(&supervisor.program);
+    command
+        .env("GLIBC_TUNABLES", MALLOC_TUNABLES)
+        .envs(supervisor.environment.clone())
+        .args(&supervisor.arguments)
+        .arg(task.as_str())
+        .args([&engine.directories.root, &engine.directories.state])
+        .stdin(Stdio::from(socket));
+    command
+}
+
+fn greet(socket: &OwnedFd, greeting: &[Request<'_>]) -> io::Result<()> {
+    let mut packet = Vec::new();
+    for request in greeting {
+        request.encode(&mut packet);
+        send(socket, &packet)?;
+    }
+    Ok(())
 }
 
 /// A file in memory: unlike a message it may have any length.

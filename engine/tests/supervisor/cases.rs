@@ -28,6 +28,8 @@ pub const ALL: &[Case] = &[
     ("pause_and_stop", pause_and_stop),
     ("update", update),
     ("transient", transient),
+    ("ahead_of_its_container", ahead_of_its_container),
+    ("ahead_of_nothing", ahead_of_nothing),
     ("restart", restart),
     ("exec", exec),
     ("attach_gives_and_takes", attach_gives_and_takes),
@@ -182,6 +184,26 @@ fn transient() {
     assert!(!world.container(&id).exists());
     assert_eq!(std::fs::read_dir(world.dir.path().join("run/containers")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(world.dir.path().join("run/fake")).unwrap().count(), 0);
+}
+
+fn ahead_of_its_container() {
+    let world = World::new();
+    let ahead = world.engine.supervisor_ahead().unwrap();
+    let id = world.script("web", "echo one; exit 4", |_| {});
+    let session = world.engine.start_attached_by(Some(ahead), "web", &AttachOptions::default()).unwrap();
+    assert_eq!(session.run(&DetachKeys::default(), SignalProxy::Off).unwrap(), Outcome::Exited(4));
+    assert_eq!(world.log("web", &LogsOptions::default()), "one\n");
+    assert!(world.supervisor(&id).is_none());
+}
+
+fn ahead_of_nothing() {
+    let world = World::new();
+    let ahead = world.engine.supervisor_ahead().unwrap();
+    let children = || std::fs::read_to_string("/proc/thread-self/children").unwrap();
+    let pid = children().trim().parse().unwrap();
+    assert!(alive(pid));
+    drop(ahead);
+    eventually("the supervisor ends", || !alive(pid));
 }
 
 fn restart() {
