@@ -1,7 +1,7 @@
 //! What is known of a process beyond its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use stockade_kernel::platform::{LateUsage, ThreadUsage};
@@ -16,9 +16,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Life {
     is_over: AtomicBool,
     threads: Mutex<Vec<Weak<Inner>>>,
-    /// Once it was taken off the host.
-    used: Mutex<Option<ThreadUsage>>,
+    used: Mutex<Used>,
     taken_off: Condvar,
+}
+
+/// What it used.
+#[derive(Debug, Default)]
+struct Used {
+    /// Once it was taken off the host.
+    told: Option<ThreadUsage>,
+    /// How many wait for that: most often nobody, and then nobody is woken.
+    waiting: usize,
 }
 
 impl Life {
@@ -26,10 +34,22 @@ impl Life {
     /// noticed.
     pub(crate) fn end(&self, used: ThreadUsage) {
         self.is_over.store(true, Ordering::SeqCst);
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
-        self.taken_off.notify_all();
+        if self.tell(used) > 0 {
+            self.taken_off.notify_all();
+        }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.attend_the_dead());
+    }
+
+    /// Says how many wait for it.
+    fn tell(&self, used: ThreadUsage) -> usize {
+        let mut all = self.used();
+        all.told = Some(used);
+        all.waiting
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the watch saw its end.
@@ -49,12 +69,35 @@ impl Life {
 
 impl LateUsage for Life {
     fn known(&self) -> Option<ThreadUsage> {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.used().told
     }
 
     fn wait(&self) -> ThreadUsage {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.taken_off.wait_timeout_while(used, PATIENCE, |used| used.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.unwrap_or_default()
+        let mut used = self.used();
+        used.waiting += 1;
+        let waited = self.taken_off.wait_timeout_while(used, PATIENCE, |used| used.told.is_none());
+        let mut used = waited.unwrap_or_else(PoisonError::into_inner).0;
+        used.waiting -= 1;
+        used.told.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_early_waits_for_the_end() {
+        let life = Arc::new(Life::default());
+        assert_eq!(life.known(), None);
+        let of_thread = life.clone();
+        let asking = std::thread::spawn(move || of_thread.wait());
+        while life.used().waiting == 0 {
+            std::thread::yield_now();
+        }
+        let used = ThreadUsage { minor_faults: 7, ..ThreadUsage::default() };
+        life.end(used);
+        assert_eq!((asking.join().ok(), life.known(), life.wait()), (Some(used), Some(used), used));
+        assert!(life.is_over());
     }
 }
