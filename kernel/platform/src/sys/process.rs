@@ -14,6 +14,8 @@ use super::checked;
 const CPUCLOCK_PROF: i32 = 0;
 const CPUCLOCK_VIRT: i32 = 1;
 const CPUCLOCK_SCHED: i32 = 2;
+/// The host takes no sample more often: of what is shorter it knows nothing else.
+const SAMPLED_MIN: Duration = Duration::from_millis(1);
 
 /// `siginfo_t`, as a queued signal fills it.
 #[repr(C)]
@@ -77,8 +79,12 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ThreadUsage {
 /// User and system time of a process (the clock ids of clock_getcpuclockid(3)): how much it was is exact, which part of
 /// it was which comes from samples.
 pub(crate) fn cpu_time(pid: Pid) -> (Duration, Duration) {
+    let total = cpu_total(pid);
+    if total < SAMPLED_MIN {
+        return (total, Duration::ZERO);
+    }
     let (user, both) = (clock(pid, CPUCLOCK_VIRT), clock(pid, CPUCLOCK_PROF));
-    parts_of(cpu_total(pid), (user, both.saturating_sub(user)))
+    parts_of(total, (user, both.saturating_sub(user)))
 }
 
 /// The sum of both.
