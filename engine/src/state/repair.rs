@@ -19,7 +19,7 @@ impl Engine {
     /// The container's true state: repairs it first if its supervisor died. Hold the lock.
     pub(crate) fn refresh(&self, container: &Container, lock: &ContainerLock) -> Result<RunState, LookupError> {
         let state = container.run_state()?;
-        let suspect = state.is_live() || container.has_run_directory();
+        let suspect = is_suspect(container, &state);
         if !suspect || container.supervisor()?.is_some() {
             return Ok(state);
         }
@@ -31,7 +31,7 @@ impl Engine {
     /// As [`Engine::refresh`], for those who do not hold the lock and need not wait for those who do.
     pub(crate) fn peek(&self, container: &Container) -> Result<RunState, LookupError> {
         let state = container.run_state()?;
-        let suspect = state.is_live() || container.has_run_directory();
+        let suspect = is_suspect(container, &state);
         if !suspect || container.supervisor()?.is_some() {
             return Ok(state);
         }
@@ -66,7 +66,7 @@ impl Engine {
         state.pid = 0;
         container.write_run_state(&state)?;
         remove_tree(&container.run)?;
-        if record.options.auto_remove && matches!(state.status, Status::Exited | Status::Removing) {
+        if state.status == Status::Removing || record.options.auto_remove && state.status == Status::Exited {
             self.dispose(container, &record, lock)?;
         }
         Ok(state)
@@ -88,4 +88,9 @@ impl Engine {
         };
         answer().map_err(|error: Error| StateError::Class { id: container.id.clone(), source: Box::new(error) })
     }
+}
+
+/// Whether this could be what a dead supervisor left, or a removal that was cut short.
+fn is_suspect(container: &Container, state: &RunState) -> bool {
+    state.is_live() || state.status == Status::Removing || container.has_run_directory()
 }

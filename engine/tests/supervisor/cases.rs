@@ -39,6 +39,7 @@ pub const ALL: &[Case] = &[
     ("death_of_the_supervisor", death_of_the_supervisor),
     ("death_of_the_supervisor_of_a_transient_container", death_of_the_supervisor_of_a_transient_container),
     ("death_of_the_supervisor_that_removes", death_of_the_supervisor_that_removes),
+    ("a_removal_that_was_cut_short", a_removal_that_was_cut_short),
     ("death_of_both", death_of_both),
     ("kill_at_any_moment", kill_at_any_moment),
     ("many_at_once", many_at_once),
@@ -369,6 +370,19 @@ fn death_of_the_supervisor_that_removes() {
     eventually("removed", || world.names().is_empty());
     assert!(!world.container(&id).exists());
     eventually("the workload is gone", || !alive(init));
+}
+
+/// Whoever removes has the lock; found without it, a removal was cut short.
+fn a_removal_that_was_cut_short() {
+    let world = World::new();
+    let id = world.script("web", "exit 0", |_| {});
+    world.engine.start("web").unwrap();
+    eventually("exited", || world.status("web") == "exited" && world.supervisor(&id).is_none());
+    let state = world.container(&id).join("state.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace("\"exited\"", "\"removing\"")).unwrap();
+    eventually("removed", || world.names().is_empty());
+    assert!(!world.container(&id).exists());
 }
 
 fn death_of_both() {
