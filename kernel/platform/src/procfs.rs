@@ -154,9 +154,17 @@ impl Proc {
 
     /// Whether a thread has a signal blocked (`SigBlk` of proc_pid_status(5)); false when it is gone.
     pub(crate) fn blocks(&self, pid: Pid, tid: i32, signal: i32) -> bool {
-        let text = self.read(&format!("{}/task/{tid}/status", pid.as_raw_nonzero())).unwrap_or_default();
-        let mask = text.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigBlk:")?.trim(), 16).ok());
-        mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+        has_signal(&self.thread_status(pid, tid), "SigBlk:", signal)
+    }
+
+    /// Whether a signal is on its way to a thread (`SigPnd`) that does not block it.
+    pub(crate) fn awaits(&self, pid: Pid, tid: i32, signal: i32) -> bool {
+        let status = self.thread_status(pid, tid);
+        has_signal(&status, "SigPnd:", signal) && !has_signal(&status, "SigBlk:", signal)
+    }
+
+    fn thread_status(&self, pid: Pid, tid: i32) -> String {
+        self.read(&format!("{}/task/{tid}/status", pid.as_raw_nonzero())).unwrap_or_default()
     }
 
     /// User and system time of one thread: how much it was from proc_pid_schedstat(5), in which parts from
@@ -208,10 +216,16 @@ impl Proc {
 
     /// How often a thread had to give way to others.
     pub(crate) fn thread_involuntary_switches(&self, pid: Pid, tid: i32) -> u64 {
-        let text = self.read(&format!("{}/task/{tid}/status", pid.as_raw_nonzero())).unwrap_or_default();
+        let text = self.thread_status(pid, tid);
         let count = text.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:")?.trim().parse().ok());
         count.unwrap_or(0)
     }
+}
+
+/// Whether a line of proc_pid_status(5) has a signal in its mask.
+fn has_signal(status: &str, name: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// A line `Name:   12 kB` of proc_pid_smaps(5); others are passed over.
@@ -266,6 +280,14 @@ mod tests {
         assert_eq!((usage.user, usage.system), (Duration::from_millis(150), Duration::from_millis(160)));
         assert_eq!(usage.resident_bytes, 23 << 12);
         assert_eq!(usage_of(""), ThreadUsage::default());
+    }
+
+    #[test]
+    fn signals_are_found_in_masks() {
+        let status = "SigQ:\t0/9\nSigPnd:\t0000000000000200\nShdPnd:\t0000000000000001\nSigBlk:\tfffffffffffffdff\n";
+        assert!(has_signal(status, "SigPnd:", 10) && !has_signal(status, "SigPnd:", 1));
+        assert!(!has_signal(status, "SigBlk:", 10) && has_signal(status, "SigBlk:", 64));
+        assert!(!has_signal("", "SigPnd:", 10));
     }
 
     #[test]

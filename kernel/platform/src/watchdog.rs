@@ -1,5 +1,6 @@
 //! Ends processes that do not take their kick. An application can block the signal by a frame that it forged; it would
-//! then be out of the kernel's reach as long as it makes no call.
+//! then be out of the kernel's reach as long as it makes no call. So would a copy's thread that began at once, when its
+//! process said another's id.
 //!
 //! The watchdog runs only while a kick is under way. It counts its own turns and not time: who was frozen together with
 //! it (a freezer, a suspended machine) has missed none. Its lock is taken with a thread's `state` held, and not the
@@ -80,16 +81,23 @@ impl Kick {
         if self.turns == 1 {
             self.user_before = Some(thread.user_time());
         }
-        let late = match thread.look_at_kick() {
+        let late = self.turns > TURNS_MAX;
+        let is_lost = match thread.look_at_kick() {
             Kicked::Over => return false,
-            Kicked::InBatch => self.turns > TURNS_IN_BATCH_MAX || self.turns > TURNS_MAX && self.computes(&thread),
-            Kicked::Running => self.turns > TURNS_MAX,
+            Kicked::InBatch if late => self.has_left_batch(&thread) && thread.blocks_kick(),
+            Kicked::Running if late => thread.blocks_kick(),
+            Kicked::Unheard if late => !thread.awaits_kick(),
+            Kicked::InBatch | Kicked::Running | Kicked::Unheard => false,
         };
-        if late && thread.blocks_kick() {
+        if is_lost {
             thread.end_kicked();
             return false;
         }
         true
+    }
+
+    fn has_left_batch(&self, thread: &Inner) -> bool {
+        self.turns > TURNS_IN_BATCH_MAX || self.computes(thread)
     }
 
     fn computes(&self, thread: &Inner) -> bool {

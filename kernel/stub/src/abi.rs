@@ -252,8 +252,8 @@ pub struct Message {
 
 /// A thread waits in the slot; its listener comes along.
 pub const SAID_THREAD: u32 = 1;
-/// A copy is ready, and its thread waits if one was asked for; sent by the copy. The value is the order's token, which
-/// only who shares the parent's memory knows.
+/// A copy is ready, and its thread waits or has begun, if one was asked for; sent by the copy. The value is the order's
+/// token, which only who shares the parent's memory knows.
 pub const SAID_BORN: u32 = 2;
 /// There is no copy; the value is the error.
 pub const SAID_STILLBORN: u32 = 3;

@@ -8,7 +8,7 @@ use stockade_kernel_stub::abi::{self, BATCH_BYTES_MAX, MAX_CALLS, RawCall};
 
 use super::layout::{self, Descriptor};
 use super::notice::Kind;
-use super::{Doom, Inner, Segments, State};
+use super::{Doom, Heard, Inner, Segments, State};
 use crate::sys::memory;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -193,6 +193,7 @@ impl State {
     pub(super) fn begin_at_once(&mut self, beginning: Beginning) {
         let Beginning { clear_tid, batch } = beginning;
         (self.clear_tid, self.batch, self.segments) = (clear_tid, batch, Segments::Kept);
+        self.heard = Heard::NotYet;
     }
 }
 

@@ -90,6 +90,7 @@ struct State {
     entry: Option<Registers>,
     /// Whether somebody receives for it.
     attended: Attended,
+    heard: Heard,
 }
 
 /// What of a frame was read: hostile memory is read once.
@@ -132,6 +133,8 @@ pub(crate) enum Kicked {
     InBatch,
     /// The application runs.
     Running,
+    /// It went to whom the process said, and the thread has not been heard of.
+    Unheard,
 }
 
 /// What becomes of a call that a signal cancelled after it was received.
@@ -141,6 +144,13 @@ enum Lost {
     Value(i64),
     /// It is not answered yet; the handler waits in this notification.
     Awaited(u64),
+}
+
+/// Whether its id is more than what its process said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Yes,
+    NotYet,
 }
 
 /// How a thread went on after its last event: what tells an EINTR of the kernel from one of a native wait.
@@ -177,7 +187,7 @@ impl Spare {
     }
 
     /// A new one that does not wait, and whose process said its id. That need not be right: signals go to it only if it
-    /// is one of the process, which would keep them from itself.
+    /// is one of the process, which ends when the first notification comes from another, or when an interrupt is lost.
     pub(crate) fn at_once(made: (u32, Listener), tid: i32, beginning: Beginning) -> Self {
         Self { tid, beginning: Some(beginning), ..Self::new(made) }
     }
@@ -235,6 +245,7 @@ impl State {
             seen: None,
             entry: None,
             attended: Attended::Yes,
+            heard: Heard::Yes,
         }
     }
 }
@@ -334,7 +345,11 @@ impl Inner {
             state.kick.watched = false;
             return Kicked::Over;
         }
-        if state.batch.is_some() { Kicked::InBatch } else { Kicked::Running }
+        match state.heard {
+            Heard::NotYet => Kicked::Unheard,
+            Heard::Yes if state.batch.is_some() => Kicked::InBatch,
+            Heard::Yes => Kicked::Running,
+        }
     }
 
     /// CPU time of the application's code on the host thread.
@@ -347,9 +362,14 @@ impl Inner {
         self.machine.proc.blocks(self.stub.pid(), self.tid.load(Ordering::Relaxed), abi::KICK_SIGNAL)
     }
 
-    /// The kick is blocked, and so the kernel has no hold on the thread: its process ends.
+    /// Whether the kick is with the host still, which may give it to the thread.
+    pub(crate) fn awaits_kick(&self) -> bool {
+        self.machine.proc.awaits(self.stub.pid(), self.tid.load(Ordering::Relaxed), abi::KICK_SIGNAL)
+    }
+
+    /// The kick does not come through, and so the kernel has no hold on the thread: its process ends.
     pub(crate) fn end_kicked(&self) {
-        tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), "an application blocked the kick signal");
+        tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), "an application kept the kick signal from itself");
         self.stub.kill();
     }
 

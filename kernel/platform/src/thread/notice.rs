@@ -9,7 +9,7 @@ use stockade_kernel::platform::{Event, Fault, Form, Interruption, LayoutError, W
 use stockade_kernel_stub::abi::{self, Context};
 
 use super::follow::{self, Step};
-use super::{Doom, Inner, Lost, Resumed, Spare, State, proposal};
+use super::{Doom, Heard, Inner, Lost, Resumed, Spare, State, proposal};
 use crate::native;
 use crate::stub::Running;
 use crate::sys::seccomp::{Answer, Notification};
@@ -147,6 +147,7 @@ impl Inner {
     fn notice(self: &Arc<Self>, notification: &Notification) {
         let mut state = self.state();
         let notice = match self.is_stubs(notification) {
+            _ if !self.is_its_threads(notification) => Notice::Forged,
             true if state.doomed == Doom::Parks => park_unwoken(&mut state, notification),
             false if state.doomed == Doom::Parks => Notice::Forged,
             true => self.stub_call(&mut state, notification),
@@ -157,7 +158,17 @@ impl Inner {
         if matches!(notice, Notice::Forged) {
             tracing::warn!(pid = self.stub.pid().as_raw_nonzero(), ?notification, "a stub's code was misused");
         }
+        state.heard = Heard::Yes;
         self.act(state, (notification.id, notification.instruction_pointer), notice);
+    }
+
+    /// Whether it comes from the thread that its process said, or from a new one that says hello: only of these is it
+    /// known whom an interrupt goes to.
+    fn is_its_threads(&self, notification: &Notification) -> bool {
+        match self.tid.load(Ordering::Relaxed) {
+            0 => notification.number == abi::HELLO && self.is_stubs(notification),
+            tid => u32::try_from(tid) == Ok(notification.tid),
+        }
     }
 
     /// Does what a notification asks for.
