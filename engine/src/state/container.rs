@@ -57,8 +57,18 @@ impl Container {
 
     /// Waits for the lock; [`LookupError::NotFound`] once the container is removed.
     pub(crate) fn lock(&self) -> Result<ContainerLock, LookupError> {
+        self.locked_by(flock_path)
+    }
+
+    /// Takes the lock if nobody has it; [`LookupError::NotFound`] once the container is removed.
+    pub(crate) fn try_lock(&self) -> Result<Option<ContainerLock>, LookupError> {
+        self.locked_by(lock::try_flock_path)
+    }
+
+    /// The removal may come before the lock is opened, and while it is waited for.
+    fn locked_by<T>(&self, lock: impl FnOnce(&Path) -> Result<T, StateError>) -> Result<T, LookupError> {
         self.must_exist()?;
-        let lock = match flock_path(&self.file("lock")) {
+        let lock = match lock(&self.file("lock")) {
             Err(StateError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return Err(LookupError::NotFound(self.id.clone()));
             }
@@ -66,11 +76,6 @@ impl Container {
         };
         self.must_exist()?;
         Ok(lock)
-    }
-
-    /// Takes the lock if nobody has it.
-    pub(crate) fn try_lock(&self) -> Result<Option<ContainerLock>, StateError> {
-        lock::try_flock_path(&self.file("lock"))
     }
 
     /// Its directory is there.
@@ -109,4 +114,21 @@ pub(crate) fn ids(containers: &Path) -> Result<Vec<String>, StateError> {
 /// Whether a text is a full id.
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_is_removed_has_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let directories = Directories { root: dir.path().into(), state: dir.path().join("run") };
+        let container = Container::new(&directories, "web");
+        std::fs::create_dir_all(&container.dir).unwrap();
+        assert!(container.try_lock().unwrap().is_some());
+        std::fs::remove_dir_all(&container.dir).unwrap();
+        assert!(matches!(container.try_lock(), Err(LookupError::NotFound(id)) if id == "web"));
+        assert!(matches!(container.lock(), Err(LookupError::NotFound(id)) if id == "web"));
+    }
 }
