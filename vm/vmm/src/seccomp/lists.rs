@@ -18,25 +18,25 @@ pub struct Call {
 }
 
 /// Which arguments a call may have.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Only {
     /// All.
     Any,
-    /// One argument is one of these.
+    /// One argument is one of these, with nothing in its upper half.
     Values {
         /// Which.
         index: u8,
         /// The values.
-        values: &'static [u64],
+        values: &'static [u32],
     },
-    /// One argument has one of these values under a mask.
+    /// One argument's lower half has one of these values under a mask.
     Masked {
         /// Which.
         index: u8,
         /// The bits that are compared.
-        mask: u64,
+        mask: u32,
         /// Their values.
-        values: &'static [u64],
+        values: &'static [u32],
     },
 }
 
@@ -48,7 +48,7 @@ const fn values(
     name: &'static str,
     number: libc::c_long,
     index: u8,
-    values: &'static [u64],
+    values: &'static [u32],
     words: &'static str,
 ) -> Call {
     Call { name, number, only: Only::Values { index, values }, words }
@@ -59,23 +59,23 @@ const fn without_exec(name: &'static str, number: libc::c_long) -> Call {
     Call { name, number, only, words: "not PROT_EXEC" }
 }
 
-const PROT_EXEC: u64 = 4;
-const KVM_RUN: u64 = 0xae80;
+const PROT_EXEC: u32 = 4;
+const KVM_RUN: u32 = 0xae80;
 /// All requests of KVM have this type (`KVMIO`).
-const KVM_TYPE: u64 = 0xae00;
+const KVM_TYPE: u32 = 0xae00;
 /// All requests of terminals have this type.
-const TERMINAL_TYPE: u64 = 0x5400;
-const TYPE_MASK: u64 = 0xff00;
-const KVM_SET_GSI_ROUTING: u64 = 0x4008_ae6a;
-const TUNSETOFFLOAD: u64 = 0x4004_54d0;
-const FIONBIO: u64 = 0x5421;
-const VCPU_REQUESTS: &[u64] = &[KVM_RUN, KVM_SET_GSI_ROUTING, TUNSETOFFLOAD];
-const KVM_KVMCLOCK_CTRL: u64 = 0xaead;
-const F_GETFD: u64 = 1;
-const F_GETFL: u64 = 3;
-const F_SETFL: u64 = 4;
-const F_DUPFD_CLOEXEC: u64 = 1030;
-const AF_UNIX: u64 = 1;
+const TERMINAL_TYPE: u32 = 0x5400;
+const TYPE_MASK: u32 = 0xff00;
+const KVM_SET_GSI_ROUTING: u32 = 0x4008_ae6a;
+const TUNSETOFFLOAD: u32 = 0x4004_54d0;
+const FIONBIO: u32 = 0x5421;
+const VCPU_REQUESTS: &[u32] = &[KVM_RUN, KVM_SET_GSI_ROUTING, TUNSETOFFLOAD];
+const KVM_KVMCLOCK_CTRL: u32 = 0xaead;
+const F_GETFD: u32 = 1;
+const F_GETFL: u32 = 3;
+const F_SETFL: u32 = 4;
+const F_DUPFD_CLOEXEC: u32 = 1030;
+const AF_UNIX: u32 = 1;
 
 /// Every thread: its own memory, locks, time and end, and a line in the log.
 pub const EVERY_THREAD: &[Call] = &[

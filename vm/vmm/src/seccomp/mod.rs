@@ -5,16 +5,15 @@
 //! with the first filter.
 
 pub mod lists;
-mod tree;
+mod search;
 
 use std::collections::BTreeMap;
+use std::num::TryFromIntError;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-};
+use seccompiler::{BpfProgram, SeccompAction};
 
-use self::lists::{Call, Only};
-use self::tree::Answer;
+use self::lists::Call;
+use self::search::Answer;
 
 /// Whether threads install their filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,8 +47,8 @@ pub const ROLES: [Role; 5] = [Role::Vcpu, Role::Devices, Role::Disk, Role::Monit
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A list makes no filter.
-    #[error("cannot make a system call filter: {0}")]
-    Compile(#[from] seccompiler::BackendError),
+    #[error("cannot make a system call filter: it is too long")]
+    Long(#[from] TryFromIntError),
     /// The kernel refused it.
     #[error("cannot install a system call filter: {0}; `stockade vmm --no-seccomp` goes without")]
     Install(#[from] seccompiler::Error),
@@ -85,57 +84,31 @@ pub fn install(allowed: &[&[Call]], refused: &[Call]) -> Result<(), Error> {
 }
 
 fn compile(allowed: &[&[Call]], refused: &[Call]) -> Result<BpfProgram, Error> {
-    let mut answers = answers(allowed, &SeccompAction::Allow)?;
+    let mut answers: BTreeMap<u32, Answer> = BTreeMap::new();
+    for call in allowed.iter().copied().flatten() {
+        answers.entry(number(call)).or_default().tests.push(call.only);
+    }
     // What is refused is allowed to nobody who has the list.
-    answers.extend(self::answers(&[refused], &SeccompAction::Errno(libc::EACCES.cast_unsigned()))?);
-    Ok(tree::program(answers))
+    let errno = SeccompAction::Errno(libc::EACCES.cast_unsigned());
+    answers.extend(refused.iter().map(|call| (number(call), Answer::always(errno.clone()))));
+    Ok(search::program(answers)?)
 }
 
-/// One answer for what is listed; other arguments of such a call end the process.
-fn answers(lists: &[&[Call]], listed: &SeccompAction) -> Result<BTreeMap<u32, Answer>, Error> {
-    let mut rules: BTreeMap<u32, Vec<SeccompRule>> = BTreeMap::new();
-    for call in lists.iter().copied().flatten() {
-        // No call has the last number.
-        let number = u32::try_from(call.number).unwrap_or(u32::MAX);
-        rules.entry(number).or_default().extend(rules_of(call)?);
-    }
-    rules.into_iter().map(|(number, rules)| Ok((number, answer(number, rules, listed)?))).collect()
-}
-
-fn answer(number: u32, rules: Vec<SeccompRule>, listed: &SeccompAction) -> Result<Answer, Error> {
-    if rules.is_empty() {
-        return Ok(Answer::Always(listed.clone()));
-    }
-    let rules = BTreeMap::from([(number.into(), rules)]);
-    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, listed.clone(), TargetArch::x86_64)?;
-    Ok(Answer::Program(filter.try_into()?))
-}
-
-/// No rules at all let a call through whatever its arguments are.
-fn rules_of(call: &Call) -> Result<Vec<SeccompRule>, Error> {
-    let tests: Vec<(u8, SeccompCmpOp, u64)> = match call.only {
-        Only::Any => return Ok(Vec::new()),
-        Only::Values { index, values } => values.iter().map(|value| (index, SeccompCmpOp::Eq, *value)).collect(),
-        Only::Masked { index, mask, values } => {
-            values.iter().map(|value| (index, SeccompCmpOp::MaskedEq(mask), *value)).collect()
-        }
-    };
-    let rule = |(index, operator, value)| {
-        let condition = SeccompCondition::new(index, SeccompCmpArgLen::Qword, operator, value)?;
-        Ok(SeccompRule::new(vec![condition])?)
-    };
-    tests.into_iter().map(rule).collect()
+/// No call has the last number.
+fn number(call: &Call) -> u32 {
+    u32::try_from(call.number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::lists::Only;
     use super::*;
 
     #[test]
     fn every_list_makes_a_short_filter() {
         for role in ROLES {
             let program = compile(lists::of(role), lists::refused_to(role)).expect("a filter");
-            assert!(program.len() < 400, "{role:?}: {} instructions", program.len());
+            assert!(program.len() < 160, "{role:?}: {} instructions", program.len());
         }
     }
 
