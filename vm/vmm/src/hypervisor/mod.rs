@@ -117,8 +117,9 @@ pub trait Bus: Send + Sync {
 pub trait Vm: Send + Sync {
     /// Makes guest memory visible to the guest. The hypervisor keeps the memory mapped as long as it lives.
     fn map_memory(&mut self, memory: &Memory, log: DirtyLog) -> Result<(), Error>;
-    /// Adds a processor. Those after the first wait for the guest to start them.
-    fn create_vcpu(&self, index: u8, topology: Topology) -> Result<Box<dyn Vcpu>, Error>;
+    /// Adds a processor, with the features of its place in a topology or with none: those of its state come with that.
+    /// Those after the first wait for the guest to start them.
+    fn create_vcpu(&self, index: u8, topology: Option<Topology>) -> Result<Box<dyn Vcpu>, Error>;
     /// Writes to `event` raise interrupt line `gsi`, as an edge.
     fn connect_interrupt(&self, event: &EventFd, gsi: u32) -> Result<(), Error>;
     /// Edges of these lines are these messages from now on, and those of all others are lost.

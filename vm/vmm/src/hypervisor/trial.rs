@@ -46,7 +46,7 @@ pub fn of_host() -> Result<(), Error> {
     let memory = memory::anonymous(2, log).map_err(refused)?;
     let mut vm = Kvm::open()?.create_vm()?;
     vm.map_memory(&memory, log)?;
-    run(vm.create_vcpu(0, Topology::cores(1))?, &memory).map(drop)
+    run(vm.create_vcpu(0, Some(Topology::cores(1)))?, &memory).map(drop)
 }
 
 /// Runs the trial on the first processor and gives it back, or says why no guest can run.

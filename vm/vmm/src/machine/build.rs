@@ -119,9 +119,9 @@ fn guest_memory(settings: &MachineConfig, log: DirtyLog, files: &Files) -> Resul
 
 /// All processors; the first has shown that it runs guest code.
 fn vcpus(vm: &dyn Vm, topology: Topology, memory: &Memory) -> Result<Vec<Box<dyn Vcpu>>, StartError> {
-    let mut vcpus = vec![trial::run(vm.create_vcpu(0, topology)?, memory)?];
+    let mut vcpus = vec![trial::run(vm.create_vcpu(0, Some(topology))?, memory)?];
     for index in 1..topology.vcpus() {
-        vcpus.push(vm.create_vcpu(index, topology)?);
+        vcpus.push(vm.create_vcpu(index, Some(topology))?);
     }
     Ok(vcpus)
 }

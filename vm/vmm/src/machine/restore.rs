@@ -171,7 +171,7 @@ fn memory_of(
 
 fn vcpus(vm: &dyn Vm, config: &VmConfig) -> Result<Vec<Box<dyn Vcpu>>, hypervisor::Error> {
     let topology = build::topology(config.machine());
-    (0..topology.vcpus()).map(|index| vm.create_vcpu(index, topology)).collect()
+    (0..topology.vcpus()).map(|index| vm.create_vcpu(index, None)).collect()
 }
 
 fn serial(vm: &dyn Vm, state: &State, output: Box<dyn io::Write + Send>) -> Result<Option<Port>, RestoreError> {

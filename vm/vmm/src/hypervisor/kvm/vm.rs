@@ -91,10 +91,12 @@ impl Vm for KvmVm {
         Ok(())
     }
 
-    fn create_vcpu(&self, index: u8, topology: Topology) -> Result<Box<dyn Vcpu>, Error> {
+    fn create_vcpu(&self, index: u8, topology: Option<Topology>) -> Result<Box<dyn Vcpu>, Error> {
         let fd = self.fd.create_vcpu(u64::from(index)).map_err(refused("create a processor"))?;
-        let cpuid = cpuid::for_vcpu(&self.supported, index, topology)?;
-        fd.set_cpuid2(&cpuid).map_err(refused("set a processor's features"))?;
+        if let Some(topology) = topology {
+            let cpuid = cpuid::for_vcpu(&self.supported, index, topology)?;
+            fd.set_cpuid2(&cpuid).map_err(refused("set a processor's features"))?;
+        }
         if self.has_machine_checks {
             registers::set_machine_checks(&fd)?;
         }
