@@ -85,7 +85,7 @@ impl Server {
     }
 
     /// Serves a session until `stop` is ready, and gives what that gave. Metrics are written every minute meanwhile;
-    /// `rest` is called before the first wait, and when a machine was started or nobody asks for anything for a while.
+    /// `rest` is called when a machine was started, before or by a request, and when nobody asks for anything for a while.
     ///
     /// # Errors
     /// The runtime cannot be made.
@@ -95,7 +95,7 @@ impl Server {
         stop: impl Future<Output = T>,
         rest: impl Fn() + Clone + Send + Sync + 'static,
     ) -> io::Result<(Session<C>, T)> {
-        let rests = Arc::new(AtomicBool::new(true));
+        let rests = Arc::new(AtomicBool::new(session.state() != VmState::NotStarted));
         let runtime = runtime(Arc::clone(&rests), rest.clone())?;
         let shared = Rc::new(Shared { session: RefCell::new(session), asked: Notify::new(), rests });
         let outcome = tokio::task::LocalSet::new().block_on(&runtime, async {
