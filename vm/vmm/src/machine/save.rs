@@ -26,7 +26,10 @@ pub enum SaveError {
     Hypervisor(#[from] hypervisor::Error),
     /// The state has no form.
     #[error("cannot put the machine's state into words")]
-    Encode(#[from] serde_json::Error),
+    Encode(#[from] ciborium::ser::Error<io::Error>),
+    /// The configuration has none.
+    #[error("cannot put the machine's configuration into words")]
+    Config(#[from] serde_json::Error),
     /// The state's file.
     #[error("cannot write the machine's state")]
     State(#[source] io::Error),

@@ -1,21 +1,21 @@
 //! The envelope of a state file.
 //!
 //! ```text
-//! 0   magic, 8 bytes          12  patch, 2 bytes; zero, 2 bytes     24       payload: JSON
+//! 0   magic, 8 bytes          12  patch, 2 bytes; zero, 2 bytes     24       payload: CBOR
 //! 8   major, minor: 2 bytes   16  length of the payload, 8 bytes    24 + n   CRC-32C of all that is before
 //! ```
 //!
 //! All numbers are little-endian. The sum finds damage, not malice: what the payload says is checked by whoever uses
 //! it.
 
-use std::fmt;
+use std::{fmt, io};
 
 const MAGIC: [u8; 8] = *b"\x89STKDVM\n";
 const HEADER: usize = 24;
 const SUM: usize = 4;
 
 /// What this build writes. It reads every minor version up to its own.
-pub const VERSION: Version = Version { major: 3, minor: 0, patch: 0 };
+pub const VERSION: Version = Version { major: 4, minor: 0, patch: 0 };
 
 /// A version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum FormatError {
     Checksum,
     /// The sum is right and the content is not.
     #[error("the snapshot makes no sense")]
-    Content(#[from] serde_json::Error),
+    Content(#[from] ciborium::de::Error<io::Error>),
 }
 
 /// A payload in its envelope.
@@ -142,7 +142,7 @@ mod tests {
         for payload in [&b""[..], b"{}", &[7; 1000]] {
             assert_eq!(open(&seal(payload)).expect("undamaged"), payload);
         }
-        assert_eq!(version_of(&seal(b"")).expect("a version").to_string(), "v3.0.0");
+        assert_eq!(version_of(&seal(b"")).expect("a version").to_string(), "v4.0.0");
     }
 
     #[test]
@@ -169,11 +169,11 @@ mod tests {
         let mut file = seal(b"{}");
         file[8] = 2;
         let error = open(&file).expect_err("another version").to_string();
-        assert_eq!(error, "the snapshot has format v2.0.0, and this build reads v3.0.0");
+        assert_eq!(error, "the snapshot has format v2.0.0, and this build reads v4.0.0");
         file[..12].copy_from_slice(&seal(b"")[..12]);
         file[10] = 1;
-        assert!(matches!(open(&file), Err(FormatError::Version(Version { major: 3, minor: 1, patch: 0 }))));
-        assert_eq!(version_of(&file).expect("a version").to_string(), "v3.1.0");
+        assert!(matches!(open(&file), Err(FormatError::Version(Version { major: 4, minor: 1, patch: 0 }))));
+        assert_eq!(version_of(&file).expect("a version").to_string(), "v4.1.0");
         assert!(matches!(open(b"\x7fELF and so on, at some length"), Err(FormatError::Magic)));
     }
 }

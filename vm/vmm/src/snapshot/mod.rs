@@ -146,9 +146,14 @@ pub fn version_of(path: &Path) -> Result<Version, ReadError> {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(STATE_MAX).read_to_end(&mut bytes));
-    read.map(|_| bytes).map_err(|source| ReadError::Read { path: path.into(), source })
+    let read = || {
+        let file = File::open(path)?;
+        // The length is a guess that spares many short reads; what is read counts.
+        let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len().min(STATE_MAX)).unwrap_or(0));
+        file.take(STATE_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| ReadError::Read { path: path.into(), source })
 }
 
 fn write_error(path: &Path) -> impl Fn(io::Error) -> CreateError {

@@ -1,5 +1,7 @@
 //! All of a machine but its memory, as plain data.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +12,9 @@ use crate::devices::serial::SerialState;
 use crate::devices::virtio::TransportState;
 use crate::hypervisor::{VcpuState, VmState};
 use crate::machine::IoApicState;
+
+/// The longest string of bytes in a state: a processor's extended registers.
+const PIECE_MAX: usize = size_of::<kvm_bindings::kvm_xsave>();
 
 /// A machine that stands still. What was read from a file is hostile: whoever puts a machine into it checks each part.
 #[derive(Serialize, Deserialize)]
@@ -70,13 +75,16 @@ impl State {
     }
 
     /// A state file's bytes.
-    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        Ok(format::seal(&serde_json::to_vec(self)?))
+    pub fn encode(&self) -> Result<Vec<u8>, ciborium::ser::Error<io::Error>> {
+        let mut payload = Vec::new();
+        ciborium::into_writer(self, &mut payload)?;
+        Ok(format::seal(&payload))
     }
 
     /// The state of a file.
     pub fn decode(file: &[u8]) -> Result<Self, FormatError> {
-        Ok(serde_json::from_slice(format::open(file)?)?)
+        let mut piece = vec![0; PIECE_MAX];
+        Ok(ciborium::de::from_reader_with_buffer(format::open(file)?, &mut piece)?)
     }
 }
 
