@@ -4,7 +4,7 @@
 
 mod counters;
 pub mod load;
-mod trace;
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -91,30 +91,37 @@ pub struct Phase {
     pub exits: u64,
 }
 
+/// Whether a round is one with a trace.
+#[derive(Clone, Copy)]
+enum Traced {
+    Yes,
+    No,
+}
+
 /// Watches and prints.
 pub fn run(options: &Options) -> Result<()> {
-    round(options)?;
-    let rounds = (0..options.rounds).map(|_| round(options)).collect::<Result<_>>()?;
+    round(options, Traced::No)?;
+    let rounds = (0..options.rounds).map(|_| round(options, Traced::No)).collect::<Result<_>>()?;
     let (reasons, phases) = if options.trace { traced(options)? } else { Default::default() };
     println!("{}", serde_json::to_string(&Seen { rounds, reasons, phases })?);
     Ok(())
 }
 
 fn traced(options: &Options) -> Result<(BTreeMap<String, u64>, Vec<Phase>)> {
-    let trace = trace::Trace::begin()?;
+    let trace = trace::Trace::begin(options.load.is_some())?;
     // Nothing that comes after the word counts.
-    round(&Options { rest: false, ..options.clone() })?;
-    trace.end()
+    round(&Options { rest: false, ..options.clone() }, Traced::Yes)?;
+    trace.end(&options.word)
 }
 
-fn round(options: &Options) -> Result<Round> {
+fn round(options: &Options, traced: Traced) -> Result<Round> {
     let [program, words @ ..] = options.command.as_slice() else { bail!("no VMM") };
     let mut command = Command::new(program);
     // Its input stays open: a VMM may end with it.
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {program}"))?;
-    let loaded = options.load.as_deref().map_or_else(|| Ok(Vec::new()), |body| load::load(body, begin));
+    let loaded = options.load.as_deref().map_or_else(|| Ok(Vec::new()), |body| load::load(body, begin, traced));
     let said = loaded.and_then(|loaded| Ok([loaded, until_word(&mut child, &options.word)?].concat()));
     let result = said.and_then(|marks| {
         let ms = begin.elapsed().as_secs_f64() * 1e3;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::Phase;
+use super::{Phase, Traced, trace};
 
 /// Of the VMM's API.
 const SOCKET: &str = "api.sock";
@@ -19,10 +19,11 @@ pub const ASKED: &str = "asked to load";
 pub const LOADED: &str = "loaded";
 
 /// Asks for a snapshot as soon as the VMM listens; when that was.
-pub(super) fn load(body: &str, begin: Instant) -> Result<Vec<Phase>> {
+pub(super) fn load(body: &str, begin: Instant, traced: Traced) -> Result<Vec<Phase>> {
     let mut stream = connected()?;
     let phase = |name: &str| Phase { name: name.to_owned(), ms: begin.elapsed().as_secs_f64() * 1e3, exits: 0 };
     let asked = phase(ASKED);
+    trace::mark_request(traced)?;
     let head = format!("PUT /snapshot/load HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all((head + body).as_bytes())?;
     let mut answer = [0; 512];

@@ -6,14 +6,20 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Phase;
+use super::{Phase, Traced};
 use crate::sh;
 
 const DIR: &str = "/sys/kernel/tracing";
-const EVENTS: [&str; 4] = ["kvm_exit", "kvm_pio", "kvm_mmio", "kvm_userspace_exit"];
+const EVENTS: &[&str] = &["kvm_exit", "kvm_pio", "kvm_mmio", "kvm_userspace_exit"];
+/// Of a guest that goes on: each event takes time, and here it is the time that counts.
+const LOADED_EVENTS: &[&str] = &["kvm_pio"];
 /// Not KVM's word: exits that went on to the VMM.
 const TO_VMM: &str = "to the VMM";
 const BEGIN: &str = "begin";
+/// What a request to load a snapshot is marked by; a guest that goes on is looked at from there on.
+const ASKED: &str = "asked";
+/// The phase with which a guest that goes on is heard.
+pub const FIRST_WORD: &str = "first word";
 /// Enough for 100,000 events.
 const BUFFER_KIB: &str = "20000";
 
@@ -21,25 +27,34 @@ const BUFFER_KIB: &str = "20000";
 pub(super) struct Trace(());
 
 impl Trace {
-    /// Begins it; the VMM is started next.
-    pub(super) fn begin() -> Result<Self> {
+    /// Begins it; the VMM is started next, to boot a guest or to load one.
+    pub(super) fn begin(loads: bool) -> Result<Self> {
         let mut mount = Command::new("mount");
         sh::check(mount.args(["-t", "tracefs", "tracefs", DIR]))?;
         write("buffer_size_kb", BUFFER_KIB)?;
         // Of the guest before.
         write("trace", "")?;
-        EVENTS.iter().try_for_each(|event| write(&format!("events/kvm/{event}/enable"), "1"))?;
+        let events = if loads { LOADED_EVENTS } else { EVENTS };
+        events.iter().try_for_each(|event| write(&format!("events/kvm/{event}/enable"), "1"))?;
         write("tracing_on", "1")?;
         write("trace_marker", BEGIN)?;
         Ok(Self(()))
     }
 
     /// Ends it: exits by reason, and phases.
-    pub(super) fn end(self) -> Result<(BTreeMap<String, u64>, Vec<Phase>)> {
+    pub(super) fn end(self, word: &str) -> Result<(BTreeMap<String, u64>, Vec<Phase>)> {
         write("tracing_on", "0")?;
         let text = fs::read_to_string(format!("{DIR}/trace")).context("read the trace")?;
         sh::check(Command::new("umount").arg(DIR))?;
-        Ok((reasons(&text), phases(&text)))
+        Ok((reasons(&text), phases(&text, word)))
+    }
+}
+
+/// Marks a request to load a snapshot, where there is a trace.
+pub(super) fn mark_request(traced: Traced) -> Result<()> {
+    match traced {
+        Traced::Yes => write("trace_marker", ASKED),
+        Traced::No => Ok(()),
     }
 }
 
@@ -75,8 +90,16 @@ const PHASES: [(&str, Begins); 4] = [
     ("init runs", |event| event.name == "kvm_mmio" && is_within(event.after("gpa "), 0xc000_0000, 1)),
 ];
 
-fn phases(text: &str) -> Vec<Phase> {
-    let begin = events(text).find(|event| event.name == "tracing_mark_write").map_or(0.0, |event| event.seconds);
+/// What a guest that goes on says first, or what happens before.
+fn phases(text: &str, word: &str) -> Vec<Phase> {
+    let marked = |mark: &str| events(text).find(|event| event.name == "tracing_mark_write" && event.rest == mark);
+    match marked(ASKED) {
+        Some(asked) => first_word(text, asked.seconds, word).into_iter().collect(),
+        None => phases_since(text, marked(BEGIN).map_or(0.0, |event| event.seconds)),
+    }
+}
+
+fn phases_since(text: &str, begin: f64) -> Vec<Phase> {
     let mut found: [Option<Phase>; PHASES.len()] = Default::default();
     let mut exits = 0;
     for event in events(text) {
@@ -88,6 +111,16 @@ fn phases(text: &str) -> Vec<Phase> {
         }
     }
     found.into_iter().flatten().collect()
+}
+
+/// When a whole word went out by the serial port; exits are not counted.
+fn first_word(text: &str, begin: f64, word: &str) -> Option<Phase> {
+    let mut said = String::new();
+    events(text).filter(|event| event.seconds >= begin).find_map(|event| {
+        said.extend(event.sent());
+        let ms = (event.seconds - begin) * 1e3;
+        said.ends_with(word).then(|| Phase { name: FIRST_WORD.into(), ms, exits: 0 })
+    })
 }
 
 /// A line: `TASK-PID [CPU] FLAGS SECONDS: NAME: REST`.
@@ -102,6 +135,14 @@ impl Event<'_> {
     /// The word that follows `key`.
     fn after(&self, key: &str) -> Option<&str> {
         self.rest.split_once(key)?.1.split(' ').next()
+    }
+
+    /// What the guest sends by the serial port.
+    fn sent(&self) -> Option<char> {
+        if !self.rest.starts_with("pio_write at 0x3f8 ") {
+            return None;
+        }
+        u8::from_str_radix(self.after("val 0x")?, 16).ok().map(char::from)
     }
 }
 
@@ -139,10 +180,26 @@ mod tests {
     fn exits_are_counted_by_reason_and_phase() {
         let reasons = reasons(TEXT);
         assert_eq!((reasons["npf"], reasons["io"], reasons[TO_VMM]), (2, 1, 1));
-        let phases = phases(TEXT);
+        let phases = phases(TEXT, "alive");
         let seen: Vec<_> = phases.iter().map(|phase| (phase.name.as_str(), phase.ms.round(), phase.exits)).collect();
         let expected =
             [("first instruction", 30.0, 2), ("first look at the serial port", 31.0, 2), ("init runs", 41.0, 3)];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_guest_that_goes_on_is_timed_from_the_request() {
+        let text = "\
+           xtask-200     [000] .....     7.000000: tracing_mark_write: begin
+           trial-205     [000] d..1.     7.001000: kvm_exit: vcpu 0 reason npf rip 0x1000 info1 0x2
+           xtask-200     [000] .....     7.002000: tracing_mark_write: asked
+          vcpu 0-208     [000] .....     7.007000: kvm_pio: pio_write at 0x3f8 size 1 count 1 val 0x65
+          vcpu 0-208     [000] .....     7.008000: kvm_pio: pio_write at 0x3f8 size 1 count 1 val 0x68
+          vcpu 0-208     [000] .....     7.009000: kvm_pio: pio_write at 0x3f9 size 1 count 1 val 0x0
+          vcpu 0-208     [000] .....     7.011000: kvm_pio: pio_write at 0x3f8 size 1 count 1 val 0x69
+";
+        let seen: Vec<_> = phases(text, "hi").into_iter().map(|phase| (phase.name, phase.ms.round())).collect();
+        assert_eq!(seen, [(FIRST_WORD.to_owned(), 9.0)]);
+        assert!(phases(text, "ho").is_empty());
     }
 }
