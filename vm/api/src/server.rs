@@ -85,7 +85,8 @@ impl Server {
     }
 
     /// Serves a session until `stop` is ready, and gives what that gave. Metrics are written every minute meanwhile;
-    /// `rest` is called when a machine was started, before or by a request, and when nobody asks for anything for a while.
+    /// `rest` is called when a machine was started, before or by a request, and when nobody asks for anything for a
+    /// while.
     ///
     /// # Errors
     /// The runtime cannot be made.
