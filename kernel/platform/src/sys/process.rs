@@ -54,6 +54,9 @@ pub(crate) fn command(pid: Pid, command: Command) -> io::Result<()> {
     checked(result).map(drop)
 }
 
+/// The host counts pages in batches, one for each processor, and may have none of a small process.
+const LEAST_PEAK_KIB: i64 = 4;
+
 /// Takes a dead child's status off the host, and says what faults it had, and how much memory at most. Children without
 /// an exit signal are seen with __WALL only.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ThreadUsage {
@@ -71,7 +74,7 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> ThreadUsage {
     ThreadUsage {
         minor_faults: number(used.ru_minflt),
         major_faults: number(used.ru_majflt),
-        resident_bytes: number(used.ru_maxrss) << 10,
+        resident_bytes: number(used.ru_maxrss.max(LEAST_PEAK_KIB)) << 10,
         ..ThreadUsage::default()
     }
 }
