@@ -268,6 +268,18 @@ fn a_bad_layer_takes_its_good_neighbours_along() {
     check(&image, "came with digest");
 }
 
+/// The second may still wait for a thread that checks it when the first fails: many times, to meet that moment.
+#[test]
+fn layers_that_are_all_too_large() {
+    let mut config = config();
+    config.limits.layer.unpacked_bytes_max = 50_000;
+    let server = honest(Content::of("1", &TestImage::layered(11, 3, 100_000)));
+    for _ in 0..50 {
+        let refusal = Scratch::with(config.clone()).refusal(&name(&server));
+        assert!(refusal.contains("unpacked_bytes_max"), "{refusal}");
+    }
+}
+
 #[test]
 fn an_error_message_with_control_characters() {
     let server = Server::start(|_| {

@@ -33,13 +33,26 @@ impl Store {
     pub fn pull(&self, name: &Reference, options: &PullOptions, progress: &dyn Progress) -> Result<Image, PullError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(IoError::at("start the network runtime for", self.dir()))?;
-        let result = runtime.block_on(self.pull_from_registry(name, options, progress));
-        // Waits for conversions that were cancelled.
+        let mut begun = Vec::new();
+        let result = runtime.block_on(self.pull_from_registry(name, options, progress, &mut begun));
+        // Waits for conversions that were cancelled, and drops those that had not begun: until then their files are locked.
         drop(runtime);
         if result.as_ref().is_err_and(|error| !error.is_resumable()) {
+            begun.iter().try_for_each(|layer| self.forget(layer))?;
             self.collect()?;
         }
         result
+    }
+
+    /// Removes what came of a layer, unless another pull works on it.
+    fn forget(&self, digest: &Digest) -> Result<(), IoError> {
+        let path = self.disk.partial(digest);
+        if path.exists()
+            && let Some(file) = LockedFile::try_acquire(&path)?
+        {
+            file.discard();
+        }
+        Ok(())
     }
 
     async fn pull_from_registry(
@@ -47,11 +60,13 @@ impl Store {
         name: &Reference,
         options: &PullOptions,
         progress: &dyn Progress,
+        begun: &mut Vec<Digest>,
     ) -> Result<Image, PullError> {
         let repository = Repository::new(name, &self.config).map_err(|source| registry(name, source))?;
         let pull = Pull { store: self, name, options, progress, repository };
         let resolved = pull.resolve().await?;
         let hold = pull.hold(&resolved)?;
+        begun.extend(resolved.manifest.layers.iter().map(|layer| layer.digest));
         let links = pull.layers(&resolved).await?;
         let manifest = ManifestRecord {
             digest: resolved.fetched.digest,
@@ -155,22 +170,8 @@ impl Pull<'_> {
         let sizes: Vec<_> = unique.values().map(|link| LayerSize { digest: link.digest, bytes: link.bytes }).collect();
         self.progress.report(&Event::Layers(&sizes));
         let permits = Semaphore::new(self.store.config.parallel_downloads.max(1));
-        let result = try_join_all(unique.values().map(|link| self.layer(link, &permits))).await;
-        if result.as_ref().is_err_and(|error| !error.is_resumable()) {
-            unique.keys().try_for_each(|digest| self.forget(digest))?;
-        }
-        result.map(|_| links)
-    }
-
-    /// Removes what came of a layer, unless another pull works on it.
-    fn forget(&self, digest: &Digest) -> Result<(), IoError> {
-        let path = self.store.disk.partial(digest);
-        if path.exists()
-            && let Some(file) = LockedFile::try_acquire(&path)?
-        {
-            file.discard();
-        }
-        Ok(())
+        try_join_all(unique.values().map(|link| self.layer(link, &permits))).await?;
+        Ok(links)
     }
 
     async fn layer(&self, link: &LayerLink, permits: &Semaphore) -> Result<(), PullError> {
