@@ -3,8 +3,8 @@
 //! with microseconds of its own clock) and, in one more round, exits by reason and phase.
 
 mod counters;
-pub mod load;
-pub mod trace;
+mod load;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+
+use self::trace::{Told, Trace, Traced};
 
 /// Options of `lab watch`.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,6 +61,8 @@ pub struct Seen {
     pub reasons: BTreeMap<String, u64>,
     /// Its phases, in order.
     pub phases: Vec<Phase>,
+    /// Of a guest that goes on from a snapshot, in a round with a trace: from the request to its first whole word.
+    pub word_ms: Option<f64>,
 }
 
 /// A boot.
@@ -91,39 +95,31 @@ pub struct Phase {
     pub exits: u64,
 }
 
-/// Whether a round is one with a trace.
-#[derive(Clone, Copy)]
-enum Traced {
-    Yes,
-    No,
-}
-
 /// Watches and prints.
 pub fn run(options: &Options) -> Result<()> {
-    round(options, Traced::No)?;
-    let rounds = (0..options.rounds).map(|_| round(options, Traced::No)).collect::<Result<_>>()?;
-    let (reasons, phases) = if options.trace { traced(options)? } else { Default::default() };
-    println!("{}", serde_json::to_string(&Seen { rounds, reasons, phases })?);
+    round(options, None)?;
+    let rounds = (0..options.rounds).map(|_| round(options, None)).collect::<Result<_>>()?;
+    let Told { reasons, phases, word_ms } = if options.trace { traced(options)? } else { Told::default() };
+    println!("{}", serde_json::to_string(&Seen { rounds, reasons, phases, word_ms })?);
     Ok(())
 }
 
-fn traced(options: &Options) -> Result<(BTreeMap<String, u64>, Vec<Phase>)> {
-    let trace = trace::Trace::begin(options.load.is_some())?;
+fn traced(options: &Options) -> Result<Told> {
+    let trace = Trace::begin(if options.load.is_some() { Traced::Load } else { Traced::Boot })?;
     // Nothing that comes after the word counts.
-    round(&Options { rest: false, ..options.clone() }, Traced::Yes)?;
+    round(&Options { rest: false, ..options.clone() }, Some(&trace))?;
     trace.end(&options.word)
 }
 
-fn round(options: &Options, traced: Traced) -> Result<Round> {
+fn round(options: &Options, trace: Option<&Trace>) -> Result<Round> {
     let [program, words @ ..] = options.command.as_slice() else { bail!("no VMM") };
     let mut command = Command::new(program);
     // Its input stays open: a VMM may end with it.
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {program}"))?;
-    let loaded = options.load.as_deref().map_or_else(|| Ok(Vec::new()), |body| load::load(body, begin, traced));
-    let said = loaded.and_then(|loaded| Ok([loaded, until_word(&mut child, &options.word)?].concat()));
-    let result = said.and_then(|marks| {
+    let loaded = options.load.as_deref().map_or(Ok(()), |body| load::load(body, trace));
+    let result = loaded.and_then(|()| until_word(&mut child, &options.word)).and_then(|marks| {
         let ms = begin.elapsed().as_secs_f64() * 1e3;
         let exits = counters::exits()?;
         let pid = options.vmm.as_deref().map_or_else(|| Ok(child.id()), counters::process)?;

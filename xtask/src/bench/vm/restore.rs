@@ -12,7 +12,6 @@ use super::super::report::{Report, Row};
 use super::guest::{ALIVE, Guests, MEMORY_MIB, WORD};
 use super::session::{self, DEBIAN_KERNEL, SMALL_KERNEL, Session, count, middle, row};
 use crate::lab::watch::Seen;
-use crate::lab::watch::trace::FIRST_WORD;
 
 /// The share of a boot that a restore may take.
 const GOAL: f64 = 0.1;
@@ -107,8 +106,7 @@ impl Bench {
     }
 
     fn add_loads(&mut self, who: &str, loads: &[Seen]) -> Result<()> {
-        let heard = |seen: &Seen| seen.phases.iter().find(|phase| phase.name == FIRST_WORD).map(|phase| phase.ms);
-        let mut heard: Vec<_> = loads.iter().map(heard).collect::<Option<_>>().context("a first word")?;
+        let mut heard: Vec<_> = loads.iter().map(|seen| seen.word_ms).collect::<Option<_>>().context("a first word")?;
         heard.sort_by(f64::total_cmp);
         let mut add = |what: &str, value: f64| self.rows.push(row(who, what, value));
         add(REQUEST_MS, heard[SAVES / 2]);

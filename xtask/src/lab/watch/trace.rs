@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Phase, Traced};
+use super::Phase;
 use crate::sh;
 
 const DIR: &str = "/sys/kernel/tracing";
@@ -18,43 +18,66 @@ const TO_VMM: &str = "to the VMM";
 const BEGIN: &str = "begin";
 /// What a request to load a snapshot is marked by; a guest that goes on is looked at from there on.
 const ASKED: &str = "asked";
-/// The phase with which a guest that goes on is heard.
-pub const FIRST_WORD: &str = "first word";
 /// Enough for 100,000 events.
 const BUFFER_KIB: &str = "20000";
 
+/// What the VMM does with its guest.
+#[derive(Clone, Copy)]
+pub(super) enum Traced {
+    Boot,
+    Load,
+}
+
 /// A trace under way.
-pub(super) struct Trace(());
+pub(super) struct Trace(Traced);
+
+/// What a trace told.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Exits by reason.
+    pub(super) reasons: BTreeMap<String, u64>,
+    /// Of a boot.
+    pub(super) phases: Vec<Phase>,
+    /// From a request to load a snapshot to the end of the guest's first whole word.
+    pub(super) word_ms: Option<f64>,
+}
 
 impl Trace {
-    /// Begins it; the VMM is started next, to boot a guest or to load one.
-    pub(super) fn begin(loads: bool) -> Result<Self> {
+    /// Begins it; the VMM is started next.
+    pub(super) fn begin(traced: Traced) -> Result<Self> {
         let mut mount = Command::new("mount");
         sh::check(mount.args(["-t", "tracefs", "tracefs", DIR]))?;
         write("buffer_size_kb", BUFFER_KIB)?;
         // Of the guest before.
         write("trace", "")?;
-        let events = if loads { LOADED_EVENTS } else { EVENTS };
+        let events = match traced {
+            Traced::Boot => EVENTS,
+            Traced::Load => LOADED_EVENTS,
+        };
         events.iter().try_for_each(|event| write(&format!("events/kvm/{event}/enable"), "1"))?;
         write("tracing_on", "1")?;
         write("trace_marker", BEGIN)?;
-        Ok(Self(()))
+        Ok(Self(traced))
     }
 
-    /// Ends it: exits by reason, and phases.
-    pub(super) fn end(self, word: &str) -> Result<(BTreeMap<String, u64>, Vec<Phase>)> {
+    /// Marks the request to load a snapshot.
+    pub(super) fn mark_request(&self) -> Result<()> {
+        write("trace_marker", ASKED)
+    }
+
+    /// Ends it.
+    pub(super) fn end(self, word: &str) -> Result<Told> {
         write("tracing_on", "0")?;
         let text = fs::read_to_string(format!("{DIR}/trace")).context("read the trace")?;
         sh::check(Command::new("umount").arg(DIR))?;
-        Ok((reasons(&text), phases(&text, word)))
+        Ok(told(&text, self.0, word))
     }
 }
 
-/// Marks a request to load a snapshot, where there is a trace.
-pub(super) fn mark_request(traced: Traced) -> Result<()> {
+fn told(text: &str, traced: Traced, word: &str) -> Told {
     match traced {
-        Traced::Yes => write("trace_marker", ASKED),
-        Traced::No => Ok(()),
+        Traced::Boot => Told { reasons: reasons(text), phases: phases(text), word_ms: None },
+        Traced::Load => Told { word_ms: first_word_ms(text, word), ..Told::default() },
     }
 }
 
@@ -90,16 +113,8 @@ const PHASES: [(&str, Begins); 4] = [
     ("init runs", |event| event.name == "kvm_mmio" && is_within(event.after("gpa "), 0xc000_0000, 1)),
 ];
 
-/// What a guest that goes on says first, or what happens before.
-fn phases(text: &str, word: &str) -> Vec<Phase> {
-    let marked = |mark: &str| events(text).find(|event| event.name == "tracing_mark_write" && event.rest == mark);
-    match marked(ASKED) {
-        Some(asked) => first_word(text, asked.seconds, word).into_iter().collect(),
-        None => phases_since(text, marked(BEGIN).map_or(0.0, |event| event.seconds)),
-    }
-}
-
-fn phases_since(text: &str, begin: f64) -> Vec<Phase> {
+fn phases(text: &str) -> Vec<Phase> {
+    let begin = marked(text, BEGIN).unwrap_or_default();
     let mut found: [Option<Phase>; PHASES.len()] = Default::default();
     let mut exits = 0;
     for event in events(text) {
@@ -113,14 +128,20 @@ fn phases_since(text: &str, begin: f64) -> Vec<Phase> {
     found.into_iter().flatten().collect()
 }
 
-/// When a whole word went out by the serial port; exits are not counted.
-fn first_word(text: &str, begin: f64, word: &str) -> Option<Phase> {
+/// When a whole word had gone out by the serial port.
+fn first_word_ms(text: &str, word: &str) -> Option<f64> {
+    let asked = marked(text, ASKED)?;
     let mut said = String::new();
-    events(text).filter(|event| event.seconds >= begin).find_map(|event| {
+    events(text).filter(|event| event.seconds >= asked).find_map(|event| {
         said.extend(event.sent());
-        let ms = (event.seconds - begin) * 1e3;
-        said.ends_with(word).then(|| Phase { name: FIRST_WORD.into(), ms, exits: 0 })
+        said.ends_with(word).then_some((event.seconds - asked) * 1e3)
     })
+}
+
+/// When a mark was made.
+fn marked(text: &str, mark: &str) -> Option<f64> {
+    let is_mark = |event: &Event<'_>| event.name == "tracing_mark_write" && event.rest == mark;
+    events(text).find(is_mark).map(|event| event.seconds)
 }
 
 /// A line: `TASK-PID [CPU] FLAGS SECONDS: NAME: REST`.
@@ -178,9 +199,8 @@ mod tests {
 
     #[test]
     fn exits_are_counted_by_reason_and_phase() {
-        let reasons = reasons(TEXT);
-        assert_eq!((reasons["npf"], reasons["io"], reasons[TO_VMM]), (2, 1, 1));
-        let phases = phases(TEXT, "alive");
+        let Told { reasons, phases, word_ms } = told(TEXT, Traced::Boot, "Z");
+        assert_eq!((reasons["npf"], reasons["io"], reasons[TO_VMM], word_ms), (2, 1, 1, None));
         let seen: Vec<_> = phases.iter().map(|phase| (phase.name.as_str(), phase.ms.round(), phase.exits)).collect();
         let expected =
             [("first instruction", 30.0, 2), ("first look at the serial port", 31.0, 2), ("init runs", 41.0, 3)];
@@ -198,8 +218,7 @@ mod tests {
           vcpu 0-208     [000] .....     7.009000: kvm_pio: pio_write at 0x3f9 size 1 count 1 val 0x0
           vcpu 0-208     [000] .....     7.011000: kvm_pio: pio_write at 0x3f8 size 1 count 1 val 0x69
 ";
-        let seen: Vec<_> = phases(text, "hi").into_iter().map(|phase| (phase.name, phase.ms.round())).collect();
-        assert_eq!(seen, [(FIRST_WORD.to_owned(), 9.0)]);
-        assert!(phases(text, "ho").is_empty());
+        let word_ms = |word: &str| told(text, Traced::Load, word).word_ms.map(f64::round);
+        assert_eq!((word_ms("hi"), word_ms("ho")), (Some(9.0), None));
     }
 }
