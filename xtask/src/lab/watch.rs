@@ -8,11 +8,13 @@ mod trace;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use self::trace::{Told, Trace, Traced};
@@ -41,6 +43,10 @@ pub struct Options {
     /// A body for the VMM's `PUT /snapshot/load`; its API's socket is `api.sock`.
     #[arg(long)]
     load: Option<String>,
+    /// Ends with a status of its own when nothing is said for so many seconds. The exact lab's clock does not wait for
+    /// files of the host's: none of them may be what the VMM waits for.
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<i64>,
     /// The VMM.
     #[arg(required = true, last = true)]
     command: Vec<String>,
@@ -51,6 +57,16 @@ const REST: Duration = Duration::from_millis(1500);
 
 /// The name of the boot timer's mark.
 pub const TIMER_MARK: &str = "boot timer";
+
+/// A guest that says nothing more.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Silent(pub String);
+
+impl Silent {
+    /// The exit status that tells of one.
+    pub const STATUS: i32 = 3;
+}
 
 /// What was seen.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,18 +113,30 @@ pub struct Phase {
 
 /// Watches and prints.
 pub fn run(options: &Options) -> Result<()> {
+    let seen = watch(options);
+    if let Err(error) = &seen
+        && error.is::<Silent>()
+    {
+        eprintln!("{error:#}");
+        process::exit(Silent::STATUS);
+    }
+    println!("{}", serde_json::to_string(&seen?)?);
+    Ok(())
+}
+
+fn watch(options: &Options) -> Result<Seen> {
     round(options, None)?;
     let rounds = (0..options.rounds).map(|_| round(options, None)).collect::<Result<_>>()?;
     let Told { reasons, phases, word_ms } = if options.trace { traced(options)? } else { Told::default() };
-    println!("{}", serde_json::to_string(&Seen { rounds, reasons, phases, word_ms })?);
-    Ok(())
+    Ok(Seen { rounds, reasons, phases, word_ms })
 }
 
 fn traced(options: &Options) -> Result<Told> {
     let trace = Trace::begin(if options.load.is_some() { Traced::Load } else { Traced::Boot })?;
     // Nothing that comes after the word counts.
-    round(&Options { rest: false, ..options.clone() }, Some(&trace))?;
-    trace.end(&options.word)
+    let round = round(&Options { rest: false, ..options.clone() }, Some(&trace));
+    let told = trace.end(&options.word)?;
+    round.map(|_| told)
 }
 
 fn round(options: &Options, trace: Option<&Trace>) -> Result<Round> {
@@ -119,7 +147,7 @@ fn round(options: &Options, trace: Option<&Trace>) -> Result<Round> {
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {program}"))?;
     let loaded = options.load.as_deref().map_or(Ok(()), |body| load::load(body, trace));
-    let result = loaded.and_then(|()| until_word(&mut child, &options.word)).and_then(|marks| {
+    let result = loaded.and_then(|()| until_word(&mut child, &options.word, options.patience)).and_then(|marks| {
         let ms = begin.elapsed().as_secs_f64() * 1e3;
         let exits = counters::exits()?;
         let pid = options.vmm.as_deref().map_or_else(|| Ok(child.id()), counters::process)?;
@@ -141,10 +169,16 @@ fn at_rest(pid: u32, guest_mib: u64) -> Result<u64> {
 }
 
 /// Reads up to the word; what was marked by then.
-fn until_word(child: &mut Child, word: &str) -> Result<Vec<Phase>> {
+fn until_word(child: &mut Child, word: &str, patience: Option<i64>) -> Result<Vec<Phase>> {
     let mut output = child.stdout.take().context("a pipe")?;
     let (mut seen, mut piece, mut marks) = (Vec::new(), [0; 4096], Vec::new());
     loop {
+        if let Some(seconds) = patience
+            && !has_more(&output, seconds)?
+        {
+            let said = String::from_utf8_lossy(&seen);
+            bail!(Silent(format!("the guest stands still: it said nothing for {seconds} s after {said:?}")));
+        }
         match output.read(&mut piece)? {
             0 => bail!("it ended without the word:\n{}", String::from_utf8_lossy(&seen)),
             len => seen.extend_from_slice(&piece[..len]),
@@ -157,6 +191,13 @@ fn until_word(child: &mut Child, word: &str) -> Result<Vec<Phase>> {
             return Ok(marks);
         }
     }
+}
+
+/// Waits for output, or its end.
+fn has_more(output: &ChildStdout, seconds: i64) -> Result<bool> {
+    let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    let mut fds = [PollFd::new(output, PollFlags::IN)];
+    Ok(retry_on_intr(|| poll(&mut fds, Some(&timeout)))? > 0)
 }
 
 /// What `stockade vmm --boot-timer` logs when the guest stores to the timer: microseconds since the machine was begun.
@@ -179,6 +220,20 @@ fn mark(line: &str, exits: u64) -> Option<Phase> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guest_is_silent_when_its_vmm_lives_on() {
+        let ended = |script: &str, patience: i64| {
+            let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().expect("sh");
+            let result = until_word(&mut child, "alive", Some(patience));
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+            result.map(drop).map_err(|error| error.is::<Silent>())
+        };
+        assert_eq!(ended("echo dead; exec sleep 100", 1), Err(true));
+        assert_eq!(ended("echo dead", 100), Err(false));
+        assert_eq!(ended("echo dead; sleep 0.2; echo alive; exec sleep 100", 100), Ok(()));
+    }
 
     #[test]
     fn only_whole_marks_count() {

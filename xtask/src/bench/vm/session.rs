@@ -7,7 +7,7 @@ use stockade_lab::{Command, Lab, Settings, Stream, Time};
 use stockade_tests::fixtures_dir;
 
 use super::super::report::Row;
-use crate::lab::watch::{Round, Seen};
+use crate::lab::watch::{Round, Seen, Silent};
 use crate::setup;
 
 /// Firecracker's small kernel is not at hand; this one is, once `cargo xtask guest-kernel` has built it.
@@ -35,17 +35,19 @@ impl Session {
         Ok(Self(Lab::boot(&Settings { cpus: 2, time: Time::Real, ..exact })?))
     }
 
-    /// What a script prints; it must succeed.
+    /// What a script prints; it must succeed, or end with the status of a [`Silent`] guest.
     pub fn output(&mut self, script: &str) -> Result<Vec<u8>> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let code = self.0.run(&Command::new(["sh", "-c", script]), TIMEOUT, |stream, bytes| match stream {
             Stream::Stdout => stdout.extend_from_slice(bytes),
             Stream::Stderr => stderr.extend_from_slice(bytes),
         })?;
-        if code != 0 {
-            bail!("status {code}: {}", String::from_utf8_lossy(&stderr));
+        let stderr = String::from_utf8_lossy(&stderr);
+        match code {
+            0 => Ok(stdout),
+            Silent::STATUS => bail!(Silent(stderr.trim().to_owned())),
+            _ => bail!("status {code}: {stderr}"),
         }
-        Ok(stdout)
     }
 
     /// A script that ends as [`watch`].
