@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 
 static char *self;
@@ -77,6 +78,43 @@ static int vfork_order(void) {
     return 0;
 }
 
+/* Where a copy finds its id. */
+static void settid(const char *what, char *word) {
+    SHOW("settid %s ", what);
+    pid_t c = syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, word, word, 0), found = 0;
+    struct iovec to = {&found, 4}, from = {word, 4};
+    if (!c) {
+        long n = syscall(SYS_process_vm_readv, getpid(), &to, 1, &from, 1, 0);
+        _exit(n != 4 ? 1 : found == getpid() ? 2 : 3);
+    }
+    long n = syscall(SYS_process_vm_readv, getpid(), &to, 1, &from, 1, 0);
+    int st;
+    waitpid(c, &st, 0);
+    SHOW("%x parent %d\n", st, n == 4 && found == c);
+}
+
+static void settids(void) {
+    int file = open("word", O_RDWR | O_CREAT, 0600);
+    ftruncate(file, 100);
+    char *shared = mmap(0, 8192, 3, MAP_SHARED, file, 0), *own = mmap(0, 8192, 3, MAP_PRIVATE, file, 0);
+    char *two = mmap(0, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(two + 4096, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    settid("file", shared + 64);
+    settid("own", own + 64);
+    settid("beyond", shared + 5000);
+    settid("own beyond", own + 5000);
+    settid("straddles", two + 4094);
+    madvise(two + 4096, 4096, MADV_WIPEONFORK);
+    settid("wiped", two + 5000);
+    madvise(two + 4096, 4096, MADV_DONTFORK);
+    settid("not copied", two + 5000);
+    mprotect(two, 4096, PROT_READ);
+    settid("read-only", two + 64);
+    munmap(two, 8192);
+    settid("nothing", two);
+    close(file);
+}
+
 static void clones(void) {
     char *stack = mmap(0, 65536, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int st;
@@ -90,6 +128,7 @@ static void clones(void) {
     if (!c) _exit(ctid == getpid() ? 5 : 6);
     waitpid(c, &st, 0);
     SHOW("settid %d %d\n", WEXITSTATUS(st), ctid);
+    settids();
     TRY("sighand", syscall(SYS_clone, CLONE_SIGHAND, 0, 0, 0, 0));
     TRY("thread", syscall(SYS_clone, CLONE_THREAD | CLONE_VM, 0, 0, 0, 0));
     struct clone_args a = {0};

@@ -11,8 +11,8 @@ use kernel::conformance::{DRIVER, assert_same, install};
 use serde_json::json;
 use stockade_tests::{Bundle, Scratch, wait_until};
 
-/// Programs of `tests/conformance` about files; they run in a directory of the bundle.
-const PROGRAMS: [&str; 7] = ["acls", "directories", "files", "locks", "pipes", "unix", "xattrs"];
+/// Programs of `tests/conformance` that work on files; they run in a directory of the bundle.
+const PROGRAMS: [&str; 8] = ["acls", "directories", "files", "locks", "pipes", "tasks", "unix", "xattrs"];
 
 fn with_programs(scratch: &Scratch) -> Bundle {
     let args = [&["sh", "-c", DRIVER, "sh", "/data"], &PROGRAMS[..]].concat();

@@ -35,12 +35,12 @@ impl Memory {
         }
     }
 
-    /// Whether a copy of the space can write there.
+    /// Whether a copy of the space can surely write there: of files, pages may be missing.
     pub(crate) fn copies_as_writable(&self, address: u64, len: u64) -> bool {
         let state = self.state.lock();
         let Some((_, vma)) = state.vmas.find(address) else { return false };
         let is_whole = address.checked_add(len).is_some_and(|end| end <= vma.end);
-        let is_copied = !vma.flags.intersects(VmaFlags::HOLE | VmaFlags::NOT_FORKED);
+        let is_copied = vma.object.is_anonymous() && !vma.flags.contains(VmaFlags::NOT_FORKED);
         is_whole && is_copied && vma.protection.contains(Protection::WRITE)
     }
 

@@ -385,14 +385,21 @@ impl Task {
         if request.flags.contains(CloneFlags::VM) {
             return child.make_thread(|events| memory.space().spawn(frame, setup, events));
         }
-        setup.extend(self.own_tid_call(child, request));
+        let own_tid = self.own_tid_call(child, request);
+        let is_tid_left = request.flags.contains(CloneFlags::CHILD_SETTID) && own_tid.is_none();
+        setup.extend(own_tid);
         // A child whose descriptor cannot be given was never there.
-        let begin = if request.flags.contains(CloneFlags::PIDFD) { Begin::WhenStarted } else { Begin::AtOnce };
+        let waits = is_tid_left || request.flags.contains(CloneFlags::PIDFD);
+        let begin = if waits { Begin::WhenStarted } else { Begin::AtOnce };
         child.make_thread(|events| {
             let (copy, thread) = memory.fork(frame, setup, begin, events)?;
             child.replace_memory(copy);
             Ok(thread)
-        })
+        })?;
+        if is_tid_left {
+            child.store_own_tid(request);
+        }
+        Ok(())
     }
 
     /// The host clears the word of CLONE_CHILD_CLEARTID when its thread ends, and wakes its waiters, who wait there.
@@ -404,8 +411,8 @@ impl Task {
         usable.then_some(HostCall::SetTidAddress { address })
     }
 
-    /// CLONE_CHILD_SETTID of a copy: its thread stores the id itself, since it begins at once. Nothing where the kernel
-    /// is not sure that it can, as Linux does.
+    /// CLONE_CHILD_SETTID of a copy: its thread stores the id itself, so that it can begin at once. Nothing where it is
+    /// not sure to succeed, since a fault would end it.
     fn own_tid_call(&self, child: &Task, request: &Clone) -> Option<HostCall> {
         let (address, bytes) = (request.child_tid, child.tid().raw().to_le_bytes().to_vec());
         let wanted = request.flags.contains(CloneFlags::CHILD_SETTID);
@@ -415,13 +422,17 @@ impl Task {
 
     /// Faults are ignored, as Linux does.
     fn store_tids(&self, child: &Task, request: &Clone) {
-        let tid = child.tid().raw();
         if request.flags.contains(CloneFlags::PARENT_SETTID) {
-            let _ = self.memory().write_struct(request.parent_tid, &tid);
+            let _ = self.memory().write_struct(request.parent_tid, &child.tid().raw());
         }
         if request.flags.contains(CloneFlags::CHILD_SETTID | CloneFlags::VM) {
-            let _ = child.memory().write_struct(request.child_tid, &tid);
+            child.store_own_tid(request);
         }
+    }
+
+    /// CLONE_CHILD_SETTID by the kernel.
+    fn store_own_tid(&self, request: &Clone) {
+        let _ = self.memory().write_struct(request.child_tid, &self.tid().raw());
     }
 
     /// Takes back a task that was made and not started.

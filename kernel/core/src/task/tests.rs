@@ -144,6 +144,25 @@ fn a_thread_does_not_outlive_exit_group() {
 }
 
 #[test]
+fn a_copy_finds_its_id_in_every_word_that_it_can_write() {
+    const MMAP: u32 = 9;
+    const MPROTECT: u32 = 10;
+    const READ_WRITE: u64 = 3;
+    let world = world();
+    let map =
+        |sharing: u64| world.thread.trap(MMAP, &[0, 0x2000, READ_WRITE, sharing | 0x20, u64::MAX, 0]).expect("memory");
+    let (shared, two) = (map(1), map(2));
+    assert_eq!(world.thread.trap(MPROTECT, &[two + 0x1000, 0x1000, 7]), Ok(0));
+    for address in [two + 8, two + 0x0ffe, shared + 8] {
+        // CLONE_CHILD_SETTID and SIGCHLD
+        let pid = world.thread.trap(CLONE, &[0x100_0011, 0, 0, address, 0]).expect("clone");
+        let (task, _) = child(&world, pid);
+        assert_eq!(task.memory().read_struct::<i32>(address).map(i64::from), Ok(pid.cast_signed()), "{address:x}");
+    }
+    assert_eq!(world.task.memory().read_struct::<i32>(two + 0x0ffe), Ok(0));
+}
+
+#[test]
 fn vfork_waits_for_the_end_of_its_child() {
     let world = world();
     assert!(world.thread.try_call(VFORK, &[], Form::Trapped).is_none());
