@@ -71,7 +71,8 @@ df -i / | wc -l; df -h /dev/shm | wc -l; sync; sync f 2>&1; sync -d u/v/f; echo 
 env -u HOME A=1 sh -c 'echo $A $HOME'; env -i -S 'B=2 printenv B'; printenv NONE; echo $?; env -C / pwd
 nice -n 3 nice; nohup echo hup 2>&1 | tail -1; timeout -s KILL 0.2 sleep 60; echo $?
 timeout --preserve-status 0.2 sleep 60; echo $?; mkfifo q
-timeout -k 0.2 60 sh -c 'trap "" TERM; echo >q; sleep 60' & read x <q; kill $!; wait $!; echo $?
+timeout -k 0.2 60 sh -c 'trap "" TERM; until read p n s r </proc/$PPID/stat; test $s = S; do :; done
+echo >q; sleep 60' & read x <q; kill $!; wait $!; echo $?
 stdbuf -oL echo line; sleep 0.01s; true; false; echo $?
 
 id; id -nG root; groups daemon; whoami; logname; users; who; pinky -s | head -1; uname -snmo; arch; nproc --all |
