@@ -8,9 +8,6 @@ use stockade_kernel::platform::{LateUsage, ThreadUsage};
 
 use crate::thread::Inner;
 
-/// A process that was killed and is there for longer is one that the host keeps, with its whole control group.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// What the watch knows of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
@@ -72,10 +69,10 @@ impl LateUsage for Life {
         self.used().told
     }
 
-    fn wait(&self) -> ThreadUsage {
+    fn wait(&self, patience: Duration) -> ThreadUsage {
         let mut used = self.used();
         used.waiting += 1;
-        let waited = self.taken_off.wait_timeout_while(used, PATIENCE, |used| used.told.is_none());
+        let waited = self.taken_off.wait_timeout_while(used, patience, |used| used.told.is_none());
         let mut used = waited.unwrap_or_else(PoisonError::into_inner).0;
         used.waiting -= 1;
         used.told.unwrap_or_default()
@@ -86,18 +83,20 @@ impl LateUsage for Life {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(10);
+
     #[test]
     fn who_asks_early_waits_for_the_end() {
         let life = Arc::new(Life::default());
         assert_eq!(life.known(), None);
         let of_thread = life.clone();
-        let asking = std::thread::spawn(move || of_thread.wait());
+        let asking = std::thread::spawn(move || of_thread.wait(LONG));
         while life.used().waiting == 0 {
             std::thread::yield_now();
         }
         let used = ThreadUsage { minor_faults: 7, ..ThreadUsage::default() };
         life.end(used);
-        assert_eq!((asking.join().ok(), life.known(), life.wait()), (Some(used), Some(used), used));
+        assert_eq!((asking.join().ok(), life.known(), life.wait(Duration::ZERO)), (Some(used), Some(used), used));
         assert!(life.is_over());
     }
 }

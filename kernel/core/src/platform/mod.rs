@@ -257,8 +257,8 @@ pub trait LateUsage: Debug + Send + Sync {
     /// Page faults, and as resident bytes the most that there were at once. `None` as long as it is not known.
     fn known(&self) -> Option<ThreadUsage>;
 
-    /// The same, waited for; nothing when the process does not end.
-    fn wait(&self) -> ThreadUsage;
+    /// The same, waited for as long as that; nothing when the process does not end.
+    fn wait(&self, patience: Duration) -> ThreadUsage;
 }
 
 /// One application thread. Dropping it ends the host thread.

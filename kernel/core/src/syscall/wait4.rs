@@ -85,7 +85,7 @@ impl Found {
     /// `struct rusage`, for which the host is waited for.
     fn rusage(&self) -> Vec<u8> {
         let mut counts = self.counts;
-        counts += self.late.wait();
+        counts += self.late.wait(self.process.kernel().machine());
         usage::rusage(self.time, &counts)
     }
 }

@@ -4,10 +4,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::AddAssign;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 
 use super::{CpuTime, Process, Task};
-use crate::platform::{LateUsage, ThreadUsage, UserThread};
+use crate::platform::{HostClock, LateUsage, Machine, ThreadUsage, UserThread};
 use crate::wait::Stop;
+
+/// Processes that were killed and are there for longer are ones that the host keeps, with their whole control group.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Counters of one task. Those of the host are its thread's.
 #[derive(Debug, Default)]
@@ -89,10 +93,15 @@ impl Late {
         });
     }
 
-    /// All of it.
-    pub fn wait(&self) -> Counts {
+    /// All of it, as far as it comes in time.
+    pub fn wait(&self, machine: &dyn Machine) -> Counts {
         let mut counts = Counts::default();
-        self.0.iter().for_each(|one| counts += one.wait().into());
+        if self.0.is_empty() {
+            return counts;
+        }
+        let now = || machine.now(HostClock::Monotonic);
+        let deadline = now() + PATIENCE;
+        self.0.iter().for_each(|one| counts += one.wait(deadline.saturating_sub(now())).into());
         counts
     }
 }
@@ -183,7 +192,7 @@ impl Process {
             let usage = self.usage.lock();
             (usage.task_counts, usage.late.clone())
         };
-        counts += late.wait();
+        counts += late.wait(self.kernel().machine());
         counts
     }
 
@@ -199,7 +208,7 @@ impl Process {
             let usage = self.usage.lock();
             (usage.child_counts, usage.late_children.clone())
         };
-        counts += late.wait();
+        counts += late.wait(self.kernel().machine());
         counts
     }
 
@@ -215,6 +224,34 @@ impl Process {
 mod tests {
     use super::*;
     use crate::Errno;
+    use crate::testing::FakeMachine;
+
+    /// A process that ends after some time.
+    #[derive(Debug)]
+    struct Ending(Arc<FakeMachine>, Duration);
+
+    impl LateUsage for Ending {
+        fn known(&self) -> Option<ThreadUsage> {
+            (self.0.now(HostClock::Monotonic) >= self.1).then(|| ThreadUsage { minor_faults: 1, ..Default::default() })
+        }
+
+        fn wait(&self, patience: Duration) -> ThreadUsage {
+            let left = self.1.saturating_sub(self.0.now(HostClock::Monotonic));
+            self.0.advance(left.min(patience));
+            self.known().unwrap_or_default()
+        }
+    }
+
+    #[test]
+    fn dead_processes_that_the_host_keeps_are_waited_for_together() {
+        let machine = FakeMachine::new();
+        let mut late = Late::default();
+        for end in [PATIENCE / 2, 20 * PATIENCE, 30 * PATIENCE, PATIENCE / 4] {
+            late.push(Arc::new(Ending(machine.clone(), end)));
+        }
+        assert_eq!(late.wait(&*machine).minor_faults, 2);
+        assert_eq!(machine.now(HostClock::Monotonic), PATIENCE);
+    }
 
     #[test]
     fn calls_count_once_they_are_over() {
