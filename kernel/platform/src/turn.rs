@@ -92,7 +92,7 @@ impl Untold {
             return None;
         }
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.retain(|other| other.upgrade().is_some_and(|other| !other.is_killed() && other.turn().is_untold()));
+        latest.retain(|other| other.upgrade().is_some_and(|other| is_alive(&other) && other.turn().is_untold()));
         latest.push_back(Arc::downgrade(stub));
         let is_full = latest.len() > UNTOLD_MAX;
         let oldest = is_full.then(|| latest.pop_front()?.upgrade()).flatten();
@@ -100,10 +100,42 @@ impl Untold {
     }
 }
 
+fn is_alive(stub: &Stub) -> bool {
+    !stub.is_killed() && !stub.is_dead()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command};
+
     use super::*;
-    use stockade_kernel::platform::Protection;
+    use crate::stub::{Inherited, Slots};
+    use rustix::process::Pid;
+    use stockade_kernel::platform::{Protection, ThreadUsage};
+
+    /// A process that does nothing until it is killed.
+    fn process(inherited: Inherited) -> (Arc<Stub>, Child) {
+        let child = Command::new("sleep").arg("60").spawn().expect("a process");
+        (Arc::new(Stub::new(Pid::from_child(&child), Slots::after(1), inherited).expect("a stub")), child)
+    }
+
+    #[test]
+    fn of_many_copies_the_oldest_that_lives_is_told() {
+        let init = process(Inherited::default());
+        init.0.turn().prefer();
+        let (untold, copies) = (Untold::default(), [(); 5].map(|()| process(init.0.bequeath())));
+        let [first, second, third, fourth, fifth] = copies.each_ref().map(|(stub, _)| stub);
+        assert!(untold.add(first).is_none() && untold.add(second).is_none());
+        first.life().end(ThreadUsage::default());
+        assert!(untold.add(third).is_none(), "the first is dead");
+        assert!(untold.add(fourth).is_some_and(|told| Arc::ptr_eq(&told, second)));
+        third.kill();
+        assert!(untold.add(fifth).is_none(), "the third was killed");
+        for (stub, mut child) in copies.into_iter().chain([init]) {
+            stub.kill();
+            child.wait().expect("its end");
+        }
+    }
 
     fn map(len: u64) -> [HostCall; 1] {
         [HostCall::Map { address: 0x1000, len, protection: Protection::READ, backing: Backing::Anonymous }]
