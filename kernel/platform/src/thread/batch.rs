@@ -230,15 +230,21 @@ impl Inner {
     /// Writes a piece of the slot, and with it the registers that were kept for the reply. The slot is always there;
     /// only a dead process does not take it.
     pub(super) fn write_entry(&self, state: &mut State, piece: Option<(u64, &[u8])>) {
-        let entry = state.entry.take().map(|registers| (registers, self.entry_piece(&registers)));
-        let Some((registers, (context_at, context))) = entry else {
-            piece.map(|(address, bytes)| memory::write(self.stub.pid(), address, bytes));
+        let Some(registers) = state.entry.take() else {
+            if let Some((address, bytes)) = piece {
+                memory::write(self.stub.pid(), address, bytes);
+            }
             return;
         };
+        let (context_at, context) = self.entry_piece(&registers);
         let segments = [registers.fs_base.to_ne_bytes(), registers.gs_base.to_ne_bytes()].concat();
         let segments = (abi::slot_address(self.slot) + abi::SEGMENTS_OFFSET, &segments[..]);
-        let pieces = [(context_at, &context[..]), segments, piece.unwrap_or((context_at, &[]))];
-        if !memory::write_pieces(self.stub.pid(), &pieces) {
+        let context = (context_at, &context[..]);
+        let written = match piece {
+            Some(piece) => memory::write_pieces(self.stub.pid(), &[context, segments, piece]),
+            None => memory::write_pieces(self.stub.pid(), &[context, segments]),
+        };
+        if !written {
             self.stub.kill();
         }
     }
