@@ -5,7 +5,7 @@
 use crate::range::is_applications;
 
 const MPROTECT: u32 = 10;
-pub(crate) const MUNMAP: u32 = 11;
+const MUNMAP: u32 = 11;
 const MINCORE: u32 = 27;
 const MADVISE: u32 = 28;
 const EXIT: u32 = 60;

@@ -213,6 +213,10 @@ impl Space for HostSpace {
         self.machine.set_expendable(self.stub.pid(), Expendable::Next);
     }
 
+    fn unmaps(&self, bytes: u64) {
+        self.stub.turn().shrink(bytes);
+    }
+
     fn resident_bytes(&self) -> (u64, u64) {
         self.machine.proc.resident_bytes(self.stub.pid())
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use stockade_kernel::platform::{Backing, HostCall};
+use stockade_kernel::platform::{Backing, HostCall, Keep};
 
 use crate::stub::Stub;
 
@@ -50,14 +50,16 @@ impl Turn {
         for call in calls {
             match *call {
                 HostCall::Map { len, backing: Backing::Anonymous | Backing::Pool { .. }, .. } => self.grow(len),
-                HostCall::Remap { to_len, .. } => self.grow(to_len),
-                HostCall::Unmap { len, .. } => self.shrink(len),
+                HostCall::Remap { to_len, keep: Keep::Range, .. } => self.grow(to_len),
+                HostCall::Remap { from_len, to_len, keep: Keep::Nothing, .. } => {
+                    self.grow(to_len.saturating_sub(from_len));
+                }
                 _ => {}
             }
         }
     }
 
-    /// Its program unmaps this much.
+    /// Its program unmaps this much of what was counted; the kernel's map says so, since the host unmaps nothing too.
     pub(crate) fn shrink(&self, len: u64) {
         self.mapped.update(Ordering::Relaxed, Ordering::Relaxed, |mapped| mapped.saturating_sub(len));
     }
@@ -161,11 +163,27 @@ mod tests {
         copy.begin_program();
         copy.count(&map(MAPPED_MIN - 1));
         let of_copy = copy.of_copy();
-        copy.count(&[HostCall::Unmap { address: 0x1000, len: 5 }]);
+        copy.count(&[HostCall::Unmap { address: 0x1000, len: 1 << 40 }]);
+        copy.shrink(5);
         copy.count(&map(5));
         assert!(!copy.has_grown() && !of_copy.has_grown());
         copy.count(&map(1));
         of_copy.count(&map(1));
+        assert!(copy.has_grown() && of_copy.has_grown());
+    }
+
+    #[test]
+    fn what_moves_counts_once() {
+        let init = Turn::default();
+        init.prefer();
+        let copy = init.of_copy();
+        copy.count(&map(MAPPED_MIN - 1));
+        let remap = |to_len, keep| [HostCall::Remap { from: 0x1000, from_len: 9, to: 0x2000, to_len, keep }];
+        copy.count(&remap(9, Keep::Nothing));
+        assert!(!copy.has_grown());
+        let of_copy = copy.of_copy();
+        copy.count(&remap(10, Keep::Nothing));
+        of_copy.count(&remap(9, Keep::Range));
         assert!(copy.has_grown() && of_copy.has_grown());
     }
 }

@@ -28,6 +28,7 @@ impl Memory {
         let calls = if end < from { alloc::vec![unmap(end..from)] } else { alloc::vec::Vec::new() };
         if end < from {
             state.free(tid, end..from);
+            self.tell_unmapped(&mut state);
         }
         state.heap.end = to;
         Change { calls, value: to, undo: Undo::Nothing }

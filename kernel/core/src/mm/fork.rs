@@ -52,6 +52,7 @@ impl Memory {
             program: state.program.clone(),
             running: state.running.as_ref().map(InUse::again),
             freed_bytes: 0,
+            unmapped_bytes: 0,
         };
         // What other threads are about to free is still there in the copy.
         let freed = state.settling.iter().map(|settling| settling.range()).filter(|range| !range.is_empty());

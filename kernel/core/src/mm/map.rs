@@ -98,6 +98,7 @@ impl Memory {
         state.check_limits(&range, &request.vma(range.end, 0, &whole(&request)), limits)?;
         let replaced = state.vmas.take(range.clone());
         state.keep(tid, replaced);
+        self.tell_unmapped(&mut state);
         let calls = state.insert_pieces(&range, &request, &pieces);
         Ok(Change { calls, value: start, undo: Undo::Map(range) })
     }

@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub running: Option<InUse>,
     /// How many bytes were given back.
     pub freed_bytes: u64,
+    /// Zeros that were taken out, of which the machine does not know yet.
+    pub unmapped_bytes: u64,
 }
 
 impl Memory {
@@ -78,6 +80,7 @@ impl Memory {
             program: None,
             running: None,
             freed_bytes: 0,
+            unmapped_bytes: 0,
         };
         Self::with_state(space, state)
     }

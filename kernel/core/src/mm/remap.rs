@@ -72,16 +72,9 @@ impl Memory {
         let mut state = self.state.lock();
         // Another thread may have changed the map while the file was asked.
         state.to_be_remapped(request)?;
-        if request.growth() == 0 && !request.moves() {
-            return Ok(state.shrink(tid, request));
-        }
-        if !request.moves() && state.can_extend(request) {
-            return state.extend(&vma, request, &more, limits);
-        }
-        if request.to == RemapTo::Here {
-            return Err(Errno::ENOMEM);
-        }
-        state.relocate(tid, &vma, request, &more, limits)
+        let change = state.remap(tid, &vma, request, &more, limits);
+        self.tell_unmapped(&mut state);
+        change
     }
 
     fn duplicate(&self, tid: Pid, vma: &Vma, request: &RemapRequest, limits: &MemoryLimits) -> Result<Change, Errno> {
@@ -138,6 +131,26 @@ impl State {
         }
         let mut vma = vma.clone();
         Ok(if request.from > start { vma.split_off(start, request.from) } else { vma })
+    }
+
+    fn remap(
+        &mut self,
+        tid: Pid,
+        vma: &Vma,
+        request: &RemapRequest,
+        more: &[MapPiece],
+        limits: &MemoryLimits,
+    ) -> Result<Change, Errno> {
+        if request.growth() == 0 && !request.moves() {
+            return Ok(self.shrink(tid, request));
+        }
+        if !request.moves() && self.can_extend(request) {
+            return self.extend(vma, request, more, limits);
+        }
+        if request.to == RemapTo::Here {
+            return Err(Errno::ENOMEM);
+        }
+        self.relocate(tid, vma, request, more, limits)
     }
 
     fn shrink(&mut self, tid: Pid, request: &RemapRequest) -> Change {

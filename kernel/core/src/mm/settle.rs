@@ -21,6 +21,7 @@ impl State {
     pub fn free(&mut self, tid: Pid, range: Range<u64>) {
         let vmas = self.vmas.take(range.clone());
         self.note_freed(vmas.iter().map(|(start, vma)| vma.end - start).sum());
+        self.note_unmapped(&vmas);
         if !vmas.is_empty() {
             self.settling.push(Settling { tid, range, _vmas: vmas });
         }
@@ -28,9 +29,15 @@ impl State {
 
     /// Keeps what a mapping held until the next event of this task.
     pub fn keep(&mut self, tid: Pid, vmas: Vec<(u64, Vma)>) {
+        self.note_unmapped(&vmas);
         if !vmas.is_empty() {
             self.settling.push(Settling { tid, range: 0..0, _vmas: vmas });
         }
+    }
+
+    fn note_unmapped(&mut self, vmas: &[(u64, Vma)]) {
+        let zeros = vmas.iter().filter(|(_, vma)| vma.object.is_anonymous());
+        self.unmapped_bytes += zeros.map(|(start, vma)| vma.end - start).sum::<u64>();
     }
 
     /// Keeps addresses from being chosen until the next event of this task.
@@ -53,6 +60,14 @@ impl State {
 }
 
 impl Memory {
+    /// Tells the machine of what was taken out.
+    pub(super) fn tell_unmapped(&self, state: &mut State) {
+        let bytes = core::mem::take(&mut state.unmapped_bytes);
+        if bytes > 0 {
+            self.space.unmaps(bytes);
+        }
+    }
+
     /// The host calls of this task's last answer are done, or will never be.
     pub fn settled(&self, tid: Pid) {
         let done: Vec<Settling> = {

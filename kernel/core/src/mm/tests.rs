@@ -164,6 +164,31 @@ fn mremap_can_leave_the_old_range() {
 }
 
 #[test]
+fn the_machine_hears_of_what_was_really_unmapped() {
+    let world = World::new();
+    let unmapped = || world.thread.space().unmapped();
+    let at = map(&world, 0, 4 * PAGE, PRIVATE).unwrap();
+    assert_eq!(world.thread.call(MUNMAP, &[at - (1 << 30), 1 << 30]), Ok(0));
+    assert_eq!(unmapped(), 0);
+    unmap_natively(&world, at + PAGE, PAGE);
+    assert_eq!(unmapped(), PAGE);
+    unmap_natively(&world, at, 4 * PAGE);
+    assert_eq!(unmapped(), 4 * PAGE);
+    let (zeros, shared) = (map(&world, 0, 2 * PAGE, PRIVATE).unwrap(), map(&world, 0, PAGE, SHARED).unwrap());
+    map(&world, zeros, PAGE, PRIVATE | FIXED).unwrap();
+    assert_eq!(unmapped(), 5 * PAGE);
+    assert_eq!(world.thread.trap(MREMAP, &[zeros, 2 * PAGE, PAGE, 0, 0]), Ok(zeros));
+    assert_eq!(unmapped(), 6 * PAGE);
+    unmap_natively(&world, shared, PAGE);
+    assert_eq!(unmapped(), 6 * PAGE, "shared memory is the pool's");
+    let heap = world.thread.trap(BRK, &[0]).unwrap();
+    for to in [heap + 3 * PAGE, heap + PAGE] {
+        assert_eq!(world.thread.trap(BRK, &[to]), Ok(to));
+    }
+    assert_eq!(unmapped(), 8 * PAGE);
+}
+
+#[test]
 fn shared_memory_is_seen_by_the_child_and_given_back() {
     let world = World::new();
     let memory = world.task.memory();

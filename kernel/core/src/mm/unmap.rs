@@ -28,7 +28,8 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         let mapped: Vec<Range<u64>> = state.vmas.within(range.clone()).map(|(part, _)| part).collect();
-        state.free(tid, range.clone());
+        state.free(tid, range);
+        self.tell_unmapped(&mut state);
         let calls = match (mapped.first(), mapped.last()) {
             (Some(first), Some(last)) => alloc::vec![unmap(first.start..last.end)],
             _ => Vec::new(),

@@ -163,6 +163,9 @@ pub trait Space: Debug + Send + Sync {
     /// Where memory is lacking, a space of about its size ends before it. Copies are not preferred.
     fn prefer(&self) {}
 
+    /// The application unmaps so many bytes that it had mapped of [`Backing::Anonymous`].
+    fn unmaps(&self, _bytes: u64) {}
+
     /// Bytes of host memory that it holds: (resident, of those shared).
     fn resident_bytes(&self) -> (u64, u64);
 

@@ -2,7 +2,7 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
 use stockade_kernel_sync::Mutex;
@@ -19,6 +19,7 @@ pub struct FakeSpace {
     machine: Arc<FakeMachine>,
     pages: Mutex<Pages>,
     dead: AtomicBool,
+    unmapped: AtomicU64,
     fails: Mutex<Option<Errno>>,
 }
 
@@ -34,6 +35,7 @@ impl FakeSpace {
             machine: machine.clone(),
             pages: Mutex::new(pages),
             dead: AtomicBool::new(false),
+            unmapped: AtomicU64::new(0),
             fails: Mutex::new(None),
         })
     }
@@ -72,6 +74,11 @@ impl FakeSpace {
     /// Whether it was killed.
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of zeros that were unmapped.
+    pub fn unmapped(&self) -> u64 {
+        self.unmapped.load(Ordering::Relaxed)
     }
 
     /// Steps over `len` bytes within pages: `copy(page, at, done, step)` says whether it could.
@@ -155,6 +162,10 @@ impl Space for FakeSpace {
 
     fn kill(&self) {
         self.dead.store(true, Ordering::Relaxed);
+    }
+
+    fn unmaps(&self, bytes: u64) {
+        self.unmapped.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn resident_bytes(&self) -> (u64, u64) {

@@ -89,12 +89,7 @@ impl Inner {
     fn direct_answer(&self, state: &mut State, number: u32, arguments: [u64; 6], reply: Reply) -> Answer {
         match reply {
             Reply::Value(value) => Answer::Value(plain(value)),
-            Reply::Native if native::is_permitted(number, arguments) => {
-                if number == native::MUNMAP {
-                    self.stub.turn().shrink(arguments[1]);
-                }
-                Answer::Continue
-            }
+            Reply::Native if native::is_permitted(number, arguments) => Answer::Continue,
             Reply::Layout { calls, value } if state.notes_all(&calls) => Answer::Value(plain(value)),
             Reply::Restart => {
                 self.send_kick(state);
