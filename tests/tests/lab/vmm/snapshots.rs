@@ -274,7 +274,7 @@ impl Handler {
     fn start(programs: &Path, folder: &Path, memory: &Path) -> Self {
         let socket = folder.join("faults.sock");
         let mut command = Command::new(programs.join("uffd"));
-        let child = command.arg(&socket).arg(memory).spawn().expect("start the page fault handler");
+        let child = command.arg(&socket).arg(memory).arg("1").spawn().expect("start the page fault handler");
         let deadline = Instant::now() + STREAM_TIMEOUT;
         while !socket.exists() {
             assert!(Instant::now() < deadline, "the page fault handler does not listen");

@@ -1,7 +1,8 @@
 //! `vm-restore`: from the request to load a snapshot to the first word of the guest that goes on, beside the boot of
 //! the same guest; with its memory mapped from the file, and by a process that answers page faults
-//! (`tests/lab/uffd.c`). The time is the kernel's own trace's: who waits for the word gets the lab's one processor
-//! only when the guest, which goes on talking, has had it for some milliseconds.
+//! (`tests/lab/uffd.c`): a page at a time, with what is around it, and with what a restore before touched filled first.
+//! The time is the kernel's own trace's: who waits for the word gets the lab's one processor only when the guest, which
+//! goes on talking, has had it for some milliseconds.
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -43,13 +44,33 @@ const KERNELS: [Kernel; 2] = [
     Kernel { name: "small 6.12", file: SMALL_KERNEL, line: "console=ttyS0 reboot=t panic=-1 quiet", boots: 1 },
 ];
 
-/// What is done with a guest, by name; and what a load's memory comes from, and the VMM that is asked for it.
+/// What is done with a guest, by name.
 const BOOT: &str = "boot";
-const LOADS: [(&str, &str, &str, &str); 2] =
-    [("restore", "File", "memory", VMM), ("restore, userfaultfd", "Uffd", "faults.sock", FAULTED)];
-const VMM: &str = "./stockade vmm --api-sock api.sock";
-const FAULTED: &str = "sh -c 'rm -f faults.sock; ./uffd faults.sock memory & \
-    while ! test -S faults.sock; do sleep 0.01; done; exec ./stockade vmm --api-sock api.sock'";
+
+struct Load {
+    how: &'static str,
+    /// How the process that answers page faults does so; without one, memory is mapped from its file.
+    faults: Option<&'static str>,
+}
+
+impl Load {
+    fn vmm(&self) -> String {
+        let vmm = "./stockade vmm --api-sock api.sock";
+        let Some(faults) = self.faults else { return vmm.to_owned() };
+        format!(
+            "sh -c 'rm -f faults.sock; ./uffd faults.sock memory {faults} & \
+             while ! test -S faults.sock; do sleep 0.01; done; exec {vmm}'"
+        )
+    }
+}
+
+const LOADS: [Load; 4] = [
+    Load { how: "restore", faults: None },
+    Load { how: "restore, userfaultfd", faults: Some("1") },
+    Load { how: "restore, userfaultfd by 32 KiB", faults: Some("8") },
+    // The watch's first round, which does not count, makes the list.
+    Load { how: "restore, userfaultfd, touched before", faults: Some("1 touched") },
+];
 
 const TOTAL_MS: &str = "ms from the process's start";
 const REQUEST_MS: &str = "ms from the request to the first word";
@@ -62,7 +83,7 @@ cp "$kernel" vmlinux; cp "$guests/initrd-alive" initrd; cp "$guests/uffd" uffd; 
 "#;
 
 /// A guest is saved when it has said something and goes on.
-const SAVE: &str = r#"rm -f first.sock
+const SAVE: &str = r#"rm -f first.sock touched
 ./stockade vmm --api-sock first.sock --config-file config.json </dev/null >said & vmm=$!
 words() { grep -c "$word" said || true; }
 said_more_than() {
@@ -92,7 +113,7 @@ pub fn run(_: &Effort) -> Result<Report> {
     let title = "a guest from a snapshot in the lab, 1 processor, 128 MiB; a millisecond is a million instructions";
     let mut report = Report::of_rows(title, "", bench.rows).side_by_side();
     for Kernel { name, .. } in kernels {
-        for (how, ..) in LOADS {
+        for Load { how, .. } in LOADS {
             let row = |who: &str, what: &str| format!("{name}, {who}: {what}");
             report = report.compare(&row(how, REQUEST_MS), &row(BOOT, TOTAL_MS), Some(GOAL));
         }
@@ -118,7 +139,7 @@ impl Bench {
         let mut add = |what: &str, value: f64| self.rows.push(row(&format!("{name}, {BOOT}"), what, value));
         add(TOTAL_MS, middle(&boot, |round| round.ms)?);
         add("again because a guest stood still, times", count(still));
-        for (index, (how, ..)) in LOADS.iter().enumerate() {
+        for (index, Load { how, .. }) in LOADS.iter().enumerate() {
             let loads: Vec<_> = states.iter().map(|loads| &loads[index]).collect();
             self.add_loads(&format!("{name}, {how}"), &loads)?;
         }
@@ -134,16 +155,17 @@ impl Bench {
     fn state(&mut self, kernel: &Kernel) -> Result<Vec<Seen>> {
         let words = format!("word={ALIVE} patience={PATIENCE} silent={}", Silent::STATUS);
         self.session.output(&format!("{}{words}\n{SAVE}", self.set_up(kernel))).context("save")?;
-        LOADS.iter().map(|(how, backend, path, vmm)| self.load(backend, path, vmm).context(*how)).collect()
+        LOADS.iter().map(|load| self.load(load).context(load.how)).collect()
     }
 
-    fn load(&mut self, backend: &str, path: &str, vmm: &str) -> Result<Seen> {
+    fn load(&mut self, load: &Load) -> Result<Seen> {
+        let (backend, path) = load.faults.map_or(("File", "memory"), |_| ("Uffd", "faults.sock"));
         let body = json!({
             "snapshot_path": "state", "resume_vm": true,
             "mem_backend": {"backend_type": backend, "backend_path": path},
         });
-        let load = format!("{} {vmm}", watch(&format!("{ALIVE} --trace --load '{body}'"))?);
-        self.session.watch(&format!("set -e; cd /var/tmp; {load}"))
+        let watch = watch(&format!("{ALIVE} --trace --load '{body}'"))?;
+        self.session.watch(&format!("set -e; cd /var/tmp; {watch} {}", load.vmm()))
     }
 
     fn add_loads(&mut self, who: &str, loads: &[&Seen]) -> Result<()> {
