@@ -9,7 +9,7 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, SessionKeyring, Status, Terminal};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Making};
 use crate::fail::{Context, invalid};
 use crate::idmap::IdMaps;
 use crate::layers::Layers;
@@ -95,15 +95,18 @@ impl Checked {
         Ok(Cgroup::locate(path, id, request.cgroup_manager)?.with_parent(request.cgroup_parent))
     }
 
-    /// One that cannot be made may be another container's, so clearing up must not find it.
     pub(crate) fn make_cgroup(&self, dir: &Dir, record: &mut Record) -> Result<()> {
-        let resources = self.linux.resources().clone().unwrap_or_default();
-        if let Err(error) = record.cgroup.make(&resources) {
-            record.cgroup = Cgroup::none();
-            dir.write(record)?;
-            return Err(error.into());
+        let mut groups = self.groups(record);
+        let made = groups.finish();
+        if made.is_err() {
+            give_up_groups(&mut groups, dir, record)?;
         }
-        Ok(())
+        Ok(made?)
+    }
+
+    /// The control groups that the record names, yet to be made.
+    pub(crate) fn groups(&self, record: &Record) -> Making {
+        Making::new(record.cgroup.clone(), self.linux.resources().clone().unwrap_or_default())
     }
 
     /// Where the container's cgroup will be is written down before it is made.
@@ -133,6 +136,13 @@ impl Checked {
             },
         })
     }
+}
+
+/// Groups that cannot be made may be another container's, so clearing up must not find them.
+pub(crate) fn give_up_groups(groups: &mut Making, dir: &Dir, record: &mut Record) -> Result<()> {
+    groups.undo();
+    record.cgroup = Cgroup::none();
+    dir.write(record)
 }
 
 fn check_spec(spec: &Spec, linux: &Linux, process: &Process, namespaces: &Namespaces) -> Result<()> {

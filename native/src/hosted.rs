@@ -5,6 +5,7 @@
 //! in class `native`: state on disk, exec fifo, hooks, limits. So every verb that does not reach into the
 //! workload is [`crate::Native`]'s.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ use oci_spec::runtime::{Mount, Process, Spec};
 use rustix::process::ioctl_tiocsctty;
 use stockade_sandbox::{ContainerId, CreateRequest, Error, Result, Rootfs, Status};
 
-use crate::cgroup::Cgroup;
-use crate::create::{Checked, claim};
+use crate::cgroup::{Cgroup, Making};
+use crate::create::{Checked, claim, give_up_groups};
 use crate::fail::{Context, invalid};
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
@@ -37,15 +38,16 @@ pub struct Stage<'a> {
     pub dir: PathBuf,
     /// The bundle, as an absolute path.
     pub bundle: &'a Path,
-    /// Its cgroup, with its limits; proxies live in the monitor's part of it.
+    /// Its cgroup, whose limits it has when it is made; proxies live in the monitor's part of it.
     pub cgroup: &'a Cgroup,
     /// Readable once the container is started.
     pub fifo: OwnedFd,
     namespaces: &'a Namespaces,
+    groups: &'a RefCell<Making>,
 }
 
 /// Makes a container as [`crate::Native`] does, with `launch` in place of the init: it returns the pid of a proxy, a
-/// child of the caller. On failure nothing is left.
+/// child of the caller. It has the control groups made ([`Stage::make_groups`]). On failure nothing is left.
 pub fn create(
     state_root: &Path,
     id: &ContainerId,
@@ -78,10 +80,14 @@ fn make(
     let fifo = dir.make_fifo()?;
     let mut record = checked.record(request, bundle, id)?;
     dir.write(&record)?;
-    checked.make_cgroup(dir, &mut record)?;
-    let cgroup = record.cgroup.clone();
-    let stage = Stage { dir: dir.path().to_owned(), bundle, cgroup: &cgroup, fifo, namespaces: &checked.namespaces };
-    let proxy = launch(stage, request)?;
+    let (cgroup, groups) = (record.cgroup.clone(), RefCell::new(checked.groups(&record)));
+    let (path, namespaces) = (dir.path().to_owned(), &checked.namespaces);
+    let launched = launch(Stage { dir: path, bundle, cgroup: &cgroup, fifo, namespaces, groups: &groups }, request);
+    let mut groups = groups.into_inner();
+    if !groups.is_whole() {
+        give_up_groups(&mut groups, dir, &mut record)?;
+    }
+    let proxy = launched?;
     finish(dir, &mut record, proxy, request.pid_file.as_deref()).inspect_err(|_| kill_and_reap(proxy))?;
     Ok(proxy)
 }
@@ -101,6 +107,16 @@ fn finish(dir: &Dir, record: &mut Record, proxy: u32, pid_file: Option<&Path>) -
 }
 
 impl Stage<'_> {
+    /// Makes as much of the control groups as a process is cloned into.
+    pub fn begin_groups(&self) -> Result<()> {
+        Ok(self.groups.borrow_mut().begin()?)
+    }
+
+    /// Makes all of the control groups, with their limits.
+    pub fn make_groups(&self) -> Result<()> {
+        Ok(self.groups.borrow_mut().finish()?)
+    }
+
     /// Starts the container's proxy in its cgroup and network namespace, a child of the caller, which must have one
     /// thread. `monitor` is the monitor that the container brings with it: a new network namespace is that one's.
     /// `terminal` becomes its controlling terminal.

@@ -14,7 +14,7 @@ mod root;
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use oci_spec::runtime::Spec;
@@ -179,6 +179,11 @@ pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, network
         ),
         Network::Own | Network::Of(None) => clone_into(helper, cgroup, authority, JAIL | CloneFlags::NEWNET),
     }
+}
+
+/// The same before the v1 groups are made, for a helper that waits at a [`crate::gate::Gate`] for them.
+pub fn begin_early(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, network: &OwnedFd) -> Result<Starting> {
+    begin(helper, &cgroup.without_v1(), authority, Network::Given(network.as_fd()))
 }
 
 /// New namespaces of every jail.

@@ -17,35 +17,31 @@ const PROCESSES_DEFAULT: u64 = 32_768;
 pub(crate) struct Settings {
     /// Host processes and threads of the whole sandbox, monitor and stubs.
     pub threads_max: u64,
-    /// How many entrances of control groups it got, from descriptor 3 on.
-    pub groups: u16,
     /// The trap path, unless it is to be the host's best.
     pub path: Option<TrapPath>,
 }
 
 impl Settings {
     /// From the host that this process sees, and its environment.
-    pub(crate) fn of_host(groups: usize) -> Result<Self> {
-        let groups = u16::try_from(groups).map_err(|_| Error::Other("too many control groups".into()))?;
+    pub(crate) fn of_host() -> Result<Self> {
         let path = std::env::var(PATH_VARIABLE).ok().map(|name| parse_path(&name)).transpose()?;
         let all = ["pid_max", "threads-max"].map(kernel_number).into_iter().min().unwrap_or(PROCESSES_DEFAULT);
-        Ok(Self { threads_max: all / SHARE, groups, path })
+        Ok(Self { threads_max: all / SHARE, path })
     }
 
     /// As words.
     pub(crate) fn words(self) -> Vec<String> {
         let path = self.path.map(|path| path.name().to_owned());
-        [self.threads_max.to_string(), self.groups.to_string()].into_iter().chain(path).collect()
+        std::iter::once(self.threads_max.to_string()).chain(path).collect()
     }
 
     /// Back.
     pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let [threads, groups, path @ ..] = words else {
+        let [threads, path @ ..] = words else {
             return Err(Error::Other("the monitor was told nothing".into()));
         };
-        let groups = groups.parse().map_err(|_| Error::Other(format!("{groups:?} is no number of groups")))?;
         let threads_max = threads.parse().map_err(|_| Error::Other(format!("{threads:?} is no number of threads")))?;
-        Ok(Self { threads_max, groups, path: path.first().map(|name| parse_path(name)).transpose()? })
+        Ok(Self { threads_max, path: path.first().map(|name| parse_path(name)).transpose()? })
     }
 }
 
@@ -67,12 +63,12 @@ mod tests {
     #[test]
     fn words_come_back() {
         for path in [None, Some(TrapPath::Interruptible), Some(TrapPath::Pinned), Some(TrapPath::Sync)] {
-            let settings = Settings { threads_max: 8192, groups: 2, path };
+            let settings = Settings { threads_max: 8192, path };
             assert_eq!(Settings::parse(&settings.words()).expect("words of its own"), settings);
         }
-        for words in [&[][..], &["many".to_owned()], &["5".to_owned(), "2".to_owned(), "fast".to_owned()]] {
+        for words in [&[][..], &["many".to_owned()], &["5".to_owned(), "fast".to_owned()]] {
             assert!(Settings::parse(words).is_err(), "{words:?}");
         }
-        assert!(Settings::of_host(2).expect("no variable is set").threads_max >= 1000);
+        assert!(Settings::of_host().expect("no variable is set").threads_max >= 1000);
     }
 }

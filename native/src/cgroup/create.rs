@@ -10,14 +10,61 @@ use super::{Cgroup, CgroupError, Hierarchy, Version, file, host, limits, process
 
 /// Makes every directory, applies every limit; on failure removes what it made.
 pub(super) fn make(cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
-    let mut made = Made::default();
-    let outcome = made.all(cgroup, resources).and_then(|()| configure(cgroup, resources));
-    if outcome.is_err() {
-        made.undo();
-        // The first error is the one to report.
-        let _ = cgroup.remove_parents();
+    let mut making = Making::new(cgroup.clone(), resources.clone());
+    making.finish().inspect_err(|_| making.undo())
+}
+
+/// A cgroup in the making.
+#[derive(Debug)]
+pub(crate) struct Making {
+    cgroup: Cgroup,
+    resources: LinuxResources,
+    made: Made,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Nothing,
+    Begun,
+    Whole,
+}
+
+impl Making {
+    pub(crate) fn new(cgroup: Cgroup, resources: LinuxResources) -> Self {
+        Self { cgroup, resources, made: Made::default(), stage: Stage::Nothing }
     }
-    outcome
+
+    /// Makes what a process is cloned into. The rest may be made while it starts.
+    pub(crate) fn begin(&mut self) -> Result<(), CgroupError> {
+        if self.stage == Stage::Nothing {
+            self.made.hierarchies(&self.cgroup, Version::V2, &self.resources)?;
+            self.stage = Stage::Begun;
+        }
+        Ok(())
+    }
+
+    /// Makes all else, and applies every limit.
+    pub(crate) fn finish(&mut self) -> Result<(), CgroupError> {
+        self.begin()?;
+        self.made.hierarchies(&self.cgroup, Version::V1, &self.resources)?;
+        self.cgroup.has_v1("cpuset").and_then(Path::parent).map_or(Ok(()), inherit_cpuset)?;
+        configure(&self.cgroup, &self.resources)?;
+        self.stage = Stage::Whole;
+        Ok(())
+    }
+
+    /// Whether all of it is there.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.stage == Stage::Whole
+    }
+
+    /// Removes what was made. Nobody may be in it any more.
+    pub(crate) fn undo(&mut self) {
+        self.made.undo();
+        // The first error is the one to report.
+        let _ = self.cgroup.remove_parents();
+    }
 }
 
 /// How often parents that vanish are made again. Each time someone else's removal came through, so this ends.
@@ -57,20 +104,24 @@ fn inherit(dir: &Path, name: &str) -> Result<String, CgroupError> {
 }
 
 /// The directories made so far, in order.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Made(Vec<PathBuf>);
 
 impl Made {
-    fn all(&mut self, cgroup: &Cgroup, resources: &LinuxResources) -> Result<(), CgroupError> {
+    fn hierarchies(
+        &mut self,
+        cgroup: &Cgroup,
+        version: Version,
+        resources: &LinuxResources,
+    ) -> Result<(), CgroupError> {
         let chain = cgroup.is_pure_v2() || resources.hugepage_limits().is_some();
-        cgroup.hierarchies.iter().try_for_each(|own| {
+        cgroup.hierarchies.iter().filter(|own| own.version == version).try_for_each(|own| {
             while_parents_vanish(|| match own.version {
                 // On a hybrid host v2 has controllers that few ask for: the walk down to pass them on is then saved.
                 Version::V2 if chain => self.v2_chain(own, resources).and_then(|()| self.hierarchy(own)),
                 _ => self.hierarchy(own),
             })
-        })?;
-        cgroup.has_v1("cpuset").and_then(Path::parent).map_or(Ok(()), inherit_cpuset)
+        })
     }
 
     fn hierarchy(&mut self, own: &Hierarchy) -> Result<(), CgroupError> {
@@ -120,8 +171,8 @@ impl Made {
     }
 
     /// Newest first, so that children go before parents. Parents that others use by now stay.
-    fn undo(self) {
-        for dir in self.0.iter().rev() {
+    fn undo(&mut self) {
+        for dir in self.0.drain(..).rev() {
             let _ = rustix::fs::rmdir(dir);
         }
     }

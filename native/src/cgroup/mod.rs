@@ -35,6 +35,7 @@ mod tests;
 #[cfg(test)]
 mod v2_tests;
 
+pub(crate) use create::Making;
 pub use error::CgroupError;
 pub(crate) use file::{read, write_each};
 
@@ -155,6 +156,17 @@ impl Cgroup {
         let v1 = self.hierarchies.iter().filter(|own| own.version == Version::V1);
         let tasks = v1.map(|own| file::open_for_write(&own.path.join("tasks"))).collect::<Result<_, _>>()?;
         Ok(Joiner { tasks })
+    }
+
+    /// The part of it that is in the v2 hierarchy.
+    pub(crate) fn without_v1(&self) -> Self {
+        let v2 = self.v2().cloned().into_iter().collect();
+        Self { hierarchies: v2, ..Self::none() }
+    }
+
+    /// Whether a process can be cloned into it, and go on, before its v1 directories and its parts are made.
+    pub fn takes_early(&self) -> bool {
+        !self.is_pure_v2() && self.v2().is_none_or(|own| !own.is_parted())
     }
 
     /// An existing cgroup below this one, in every hierarchy (`exec --cgroup`).
@@ -280,6 +292,16 @@ impl Joiner {
     /// The descriptors that [`Joiner::join`] writes to.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         self.tasks.iter().map(AsRawFd::as_raw_fd)
+    }
+
+    /// The same in a process that got [`Joiner::tasks`].
+    pub(crate) fn of(tasks: Vec<OwnedFd>) -> Self {
+        Self { tasks }
+    }
+
+    /// What [`Joiner::join`] writes to.
+    pub(crate) fn tasks(&self) -> &[OwnedFd] {
+        &self.tasks
     }
 
     /// Moves the calling thread. Async-signal-safe; for a child that has one thread.

@@ -69,7 +69,7 @@ impl Cgroup {
 
 impl Hierarchy {
     /// Whether it can be parted without parting anything else. Of a v2 hierarchy single controllers are passed on.
-    fn is_parted(&self) -> bool {
+    pub(super) fn is_parted(&self) -> bool {
         let ours = |controller: &String| CONTROLLERS.contains(&controller.as_str());
         match self.version {
             Version::V1 => self.controllers.iter().all(ours),

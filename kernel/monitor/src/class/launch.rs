@@ -8,6 +8,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stockade_hosted::{Luggage, Owner, SOCKET, binds, connect, files, null, proxy_of, rlimits};
 use stockade_native::Helper;
+use stockade_native::gate::Gate;
 use stockade_native::hosted::{Stage, layers, root_tree};
 use stockade_native::jail::{self, Authority, Network, NewNetwork, Starting};
 use stockade_sandbox::protocol::{CreateContainer, Empty, FdRole, Method};
@@ -41,10 +42,12 @@ pub(super) fn launch(
     spec: &Spec,
     request: &mut CreateRequest,
 ) -> Result<u32> {
-    stage.cgroup.make_parts(&limits::of_applications(&limits::of_spec(spec)))?;
     let monitor = match home {
-        Home::Another(owner) => owner.join(&stage.dir).map(|()| None)?,
-        Home::Own(network) => Some(start_monitor(&stage, files::listen_in(&stage.dir, SOCKET)?, network)?),
+        Home::Another(owner) => {
+            make_groups(&stage, spec)?;
+            owner.join(&stage.dir).map(|()| None)?
+        }
+        Home::Own(network) => Some(start_monitor(&stage, spec, network)?),
     };
     // All enter their jails at the same time.
     let server = match layers(&request.rootfs) {
@@ -78,17 +81,32 @@ fn start_proxy(
     stage.begin_proxy(&proxy_of(id, "", connection, Some(fifo), terminal)?, monitor, terminal)
 }
 
-fn start_monitor(stage: &Stage<'_>, listener: OwnedFd, network: NewNetwork) -> Result<Starting> {
-    let groups = stage.cgroup.applications().entrances()?;
+fn make_groups(stage: &Stage<'_>, spec: &Spec) -> Result<()> {
+    stage.make_groups()?;
+    Ok(stage.cgroup.make_parts(&limits::of_applications(&limits::of_spec(spec)))?)
+}
+
+/// Most of the control groups are made while it starts; it waits for them before it has a second thread.
+fn start_monitor(stage: &Stage<'_>, spec: &Spec, network: NewNetwork) -> Result<Starting> {
+    let (gate, helpers_end) = Gate::new()?;
     let monitor = Helper {
         program: files::own_program()?,
-        arguments: [vec![MONITOR.to_owned()], Settings::of_host(groups.len())?.words()].concat(),
+        arguments: [vec![MONITOR.to_owned()], Settings::of_host()?.words()].concat(),
         environment: Vec::new(),
-        streams: [listener, null()?, files::append(&stage.dir.join(LOG))?],
-        descriptors: groups,
+        streams: [files::listen_in(&stage.dir, SOCKET)?, null()?, files::append(&stage.dir.join(LOG))?],
+        descriptors: vec![helpers_end],
     };
+    let early = stage.cgroup.takes_early();
+    if early { stage.begin_groups() } else { make_groups(stage, spec) }?;
     let network = network.wait()?;
-    jail::begin(&monitor, &stage.cgroup.monitor(), Authority::Nothing, Network::Given(network.as_fd()))
+    let group = stage.cgroup.monitor();
+    let starting = jail::begin_early(&monitor, &group, Authority::Nothing, &network)?;
+    drop((monitor, network));
+    if early {
+        make_groups(stage, spec)?;
+    }
+    gate.open(&group, &stage.cgroup.applications().entrances()?)?;
+    Ok(starting)
 }
 
 /// Starts the process that has the bundle's directory; and a connection to it.

@@ -4,8 +4,8 @@
 //! runs on the threads that receive the applications' calls (`kernel/platform`). It ends when its last container has
 //! ended and everybody who waited for that was told, or when the proxy of a container's init is gone.
 //!
-//! Its descriptors: 0 is the listening socket, 2 its log; from 3 on, as many as its settings say, the entrances of the
-//! applications' control groups.
+//! Its descriptors: 0 is the listening socket, 2 its log; 3 the gate through which it gets
+//! into its control groups, and the entrances of the applications'.
 
 mod capacity;
 mod container;
@@ -38,8 +38,11 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
     }
     let served = stdin().try_clone_to_owned().map_err(|error| error.to_string()).and_then(|listener| {
         let settings = Settings::parse(&words).map_err(|error| error.to_string())?;
-        let groups = stockade_native::take_descriptors(settings.groups).map_err(|error| error.to_string())?;
-        let sandbox = sandbox::Sandbox::start(&settings, groups)?;
+        let [gate] = stockade_native::take_descriptors(1)
+            .map_err(|error| error.to_string())?
+            .try_into()
+            .map_err(|_| "the gate is missing")?;
+        let sandbox = sandbox::Sandbox::start(&settings, &gate)?;
         let path = sandbox.trap_path();
         let server = server::Server::new(listener, sandbox)?;
         filter::install(path)?;

@@ -9,6 +9,7 @@ use stockade_kernel::Kernel;
 use stockade_kernel::platform::Wake;
 use stockade_kernel::syscall::{absent_calls, trapped_calls};
 use stockade_kernel_platform::{HostMachine, Options, TrapPath};
+use stockade_native::gate;
 use stockade_sandbox::protocol::{CreateContainer, ExecProcess, ProcessEntry};
 use stockade_sandbox::{Error, Result, Stats};
 
@@ -53,15 +54,12 @@ impl Wake for Rings {
 }
 
 impl Sandbox {
-    /// Starts the machine, its applications in these control groups, and an empty kernel.
-    pub(super) fn start(settings: &Settings, groups: Vec<OwnedFd>) -> std::result::Result<Self, String> {
+    /// Starts the machine, its applications in the control groups that the gate gives, and an empty kernel.
+    pub(super) fn start(settings: &Settings, gate: &OwnedFd) -> std::result::Result<Self, String> {
         let tasks_max = capacity::claim(settings.threads_max)?;
-        let options = Options {
-            pool_bytes_max: POOL_BYTES_MAX,
-            trapped_calls: trapped_calls(),
-            absent_calls: absent_calls(),
-            groups: groups.into(),
-        };
+        let (trapped_calls, absent_calls) = (trapped_calls(), absent_calls());
+        let groups = gate::pass(gate).map_err(|error| error.to_string())?.into();
+        let options = Options { pool_bytes_max: POOL_BYTES_MAX, trapped_calls, absent_calls, groups };
         let machine = match settings.path {
             Some(path) => HostMachine::start_on(&options, path),
             None => HostMachine::start(&options),

@@ -45,6 +45,7 @@ impl Start<'_> {
         request: &mut CreateRequest,
         kept: &mut Option<Kept>,
     ) -> Result<u32> {
+        stage.make_groups()?;
         let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
         let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
         let upper = Upper::of(self.spec, &request.rootfs)?;
@@ -137,6 +138,7 @@ impl Joining<'_> {
     /// Makes the container, whose disks come with it, and returns the pid of its proxy. What they are called, the
     /// monitor says.
     pub(super) fn launch(&self, stage: &Stage<'_>, request: &mut CreateRequest) -> Result<u32> {
+        stage.make_groups()?;
         let blobs = open_layers(layers(&request.rootfs).unwrap_or_default())?;
         let shares = Shares::open(self.spec, &request.rootfs, stage.bundle)?;
         let upper = Upper::of(self.spec, &request.rootfs)?;
