@@ -38,6 +38,14 @@ pub fn check(class: IsolationClass, root: &Path, kernel: &Name) -> Result<()> {
     }
 }
 
+/// Begins what every container of `class` needs, in the process that will make one.
+pub fn prepare(class: IsolationClass) {
+    match class {
+        IsolationClass::Native | IsolationClass::Vm => {}
+        IsolationClass::Kernel => KernelClass::prepare(),
+    }
+}
+
 /// The service of `class`, with its state below `state_root` and data below `root`; `kernel` is the guest kernel of
 /// containers that name none.
 pub fn runtime(class: IsolationClass, state_root: &Path, root: &Path, kernel: Name) -> Box<dyn Runtime> {

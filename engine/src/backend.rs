@@ -18,6 +18,9 @@ pub trait Backend {
     /// nothing of the container makes calls to the host's kernel.
     fn default_seccomp(&self, class: IsolationClass, bounding: &Capabilities) -> Option<LinuxSeccomp>;
 
+    /// A supervisor waits to be told which container of a class it keeps: what every one needs may be begun.
+    fn prepare(&self, class: IsolationClass);
+
     /// A supervisor has nothing to do for a while and gives back what it does not need.
     fn rest(&self);
 

@@ -30,6 +30,10 @@ impl Backend for Binary {
         }
     }
 
+    fn prepare(&self, class: IsolationClass) {
+        runtime::prepare(class);
+    }
+
     fn rest(&self) {
         stockade_native::rest::rest();
     }

@@ -73,7 +73,7 @@ impl Made {
         options.stdin_once = presence == Presence::Foreground && options.interactive;
         let cidfile = flags.keep.cidfile.as_deref().map(CidFile::new).transpose()?;
         let (engine, store) = (context.engine()?, context.store()?);
-        let supervisor = (presence == Presence::Foreground).then(|| engine.supervisor_ahead()).transpose()?;
+        let supervisor = (presence == Presence::Foreground).then(|| engine.supervisor_ahead(class)).transpose()?;
         let image = pull::image_for(context, &store, name, flags)?;
         let id = engine.create(options, ContainerImage::from_store(&image, name))?;
         cidfile.map_or(Ok(()), |file| file.write(&id))?;

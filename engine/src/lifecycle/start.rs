@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::net::RecvFlags;
+use stockade_sandbox::IsolationClass;
 
 use super::StartError;
 use crate::query::Status;
@@ -25,10 +26,10 @@ impl Engine {
         self.start_attached_by(None, name, options)
     }
 
-    /// Starts a supervisor that waits for the container that [`Engine::start_attached_by`] gives it. To make one takes
-    /// as long.
-    pub fn supervisor_ahead(&self) -> Result<Ahead, StartError> {
-        Ok(spawn_ahead(self)?)
+    /// Starts a supervisor that waits for the container of a class that [`Engine::start_attached_by`] gives it. To make
+    /// one takes as long.
+    pub fn supervisor_ahead(&self, class: IsolationClass) -> Result<Ahead, StartError> {
+        Ok(spawn_ahead(self, class)?)
     }
 
     /// The same as [`Engine::start_attached`], by a supervisor that waits for it if there is one.

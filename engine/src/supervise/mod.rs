@@ -5,7 +5,8 @@
 //! neither needs its starter nor keeps it from ending. What it needed to start is dropped before its loop begins.
 //!
 //! Descriptors at birth: 0 the first client's socket, 1 the container's lock (held until the workload runs), 2 what to
-//! run, for an exec. One that is started ahead of its container gets id and lock by the socket ([`order`]).
+//! run, for an exec. One that is started ahead of its container knows its class, and gets id and lock by the socket
+//! ([`order`]).
 
 mod client;
 mod exec;
@@ -57,10 +58,11 @@ struct Birth {
 impl Birth {
     /// Takes its arguments and descriptors, and leaves its starter's session.
     fn new(arguments: &[OsString], backend: Box<dyn Backend>) -> io::Result<Self> {
-        let [task, root, state, id @ ..] = arguments else {
+        let [task, root, state, name] = arguments else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the supervisor is started by the engine only"));
         };
         let task = Task::parse(task).ok_or(io::ErrorKind::InvalidInput)?;
+        let name = name.to_str().ok_or(io::ErrorKind::InvalidInput)?;
         let client = take_descriptor(rustix::stdio::stdin())?;
         let lock = take_descriptor(rustix::stdio::stdout())?;
         let mut document = Vec::new();
@@ -71,12 +73,10 @@ impl Birth {
         rustix::process::chdir("/")?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let directories = Directories { root: root.into(), state: state.into() };
-        let (id, lock, client) = match id.first() {
-            Some(id) => {
-                let id = id.to_str().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-                (id, ContainerLock::from_inherited(lock), greeted(client))
-            }
-            None => {
+        let (id, lock, client) = match task {
+            Task::Container | Task::Exec => (name.to_owned(), ContainerLock::from_inherited(lock), greeted(client)),
+            Task::Ahead => {
+                backend.prepare(name.parse().map_err(io::Error::other)?);
                 let order = Order::take(&client).ok_or(io::ErrorKind::UnexpectedEof)?;
                 let mut client = Client::new(client);
                 client.set_role(order.role);
@@ -91,7 +91,7 @@ impl Birth {
     fn run(self) -> ExitCode {
         let (engine, container, client) = (self.engine, self.container, self.client);
         let done = match self.task {
-            Task::Container => launch::supervise(&engine, &container, self.lock, client),
+            Task::Container | Task::Ahead => launch::supervise(&engine, &container, self.lock, client),
             Task::Exec => {
                 self.lock.release();
                 exec::supervise(&engine, &container, &self.document, client)

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use stockade_sandbox::IsolationClass;
 
 use super::order::Order;
 use super::protocol::{Request, WindowSize, pair, send};
@@ -23,6 +24,8 @@ const MALLOC_TUNABLES: &str = "glibc.malloc.trim_threshold=8192:glibc.malloc.top
 pub(crate) enum Task {
     /// A container's init.
     Container,
+    /// That of one which it will be told of.
+    Ahead,
     /// One more process in it.
     Exec,
 }
@@ -32,13 +35,14 @@ impl Task {
     fn as_str(self) -> &'static str {
         match self {
             Self::Container => "container",
+            Self::Ahead => "ahead",
             Self::Exec => "exec",
         }
     }
 
     /// From an argument.
     pub(crate) fn parse(text: &OsStr) -> Option<Self> {
-        [Self::Container, Self::Exec].into_iter().find(|task| text == task.as_str())
+        [Self::Container, Self::Ahead, Self::Exec].into_iter().find(|task| text == task.as_str())
     }
 }
 
@@ -75,14 +79,18 @@ pub struct Ahead {
     held: Option<OwnedFd>,
 }
 
-/// Starts a supervisor ahead of its container.
-pub(crate) fn spawn_ahead(engine: &Engine) -> Result<Ahead, StateError> {
+/// Starts a supervisor ahead of its container of a class.
+pub(crate) fn spawn_ahead(engine: &Engine, class: IsolationClass) -> Result<Ahead, StateError> {
     let supervisor = engine.backend.supervisor();
     let failed = StateError::io("start the supervisor", &supervisor.program);
     let start = || -> io::Result<OwnedFd> {
         let (ours, theirs) = pair()?;
         let document = Stdio::from(memory_file(&[])?);
-        command(engine, &supervisor, Task::Container, theirs).stdout(Stdio::null()).stderr(document).spawn()?;
+        command(engine, &supervisor, Task::Ahead, theirs)
+            .arg(class.to_string())
+            .stdout(Stdio::null())
+            .stderr(document)
+            .spawn()?;
         Ok(ours)
     };
     let socket = start().map_err(failed)?;

@@ -9,6 +9,7 @@ use stockade_engine::options::{LogDriver, Resources, Signal};
 use stockade_engine::{
     AttachOptions, DetachKeys, ExecOptions, LogsOptions, Outcome, RemoveOptions, SignalProxy, StopOptions,
 };
+use stockade_sandbox::IsolationClass;
 
 use crate::world::{World, alive, eventually, image, kill_9};
 
@@ -189,7 +190,7 @@ fn transient() {
 
 fn ahead_of_its_container() {
     let world = World::new();
-    let ahead = world.engine.supervisor_ahead().unwrap();
+    let ahead = world.engine.supervisor_ahead(IsolationClass::Native).unwrap();
     let id = world.script("web", "echo one; exit 4", |_| {});
     let session = world.engine.start_attached_by(Some(ahead), "web", &AttachOptions::default()).unwrap();
     assert_eq!(session.run(&DetachKeys::default(), SignalProxy::Off).unwrap(), Outcome::Exited(4));
@@ -199,7 +200,7 @@ fn ahead_of_its_container() {
 
 fn ahead_of_nothing() {
     let world = World::new();
-    let ahead = world.engine.supervisor_ahead().unwrap();
+    let ahead = world.engine.supervisor_ahead(IsolationClass::Native).unwrap();
     let children = || std::fs::read_to_string("/proc/thread-self/children").unwrap();
     let pid = children().trim().parse().unwrap();
     assert!(alive(pid));

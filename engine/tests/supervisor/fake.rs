@@ -37,6 +37,8 @@ impl Backend for FakeBackend {
         Some(LinuxSeccomp::default())
     }
 
+    fn prepare(&self, _class: IsolationClass) {}
+
     fn rest(&self) {}
 
     fn supervisor(&self) -> SupervisorCommand {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use stockade_sandbox::{Error, Result};
@@ -19,9 +20,30 @@ const STACK_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub struct NewNetwork(JoinHandle<Result<OwnedFd>>);
 
+/// What [`NewNetwork::begin_ahead`] began.
+static AHEAD: Mutex<Option<NewNetwork>> = Mutex::new(None);
+
 impl NewNetwork {
+    /// Begins the one that the next [`NewNetwork::begin`] returns.
+    pub fn begin_ahead() -> Result<()> {
+        let network = Self::make()?;
+        AHEAD.lock().unwrap_or_else(PoisonError::into_inner).replace(network);
+        Ok(())
+    }
+
+    /// Gives up the one that was begun ahead. Its thread is gone when this returns.
+    pub fn forget() {
+        let network = AHEAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Nobody misses one that could not be made.
+        let _ = network.map(Self::wait);
+    }
+
     /// Begins. The thread that makes it is gone when [`NewNetwork::wait`] returns.
     pub fn begin() -> Result<Self> {
+        AHEAD.lock().unwrap_or_else(PoisonError::into_inner).take().map_or_else(Self::make, Ok)
+    }
+
+    fn make() -> Result<Self> {
         keep_one_heap();
         let thread = Builder::new().name("network".to_owned()).stack_size(STACK_BYTES);
         thread.spawn(make).map(Self).at("start a thread")

@@ -39,6 +39,12 @@ impl KernelClass {
         Self { native: Native::new(state_root.clone()), monitors: Monitors::new(state_root.clone()), state_root }
     }
 
+    /// Begins what every container needs, in the process that will make one.
+    pub fn prepare() {
+        // Who cannot is told so when it is needed.
+        let _ = NewNetwork::begin_ahead();
+    }
+
     /// Which trap path this host can do (docs/rfcs/0001-trap-path.md), or why none.
     pub fn trap_path() -> std::result::Result<&'static str, std::io::Error> {
         TrapPath::of_host().map(TrapPath::name)
@@ -69,7 +75,13 @@ impl Runtime for KernelClass {
         if owner.is_some() {
             owner::refuse_limits(&limits::of_spec(&request.spec))?;
         }
-        let home = owner.map_or_else(|| NewNetwork::begin().map(Home::Own), |owner| Ok(Home::Another(owner)))?;
+        let home = match owner {
+            None => Home::Own(NewNetwork::begin()?),
+            Some(owner) => {
+                NewNetwork::forget();
+                Home::Another(owner)
+            }
+        };
         let on_host = limits::spec_on_host(&request.spec);
         let spec = std::mem::replace(&mut request.spec, on_host);
         hosted::create(&self.state_root, id, request, |stage, request| launch::launch(id, stage, home, &spec, request))
