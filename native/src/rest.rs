@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt as _;
 
 use rustix::event::Timespec;
 
-use crate::sys::memory::{PAGE, Segments, forget_pages, forget_unused_stack, share_heap, trim_heap};
+use crate::sys::memory::{PAGE, Segments, forget_pages, forget_unused_stack, populate_heap, share_heap, trim_heap};
 
 /// How long a process waits before it rests. What ends sooner never takes the time to.
 pub const REST_AFTER: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -26,6 +26,16 @@ pub fn rest() {
     if let Err(error) = forget_unused_stack().and_then(|()| forget_pages(&pages)) {
         tracing::debug!(%error, "what the start needed stays");
     }
+}
+
+/// For a process that will soon use all of its first heap: at once it costs a fraction of what a page each does.
+pub fn begin() {
+    populate_heap();
+}
+
+/// For a process that has little to do from now on: it gives back what it is done with at once.
+pub fn keep_little() {
+    crate::sys::memory::keep_little();
 }
 
 /// For a process whose threads allocate little, before it has any: one heap for all of them.

@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 
 use oci_spec::runtime::{Capabilities, LinuxSeccomp};
 use stockade_engine::{Backend, Directories, SupervisorCommand};
-use stockade_native::seal;
+use stockade_native::{rest, seal};
 use stockade_sandbox::{IsolationClass, Result, Runtime};
 use stockade_vm_kernel::Name;
 
@@ -35,7 +35,8 @@ impl Backend for Binary {
     }
 
     fn rest(&self) {
-        stockade_native::rest::rest();
+        rest::keep_little();
+        rest::rest();
     }
 
     fn supervisor(&self) -> SupervisorCommand {

@@ -28,6 +28,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use stockade_native::{rest, seal};
 
 use crate::args::{self, Cli, ContainerVerb, ImageVerb, InspectType, KernelVerb, OnContainers, Verb, VmVerb};
 use crate::vmm;
@@ -53,21 +54,24 @@ pub fn main() -> ExitCode {
     }
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_else(|| "stockade".into());
-    let mut rest: Vec<OsString> = arguments.collect();
+    let mut words: Vec<OsString> = arguments.collect();
     if Path::new(&program).file_name().is_some_and(|name| name == FIRECRACKER) {
-        rest.insert(0, VMM.into());
+        words.insert(0, VMM.into());
     }
-    match rest.first() {
-        Some(verb) if verb == SUPERVISE => supervise(&rest[1..]),
-        Some(_) => people(program, rest),
+    match words.first() {
+        Some(verb) if verb == SUPERVISE => supervise(&words[1..]),
+        Some(_) => people(program, words),
         None => help(),
     }
 }
 
 /// A supervisor starts containers, so it runs from a file that no container can write to.
 fn supervise(arguments: &[OsString]) -> ExitCode {
-    match stockade_native::seal::guard() {
-        Ok(()) => stockade_engine::supervise_main(arguments, Box::new(backend::Binary)),
+    match seal::guard() {
+        Ok(()) => {
+            rest::begin();
+            stockade_engine::supervise_main(arguments, Box::new(backend::Binary))
+        }
         Err(error) => {
             message::error(&error.into());
             ExitCode::from(ENGINE_ERROR)
@@ -75,9 +79,10 @@ fn supervise(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn people(program: OsString, rest: Vec<OsString>) -> ExitCode {
-    let bad_usage = if rest.first().is_some_and(|verb| verb == VMM) { vmm::BAD_USAGE } else { ENGINE_ERROR };
-    let cli = match args::parse(&[vec![program], rest].concat()) {
+fn people(program: OsString, words: Vec<OsString>) -> ExitCode {
+    rest::begin();
+    let bad_usage = if words.first().is_some_and(|verb| verb == VMM) { vmm::BAD_USAGE } else { ENGINE_ERROR };
+    let cli = match args::parse(&[vec![program], words].concat()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, bad_usage),
     };

@@ -15,10 +15,6 @@ use crate::state::{Container, ContainerLock};
 use crate::supervise::protocol::Role;
 use crate::{Engine, StateError, SupervisorCommand};
 
-/// Gives the memory of the start back before the long wait: 100 KiB of each supervisor (glibc manual, "Memory Allocation
-/// Tunables").
-const MALLOC_TUNABLES: &str = "glibc.malloc.trim_threshold=8192:glibc.malloc.top_pad=4096";
-
 /// What a supervisor is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -118,7 +114,6 @@ impl Ahead {
 fn command(engine: &Engine, supervisor: &SupervisorCommand, task: Task, socket: OwnedFd) -> Command {
     let mut command = Command::new(&supervisor.program);
     command
-        .env("GLIBC_TUNABLES", MALLOC_TUNABLES)
         .envs(supervisor.environment.clone())
         .args(&supervisor.arguments)
         .arg(task.as_str())

@@ -10,6 +10,8 @@ pub(crate) const PAGE: usize = 4096;
 const FRAMES: usize = 2 * PAGE;
 /// How far down a start is looked for; less than what the kernel keeps free below a main thread's stack.
 const STACK: usize = 512 << 10;
+/// More than a heap has at the start.
+const HEAP_MAX: usize = 256 << 10;
 
 /// Unmaps pages of private mappings of a file that nobody changed or can change: the next access finds the same in the
 /// file. These are the program's own, so this function is all that runs meanwhile.
@@ -80,6 +82,27 @@ pub(crate) fn forget_unused_stack() -> io::Result<()> {
     match check(unsafe { libc::madvise(start, STACK, libc::MADV_DONTNEED) }.into()) {
         Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => Ok(()),
         other => other.map(drop),
+    }
+}
+
+/// Brings in what the allocator has taken of the host for the main thread's heap already.
+pub(crate) fn populate_heap() {
+    let inside = std::hint::black_box(Box::new(0_u8));
+    let start = (&raw const *inside).addr() & !(PAGE - 1);
+    // SAFETY: it asks for the heap's end, and moves nothing.
+    let end = unsafe { libc::sbrk(0) }.addr();
+    let Some(length) = end.checked_sub(start).filter(|length| *length <= HEAP_MAX) else { return };
+    // SAFETY: pages that are there stay as they are, others come with the zeros that their first access would find. A
+    // range that is not mapped is refused.
+    unsafe { libc::madvise(std::ptr::with_exposed_provenance_mut(start), length, libc::MADV_POPULATE_WRITE) };
+}
+
+/// Gives back more of the heap, and sooner, from now on.
+pub(crate) fn keep_little() {
+    // SAFETY: they set numbers, under the allocator's own lock.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 8192);
+        libc::mallopt(libc::M_TOP_PAD, 4096);
     }
 }
 

@@ -26,11 +26,13 @@ use std::ffi::OsString;
 
 use rustix::stdio::{stderr, stdin};
 use stockade_hosted::{files, log};
+use stockade_native::rest;
 
 use crate::settings::Settings;
 
 /// Runs as the monitor; its exit status.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
+    rest::begin();
     let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
     files::raise_descriptor_limit();
     if let Ok(taker) = stderr().try_clone_to_owned() {
