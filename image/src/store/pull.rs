@@ -35,7 +35,8 @@ impl Store {
         let runtime = runtime.map_err(IoError::at("start the network runtime for", self.dir()))?;
         let mut begun = Vec::new();
         let result = runtime.block_on(self.pull_from_registry(name, options, progress, &mut begun));
-        // Waits for conversions that were cancelled, and drops those that had not begun: until then their files are locked.
+        // Waits for conversions that were cancelled, and drops those that had not begun: until then their files are
+        // locked.
         drop(runtime);
         if result.as_ref().is_err_and(|error| !error.is_resumable()) {
             begun.iter().try_for_each(|layer| self.forget(layer))?;
