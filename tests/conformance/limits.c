@@ -138,6 +138,14 @@ static void address_space(void) {
     wait(&status), SHOW("fork %x\n", status);
 }
 
+static void peak(void) {
+    long before = used("VmSize:");
+    munmap(map(8 * MIB, PROT_NONE, MAP_PRIVATE), 8 * MIB);
+    int child = fork() == 0, high = used("VmPeak:") >= before + 8 * MIB, now = used("VmSize:") >= before + 8 * MIB;
+    if (!child) wait(0);
+    SHOW("%s: peak %d now %d\n", child ? "child" : "parent", high, now);
+}
+
 static void data(void) {
     set(RLIMIT_DATA, used("VmData:") + 8 * MIB, RLIM_INFINITY);
     TRY("too much", (long)map(16 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE));
@@ -225,7 +233,7 @@ static void processor(void) {
 
 int main(void) {
     drop_resource();
-    PART(changes), PART(others), PART(files), PART(sizes), PART(processes), PART(address_space), PART(data),
+    PART(changes), PART(others), PART(files), PART(sizes), PART(processes), PART(address_space), PART(peak), PART(data),
         PART(stack), PART(lower_stack);
     PART(locked), PART(pending), PART(processor);
     return 0;

@@ -41,6 +41,7 @@ impl Memory {
             .collect();
         skipped.into_iter().for_each(|range| drop(vmas.take(range)));
         vmas.update(state.bounds.clone(), |vma| vma.flags -= VmaFlags::LOCKED | VmaFlags::LOCKED_ON_FAULT);
+        vmas.forget_peak();
         let copy = State {
             vmas,
             bounds: state.bounds.clone(),

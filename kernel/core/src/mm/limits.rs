@@ -11,8 +11,6 @@ use crate::task::{Capabilities, Resource, Task};
 
 /// vm.max_map_count, less than the host's, so that ours is met first.
 const MAPPINGS_MAX: usize = 60_000;
-/// What of the first stack counts for RLIMIT_AS; the rest of it is only reserved.
-const STACK_COUNTED_BYTES: u64 = 132 << 10;
 
 /// What limits one process's mappings, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +39,6 @@ impl State {
         self.vmas.iter().filter(|(_, vma)| matches(vma)).map(|(start, vma)| vma.end - start).sum()
     }
 
-    /// What counts for RLIMIT_AS.
-    pub fn total_bytes(&self) -> u64 {
-        let stack = self.bytes(|vma| vma.flags.contains(VmaFlags::STACK));
-        self.bytes(|_| true) - stack + stack.min(STACK_COUNTED_BYTES)
-    }
-
     /// Bytes locked.
     pub fn locked_bytes(&self) -> u64 {
         self.bytes(|vma| vma.flags.contains(VmaFlags::LOCKED))
@@ -64,7 +56,7 @@ impl State {
         }
         let many = self.vmas.count() >= MAPPINGS_MAX || !MEMORY.has_room();
         let space =
-            limits.address_space == u64::MAX || fits(self.total_bytes(), replaced(|_| true), limits.address_space);
+            limits.address_space == u64::MAX || fits(self.vmas.total_bytes(), replaced(|_| true), limits.address_space);
         let data = !vma.is_data()
             || limits.data == u64::MAX
             || fits(self.bytes(Vma::is_data), replaced(Vma::is_data), limits.data);

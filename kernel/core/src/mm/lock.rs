@@ -47,7 +47,7 @@ impl Memory {
         limits: &MemoryLimits,
     ) -> Result<(), Errno> {
         let mut state = self.state.lock();
-        if now == LockNow::Current && !flags.is_empty() && state.total_bytes() > limits.locked {
+        if now == LockNow::Current && !flags.is_empty() && state.vmas.total_bytes() > limits.locked {
             return Err(Errno::ENOMEM);
         }
         state.lock_future = future;

@@ -29,6 +29,8 @@ pub struct MapLine {
 pub struct Totals {
     /// Mapped.
     pub size: u64,
+    /// The most that was.
+    pub peak: u64,
     /// In memory.
     pub resident: u64,
     /// Of those, of files and shared memory.
@@ -91,7 +93,8 @@ impl Memory {
         let state = self.state.lock();
         let text = |vma: &Vma| vma.protection.contains(Protection::EXEC) && !vma.object.is_anonymous();
         Totals {
-            size: state.total_bytes(),
+            size: state.vmas.total_bytes(),
+            peak: state.vmas.peak_bytes(),
             resident,
             shared,
             text: state.bytes(text),

@@ -10,11 +10,34 @@ use crate::account::Charge;
 /// How far below a mapping that grows down nothing is placed (Linux's stack_guard_gap).
 const GUARD_BYTES: u64 = 256 * PAGE;
 
+/// What of the first stack counts; the rest of it is only reserved.
+const STACK_COUNTED_BYTES: u64 = 132 << 10;
+
 /// Mappings by start; none overlap.
 #[derive(Clone, Debug, Default)]
 pub struct Vmas {
     map: BTreeMap<u64, Vma>,
     memory: Charge,
+    sizes: Sizes,
+}
+
+/// Bytes of all mappings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sizes {
+    stack: u64,
+    others: u64,
+    /// The most that counted at once.
+    peak: u64,
+}
+
+impl Sizes {
+    fn of(&mut self, vma: &Vma) -> &mut u64 {
+        if vma.flags.contains(VmaFlags::STACK) { &mut self.stack } else { &mut self.others }
+    }
+
+    fn counted(&self) -> u64 {
+        self.others + self.stack.min(STACK_COUNTED_BYTES)
+    }
 }
 
 /// What each takes.
@@ -24,6 +47,21 @@ impl Vmas {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.map.len()
+    }
+
+    /// What counts for RLIMIT_AS.
+    pub fn total_bytes(&self) -> u64 {
+        self.sizes.counted()
+    }
+
+    /// The most that this ever was.
+    pub fn peak_bytes(&self) -> u64 {
+        self.sizes.peak
+    }
+
+    /// Forgets what was there before.
+    pub fn forget_peak(&mut self) {
+        self.sizes.peak = self.sizes.counted();
     }
 
     /// All, by rising address.
@@ -85,7 +123,8 @@ impl Vmas {
         self.split(range.start);
         self.split(range.end);
         let starts: Vec<u64> = self.map.range(range).map(|(start, _)| *start).collect();
-        let taken = starts.into_iter().filter_map(|start| self.map.remove_entry(&start)).collect();
+        let taken: Vec<(u64, Vma)> = starts.into_iter().filter_map(|start| self.map.remove_entry(&start)).collect();
+        taken.iter().for_each(|(start, vma)| *self.sizes.of(vma) -= vma.end - start);
         self.settle();
         taken
     }
@@ -93,6 +132,8 @@ impl Vmas {
     /// Adds a mapping where nothing is mapped, and joins it with its neighbours.
     pub fn insert(&mut self, start: u64, vma: Vma) {
         let end = vma.end;
+        *self.sizes.of(&vma) += end - start;
+        self.sizes.peak = self.sizes.peak.max(self.sizes.counted());
         self.map.insert(start, vma);
         self.join(end);
         self.join(start);
@@ -201,6 +242,20 @@ mod tests {
         assert_eq!(map.first_gap(0x2000..0x6000), Some(0x3000));
         assert_eq!(map.first_gap(0x5000..0x9000), None);
         assert!(map.is_free(0x3000..0x5000) && !map.is_free(0x2fff..0x5000));
+    }
+
+    #[test]
+    fn the_most_that_was_mapped_is_kept() {
+        let mut map = map(&[(0x1000, 0x9000)]);
+        map.take(0x3000..0x5000);
+        map.update(0x1000..0x2000, |vma| vma.protection = Protection::WRITE);
+        assert_eq!((map.total_bytes(), map.peak_bytes()), (0x6000, 0x8000));
+        let stack = Vma { flags: VmaFlags::STACK, ..vma(0x80_0000, Protection::WRITE) };
+        map.insert(0x10_0000, stack);
+        assert_eq!(map.peak_bytes(), 0x6000 + STACK_COUNTED_BYTES);
+        map.take(0..0x9000);
+        map.forget_peak();
+        assert_eq!((map.total_bytes(), map.peak_bytes()), (STACK_COUNTED_BYTES, STACK_COUNTED_BYTES));
     }
 
     #[test]

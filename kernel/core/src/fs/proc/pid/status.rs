@@ -103,7 +103,7 @@ fn memory(text: &mut Text, task: &Task) {
     let own = (code.end - code.start).min(totals.text);
     let tables = (totals.resident / PAGE).div_ceil(512) * PAGE + 6 * PAGE;
     for (name, bytes) in [
-        ("VmPeak", totals.size),
+        ("VmPeak", totals.peak),
         ("VmSize", totals.size),
         ("VmLck", totals.locked),
         ("VmPin", 0),
