@@ -69,6 +69,61 @@ static void modes(void) {
     p.fd = slave, SHOW("poll %d %x\n", poll(&p, 1, 0), p.revents);
 }
 
+/* As <asm/termbits.h> has it, which <termios.h> excludes. */
+struct termios2 {
+    tcflag_t iflag, oflag, cflag, lflag;
+    cc_t line, cc[19];
+    speed_t ispeed, ospeed;
+};
+
+static void show_modes(const char *what) {
+    struct termios2 t = {0};
+    TRY(what, ioctl(slave, TCGETS2, &t));
+    SHOW("%x %x %x %x line %d speeds %u %u cc", t.iflag, t.oflag, t.cflag, t.lflag, t.line, t.ispeed, t.ospeed);
+    for (int i = 0; i < 17; i++) SHOW(" %02x", t.cc[i]);
+    SHOW("\n");
+}
+
+static void set_control(const char *what, tcflag_t flags, speed_t in, speed_t out) {
+    struct termios2 t;
+    ioctl(slave, TCGETS2, &t), t.cflag = flags, t.ispeed = in, t.ospeed = out;
+    TRY(what, ioctl(slave, TCSETS2, &t)), show_modes("as");
+}
+
+static void forms(void) {
+    struct termio o;
+    struct termios t, locked;
+    struct stat s;
+    int n = -1;
+    unsigned device = 0;
+    open_pair(), show_modes("get"), memset(&o, 0xee, sizeof o), TRY("old", ioctl(slave, TCGETA, &o));
+    SHOW("%zu: %x %x %x %x line %d cc %02x..%02x\n", sizeof o, o.c_iflag, o.c_oflag, o.c_cflag, o.c_lflag, o.c_line,
+         o.c_cc[0], o.c_cc[7]);
+    o.c_iflag |= IXANY, o.c_lflag &= ~ECHO, o.c_line = 0, o.c_cc[VINTR] = 'x', o.c_cc[7] = 9;
+    TRY("set", ioctl(slave, TCSETA, &o)), show_modes("as");
+    say("typed\n"), usleep(20000), o.c_lflag |= ECHO, TRY("wait", ioctl(slave, TCSETAW, &o));
+    ioctl(slave, FIONREAD, &n), SHOW("inq %d\n", n);
+    TRY("flush", ioctl(slave, TCSETAF, &o)), ioctl(slave, FIONREAD, &n), SHOW("inq %d\n", n);
+    set_control("9600", CS7 | PARENB | B9600, 1, 2), set_control("other", 0x1000 | CS8 | CREAD, 0, 12345);
+    set_control("two", B4000000 | B1200 << 16, 0, 0), set_control("others", 0x1000 | 0x1000 << 16, 77, 88);
+    set_control("none", CREAD | CLOCAL, 5, 6);
+    TRY("carrier", ioctl(slave, TIOCGSOFTCAR, &n)), SHOW("%d\n", n), n = 0, TRY("set", ioctl(slave, TIOCSSOFTCAR, &n)),
+        ioctl(slave, TIOCGSOFTCAR, &n), SHOW("%d\n", n);
+    TRY("locked", ioctl(slave, TIOCGLCKTRMIOS, &locked)), SHOW("%x %x %x %x\n", locked.c_iflag, locked.c_oflag,
+        locked.c_cflag, locked.c_lflag);
+    TRY("lock", ioctl(slave, TIOCSLCKTRMIOS, &locked));
+    n = 0, TRY("discipline", ioctl(slave, TIOCSETD, &n)), n = 1000, TRY("another", ioctl(slave, TIOCSETD, &n));
+    TRY("device", ioctl(slave, TIOCGDEV, &device)), fstat(slave, &s), SHOW("%d\n", device == s.st_rdev);
+    TRY("by master", ioctl(master, TIOCGDEV, &device)), SHOW("%d\n", device == s.st_rdev);
+    char name[64];
+    ttyname_r(slave, name, sizeof name), TRY("alone", ioctl(slave, TIOCEXCL, 0));
+    TRY("is", ioctl(slave, TIOCGEXCL, &n)), SHOW("%d\n", n), OPEN("again", open(name, O_RDWR | O_NOCTTY));
+    ioctl(master, TIOCGEXCL, &n), SHOW("%d\n", n);
+    TRY("shared", ioctl(slave, TIOCNXCL, 0)), OPEN("again", open(name, O_RDWR | O_NOCTTY));
+    TRY("break", ioctl(slave, TIOCSBRK, 0)), TRY("lines", ioctl(slave, TIOCMGET, &n));
+    tcgetattr(master, &t), SHOW("%x\n", t.c_cflag), close(slave), close(master);
+}
+
 static volatile int last;
 
 static void caught(int signal) {
@@ -81,6 +136,13 @@ static void sessions(void) {
         TRY("again", ioctl(slave, TIOCSCTTY, 0));
     TRY("sid", tcgetsid(slave) == getpid()), TRY("foreground", tcgetpgrp(slave) == getpid()),
         OPEN("tty", open("/dev/tty", O_RDWR));
+    char text[512] = "";
+    int terminal = -1;
+    struct stat found;
+    FILE *status_file = fopen("/proc/self/stat", "r");
+    fgets(text, sizeof text, status_file), fclose(status_file);
+    sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %d", &terminal), fstat(slave, &found);
+    SHOW("in stat %d\n", (unsigned)terminal == found.st_rdev);
     struct sigaction a = {.sa_handler = caught};
     for (int i = 1; i < 32; i++)
         if (i != SIGKILL && i != SIGSTOP && i != SIGSEGV && i != SIGCHLD) sigaction(i, &a, 0);
@@ -115,6 +177,6 @@ static void sessions(void) {
 }
 
 int main(void) {
-    PART(modes), PART(sessions);
+    PART(modes), PART(forms), PART(sessions);
     return 0;
 }

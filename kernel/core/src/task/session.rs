@@ -5,7 +5,7 @@ use core::fmt::Debug;
 
 use stockade_kernel_sync::Mutex;
 
-use super::{Pid, Pids, Task};
+use super::{Credentials, Pid, Pids, Task};
 use crate::Errno;
 use crate::signal::{Signal, SignalInfo};
 use crate::vfs::Device;
@@ -21,7 +21,7 @@ pub trait Terminal: Debug + Send + Sync {
     fn resize(&self, rows: u16, columns: u16);
 
     /// What /dev/tty opens.
-    fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno>;
+    fn open(self: Arc<Self>, opener: &Credentials) -> Result<Arc<dyn FileObject>, Errno>;
 
     /// Its number, as /proc/PID/stat shows it.
     fn device(&self) -> Device {

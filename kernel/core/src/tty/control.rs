@@ -5,8 +5,8 @@ use alloc::sync::{Arc, Weak};
 use super::{Control, SlaveFile, Tty};
 use crate::Errno;
 use crate::signal::{Signal, SignalInfo};
-use crate::task::{Capabilities, Namespaces, Pid, Session, Task, Terminal};
-use crate::vfs::FileObject;
+use crate::task::{Capabilities, Credentials, Namespaces, Pid, Session, Task, Terminal};
+use crate::vfs::{Device, FileObject};
 use crate::wait::Stop;
 
 impl Terminal for Tty {
@@ -18,8 +18,12 @@ impl Terminal for Tty {
         Tty::resize(self, [rows, columns, 0, 0]);
     }
 
-    fn open(self: Arc<Self>) -> Result<Arc<dyn FileObject>, Errno> {
-        Ok(SlaveFile::open(&self)?)
+    fn open(self: Arc<Self>, opener: &Credentials) -> Result<Arc<dyn FileObject>, Errno> {
+        Ok(SlaveFile::open(&self, opener)?)
+    }
+
+    fn device(&self) -> Device {
+        Tty::device(self)
     }
 }
 

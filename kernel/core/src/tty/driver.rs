@@ -32,7 +32,7 @@ impl Driver for TtyDriver {
     fn open(&self, minor: u32, opening: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno> {
         let task = caller(opening)?;
         match minor {
-            TTY => task.session().terminal().ok_or(Errno::ENXIO)?.open(),
+            TTY => task.session().terminal().ok_or(Errno::ENXIO)?.open(&opening.caller.credentials),
             CONSOLE => open_slave(&terminals(task).get(0).ok_or(Errno::ENXIO)?, task, opening),
             PTMX => Ok(terminals(task).open_master(Owner::of(&opening.caller.credentials))?),
             _ => Err(Errno::ENXIO),
@@ -48,7 +48,7 @@ impl Driver for PtsDriver {
 }
 
 fn open_slave(tty: &Arc<Tty>, task: &Task, opening: &Opening<'_>) -> Result<Arc<dyn FileObject>, Errno> {
-    let slave = SlaveFile::open(tty)?;
+    let slave = SlaveFile::open(tty, &opening.caller.credentials)?;
     if !opening.flags.contains(OpenFlags::NO_CTTY) {
         tty.offer(task);
     }

@@ -108,6 +108,10 @@ impl FileObject for MasterFile {
                 let signal = i32::try_from(argument).map_err(|_| Errno::EINVAL).and_then(Signal::new)?;
                 self.tty.signal_foreground(signal);
             }
+            ioctl::TIOCEXCL | ioctl::TIOCNXCL => {
+                self.tty.state.lock().is_master_exclusive = request == ioctl::TIOCEXCL;
+            }
+            ioctl::TIOCGEXCL => write_int(self.tty.state.lock().is_master_exclusive.into())?,
             // A master sees its slave's foreground group, whoever asks.
             ioctl::TIOCGPGRP => write_int(self.tty.foreground())?,
             ioctl::TIOCSCTTY | ioctl::TIOCNOTTY => return Err(Errno::ENOTTY),

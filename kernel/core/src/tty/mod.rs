@@ -10,6 +10,7 @@ mod discipline;
 mod driver;
 mod far;
 mod master;
+mod modes;
 mod slave;
 mod terminals;
 mod termios;
@@ -24,7 +25,7 @@ use stockade_kernel_sync::Mutex;
 use crate::platform::HostStream;
 use crate::signal::Signal;
 use crate::task::{Credentials, Namespaces, Session};
-use crate::vfs::PollEvents;
+use crate::vfs::{Device, PollEvents};
 use crate::wait::SharedQueue;
 
 pub use discipline::Discipline;
@@ -69,9 +70,11 @@ impl Owner {
 /// `struct winsize`: rows, columns, and both in pixels.
 pub type WindowSize = [u16; 4];
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     discipline: Discipline,
+    /// Modes that cannot be changed.
+    locked: Termios,
     size: WindowSize,
     control: Option<Control>,
     slaves: usize,
@@ -81,6 +84,9 @@ struct State {
     is_hung_up: bool,
     /// TIOCPKT
     packets: bool,
+    /// TIOCEXCL, of the slave and of the master.
+    is_exclusive: bool,
+    is_master_exclusive: bool,
 }
 
 /// The session that it controls.
@@ -92,7 +98,19 @@ struct Control {
 
 impl Tty {
     fn new(number: u32, owner: Owner, host: Option<Arc<dyn HostStream>>) -> Arc<Self> {
-        let state = State { is_locked: host.is_none(), ..State::default() };
+        let state = State {
+            discipline: Discipline::default(),
+            locked: Termios::zero(),
+            size: WindowSize::default(),
+            control: None,
+            slaves: 0,
+            was_open: false,
+            is_locked: host.is_none(),
+            is_hung_up: false,
+            packets: false,
+            is_exclusive: false,
+            is_master_exclusive: false,
+        };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             number,
@@ -107,6 +125,11 @@ impl Tty {
     /// Its number: the name of its slave in /dev/pts.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Its slave's number.
+    pub fn device(&self) -> Device {
+        Device::new(SLAVES, self.number)
     }
 
     /// Whose it is.

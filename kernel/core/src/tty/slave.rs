@@ -5,12 +5,12 @@ use core::time::Duration;
 
 use linux_raw_sys::{general as abi, ioctl};
 
-use super::termios::{Local, Termios};
+use super::termios::Local;
 use super::{Tty, WindowSize};
 use crate::Errno;
 use crate::io::{Sink, Source};
 use crate::signal::Signal;
-use crate::task::Task;
+use crate::task::{Capabilities, Credentials, Task};
 use crate::vfs::{FileObject, PollEvents, WriteAt, Written};
 use crate::wait::{SharedQueue, Stop};
 
@@ -19,6 +19,15 @@ const CHANGES: &[u32] = &[
     ioctl::TCSETS,
     ioctl::TCSETSW,
     ioctl::TCSETSF,
+    ioctl::TCSETS2,
+    ioctl::TCSETSW2,
+    ioctl::TCSETSF2,
+    ioctl::TCSETA,
+    ioctl::TCSETAW,
+    ioctl::TCSETAF,
+    ioctl::TIOCSETD,
+    ioctl::TIOCSBRK,
+    ioctl::TIOCCBRK,
     ioctl::TCSBRK,
     ioctl::TCSBRKP,
     ioctl::TCXONC,
@@ -33,11 +42,14 @@ pub struct SlaveFile {
 }
 
 impl SlaveFile {
-    /// `EIO` when its master is locked or gone.
-    pub fn open(tty: &Arc<Tty>) -> Result<Arc<Self>, Errno> {
+    /// `EIO` when its master is locked or gone, `EBUSY` when who has it wants it alone.
+    pub fn open(tty: &Arc<Tty>, opener: &Credentials) -> Result<Arc<Self>, Errno> {
         let mut state = tty.state.lock();
         if state.is_locked || state.is_hung_up {
             return Err(Errno::EIO);
+        }
+        if state.is_exclusive && !opener.has(Capabilities::SYS_ADMIN) {
+            return Err(Errno::EBUSY);
         }
         state.slaves += 1;
         state.was_open = true;
@@ -131,6 +143,11 @@ impl FileObject for SlaveFile {
                 let count = self.tty.state.lock().discipline.readable_bytes();
                 store(task, argument, i32::try_from(count).unwrap_or(i32::MAX))
             }
+            ioctl::TIOCEXCL | ioctl::TIOCNXCL => {
+                self.tty.state.lock().is_exclusive = request == ioctl::TIOCEXCL;
+                Ok(0)
+            }
+            ioctl::TIOCGEXCL => store(task, argument, self.tty.state.lock().is_exclusive.into()),
             _ => self.tty.request(task, request, argument),
         }
     }
@@ -148,13 +165,6 @@ impl Tty {
         }
         let memory = task.memory();
         match request {
-            ioctl::TCGETS => {
-                let termios = *self.state.lock().discipline.termios();
-                memory.write_struct(argument, &termios)?;
-            }
-            ioctl::TCSETS | ioctl::TCSETSW | ioctl::TCSETSF => {
-                self.set_up(request, memory.read_struct(argument)?);
-            }
             ioctl::TIOCGWINSZ => memory.write_struct(argument, &self.size())?,
             ioctl::TIOCSWINSZ => self.resize(memory.read_struct::<WindowSize>(argument)?),
             ioctl::TIOCSCTTY => self.take_control(task, argument)?,
@@ -168,29 +178,23 @@ impl Tty {
                 let count = self.state.lock().discipline.output().len();
                 return store(task, argument, i32::try_from(count).unwrap_or(i32::MAX));
             }
+            ioctl::TIOCGDEV => {
+                let number = u32::try_from(self.device().encode()).map_err(|_| Errno::EOVERFLOW)?;
+                memory.write_struct(argument, &number)?;
+            }
             ioctl::TIOCGETD => return store(task, argument, 0),
+            // There is one line discipline.
+            ioctl::TIOCSETD if memory.read_struct::<i32>(argument)? != 0 => return Err(Errno::EINVAL),
             // Output is with its far end as soon as that takes it; a break means nothing there.
-            ioctl::TCSBRK | ioctl::TCSBRKP | ioctl::TIOCEXCL | ioctl::TIOCNXCL => {}
+            ioctl::TCSBRK | ioctl::TCSBRKP | ioctl::TIOCSBRK | ioctl::TIOCCBRK | ioctl::TIOCSETD => {}
             ioctl::TIOCSTI => return Err(Errno::EIO),
-            _ => return Err(Errno::ENOTTY),
+            _ => self.mode_request(task, request, argument)?,
         }
         Ok(0)
     }
 
     fn own_foreground(&self, task: &Task) -> Result<i32, Errno> {
         if self.controls(task) { Ok(self.foreground()) } else { Err(Errno::ENOTTY) }
-    }
-
-    fn set_up(&self, request: u32, termios: Termios) {
-        {
-            let mut state = self.state.lock();
-            if request == ioctl::TCSETSF {
-                state.discipline.flush_input();
-            }
-            state.discipline.set_termios(termios);
-        }
-        self.slave_queue.wake();
-        self.show();
     }
 
     fn flush(&self, which: u64) -> Result<(), Errno> {

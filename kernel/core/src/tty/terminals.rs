@@ -53,7 +53,7 @@ impl Terminals {
             tty.attach(task);
             return Ok(file);
         }
-        let slave = SlaveFile::open(tty)?;
+        let slave = SlaveFile::open(tty, &caller.credentials)?;
         tty.attach(task);
         let owner = &caller.credentials;
         let number = vfs.inode_number();

@@ -28,11 +28,11 @@ fn install(caller: &Caller, object: Arc<dyn FileObject>) -> u64 {
 
 fn open(caller: &Caller) -> (Arc<MasterFile>, u64, u64) {
     let master = caller.task.process().namespaces().terminals.open_master(OWNER).unwrap();
-    assert_eq!(SlaveFile::open(master.tty()).err(), Some(Errno::EIO));
+    assert_eq!(SlaveFile::open(master.tty(), &caller.task.credentials()).err(), Some(Errno::EIO));
     let fd = install(caller, master.clone());
     let unlocked = caller.put(&[0; 4]);
     assert_eq!(caller.call("ioctl", &[fd, 0x4004_5431, unlocked]), Ok(0));
-    let slave = install(caller, SlaveFile::open(master.tty()).unwrap());
+    let slave = install(caller, SlaveFile::open(master.tty(), &caller.task.credentials()).unwrap());
     (master, fd, slave)
 }
 
@@ -103,6 +103,25 @@ fn modes_and_size_are_kept() {
 }
 
 #[test]
+fn locked_modes_stay() {
+    const TIOCSLCKTRMIOS: u64 = 0x5457;
+    const ECHO: u32 = 8;
+    let world = World::new();
+    let caller = Caller::first(&world);
+    let (_master, _, slave) = open(&caller);
+    let mut locked = [0; 36];
+    locked[12..16].copy_from_slice(&ECHO.to_le_bytes());
+    locked[17] = 1;
+    let locked = caller.put(&locked);
+    assert_eq!(caller.call("ioctl", &[slave, TIOCSLCKTRMIOS, locked]), Ok(0));
+    let modes = caller.put(&[0; 36]);
+    assert_eq!(caller.call("ioctl", &[slave, TCSETS, modes]), Ok(0));
+    assert_eq!(caller.call("ioctl", &[slave, TCGETS, modes]), Ok(0));
+    assert_eq!(caller.int(modes + 12), ECHO.cast_signed());
+    assert_eq!(caller.bytes(modes + 17, 2), [3, 0]);
+}
+
+#[test]
 fn raw_reads_wait_for_least_and_time() {
     let world = World::new();
     let caller = Caller::first(&world);
@@ -144,7 +163,7 @@ fn the_foreground_gets_signals() {
     assert_eq!(shell.call("ioctl", &[slave, TIOCSCTTY, 0]), Ok(0));
     assert_eq!(shell.call("ioctl", &[slave, TIOCGPGRP, group]), Ok(0));
     assert_eq!(shell.int(group), i32::try_from(pid).unwrap());
-    let other = install(&init, SlaveFile::open(master.tty()).unwrap());
+    let other = install(&init, SlaveFile::open(master.tty(), &init.task.credentials()).unwrap());
     assert_eq!(init.call("ioctl", &[other, TIOCGPGRP, init.room(4)]), Err(Errno::ENOTTY));
     master.tty().typed(b"\x03");
     assert!(shell.task.process().has_ended());
