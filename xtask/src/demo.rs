@@ -118,17 +118,27 @@ impl Stage<'_> {
         self.expect(0, program, args)
     }
 
-    /// Runs a command in the lab, with the same images; what it writes goes with the lab.
+    /// Runs a command in the lab, with the same images; what it writes goes with the lab. QEMU delivers an interrupt of a
+    /// nested guest twice now and then, of which some guests die (docs/vm-hosts.md): then once more, in another lab.
     fn show_in_lab(&self, program: &str, args: &[&str]) -> Result<()> {
+        if self.run_in_lab(program, args)? {
+            return Ok(());
+        }
+        say("That failed. The lab's emulated processor loses a guest now and then (docs/vm-hosts.md): once more");
+        match self.run_in_lab(program, args)? {
+            true => Ok(()),
+            false => bail!("{program} {} failed in the lab, twice", args.join(" ")),
+        }
+    }
+
+    /// Whether it succeeds.
+    fn run_in_lab(&self, program: &str, args: &[&str]) -> Result<bool> {
         println!("\n# {program} {}", args.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
         let mut lab = Command::new(env::current_exe().context("find this program")?);
         lab.args(["lab", "run", "--cpus", "1", "--", "env"]);
         lab.arg(format!("STOCKADE_ROOT={}", self.scratch.root().display()));
         lab.arg("STOCKADE_STATE=/run/stockade-demo").arg(self.binaries.join(program)).args(args);
-        match lab.status().context("start the lab")?.success() {
-            true => Ok(()),
-            false => bail!("{program} {} failed in the lab", args.join(" ")),
-        }
+        Ok(lab.status().context("start the lab")?.success())
     }
 
     /// The same, wanting another status.

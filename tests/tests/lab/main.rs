@@ -5,6 +5,7 @@ mod base;
 mod callers;
 mod class;
 mod devices;
+mod doubled;
 mod guest;
 mod network_class;
 mod several;
@@ -18,6 +19,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use stockade_tests::Lab;
+
+use doubled::Doubled;
 
 /// Each must leave the lab as it found it.
 type Case = (&'static str, fn(&mut Lab));
@@ -54,14 +57,25 @@ fn what_needs_the_lab() {
         return found.expect("a part of this name").1(&dir);
     }
     let mut lab = Lab::boot(env!("CARGO_BIN_EXE_lab-agent"));
+    let mut doubled = Doubled::watch(&mut lab);
     let mut failed = Vec::new();
     for (name, case) in cases() {
         eprintln!("in the lab: {name}");
-        if catch_unwind(AssertUnwindSafe(|| case(&mut lab))).is_err() {
+        let mut passed = passes(&mut lab, *case);
+        let interrupts = doubled.more(&mut lab);
+        if !passed && interrupts > 0 {
+            eprintln!("in the lab: {name}: once more, since guests had {interrupts} interrupts twice");
+            passed = passes(&mut lab, *case);
+        }
+        if !passed {
             failed.push(*name);
         }
     }
     assert!(failed.is_empty(), "failed in the lab: {}", failed.join(", "));
+}
+
+fn passes(lab: &mut Lab, case: fn(&mut Lab)) -> bool {
+    catch_unwind(AssertUnwindSafe(|| case(lab))).is_ok()
 }
 
 /// All cases; or, for people, those whose name contains one of the words between commas in `STOCKADE_LAB_CASE`.
