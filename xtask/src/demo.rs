@@ -118,8 +118,8 @@ impl Stage<'_> {
         self.expect(0, program, args)
     }
 
-    /// Runs a command in the lab, with the same images; what it writes goes with the lab. QEMU delivers an interrupt of a
-    /// nested guest twice now and then, of which some guests die (docs/vm-hosts.md): then once more, in another lab.
+    /// Runs a command in the lab, with the same images; what it writes goes with the lab. QEMU delivers an interrupt of
+    /// a nested guest twice now and then, of which some guests die (docs/vm-hosts.md): then once more, in another lab.
     fn show_in_lab(&self, program: &str, args: &[&str]) -> Result<()> {
         if self.run_in_lab(program, args)? {
             return Ok(());

@@ -1,6 +1,6 @@
-//! Interrupts that the lab's processor delivers twice. QEMU leaves the vector of an injected interrupt where it takes it
-//! for an exception of its own, should it want its processor back at that moment; guests may die of it, whatever their
-//! VMM (docs/vm-hosts.md). KVM's trace shows each: an exit with an exception that has a device's vector.
+//! Interrupts that the lab's processor delivers twice. QEMU leaves the vector of an injected interrupt where it takes
+//! it for an exception of its own, should it want its processor back at that moment; guests may die of it, whatever
+//! their VMM (docs/vm-hosts.md). KVM's trace shows each: an exit with an exception that has a device's vector.
 
 use stockade_tests::Lab;
 
