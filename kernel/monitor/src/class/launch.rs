@@ -101,6 +101,7 @@ fn start_monitor(stage: &Stage<'_>, spec: &Spec, network: NewNetwork) -> Result<
     let network = network.wait()?;
     let group = stage.cgroup.monitor();
     let starting = jail::begin_early(&monitor, &group, Authority::Nothing, &network)?;
+    // The helper's end of the gate is its own now: when it ends, the gate says so.
     drop((monitor, network));
     if early {
         make_groups(stage, spec)?;

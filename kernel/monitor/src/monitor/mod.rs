@@ -4,8 +4,8 @@
 //! runs on the threads that receive the applications' calls (`kernel/platform`). It ends when its last container has
 //! ended and everybody who waited for that was told, or when the proxy of a container's init is gone.
 //!
-//! Its descriptors: 0 is the listening socket, 2 its log; 3 the gate through which it gets
-//! into its control groups, and the entrances of the applications'.
+//! Its descriptors: 0 is the listening socket, 2 its log; 3 the gate through which it gets into its control groups, and
+//! the entrances of the applications'.
 
 mod capacity;
 mod container;
