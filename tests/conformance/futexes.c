@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <time.h>
 
 #ifndef FUTEX_LOCK_PI2
@@ -207,6 +208,24 @@ static void robust_exit_group(void) {
     waitpid(holder, &status, 0), SHOW("holder %x\n", status);
 }
 
+/* A list that goes round without coming back to its head. */
+static void robust_circle(void) {
+    struct entry {
+        struct robust_list list;
+        uint32_t word;
+    } *e = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int circle = 1; circle <= 4; circle++) {
+        pid_t holder = fork();
+        if (!holder) {
+            for (int i = 0; i < 4; i++) e[i].word = getpid(), e[i].list.next = &e[i < 3 ? i + 1 : 4 - circle].list;
+            struct robust_list_head head = {{&e[0].list}, offsetof(struct entry, word), 0};
+            syscall(SYS_set_robust_list, &head, sizeof head), _exit(0);
+        }
+        waitpid(holder, 0, 0);
+        for (int i = 0; i < 4; i++) SHOW("circle of %d: %d holds %x\n", circle, i, e[i].word);
+    }
+}
+
 static uint32_t inner, turn;
 static struct {
     long result;
@@ -324,7 +343,7 @@ static void stopped(void) {
 
 int main(void) {
     PART(plain), PART(between), PART(stopped), PART(inheriting), PART(robust_plain), PART(robust_inheriting);
-    PART(robust_killed), PART(robust_exit_group);
+    PART(robust_killed), PART(robust_exit_group), PART(robust_circle);
     PART(signals), PART(conditions), PART(requeueing);
     return 0;
 }

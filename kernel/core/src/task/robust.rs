@@ -25,7 +25,7 @@ pub(crate) struct RobustList {
 
 /// Bytes of `struct robust_list_head`.
 pub(crate) const HEAD_BYTES: u64 = 24;
-/// ROBUST_LIST_LIMIT of Linux: a circle ends here.
+/// ROBUST_LIST_LIMIT of Linux.
 const ENTRIES_MAX: usize = 2048;
 const FUTEX_WAITERS: u32 = 0x8000_0000;
 const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
@@ -86,13 +86,21 @@ impl Task {
         let Ok([first, offset, pending]) = memory.read_struct::<[u64; 3]>(head) else { return };
         let pending = Entry(pending);
         let mut entry = Entry(first);
-        for _ in 0..ENTRIES_MAX {
+        // Of a circle that misses its head, what is on it was released when it comes by again.
+        let mut mark = first;
+        for step in 0..ENTRIES_MAX {
             if entry.address() == head {
                 break;
             }
             let Ok(next) = memory.read_struct::<u64>(entry.address()) else { break };
             if entry.address() != pending.address() && self.release_futex(memory, entry, offset, wakes).is_none() {
                 return;
+            }
+            if next == mark {
+                break;
+            }
+            if step.is_power_of_two() {
+                mark = next;
             }
             entry = Entry(next);
         }
