@@ -83,6 +83,10 @@ static void streams(void) {
     TRY("empty", recv(s, b, 1, MSG_DONTWAIT));
     TRY("sendto", sendto(c, "x", 1, 0, (void *)&a, sizeof a));
     TRY("recv", recv(s, b, 1, 0));
+    TRY("any family", sendto(c, "x", 1, 0, (void *)&(struct sockaddr){.sa_family = 99}, sizeof(struct sockaddr)));
+    TRY("one byte", sendto(c, "x", 1, 0, (void *)&a, 1)), TRY("no length", sendto(c, "x", 1, 0, (void *)&a, 0));
+    TRY("too long", sendto(c, "x", 1, 0, (void *)b, 129)), TRY("pointer", sendto(c, "x", 1, 0, (void *)8, 16));
+    TRY("recv", recv(s, b, 9, MSG_DONTWAIT));
     TRY("oob", recv(s, b, 1, MSG_OOB));
     TRY("shut", shutdown(c, SHUT_WR));
     usleep(1000), events("half", s), TRY("end", recv(s, b, 1, 0)), TRY("end", recv(s, b, 1, 0));

@@ -56,6 +56,15 @@ static void streams(void) {
     TRY("peek", recv(n, b, 2, MSG_PEEK)), TRY("read", recv(n, b, sizeof b, 0));
     TRY("oob", send(c, "!", 1, MSG_OOB) == 1 || errno == EOPNOTSUPP);
     TRY("sendto connected", sendto(c, "x", 1, 0, (void *)&a, sizeof a));
+    TRY("any family", sendto(c, "x", 1, 0, (void *)&(struct sockaddr){.sa_family = 99}, sizeof(struct sockaddr)));
+    for (int kind = SOCK_DGRAM; kind <= SOCK_SEQPACKET; kind += SOCK_SEQPACKET - SOCK_DGRAM) {
+        int two[2];
+        socketpair(AF_UNIX, kind, 0, two);
+        TRY("no length", sendto(two[0], "x", 1, 0, (void *)&a, 0));
+        TRY("other family", sendto(two[0], "x", 1, 0, (void *)&(struct sockaddr){.sa_family = 99}, 16));
+        TRY("sent", recv(two[1], b, sizeof b, MSG_DONTWAIT)), TRY("sent", recv(two[1], b, sizeof b, MSG_DONTWAIT));
+        close(two[0]), close(two[1]);
+    }
     TRY("shutdown", shutdown(c, SHUT_WR));
     TRY("how", shutdown(c, 9));
     signal(SIGPIPE, SIG_IGN);

@@ -47,7 +47,7 @@ pub fn sendto(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     let flags = SendFlags::new(call.uint(3))?;
     let to = match call.arg(4) {
         0 => None,
-        address => Some(read_destination(task, &**opened.socket()?, address, call.uint(5).into())?),
+        address => read_destination(task, &**opened.socket()?, address, call.uint(5).into())?,
     };
     let memory = task.memory();
     let buffer = memory.buffer(call.arg(1), call.size(2));
@@ -86,7 +86,7 @@ fn send_one(task: &Arc<Task>, call: &mut Call, opened: &Opened, address: u64, fl
     let to = match header.name {
         0 => None,
         _ if header.name_len == 0 => None,
-        name => Some(read_destination(task, &**opened.socket()?, name, header.name_len.into())?),
+        name => read_destination(task, &**opened.socket()?, name, header.name_len.into())?,
     };
     let ancillary = Ancillary::read(task, header.control, header.control_len())?;
     let buffer = header.vectors(&memory)?;

@@ -137,11 +137,23 @@ pub(super) fn read_address(task: &Task, address: u64, len: u64) -> Result<Addres
     Address::parse(&task.memory().read_vec(address, len)?)
 }
 
-/// Where a message goes. Packet sockets do not look at the family.
-pub(super) fn read_destination(task: &Task, socket: &dyn Socket, address: u64, len: u64) -> Result<Address, Errno> {
+/// Where a message goes, if anywhere else than to the peer. Where there are connections nobody looks at it: only that
+/// there is one counts. Packet sockets do not look at the family.
+pub(super) fn read_destination(
+    task: &Task,
+    socket: &dyn Socket,
+    address: u64,
+    len: u64,
+) -> Result<Option<Address>, Errno> {
     let len = usize::try_from(len).ok().filter(|len| *len <= ADDRESS_BYTES_MAX).ok_or(Errno::EINVAL)?;
     let bytes = task.memory().read_vec(address, len)?;
-    if socket.family() == PACKET { Address::parse_link(&bytes) } else { Address::parse(&bytes) }
+    match (socket.kind(), socket.family()) {
+        (Kind::Stream | Kind::Packets, _) | (_, UNIX | NETLINK) if len == 0 => Ok(None),
+        (Kind::Stream | Kind::Packets, _) => Ok(Some(Address::Unspecified)),
+        (_, UNIX | NETLINK) => Address::parse(&bytes).map(Some).map_err(|_| Errno::EINVAL),
+        (_, PACKET) => Address::parse_link(&bytes).map(Some),
+        _ => Address::parse(&bytes).map(Some),
+    }
 }
 
 /// Stores an address, cut to what the program has room for, and its whole length.
