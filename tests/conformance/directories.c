@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/sendfile.h>
 #include <sys/ioctl.h>
 
 struct entry {
@@ -104,6 +105,14 @@ static void watches(void) {
     pread(fd, b, 3, 0), events("read");
     pread(fd, b, 0, 0), events("read nothing");
     pread(fd, b, 3, 100), events("read at end");
+    int other = open("other", O_CREAT | O_RDWR, 0600), ends[2];
+    copy_file_range(fd, &(off64_t){0}, other, 0, 3, 0), events("copy out");
+    copy_file_range(other, &(off64_t){0}, fd, &(off64_t){0}, 3, 0), events("copy in");
+    copy_file_range(fd, &(off64_t){100}, other, 0, 3, 0), events("copy at end");
+    sendfile(other, fd, &(off_t){0}, 3), events("sendfile");
+    pipe(ends), splice(fd, &(off64_t){0}, ends[1], 0, 3, 0), events("splice out");
+    splice(ends[0], 0, fd, &(off64_t){0}, 3, 0), events("splice in");
+    close(other), close(ends[0]), close(ends[1]);
     ftruncate(fd, 1), events("truncate");
     fchmod(fd, 0644), events("chmod");
     fchown(fd, 0, 0), events("chown");

@@ -93,7 +93,7 @@ fn send_file(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
                 call.resume.done += count;
                 at += count as u64;
                 cursor.set(task, &input, at)?;
-                task.kernel().vfs().notify_written(&output, count, &task.credentials());
+                tell(task, &input, &output, count);
             }
             Err(errno) => return stopped(task, call, &output, errno),
         }
@@ -181,6 +181,13 @@ fn copy_step(
     let mut chunk = Collect::new(len.min(STEP_BYTES).min(allowed));
     input.object().read(&mut chunk, from_at)?;
     let count = output.write_at(&mut chunk.bytes.as_slice(), to_at)?;
-    task.kernel().vfs().notify_written(output, count, &task.credentials());
+    tell(task, input, output, count);
     Ok(count)
+}
+
+/// Tells watchers of both files.
+fn tell(task: &Task, input: &Arc<File>, output: &Arc<File>, count: usize) {
+    let kernel = task.kernel();
+    kernel.vfs().notify_read(input, count);
+    kernel.vfs().notify_written(output, count, &task.credentials());
 }

@@ -74,6 +74,7 @@ pub fn splice(task: &Arc<Task>, call: &mut Call) -> Result<usize, Stop> {
     let given = give(task, &output, call.arg(3), &mut bytes);
     let count = given.unwrap_or_default();
     put_back(task, &input, call.arg(1), &chunk.bytes, count)?;
+    task.kernel().vfs().notify_read(&input, count);
     match given {
         Ok(count) => Ok(count),
         Err(errno) => blocked(task, call, &output, flags, errno),
