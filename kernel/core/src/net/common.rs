@@ -1,6 +1,6 @@
 //! What all sockets have.
 
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use stockade_kernel_sync::Mutex;
 
@@ -16,7 +16,11 @@ pub struct Common {
     /// What setsockopt(2) changes.
     pub options: Mutex<Options>,
     error: AtomicI32,
+    cookie: AtomicU64,
 }
+
+/// The last cookie that a socket was given.
+static LAST_COOKIE: AtomicU64 = AtomicU64::new(0);
 
 impl Common {
     /// As new.
@@ -41,6 +45,15 @@ impl Common {
     /// Fails with what failed before, once.
     pub fn check_error(&self) -> Result<(), Errno> {
         self.take_error().map_or(Ok(()), Err)
+    }
+
+    /// A number that no other socket has or had (SO_COOKIE). Few ask, so it is given to those.
+    pub fn cookie(&self) -> u64 {
+        if self.cookie.load(Ordering::Relaxed) == 0 {
+            let new = LAST_COOKIE.fetch_add(1, Ordering::Relaxed) + 1;
+            let _other_was_first = self.cookie.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        self.cookie.load(Ordering::Relaxed)
     }
 
     /// Whether something failed.

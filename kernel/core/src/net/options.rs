@@ -30,6 +30,10 @@ pub struct Options {
     pub receive_limit: TimeLimit,
     /// SO_SNDTIMEO
     pub send_limit: TimeLimit,
+    /// SO_BINDTODEVICE: whether it is bound to the interface, which is the only one.
+    pub is_bound_to_device: bool,
+    /// SO_MAX_PACING_RATE, in bytes per second
+    pub pacing_rate: u64,
 }
 
 /// Those that are on or off.
@@ -48,7 +52,13 @@ const FLAGS: &[u32] = &[
     abi::SO_LOCK_FILTER,
     abi::SO_RXQ_OVFL,
     abi::SO_PASSSEC,
+    abi::SO_WIFI_STATUS,
+    abi::SO_NOFCS,
+    abi::SO_SELECT_ERR_QUEUE,
 ];
+
+/// Those that only tell: what Linux knows of a packet that a filter asks about, and what loopback has none of.
+const FACTS: [(u32, i32); 3] = [(abi::SO_SNDLOWAT, 1), (abi::SO_BPF_EXTENSIONS, 64), (abi::SO_INCOMING_NAPI_ID, 0)];
 
 /// Those with a value, and what it is at first.
 const VALUES: [(u32, i32); 8] = [
@@ -70,6 +80,8 @@ impl Default for Options {
             linger: Linger::default(),
             receive_limit: None,
             send_limit: None,
+            is_bound_to_device: false,
+            pacing_rate: u64::MAX,
         }
     }
 }
@@ -79,6 +91,14 @@ impl Options {
     pub fn get(&self, name: u32) -> Result<i32, Errno> {
         if let Some(bit) = FLAGS.iter().position(|flag| *flag == name) {
             return Ok(i32::from(self.flags >> bit & 1 == 1));
+        }
+        if let Some((_, value)) = FACTS.iter().find(|(fact, _)| *fact == name) {
+            return Ok(*value);
+        }
+        match name {
+            abi::SO_BSDCOMPAT => return Ok(0),
+            abi::SO_BINDTOIFINDEX => return Ok(i32::from(self.is_bound_to_device)),
+            _ => {}
         }
         let at = VALUES.iter().position(|(value, _)| *value == name).ok_or(Errno::ENOPROTOOPT)?;
         Ok(self.values[at])
@@ -91,6 +111,7 @@ impl Options {
             return Ok(());
         }
         let name = match name {
+            abi::SO_BSDCOMPAT => return Ok(()),
             abi::SO_SNDBUFFORCE => abi::SO_SNDBUF,
             abi::SO_RCVBUFFORCE => abi::SO_RCVBUF,
             other => other,

@@ -58,6 +58,7 @@ mod shm;
 mod sigaction;
 mod signalfd;
 mod socket;
+mod socket_facts;
 mod sockopt;
 mod splice;
 mod stat;

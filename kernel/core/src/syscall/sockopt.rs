@@ -8,6 +8,7 @@ use linux_raw_sys::net as abi;
 
 use super::Call;
 use super::socket::Opened;
+use super::socket_facts;
 use crate::Errno;
 use crate::abi::{Abi as _, Encoder, Timeval};
 use crate::net::{Direction, Socket, TimeLimit};
@@ -74,7 +75,7 @@ fn set_structure(task: &Task, socket: &dyn Socket, name: u32, value: u64, len: u
             socket.common().options.lock().send_limit = limit;
         }
         abi::SO_ATTACH_FILTER | abi::SO_ATTACH_BPF => return Err(Errno::EPERM),
-        _ => return Ok(false),
+        _ => return socket_facts::set(task, socket, name, value, len),
     }
     Ok(true)
 }
@@ -106,7 +107,10 @@ pub fn getsockopt(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
     let socket = opened.socket()?;
     let value = match level {
-        abi::SOL_SOCKET => common(&**socket, name)?,
+        abi::SOL_SOCKET => match socket_facts::get(&**socket, name, room) {
+            Some(fact) => fact?,
+            None => common(&**socket, name)?,
+        },
         _ => match socket.structure(level, name) {
             Some(structure) => structure,
             None => socket.option(level, name)?.to_bytes(),

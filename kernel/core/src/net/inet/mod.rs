@@ -77,10 +77,23 @@ struct State {
 const TCP_LEVEL: u32 = 6;
 const TCP_INFO: u32 = 11;
 const TCP_CONGESTION: u32 = 13;
+const TCP_MAXSEG: u32 = 2;
+const TCP_CC_INFO: u32 = 26;
+const TCP_SAVED_SYN: u32 = 28;
+const TCP_ULP: u32 = 31;
+const IP_OPTIONS: u32 = 4;
+const IP_MTU: u32 = 14;
+const IPV6_MTU: u32 = 24;
+/// Of the interface, and as far as a length of IPv4 goes.
+const MTU: i32 = 65_536;
+const MTU_V4: i32 = 65_535;
+/// What a segment holds, connected and before (RFC 9293, 3.7.1).
+const SEGMENT_BYTES: i32 = 32_741;
+const SEGMENT_BYTES_DEFAULT: i32 = 536;
 /// Bytes of `struct tcp_info`.
 const TCP_INFO_BYTES: usize = 232;
-/// TCP_CA_NAME_MAX
-const CONGESTION_NAME_BYTES: usize = 16;
+/// TCP_CA_NAME_MAX and TCP_ULP_NAME_MAX
+const NAME_BYTES: usize = 16;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Bound {
@@ -165,6 +178,12 @@ impl InetSocket {
             (INET, INET6) if self.is_only_v6() => Err(Errno::ENETUNREACH),
             _ => Ok(*endpoint),
         }
+    }
+
+    /// How long packets to the peer may be (IP_MTU, IPV6_MTU).
+    fn mtu(&self, family: u16) -> Result<i32, Errno> {
+        self.peer_name().map_err(|_| Errno::ENOTCONN)?;
+        Ok(if family == INET { MTU_V4 } else { MTU })
     }
 
     /// `struct tcp_info`: the state, and no packets ever.
@@ -364,19 +383,50 @@ impl Socket for InetSocket {
     }
 
     fn structure(&self, level: u32, name: u32) -> Option<Vec<u8>> {
+        let is_tcp = self.protocol == Protocol::Tcp;
         match (level, name) {
-            (TCP_LEVEL, TCP_INFO) if self.protocol == Protocol::Tcp => Some(self.tcp_info()),
-            (TCP_LEVEL, TCP_CONGESTION) if self.protocol == Protocol::Tcp => {
-                let mut name = b"cubic".to_vec();
-                name.resize(CONGESTION_NAME_BYTES, 0);
+            (TCP_LEVEL, TCP_INFO) if is_tcp => Some(self.tcp_info()),
+            (TCP_LEVEL, TCP_CONGESTION) if is_tcp => {
+                let mut name = self.options.lock().congestion().as_bytes().to_vec();
+                name.resize(NAME_BYTES, 0);
                 Some(name)
             }
+            // Neither what cubic says of itself, nor a SYN, nor a protocol above TCP: there are none.
+            (TCP_LEVEL, TCP_CC_INFO | TCP_SAVED_SYN | TCP_ULP) if is_tcp => Some(Vec::new()),
+            // No packet has any.
+            (options::IP, IP_OPTIONS) => Some(Vec::new()),
             _ => None,
         }
     }
 
+    fn structure_len(&self, level: u32, name: u32) -> Option<usize> {
+        let is_name = level == TCP_LEVEL && [TCP_CONGESTION, TCP_ULP].contains(&name);
+        (is_name && self.protocol == Protocol::Tcp).then_some(NAME_BYTES - 1)
+    }
+
+    fn set_structure(&self, _: u32, name: u32, bytes: &[u8]) -> Result<(), Errno> {
+        if bytes.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        match name {
+            TCP_CONGESTION => self.options.lock().set_congestion(&bytes[..end]),
+            _ => Err(Errno::ENOENT),
+        }
+    }
+
     fn option(&self, level: u32, name: u32) -> Result<i32, Errno> {
-        self.options.lock().get(self.family, self.protocol, level, name)
+        let own = || self.options.lock().get(self.family, self.protocol, level, name);
+        match (level, name) {
+            (options::IP, IP_MTU) => self.mtu(INET),
+            (options::IPV6, IPV6_MTU) if self.family == INET6 => self.mtu(INET6),
+            (TCP_LEVEL, TCP_MAXSEG) if self.protocol == Protocol::Tcp => match own()? {
+                _ if self.link().is_some() => Ok(SEGMENT_BYTES),
+                0 => Ok(SEGMENT_BYTES_DEFAULT),
+                chosen => Ok(chosen),
+            },
+            _ => own(),
+        }
     }
 
     fn set_option(&self, level: u32, name: u32, value: i32) -> Result<(), Errno> {
