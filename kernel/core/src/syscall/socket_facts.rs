@@ -1,4 +1,4 @@
-//! Options of the socket level that are more than an integer, and few use: the interface, the pace, and what ss(8) asks.
+//! Options of the socket level that are more than an integer, and few use: the interface, the pace, what ss(8) asks.
 
 use alloc::vec::Vec;
 
