@@ -58,6 +58,11 @@ impl Ip {
         self == Self::ANY || self == Self::ANY_V4
     }
 
+    /// The group of hosts that it stands for (RFC 1112), if it is one of version 4.
+    pub fn to_group(self) -> Option<[u8; 4]> {
+        self.to_v4().filter(|[first, ..]| (224..240).contains(first))
+    }
+
     /// Whether it is one of the machine's own.
     pub fn is_local(self) -> bool {
         self == Self::LOOPBACK || self.to_v4().is_some_and(|[first, ..]| first == 127)

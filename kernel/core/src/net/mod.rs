@@ -35,7 +35,7 @@ pub use socket::{Connecting, ControlMessage, Direction, Outgoing, Pairing, Shutd
 
 pub use traffic::Traffic;
 
-use inet::Ports;
+use inet::{Members, Ports};
 use loopback::Loopback;
 use unix::{InFlight, Names};
 
@@ -44,6 +44,7 @@ use unix::{InFlight, Names};
 pub struct Net {
     unix: Mutex<Names>,
     ports: Mutex<Ports>,
+    members: Mutex<Members>,
     in_flight: InFlight,
     traffic: Traffic,
     unprivileged_port_start: AtomicU32,
@@ -67,6 +68,7 @@ impl Net {
         Self {
             unix: Mutex::default(),
             ports: Mutex::default(),
+            members: Mutex::default(),
             in_flight: InFlight::default(),
             traffic: Traffic::default(),
             unprivileged_port_start: AtomicU32::new(RESERVED_PORTS),
@@ -116,6 +118,11 @@ impl Net {
     /// Ports of TCP and UDP.
     pub(super) fn ports(&self) -> &Mutex<Ports> {
         &self.ports
+    }
+
+    /// Groups that the interface takes datagrams for.
+    pub(super) fn members(&self) -> &Mutex<Members> {
+        &self.members
     }
 
     /// Sockets that travel in messages.

@@ -56,6 +56,7 @@ impl InetSocket {
             Ip::ANY_V4 => Ip::LOOPBACK_V4,
             ip if self.is_only_v6() && ip.to_v4().is_some() => return Err(Errno::ENETUNREACH),
             ip if ip.is_local() => ip,
+            ip if self.protocol != Protocol::Tcp && ip.to_group().is_some() && self.reaches_groups() => ip,
             _ => return Err(Errno::ENETUNREACH),
         };
         Ok(Endpoint { ip, port })
@@ -198,8 +199,8 @@ impl InetSocket {
         }
         self.claim_any()?;
         let mut from = self.state.lock().local;
-        if from.ip.is_any() {
-            from.ip = loopback_of(to.ip);
+        if from.ip.is_any() || from.ip.to_group().is_some() {
+            from.ip = if to.ip.to_group().is_some() { self.group_source() } else { loopback_of(to.ip) };
         }
         Ok((from, to))
     }
@@ -235,6 +236,7 @@ impl InetSocket {
 
 impl Drop for InetSocket {
     fn drop(&mut self) {
+        self.leave_groups();
         let state = core::mem::take(self.state.get_mut());
         if state.has_port {
             self.net().ports().lock().release(self.protocol, state.local.port, self);

@@ -4,6 +4,7 @@
 //! looks at packets all the same ([`RawSocket`]) sees those of UDP, of ICMP and of its own kind.
 
 mod connect;
+mod groups;
 pub(super) mod icmp;
 mod options;
 mod packet;
@@ -31,6 +32,8 @@ use crate::task::{Capabilities, Namespaces, Task};
 use crate::vfs::PollEvents;
 use crate::wait::SharedQueue;
 
+use groups::Groups;
+pub use groups::Members;
 pub(super) use icmp::Lacking;
 use options::ProtocolOptions;
 pub use packet::Packet;
@@ -52,6 +55,7 @@ pub struct InetSocket {
     common: Common,
     inbox: Arc<Inbox>,
     options: Mutex<ProtocolOptions>,
+    groups: Mutex<Groups>,
     state: Mutex<State>,
     _memory: Charge,
 }
@@ -146,6 +150,7 @@ impl InetSocket {
             common,
             inbox,
             options: Mutex::default(),
+            groups: Mutex::default(),
             state: Mutex::new(state),
             _memory: memory,
         }))
@@ -273,7 +278,7 @@ impl Socket for InetSocket {
         if self.state.lock().local.port != 0 {
             return Err(Errno::EINVAL);
         }
-        if !endpoint.ip.is_any() && !endpoint.ip.is_local() {
+        if !endpoint.ip.is_any() && !endpoint.ip.is_local() && endpoint.ip.to_group().is_none() {
             return Err(Errno::EADDRNOTAVAIL);
         }
         let free = task.process().namespaces().net.unprivileged_port_start();
@@ -395,16 +400,25 @@ impl Socket for InetSocket {
             (TCP_LEVEL, TCP_CC_INFO | TCP_SAVED_SYN | TCP_ULP) if is_tcp => Some(Vec::new()),
             // No packet has any.
             (options::IP, IP_OPTIONS) => Some(Vec::new()),
+            (options::IP, groups::INTERFACE) => Some(self.group_interface()),
             _ => None,
         }
     }
 
     fn structure_len(&self, level: u32, name: u32) -> Option<usize> {
-        let is_name = level == TCP_LEVEL && [TCP_CONGESTION, TCP_ULP].contains(&name);
-        (is_name && self.protocol == Protocol::Tcp).then_some(NAME_BYTES - 1)
+        match (level, name, self.protocol) {
+            (TCP_LEVEL, TCP_CONGESTION | TCP_ULP, Protocol::Tcp) => Some(NAME_BYTES - 1),
+            _ => groups::structure_len(level, name),
+        }
     }
 
-    fn set_structure(&self, _: u32, name: u32, bytes: &[u8]) -> Result<(), Errno> {
+    fn set_structure(&self, level: u32, name: u32, bytes: &[u8]) -> Result<(), Errno> {
+        match (level, self.protocol) {
+            (options::IP, Protocol::Tcp) if name == groups::INTERFACE => return Err(Errno::EINVAL),
+            (options::IP, Protocol::Tcp) => return Err(Errno::EPROTO),
+            (options::IP, _) => return self.set_groups(name, bytes),
+            _ => {}
+        }
         if bytes.is_empty() {
             return Err(Errno::EINVAL);
         }

@@ -105,6 +105,12 @@ impl Ports {
         }
     }
 
+    /// The sockets that take what is sent to a group: all that have its port.
+    pub(super) fn find_all(&mut self, protocol: Protocol, to: Endpoint) -> Vec<Arc<InetSocket>> {
+        let covering = self.at(protocol, to.port).iter().filter(|claim| claim.covers(to.ip));
+        covering.filter_map(|claim| claim.socket.upgrade()).collect()
+    }
+
     /// The sockets that may take what is sent to an endpoint: those of the most exact address, in turns.
     pub(super) fn find(&mut self, protocol: Protocol, to: Endpoint) -> Vec<Arc<InetSocket>> {
         self.turn = self.turn.wrapping_add(1);

@@ -1,6 +1,7 @@
 //! How data moves between internet sockets, and what can move now.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::wire::{Head, IpPacket, UDP};
 use super::{InetSocket, Packet, Protocol, Role};
@@ -46,6 +47,9 @@ impl InetSocket {
         }
         let (from, to) = self.routed(message.to)?;
         let packet = Packet::outgoing(&self.options.lock(), self.family, to.ip, message.controls)?;
+        if let Some(group) = to.ip.to_group() {
+            return self.send_to_group(source, packet, [from, to], group);
+        }
         let receiver = receiver(self.net(), self.protocol, from, to);
         let len = source.remaining();
         self.net().traffic().datagram(to.ip, len);
@@ -62,6 +66,28 @@ impl InetSocket {
         receiver.take_in(source, packet, from)
     }
 
+    /// A datagram that many may want. Nobody is told when there are none.
+    fn send_to_group(
+        &self,
+        source: &mut dyn Source,
+        packet: Packet,
+        [from, to]: [Endpoint; 2],
+        group: [u8; 4],
+    ) -> Result<usize, Errno> {
+        let data = taken(source)?;
+        self.net().traffic().datagram(to.ip, data.len());
+        if self.protocol == Protocol::Udp && self.net().loopback().is_watched() {
+            self.net().overhear(&shown(packet, [from, to], &data), Reached::Somebody);
+        }
+        if self.net().members().lock().has(group) {
+            let all = self.net().ports().lock().find_all(self.protocol, to);
+            for receiver in all.iter().filter(|receiver| receiver.hears(from) && receiver.wants(group)) {
+                receiver.take_in(&mut &data[..], packet, from)?;
+            }
+        }
+        Ok(data.len())
+    }
+
     /// The same where somebody looks at packets.
     fn send_watched(
         &self,
@@ -70,12 +96,8 @@ impl InetSocket {
         [from, to]: [Endpoint; 2],
         receiver: Option<&Self>,
     ) -> Result<usize, Errno> {
-        let mut data = alloc::vec![0; source.remaining()];
-        if source.take(&mut data)? < data.len() {
-            return Err(Errno::EFAULT);
-        }
-        let head = Head { from: from.ip, to: to.ip, protocol: UDP, hops: packet.hops(), class: packet.class() };
-        let shown = IpPacket::udp(head, [from.port, to.port], &data);
+        let data = taken(source)?;
+        let shown = shown(packet, [from, to], &data);
         let reached = if receiver.is_some() { Reached::Somebody } else { Reached::Nobody };
         self.net().overhear(&shown, reached);
         match receiver {
@@ -154,6 +176,18 @@ impl InetSocket {
         }
         events
     }
+}
+
+/// All of a datagram's data.
+fn taken(source: &mut dyn Source) -> Result<Vec<u8>, Errno> {
+    let mut data = alloc::vec![0; source.remaining()];
+    if source.take(&mut data)? < data.len() { Err(Errno::EFAULT) } else { Ok(data) }
+}
+
+/// A datagram as who looks at packets sees it.
+fn shown(packet: Packet, [from, to]: [Endpoint; 2], data: &[u8]) -> IpPacket {
+    let head = Head { from: from.ip, to: to.ip, protocol: UDP, hops: packet.hops(), class: packet.class() };
+    IpPacket::udp(head, [from.port, to.port], data)
 }
 
 /// Who a datagram is for: the socket that is connected to where it comes from, or one that is to nobody.
