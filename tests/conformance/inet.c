@@ -103,6 +103,11 @@ static void streams(void) {
     c = socket(AF_INET, SOCK_STREAM, 0), connect(c, (void *)&a, sizeof a), s = accept(l, 0, 0);
     send(c, "unread", 6, 0), usleep(1000), close(s), usleep(1000);
     TRY("unread data resets", recv(c, b, 1, 0));
+    c = socket(AF_INET, SOCK_STREAM, 0), connect(c, (void *)&a, sizeof a), s = accept(l, 0, 0), close(s);
+    size_t much = 64 << 20;
+    char *plenty = calloc(1, much);
+    SHOW("much to nobody %d\n", (size_t)write(c, plenty, much) < much), TRY("then", write(c, plenty, much));
+    free(plenty);
     int e = 9;
     c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     TRY("nonblocking", connect(c, (void *)&a, sizeof a)), usleep(1000);

@@ -288,6 +288,11 @@ impl Inbox {
         writable
     }
 
+    /// How many bytes fit when it is empty.
+    pub fn capacity(&self) -> usize {
+        self.state.lock().room.bytes()
+    }
+
     /// Changes how many bytes it holds.
     pub fn set_room(&self, change: impl FnOnce(&mut Room)) {
         let unblocked = {

@@ -30,7 +30,7 @@ impl InetSocket {
             return Err(self.inbox.take_error().unwrap_or(Errno::EPIPE));
         }
         if inbox.is_refused() && !core::mem::replace(&mut self.state.lock().was_reset, true) {
-            return swallow(source);
+            return swallow(source, inbox.capacity());
         }
         let put = inbox.put(source, Parcel { urgency, ..Parcel::default() }, &self.common.queue)?;
         self.net().traffic().segments(to, put);
@@ -205,11 +205,11 @@ pub(in crate::net) fn arrive(net: &Net, head: &Head, ports: [u16; 2], data: &[u8
     Reached::Somebody
 }
 
-/// The first data after the peer is gone is taken, and answered with a reset.
-fn swallow(source: &mut dyn Source) -> Result<usize, Errno> {
+/// The first data after the peer is gone is taken, as much as could be under way, and answered with a reset.
+fn swallow(source: &mut dyn Source, most: usize) -> Result<usize, Errno> {
     let mut buffer = [0; 1024];
     let mut count = 0;
-    while source.remaining() > 0 {
+    while count < most && source.remaining() > 0 {
         match source.take(&mut buffer)? {
             0 => break,
             step => count += step,
