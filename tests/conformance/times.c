@@ -104,6 +104,43 @@ static void intervals(void) {
     TRY("alarm none", alarm(0));
 }
 
+static volatile int by_spender, by_others, enough;
+static pthread_t spender;
+
+static void who(int sig) {
+    *(pthread_equal(pthread_self(), spender) ? &by_spender : &by_others) += sig > 0;
+}
+
+static void *spend(void *arg) {
+    while (!enough)
+        ;
+    return arg;
+}
+
+/* A timer on the CPU time of a process signals the thread that runs. */
+static void spenders(void) {
+    const int signals[] = {SIGPROF, SIGVTALRM, SIGRTMIN};
+    for (int i = 0; i < 3; i++) {
+        timer_t id;
+        struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+        struct itimerval often = {{0, 10000}, {0, 10000}}, never = {0};
+        struct itimerspec same = {{0, 10000000}, {0, 10000000}};
+        by_spender = by_others = enough = 0;
+        signal(signals[i], who), pthread_create(&spender, 0, spend, 0);
+        if (i == 2)
+            timer_create(CLOCK_PROCESS_CPUTIME_ID, &e, &id), timer_settime(id, 0, &same, 0);
+        else
+            setitimer(i ? ITIMER_VIRTUAL : ITIMER_PROF, &often, 0);
+        while (by_spender + by_others < 5)
+            usleep(20000);
+        if (i == 2)
+            timer_delete(id);
+        else
+            setitimer(i ? ITIMER_VIRTUAL : ITIMER_PROF, &never, 0);
+        enough = 1, pthread_join(spender, 0), SHOW("signal %d by others %d\n", i, by_others);
+    }
+}
+
 static void posix(void) {
     timer_t id;
     struct sigevent e = {0};
@@ -189,6 +226,6 @@ static void steps(void) {
 }
 
 int main(void) {
-    clocks(), sleeps(), intervals(), posix(), files(), steps();
+    clocks(), sleeps(), intervals(), posix(), files(), steps(), spenders();
     return 0;
 }

@@ -19,15 +19,26 @@ impl Process {
         let _ = self.try_send(info);
     }
 
+    /// The same; `near` is asked first to take it.
+    pub(crate) fn send_signal_near(self: &Arc<Self>, info: SignalInfo, near: Option<&Arc<Task>>) {
+        let _ = self.send(info, near);
+    }
+
     /// The same; `EAGAIN` when a real-time signal is beyond RLIMIT_SIGPENDING.
     pub(crate) fn try_send(self: &Arc<Self>, info: SignalInfo) -> Result<(), Errno> {
+        self.send(info, None)
+    }
+
+    fn send(self: &Arc<Self>, info: SignalInfo, near: Option<&Arc<Task>>) -> Result<(), Errno> {
         let Some(first) = self.leader() else { return Ok(()) };
         if !self.prepare(&info, first.signals.blocked()) {
             return Ok(());
         }
         self.check_room(&info)?;
         if self.signals.pending.lock().push(info) == Queued::New {
-            self.arrived(&info, None);
+            let takes = |task: &Arc<Task>| task.takes(info.signal);
+            let near = near.filter(|task| takes(task)).cloned();
+            self.arrived(&info, near.or_else(|| self.tasks().into_iter().find(takes)));
         }
         Ok(())
     }
@@ -98,12 +109,8 @@ impl Process {
     }
 
     /// A signal waits now: ends the process when it is fatal, or tells a task that takes it.
-    fn arrived(self: &Arc<Self>, info: &SignalInfo, target: Option<&Arc<Task>>) {
+    fn arrived(self: &Arc<Self>, info: &SignalInfo, taker: Option<Arc<Task>>) {
         let signal = info.signal;
-        let taker = match target {
-            Some(task) => task.takes(signal).then(|| task.clone()),
-            None => self.tasks().into_iter().find(|task| task.takes(signal)),
-        };
         if let Some(taker) = taker {
             if self.is_fatal(signal) {
                 taker.trace(|tracer, task| tracer.signal(task, info));
@@ -157,7 +164,7 @@ impl Task {
         }
         process.check_room(&info)?;
         if self.signals.pending.lock().push(info) == Queued::New {
-            process.arrived(&info, Some(self));
+            process.arrived(&info, self.takes(info.signal).then(|| self.clone()));
         }
         Ok(())
     }

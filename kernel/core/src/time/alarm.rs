@@ -4,11 +4,13 @@
 //! so no period, however short, keeps the machine busy.
 
 use alloc::sync::{Arc, Weak};
-use core::mem;
+use alloc::vec::Vec;
 use core::time::Duration;
+use core::{mem, ptr};
 
 use stockade_kernel_sync::Mutex;
 
+use super::spenders::{Spenders, totals};
 use super::{Clock, TimerKey};
 use crate::Kernel;
 use crate::signal::{Detail, Signal, SignalInfo, code};
@@ -43,6 +45,7 @@ pub(crate) struct Alarm {
     clock: Clock,
     target: Target,
     state: Mutex<State>,
+    spenders: Mutex<Spenders>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,8 @@ struct State {
 
 impl Alarm {
     pub fn new(process: &Arc<Process>, clock: Clock, target: Target) -> Arc<Self> {
-        Arc::new(Self { process: Arc::downgrade(process), clock, target, state: Mutex::default() })
+        let process = Arc::downgrade(process);
+        Arc::new(Self { process, clock, target, state: Mutex::default(), spenders: Mutex::default() })
     }
 
     pub fn clock(&self) -> &Clock {
@@ -68,6 +72,9 @@ impl Alarm {
     /// Arms it for a time on its clock, or disarms it; gives what was set before.
     pub fn set(self: &Arc<Self>, kernel: &Kernel, expires: Option<Duration>, interval: Duration) -> Setting {
         let old = self.setting(kernel);
+        if let Some(totals) = expires.and_then(|_| self.totals()) {
+            self.spenders.lock().begin(&totals);
+        }
         let before = mem::replace(&mut *self.state.lock(), State { expires, interval, ..State::default() });
         before.key.into_iter().for_each(|key| kernel.remove_timer(key));
         self.arm(kernel);
@@ -164,17 +171,29 @@ impl Alarm {
         match &self.target {
             Target::Nothing => {}
             Target::CpuLimit => process.cpu_limit_reached(),
-            Target::Interval(signal) => process.send_signal(SignalInfo::kernel(*signal)),
+            Target::Interval(signal) => process.send_signal_near(SignalInfo::kernel(*signal), self.spender().as_ref()),
             Target::Posix { id, signal, value, task } => {
                 let detail = Detail::Timer { id: *id, overrun: 0, value: *value };
                 let info = SignalInfo { signal: *signal, errno: 0, code: code::SI_TIMER, detail };
                 match task.as_ref().map(Weak::upgrade) {
                     Some(Some(task)) => task.send_signal(info),
                     Some(None) => {}
-                    None => process.send_signal(info),
+                    None => process.send_signal_near(info, self.spender().as_ref()),
                 }
             }
         }
+    }
+
+    /// Of a timer on the CPU time of its own process: what each task spent.
+    fn totals(&self) -> Option<Vec<(Arc<Task>, Duration)>> {
+        let Clock::Process(process, _) = &self.clock else { return None };
+        ptr::eq(self.process.as_ptr(), Arc::as_ptr(process)).then(|| totals(process.tasks()))
+    }
+
+    /// The task that its signal is for.
+    fn spender(&self) -> Option<Arc<Task>> {
+        let totals = self.totals()?;
+        self.spenders.lock().next(&totals)
     }
 
     /// Whether its signal waits somewhere.

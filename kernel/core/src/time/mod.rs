@@ -5,6 +5,7 @@
 mod alarm;
 mod clock;
 mod process_timers;
+mod spenders;
 mod timer_fd;
 mod timers;
 
