@@ -12,7 +12,7 @@ const LOW: Range<u64> = 0x4000_0000..0x8000_0000;
 
 impl State {
     /// The start of a range of `len` bytes.
-    pub fn place(&self, hint: u64, len: u64, placement: Placement) -> Result<u64, Errno> {
+    pub fn place(&mut self, hint: u64, len: u64, placement: Placement) -> Result<u64, Errno> {
         if len > self.bounds.end - self.bounds.start {
             return Err(Errno::ENOMEM);
         }
@@ -54,7 +54,7 @@ impl State {
     }
 
     /// From the top down, and above the top when nothing is left below, as Linux does.
-    fn anywhere(&self, len: u64) -> Option<u64> {
+    fn anywhere(&mut self, len: u64) -> Option<u64> {
         let align = if len.is_multiple_of(HUGE) { HUGE } else { PAGE };
         let avoid = self.avoided();
         let below = self.bounds.start..self.top;
@@ -63,7 +63,8 @@ impl State {
             .or_else(|| self.vmas.highest_gap(len, PAGE, &self.bounds, &avoid))
     }
 
-    fn low(&self, len: u64) -> Option<u64> {
-        self.vmas.highest_gap(len, PAGE, &LOW, &self.avoided())
+    fn low(&mut self, len: u64) -> Option<u64> {
+        let avoid = self.avoided();
+        self.vmas.highest_gap(len, PAGE, &LOW, &avoid)
     }
 }

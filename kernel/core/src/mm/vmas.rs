@@ -19,6 +19,24 @@ pub struct Vmas {
     map: BTreeMap<u64, Vma>,
     memory: Charge,
     sizes: Sizes,
+    searched: Searched,
+}
+
+/// What the searches for room found, so that the next one does not begin at the top.
+#[derive(Clone, Debug, Default)]
+struct Searched {
+    /// Where they looked.
+    bounds: Range<u64>,
+    /// From here up no gap is longer than `hole`.
+    top: u64,
+    hole: u64,
+}
+
+impl Searched {
+    /// Begins at the top.
+    fn new(bounds: &Range<u64>) -> Self {
+        Self { bounds: bounds.clone(), top: bounds.end, hole: 0 }
+    }
 }
 
 /// Bytes of all mappings.
@@ -120,6 +138,26 @@ impl Vmas {
 
     /// Takes out what is mapped in the range.
     pub fn take(&mut self, range: Range<u64>) -> Vec<(u64, Vma)> {
+        let end = range.end;
+        let taken = self.lift(range);
+        if !taken.is_empty() {
+            self.search_again(end);
+        }
+        taken
+    }
+
+    /// There is room now below an address: searches begin at the mapping above it, or at the top where a guard may
+    /// reach that far down.
+    fn search_again(&mut self, from: u64) {
+        let top = self.searched.bounds.end;
+        let next = self.map.range(from..).next().map_or(top, |(start, _)| *start);
+        let mut near = self.map.range(next..=next.saturating_add(GUARD_BYTES));
+        let guarded = near.any(|(_, vma)| vma.flags.contains(VmaFlags::GROWS_DOWN));
+        self.searched.top = if guarded { top } else { self.searched.top.max(next).min(top) };
+    }
+
+    /// The same where all of it comes back.
+    fn lift(&mut self, range: Range<u64>) -> Vec<(u64, Vma)> {
         self.split(range.start);
         self.split(range.end);
         let starts: Vec<u64> = self.map.range(range).map(|(start, _)| *start).collect();
@@ -132,6 +170,9 @@ impl Vmas {
     /// Adds a mapping where nothing is mapped, and joins it with its neighbours.
     pub fn insert(&mut self, start: u64, vma: Vma) {
         let end = vma.end;
+        if vma.flags.contains(VmaFlags::GROWS_DOWN) {
+            self.searched = Searched::default();
+        }
         *self.sizes.of(&vma) += end - start;
         self.sizes.peak = self.sizes.peak.max(self.sizes.counted());
         self.map.insert(start, vma);
@@ -160,27 +201,41 @@ impl Vmas {
 
     /// Changes every mapping in the range, split at its borders.
     pub fn update(&mut self, range: Range<u64>, mut change: impl FnMut(&mut Vma)) {
-        for (start, mut vma) in self.take(range) {
+        for (start, mut vma) in self.lift(range) {
             change(&mut vma);
             self.insert(start, vma);
         }
     }
 
     /// The highest start of `len` free bytes in `bounds`, aligned, clear of `avoid`.
-    pub fn highest_gap(&self, len: u64, align: u64, bounds: &Range<u64>, avoid: &[Range<u64>]) -> Option<u64> {
-        let mut top = bounds.end;
-        let below = self.map.range(..bounds.end).rev().map(|(start, vma)| (*start, vma));
-        for (start, vma) in below {
-            if let Some(found) = fit(len, align, vma.end.max(bounds.start)..top, avoid) {
+    pub fn highest_gap(&mut self, len: u64, align: u64, bounds: &Range<u64>, avoid: &[Range<u64>]) -> Option<u64> {
+        let known = &self.searched;
+        let same = known.bounds == *bounds;
+        let mut searched = if same && len > known.hole { known.clone() } else { Searched::new(bounds) };
+        let found = self.search(&mut searched, |gap| fit(len, align, gap, avoid));
+        if !same || searched.top <= self.searched.top {
+            self.searched = searched;
+        }
+        found
+    }
+
+    /// Offers gaps from the top down until one fits.
+    fn search(&self, searched: &mut Searched, fits: impl Fn(Range<u64>) -> Option<u64>) -> Option<u64> {
+        let first = searched.bounds.start;
+        for (start, vma) in self.map.range(..searched.top).rev() {
+            let gap = vma.end.max(first)..searched.top;
+            let hole = gap.end.saturating_sub(gap.start);
+            if let Some(found) = fits(gap) {
                 return Some(found);
             }
             let guard = if vma.flags.contains(VmaFlags::GROWS_DOWN) { GUARD_BYTES } else { 0 };
-            top = top.min(start.saturating_sub(guard));
-            if top <= bounds.start {
+            searched.hole = searched.hole.max(hole);
+            searched.top = searched.top.min(start.saturating_sub(guard));
+            if searched.top <= first {
                 return None;
             }
         }
-        fit(len, align, bounds.start..top, avoid)
+        fits(first..searched.top)
     }
 }
 
@@ -261,13 +316,42 @@ mod tests {
     #[test]
     #[expect(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
     fn the_highest_gap_is_found() {
-        let map = map(&[(0x3000, 0x4000), (0x6000, 0x7000)]);
-        let gap = |len, align, avoid: &[Range<u64>]| map.highest_gap(len, align, &(0x1000..0x8000), avoid);
+        let mut map = map(&[(0x3000, 0x4000), (0x6000, 0x7000)]);
+        let mut gap = |len, align, avoid: &[Range<u64>]| map.highest_gap(len, align, &(0x1000..0x8000), avoid);
         assert_eq!(gap(0x1000, PAGE, &[]), Some(0x7000));
         assert_eq!(gap(0x2000, PAGE, &[]), Some(0x4000));
         assert_eq!(gap(0x1000, PAGE, &[0x7000..0x8000, 0x5000..0x6000]), Some(0x4000));
         assert_eq!(gap(0x2000, PAGE, &[0x5000..0x6000]), Some(0x1000));
         assert_eq!(gap(0x3000, PAGE, &[]), None);
         assert_eq!(gap(0x1000, 0x4000, &[]), Some(0x4000));
+    }
+
+    #[test]
+    fn a_search_that_goes_on_finds_what_a_new_one_does() {
+        let bounds = 0x1000..0x20_0000;
+        let mut map = Vmas::default();
+        let mut seed = 1u64;
+        let mut random = |below: u64| {
+            seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (seed >> 33) % below
+        };
+        for round in 0..20_000 {
+            let (at, len) = (random(0x200) * PAGE, (random(6) + 1) * PAGE);
+            let avoided = at..at + len;
+            match random(5) {
+                0 => drop(map.take(at..at + len)),
+                1 => map.update(at..at + len, |vma| vma.protection = Protection::WRITE),
+                kind => {
+                    let avoid = if kind == 2 { core::slice::from_ref(&avoided) } else { &[] };
+                    let mut fresh = Vmas { searched: Searched::default(), ..map.clone() };
+                    let found = map.highest_gap(len, PAGE, &bounds, avoid);
+                    assert_eq!(found, fresh.highest_gap(len, PAGE, &bounds, avoid), "round {round}");
+                    let flags = if random(9) == 0 { VmaFlags::GROWS_DOWN } else { VmaFlags::empty() };
+                    if let Some(start) = found {
+                        map.insert(start, Vma { flags, ..vma(start + len, Protection::READ) });
+                    }
+                }
+            }
+        }
     }
 }
