@@ -27,7 +27,8 @@ static struct iocb request(int operation, int fd, void *buffer, uint64_t bytes, 
 int main(void) {
     aio_context_t other = 0;
     TRY("none", syscall(SYS_io_setup, 0, &other)), TRY("pointer", syscall(SYS_io_setup, 5, 8)),
-        TRY("setup", syscall(SYS_io_setup, 5, &context)), TRY("again", syscall(SYS_io_setup, 5, &context));
+        TRY("setup", syscall(SYS_io_setup, 5, &context)), TRY("again", syscall(SYS_io_setup, 5, &context)),
+        TRY("many", syscall(SYS_io_setup, 4194304, &other)), TRY("too many", syscall(SYS_io_setup, 4194305, &other));
     char b[16] = {0}, text[] = "0123456789";
     int fd = open("f", O_CREAT | O_RDWR, 0600), counter = eventfd(0, EFD_NONBLOCK);
     struct iocb w = request(IOCB_CMD_PWRITE, fd, text, 10, 0, 1), r = request(IOCB_CMD_PREAD, fd, b, 4, 3, 2),

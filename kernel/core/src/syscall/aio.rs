@@ -21,6 +21,8 @@ use crate::wait::Stop;
 
 /// /proc/sys/fs/aio-max-nr, for each address space
 const EVENTS_MAX: usize = 65_536;
+/// More than that no ring of Linux has.
+const RING_EVENTS_MAX: u32 = 4_194_304;
 /// What a request does (IOCB_CMD_*).
 mod operation {
     pub const PREAD: u16 = 0;
@@ -83,7 +85,7 @@ impl Abi for Request {
 pub fn io_setup(task: &Arc<Task>, call: &mut Call) -> Result<Outcome, Stop> {
     let (count, memory) = (call.uint(0), task.memory());
     let known: u64 = memory.read_struct(call.arg(1))?;
-    if known != 0 || count == 0 {
+    if known != 0 || count == 0 || count > RING_EVENTS_MAX {
         return Err(Errno::EINVAL.into());
     }
     // The word is known to be 0: whether it can be written is asked before anything is made.
