@@ -37,12 +37,18 @@ impl Summary {
     }
 }
 
-/// Measures all contenders in turn, `rounds` times after `warm_up` unrecorded rounds. Who goes first rotates.
+/// What a contender leaves to the host's kernel (a network namespace to take down, say) has ended by then.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Measures all contenders in turn, `rounds` times after `warm_up` unrecorded rounds. Who goes first rotates, and every
+/// other round goes backwards, so that nobody always comes after the same one.
 pub fn interleave(warm_up: usize, rounds: usize, contenders: &mut [Contender]) -> Result<Vec<Summary>> {
     let mut values = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..warm_up + rounds {
         for turn in 0..contenders.len() {
+            let turn = if round % 2 == 0 { turn } else { contenders.len() - turn };
             let index = (round + turn) % contenders.len();
+            std::thread::sleep(SETTLE);
             let value = (contenders[index].once)()?;
             if round >= warm_up {
                 values[index].push(value);
