@@ -22,11 +22,15 @@ pub fn detail(class: IsolationClass, root: &Path, kernel: &Name) -> std::result:
     match class {
         IsolationClass::Native => Ok(None),
         IsolationClass::Kernel => Ok(Some(match KernelClass::trap_path() {
-            Ok(path) => format!("trap path {path}"),
+            Ok(path) => format!("trap path {path}, {}", clocks()),
             Err(error) => format!("no trap path: {error}"),
         })),
         IsolationClass::Vm => VmClass::detail(&places(root, kernel)).map(Some),
     }
+}
+
+fn clocks() -> &'static str {
+    if KernelClass::has_own_clocks() { "clocks of its own" } else { "the host's clocks (no time namespaces)" }
 }
 
 /// The error for a class that lacks something on this host which shows at once; `kernel` is the guest kernel that the

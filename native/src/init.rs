@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use oci_spec::runtime::{Hook, LinuxTimeOffset, Spec};
+use oci_spec::runtime::{Hook, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, umask};
 use stockade_sandbox::{ContainerId, Error, Result, Status, Stdio};
 
 use crate::cgroup::Joiner;
+use crate::clocks;
 use crate::console::Pty;
 use crate::fail::{Context, invalid};
 use crate::namespaces::Namespaces;
@@ -18,7 +19,7 @@ use crate::process::{Armed, Workload};
 use crate::procfs::ProcFs;
 use crate::root;
 use crate::state::Record;
-use crate::sys::clone::{CloneFlags, setns, unshare};
+use crate::sys::clone::{CloneFlags, unshare};
 use crate::sys::process::{exit, join_session_keyring, reset_signals};
 use crate::wire::{Channel, Message};
 use crate::{hooks, limits, streams, sysctl};
@@ -115,7 +116,7 @@ fn enter_namespaces(plan: &Plan<'_>, channel: &Channel) -> Result<()> {
         unshare(late).at("make cgroup and time namespaces")?;
     }
     if late.contains(CloneFlags::NEWTIME) {
-        enter_time_namespace(plan)?;
+        clocks::enter(&plan.spec.linux().as_ref().map_or(Ok(Vec::new()), clocks::offsets_of)?)?;
     }
     // What shares a pid namespace with us must not trace us or open our descriptors and binary.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at("become non-dumpable")
@@ -134,24 +135,6 @@ pub(crate) fn become_root() -> Result<()> {
         answer => answer.at("setuid 0 in the user namespace"),
     }?;
     set_parent_process_death_signal(Some(Signal::KILL)).at("tie the init to the runtime process")
-}
-
-/// Sets the offsets, which must be done while the namespace has no process, then goes in.
-fn enter_time_namespace(plan: &Plan<'_>) -> Result<()> {
-    let linux = plan.spec.linux().as_ref();
-    for (clock, offset) in linux.and_then(|linux| linux.time_offsets().as_ref()).into_iter().flatten() {
-        set_clock(clock, offset)?;
-    }
-    let namespace = std::fs::File::open("/proc/thread-self/ns/time_for_children").at("open the time namespace")?;
-    setns(namespace, CloneFlags::NEWTIME).at("enter the time namespace")
-}
-
-fn set_clock(clock: &str, offset: &LinuxTimeOffset) -> Result<()> {
-    if !["monotonic", "boottime"].contains(&clock) {
-        return Err(invalid(format!("timeOffsets: clock {clock:?} has no offset: use monotonic or boottime")));
-    }
-    let text = format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
-    std::fs::write("/proc/self/timens_offsets", text).at_with(|| format!("set the offset of clock {clock}"))
 }
 
 /// Joins the container's session keyring, made if it is not there: keys of the caller's stay its own.

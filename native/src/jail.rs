@@ -1,9 +1,10 @@
 //! A jail for a monitor, the process that owns a sandbox of another class, and for what serves it.
 //!
 //! The process gets a uid of its own, new user, mount, pid, ipc, net and uts namespaces (or another jail's net
-//! namespace, making one takes longer than all the rest; or one that its owner has made for it), a read-only root with
-//! nothing but its own /proc, no capabilities, no way to gain any, and the descriptors that it is given. It is process
-//! 1 of its pid namespace: when it ends, whatever it started ends. Its system call filter it installs itself.
+//! namespace, making one takes longer than all the rest; or one that its owner has made for it), clocks of its own if
+//! its owner wants them, a read-only root with nothing but its own /proc, no capabilities, no way to gain any, and the
+//! descriptors that it is given. It is process 1 of its pid namespace: when it ends, whatever it started ends. Its
+//! system call filter it installs itself.
 //!
 //! A file server keeps the few capabilities over files that are part of serving them ([`Authority::Files`]); they reach
 //! as far as the directory that it was given. Another's file server ([`Authority::Shares`]) has that directory and its
@@ -27,6 +28,7 @@ use rustix::thread::{
 use stockade_sandbox::{Error, Result};
 
 use crate::cgroup::Cgroup;
+use crate::clocks::{self, Start};
 use crate::fail::Context;
 use crate::helper::Helper;
 use crate::idmap::IdMaps;
@@ -128,6 +130,14 @@ pub enum Network<'a> {
     Given(BorrowedFd<'a>),
 }
 
+/// What a jailed process is given of its own.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    authority: Authority<'a>,
+    /// What its clocks show at first, unless they are the host's. The one that tells the date always is.
+    clocks: Option<Start>,
+}
+
 /// A helper process on its way to its program, a jailed one into its jail. Dropping it ends it.
 #[derive(Debug)]
 pub struct Starting {
@@ -168,22 +178,28 @@ impl Drop for Starting {
 
 /// Starts a jailed process, a child of the caller, which must have one thread.
 pub fn begin(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, network: Network<'_>) -> Result<Starting> {
+    begin_on(Terms { authority, clocks: None }, helper, cgroup, network)
+}
+
+fn begin_on(terms: Terms<'_>, helper: &Helper, cgroup: &Cgroup, network: Network<'_>) -> Result<Starting> {
     match network {
         Network::Of(Some(other)) => within(
             || join(other.pid, CloneFlags::NEWNET).at("join the monitor's network namespace"),
-            || clone_into(helper, cgroup, authority, JAIL),
+            || clone_into(terms, helper, cgroup, JAIL),
         ),
         Network::Given(file) => within(
             || setns(file, CloneFlags::NEWNET).at("join the sandbox's network namespace"),
-            || clone_into(helper, cgroup, authority, JAIL),
+            || clone_into(terms, helper, cgroup, JAIL),
         ),
-        Network::Own | Network::Of(None) => clone_into(helper, cgroup, authority, JAIL | CloneFlags::NEWNET),
+        Network::Own | Network::Of(None) => clone_into(terms, helper, cgroup, JAIL | CloneFlags::NEWNET),
     }
 }
 
-/// The same before the v1 groups are made, for a helper that waits at a [`crate::gate::Gate`] for them.
-pub fn begin_early(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, network: &OwnedFd) -> Result<Starting> {
-    begin(helper, &cgroup.without_v1(), authority, Network::Given(network.as_fd()))
+/// The same with no authority and clocks of its own, and before the v1 groups are made, for a helper that waits at a
+/// [`crate::gate::Gate`] for them.
+pub fn begin_early(helper: &Helper, cgroup: &Cgroup, clocks: Start, network: &OwnedFd) -> Result<Starting> {
+    let terms = Terms { authority: Authority::Nothing, clocks: Some(clocks) };
+    begin_on(terms, helper, &cgroup.without_v1(), Network::Given(network.as_fd()))
 }
 
 /// New namespaces of every jail.
@@ -202,21 +218,21 @@ fn within<T>(enter: impl FnOnce() -> Result<()>, act: impl FnOnce() -> Result<T>
     done
 }
 
-fn clone_into(helper: &Helper, cgroup: &Cgroup, authority: Authority<'_>, flags: CloneFlags) -> Result<Starting> {
+fn clone_into(terms: Terms<'_>, helper: &Helper, cgroup: &Cgroup, flags: CloneFlags) -> Result<Starting> {
     let (ours, theirs) = Channel::pair()?;
     let target = cgroup.clone_target()?;
     let joiner = cgroup.joiner()?;
     let pid = clone3(flags, target.as_ref().map(AsFd::as_fd), || -> Infallible {
         ours.close_copy();
         let joined = joiner.join().at("join the monitor's cgroup");
-        let Err(error) = joined.and_then(|()| run(helper, authority, &theirs));
+        let Err(error) = joined.and_then(|()| run(terms, helper, &theirs));
         let _ = theirs.send(&Message::Failed(error.into()));
         exit(1)
     })
     .at("clone the monitor")?;
     drop(theirs);
     let starting = Starting::new(pid, ours);
-    release(pid, authority, &starting.channel)?;
+    release(pid, terms.authority, &starting.channel)?;
     Ok(starting)
 }
 
@@ -234,7 +250,9 @@ fn release(pid: u32, authority: Authority<'_>, channel: &Channel) -> Result<()> 
 }
 
 /// In the clone; returns only to say why it failed.
-fn run(helper: &Helper, authority: Authority<'_>, channel: &Channel) -> Result<Infallible> {
+fn run(Terms { authority, clocks }: Terms<'_>, helper: &Helper, channel: &Channel) -> Result<Infallible> {
+    // The host's /proc is there, and the files of this process in it are still its own.
+    clocks.map_or(Ok(()), clocks::enter_new)?;
     let Some(Message::Become { uid, gid }) = channel.receive()? else {
         return Err(Error::Other("the runtime process gave up".into()));
     };
@@ -347,9 +365,14 @@ mod tests {
 
     /// What a static program writes to descriptor 3 of its jail.
     fn look_around(script: &str, authority: Authority<'_>) -> String {
+        look_around_on(Terms { authority, clocks: None }, script)
+    }
+
+    fn look_around_on(terms: Terms<'_>, script: &str) -> String {
         let (reader, writer) = std::io::pipe().expect("make a pipe");
         let helper = helper("/usr/bin/busybox", &["sh", "-c", script], vec![writer.into()]);
-        let pid = spawn(&helper, &Cgroup::none(), authority).expect("spawn");
+        let starting = begin_on(terms, &helper, &Cgroup::none(), Network::Own).expect("begin");
+        let pid = starting.wait().expect("wait");
         drop(helper);
         let mut said = String::new();
         std::io::BufReader::new(reader).read_to_string(&mut said).expect("read what it said");
@@ -363,6 +386,19 @@ mod tests {
         let said = look_around(script, Authority::Nothing);
         assert!(said.contains("/proc\n1\n1\n"), "{said}");
         assert!(said.contains("Read-only file system") && said.contains("Operation not permitted"), "{said}");
+    }
+
+    #[test]
+    fn clocks_begin_where_they_are_told_to() {
+        let uptime = |seconds| {
+            let start = Start { monotonic: Duration::ZERO, boottime: Duration::from_secs(seconds) };
+            let terms = Terms { authority: Authority::Nothing, clocks: Some(start) };
+            let said = look_around_on(terms, "cat /proc/uptime >&3");
+            let seconds = said.split('.').next().expect("seconds");
+            seconds.parse::<u64>().expect("a number")
+        };
+        let check = |wanted: u64| assert!((wanted..wanted + 60).contains(&uptime(wanted)), "{wanted}");
+        [0, 5, 1 << 32].into_iter().for_each(check);
     }
 
     #[test]

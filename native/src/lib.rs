@@ -11,6 +11,7 @@
 //! - nothing is looked up in a container's root by a path that is checked in one call and used in another.
 
 pub mod cgroup;
+pub mod clocks;
 pub mod gate;
 pub mod hosted;
 pub mod jail;

@@ -9,6 +9,7 @@ use std::path::Path;
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType};
 use stockade_sandbox::Result;
 
+use crate::clocks;
 use crate::fail::{Context, invalid};
 use crate::sys::clone::{CloneFlags, namespace_type, setns};
 
@@ -66,9 +67,7 @@ impl Namespaces {
         if mapped && !self.has(CloneFlags::NEWUSER) {
             return Err(invalid("uidMappings and gidMappings need a user namespace"));
         }
-        if linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty()) && !self.new.contains(CloneFlags::NEWTIME) {
-            return Err(invalid("timeOffsets need a new time namespace"));
-        }
+        clocks::offsets_of(linux)?;
         if !self.new.contains(CloneFlags::NEWNS) {
             return Err(invalid("a new mount namespace is required: add {\"type\": \"mount\"} to linux.namespaces"));
         }

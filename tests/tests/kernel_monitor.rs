@@ -176,5 +176,8 @@ fn info_says_how_calls_are_trapped() {
     let kernel = Kernel::new(BUSYBOX);
     let info = kernel.stockade(&["info"]).ok().stdout;
     let paths = ["sync", "pinned", "interruptible"];
-    assert!(paths.iter().any(|path| info.contains(&format!("kernel: available, trap path {path}"))), "{info}");
+    assert!(
+        paths.iter().any(|path| info.contains(&format!("kernel: available, trap path {path}, clocks of its own"))),
+        "{info}"
+    );
 }

@@ -15,6 +15,7 @@ use stockade_kernel::platform::{HostClock, Wake};
 pub(crate) fn now(clock: HostClock) -> Duration {
     let time = clock_gettime(match clock {
         HostClock::Monotonic => ClockId::Monotonic,
+        HostClock::Boottime => ClockId::Boottime,
         HostClock::Realtime => ClockId::Realtime,
     });
     Duration::try_from(time).unwrap_or_default()

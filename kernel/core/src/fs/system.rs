@@ -50,12 +50,12 @@ impl System {
         self.namespaces.pids.processes()
     }
 
-    /// Since the machine started.
+    /// Since the sandbox began.
     pub fn uptime(&self) -> Duration {
-        self.kernel.machine().now(HostClock::Monotonic)
+        self.kernel.machine().now(HostClock::Boottime)
     }
 
-    /// When the machine started, since 1970.
+    /// When the sandbox began, since 1970.
     pub fn boot_time(&self) -> Duration {
         self.kernel.machine().now(HostClock::Realtime).saturating_sub(self.uptime())
     }

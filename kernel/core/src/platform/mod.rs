@@ -38,8 +38,10 @@ pub struct UserRange {
 /// Clocks of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostClock {
-    /// Never goes back; stops while the machine is suspended.
+    /// Since the sandbox began, unless it was moved. Never goes back; stops while the machine is suspended.
     Monotonic,
+    /// The same, and it does not stop.
+    Boottime,
     /// Since 1970, as people set it.
     Realtime,
 }

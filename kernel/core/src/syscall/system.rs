@@ -53,7 +53,7 @@ pub fn setdomainname(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
 /// sysinfo(2)
 pub fn sysinfo(task: &Arc<Task>, call: &mut Call) -> Result<(), Stop> {
     let kernel = task.kernel();
-    let uptime = kernel.machine().now(HostClock::Monotonic).as_secs();
+    let uptime = kernel.machine().now(HostClock::Boottime).as_secs();
     let (total, free) = kernel.memory_bytes();
     let shared = kernel.machine().pool().used_bytes();
     let tasks = u16::try_from(task.process().pids().usage().0).unwrap_or(u16::MAX);

@@ -107,7 +107,7 @@ pub(crate) struct NewProcess {
 impl Process {
     pub(crate) fn new(new: NewProcess) -> Arc<Self> {
         Arc::new(Self {
-            started: new.kernel.machine().now(HostClock::Monotonic),
+            started: new.kernel.machine().now(HostClock::Boottime),
             kernel: new.kernel,
             pid: new.pid,
             namespaces: new.namespaces,
@@ -159,7 +159,7 @@ impl Process {
         &self.namespaces.pids
     }
 
-    /// When it was made, on the monotonic clock.
+    /// When it was made, since the sandbox began.
     pub fn started(&self) -> Duration {
         self.started
     }

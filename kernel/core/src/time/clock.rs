@@ -38,11 +38,12 @@ impl Clock {
     pub fn new(task: &Arc<Task>, id: i32) -> Result<Self, Errno> {
         Ok(match id {
             0 | 11 => Clock::Wall(HostClock::Realtime),
-            1 | 4 | 7 => Clock::Wall(HostClock::Monotonic),
+            1 | 4 => Clock::Wall(HostClock::Monotonic),
             2 => Clock::Process(task.process().clone(), CpuKind::Total),
             3 => Clock::Task(task.clone(), CpuKind::Total),
             5 => Clock::Coarse(HostClock::Realtime),
             6 => Clock::Coarse(HostClock::Monotonic),
+            7 => Clock::Wall(HostClock::Boottime),
             id if id < 0 => Self::of_other(task, id)?,
             _ => return Err(Errno::EINVAL),
         })
@@ -94,7 +95,7 @@ impl Clock {
         let left = time.saturating_sub(self.now(kernel));
         match self {
             Clock::Wall(HostClock::Monotonic) | Clock::Coarse(HostClock::Monotonic) => time,
-            Clock::Wall(HostClock::Realtime) | Clock::Coarse(HostClock::Realtime) => now.saturating_add(left),
+            Clock::Wall(_) | Clock::Coarse(_) => now.saturating_add(left),
             Clock::Process(process, _) => now + per_cpu(left, process.task_count()),
             Clock::Task(..) => now + per_cpu(left, 1),
         }

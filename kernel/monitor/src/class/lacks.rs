@@ -14,6 +14,7 @@ pub(super) fn refuse(spec: &Spec, joined: Option<&ContainerId>) -> Result<()> {
     let Some(linux) = spec.linux() else { return Ok(()) };
     refuse_devices(linux)?;
     refuse_namespaces(linux, joined.is_some())?;
+    refuse_clocks(linux, joined)?;
     let harmless = |name: &&String| HARMLESS_SYSCTLS.contains(&name.as_str());
     match linux.sysctl().iter().flat_map(|all| all.keys()).find(|name| !harmless(name)) {
         Some(name) => Err(lacks(format!("set sysctl {name}"), "the host's settings are not its kernel's")),
@@ -51,6 +52,20 @@ fn refuse_namespaces(linux: &Linux, joins: bool) -> Result<()> {
     Ok(())
 }
 
+/// They are the whole sandbox's, which begins with its first container.
+fn refuse_clocks(linux: &Linux, joined: Option<&ContainerId>) -> Result<()> {
+    let mut namespaces = linux.namespaces().iter().flatten();
+    if namespaces.any(|namespace| namespace.typ() == Kind::Time && namespace.path().is_some()) {
+        return Err(lacks("share the clocks of others".to_owned(), "a sandbox has its own"));
+    }
+    match joined {
+        Some(_) if linux.time_offsets().as_ref().is_some_and(|all| !all.is_empty()) => {
+            Err(lacks("move one container's clocks".to_owned(), "they are those of the sandbox that it joins"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn lacks(what: String, why: &str) -> Error {
     Error::Unsupported { class: IsolationClass::Kernel, what, why: format!("{why}; {INSTEAD}") }
 }
@@ -79,6 +94,8 @@ mod tests {
         check(&format!(r#"{own}, "sysctl": {{"net.ipv4.ip_forward": "1"}}"#), Some("set sysctl net.ipv4.ip_forward"));
         check(&format!(r#"{own}, "devices": [{{"path": "/dev/x", "type": "c"}}]"#), Some("device /dev/x"));
         check(&own.replace(r#"{"type": "network", "path": "/n"}"#, r#"{"type": "mount"}"#), Some("the host's network"));
+        let clocks = own.replace(r#"{"type": "pid"}"#, r#"{"type": "pid"}, {"type": "time", "path": "/t"}"#);
+        check(&clocks, Some("share the clocks of others"));
         check(&own.replace(r#""ipc""#, r#""ipc", "path": "/i""#), Some("another container's IPC"));
     }
 }

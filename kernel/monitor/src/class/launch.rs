@@ -14,7 +14,7 @@ use stockade_native::jail::{self, Authority, Network, NewNetwork, Starting};
 use stockade_sandbox::protocol::{CreateContainer, Empty, FdRole, Method};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
 
-use super::limits;
+use super::{clocks, limits};
 use crate::settings::Settings;
 use crate::{FILES, MONITOR};
 
@@ -88,6 +88,7 @@ fn make_groups(stage: &Stage<'_>, spec: &Spec) -> Result<()> {
 
 /// Most of the control groups are made while it starts; it waits for them before it has a second thread.
 fn start_monitor(stage: &Stage<'_>, spec: &Spec, network: NewNetwork) -> Result<Starting> {
+    let clocks = clocks::start(spec)?;
     let (gate, helpers_end) = Gate::new()?;
     let monitor = Helper {
         program: files::own_program()?,
@@ -100,7 +101,7 @@ fn start_monitor(stage: &Stage<'_>, spec: &Spec, network: NewNetwork) -> Result<
     if early { stage.begin_groups() } else { make_groups(stage, spec) }?;
     let network = network.wait()?;
     let group = stage.cgroup.monitor();
-    let starting = jail::begin_early(&monitor, &group, Authority::Nothing, &network)?;
+    let starting = jail::begin_early(&monitor, &group, clocks, &network)?;
     // The helper's end of the gate is its own now: when it ends, the gate says so.
     drop((monitor, network));
     if early {

@@ -1,5 +1,6 @@
 //! The class's service, in the process of whoever calls a verb.
 
+mod clocks;
 mod lacks;
 mod launch;
 mod limits;
@@ -48,6 +49,11 @@ impl KernelClass {
     /// Which trap path this host can do (docs/rfcs/0001-trap-path.md), or why none.
     pub fn trap_path() -> std::result::Result<&'static str, std::io::Error> {
         TrapPath::of_host().map(TrapPath::name)
+    }
+
+    /// Whether a sandbox's clocks begin with it on this host, which takes time_namespaces(7).
+    pub fn has_own_clocks() -> bool {
+        stockade_native::clocks::can_be_own()
     }
 
     /// Whether a container below a state root is of this class.

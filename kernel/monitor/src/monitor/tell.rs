@@ -41,7 +41,7 @@ const NAME_BYTES_MAX: usize = 32;
 
 /// A container's processes by rising id.
 pub(super) fn processes(kernel: &Kernel, namespaces: &Namespaces, names: &Names) -> Vec<ProcessEntry> {
-    let now = kernel.machine().now(HostClock::Monotonic);
+    let now = kernel.machine().now(HostClock::Boottime);
     let all = namespaces.pids.processes();
     all.iter().filter_map(|process| ProcessReport::of(process).ok()).map(|report| entry(report, names, now)).collect()
 }

@@ -104,7 +104,7 @@ fn put_identity(to: &mut Encoder, task: &Task) {
 
 fn put_times(to: &mut Encoder, process: &Process, time: CpuTime, counts: &Counts) {
     let machine = process.kernel().machine();
-    let age = machine.now(HostClock::Monotonic).saturating_sub(process.started());
+    let age = machine.now(HostClock::Boottime).saturating_sub(process.started());
     let began = machine.now(HostClock::Realtime).saturating_sub(age);
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     to.put(u32::try_from(began.as_secs()).unwrap_or(u32::MAX)).zeros(4).put(us(age));
