@@ -133,6 +133,7 @@ impl Checked {
                 selinux_label: process.selinux_label().clone(),
                 no_new_privileges: process.no_new_privileges(),
                 oom_score_adj: process.oom_score_adj(),
+                personality: self.linux.personality().clone(),
             },
         })
     }

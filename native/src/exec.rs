@@ -50,7 +50,7 @@ pub(crate) fn exec(dir: &Dir, record: &Record, request: ExecRequest, patience: O
         joiner: cgroup.joiner()?,
         workload: Workload {
             process: &process,
-            personality: None,
+            personality: record.defaults.personality.as_ref(),
             user: request.user.as_deref(),
             seccomp: seccomp.as_ref(),
             preserve_fds: request.preserve_fds,

@@ -1,11 +1,14 @@
 //! Scheduler, I/O priority and CPU affinity of one process.
 
-use oci_spec::runtime::{IOPriorityClass, LinuxSchedulerFlag, LinuxSchedulerPolicy, Process, Scheduler};
+use oci_spec::runtime::{
+    IOPriorityClass, LinuxIOPriority, LinuxSchedulerFlag, LinuxSchedulerPolicy, Process, Scheduler,
+};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use stockade_sandbox::Result;
 
 use crate::fail::{Context, invalid};
-use crate::sys::process::{SchedAttr, set_io_priority, set_scheduler};
+pub use crate::sys::process::SchedAttr;
+use crate::sys::process::{set_io_priority, set_scheduler};
 
 /// Sets what the process asks for.
 pub(crate) fn apply(process: &Process) -> Result<()> {
@@ -13,23 +16,31 @@ pub(crate) fn apply(process: &Process) -> Result<()> {
         set_scheduler(attributes(wanted)?).at("error setting scheduler policy")?;
     }
     if let Some(wanted) = process.io_priority() {
-        let class = match wanted.class() {
-            IOPriorityClass::IoprioClassRt => 1,
-            IOPriorityClass::IoprioClassBe => 2,
-            IOPriorityClass::IoprioClassIdle => 3,
-        };
-        let level = i32::try_from(wanted.priority()).ok().filter(|level| (0..=7).contains(level));
-        let level = level.ok_or_else(|| invalid("ioPriority.priority must be 0 to 7"))?;
-        set_io_priority(class << 13 | level).at("error setting I/O priority")?;
+        set_io_priority(io_priority(wanted)?).at("error setting I/O priority")?;
     }
     Ok(())
+}
+
+/// A value for ioprio_set(2).
+pub fn io_priority(wanted: &LinuxIOPriority) -> Result<i32> {
+    let class = match wanted.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    let level = i32::try_from(wanted.priority()).ok().filter(|level| (0..=7).contains(level));
+    level.map(|level| class << 13 | level).ok_or_else(|| invalid("ioPriority.priority must be 0 to 7"))
 }
 
 /// Pins the calling process to CPUs given as in `0-3,7` (OCI runtime spec, "execCPUAffinity").
 pub(crate) fn pin(list: Option<&String>) -> Result<()> {
     let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(()) };
-    let cpus = parse_cpus(list).ok_or_else(|| invalid(format!("execCPUAffinity {list:?}: use the form 0-3,7")))?;
-    sched_setaffinity(None, &cpus).at_with(|| format!("error setting CPU affinity {list:?}"))
+    sched_setaffinity(None, &cpus(list)?).at_with(|| format!("error setting CPU affinity {list:?}"))
+}
+
+/// From `0-3,7`.
+pub fn cpus(list: &str) -> Result<CpuSet> {
+    parse_cpus(list).ok_or_else(|| invalid(format!("execCPUAffinity {list:?}: use the form 0-3,7")))
 }
 
 fn parse_cpus(list: &str) -> Option<CpuSet> {
@@ -45,7 +56,8 @@ fn parse_cpus(list: &str) -> Option<CpuSet> {
     Some(cpus)
 }
 
-fn attributes(wanted: &Scheduler) -> Result<SchedAttr> {
+/// What sched_setattr(2) takes.
+pub fn attributes(wanted: &Scheduler) -> Result<SchedAttr> {
     let priority =
         u32::try_from(wanted.priority().unwrap_or(0)).map_err(|_| invalid("scheduler.priority is negative"))?;
     Ok(SchedAttr {

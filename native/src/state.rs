@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{Hooks, LinuxCapabilities, LinuxSeccomp, PosixRlimit};
+use oci_spec::runtime::{Hooks, LinuxCapabilities, LinuxPersonality, LinuxSeccomp, PosixRlimit};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkfifoat, open, renameat_with};
 use serde::{Deserialize, Serialize};
 use stockade_sandbox::{ContainerId, ContainerState, Error, Result, Status};
@@ -67,6 +67,8 @@ pub(crate) struct ProcessDefaults {
     pub no_new_privileges: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personality: Option<LinuxPersonality>,
 }
 
 /// One container's directory.

@@ -68,6 +68,17 @@ fn what_a_spec_says_holds() {
     let tmpfs = |bundle: Bundle| {
         bundle.mount(json!({"destination": "/data/in", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]}))
     };
+    let manner = |bundle: Bundle| {
+        let scheduler = json!({"policy": "SCHED_BATCH", "nice": 7, "flags": ["SCHED_RESET_ON_FORK"]});
+        let disk = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 7});
+        bundle
+            .set("/process/scheduler", scheduler)
+            .set("/process/ioPriority", disk)
+            .set("/process/oomScoreAdj", json!(300))
+            .set("/linux/personality", json!({"domain": "LINUX32"}))
+    };
+    let script = "nice; chrt -p $$; ionice -p $$; cat /proc/self/oom_score_adj; uname -m; nice -n 3 nice";
+    assert!(same(manner, &["sh", "-c", script]).stdout.contains("i686"));
     same(tmpfs, &["sh", "-c", "touch /data/in/f; ls /data/in; stat -f -c %T /data/in; df -k /data/in | wc -l"]);
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::process::getpriority_process;
 use stockade_kernel_platform::TrapPath;
 use stockade_sandbox::{Error, Result};
 
@@ -17,6 +18,8 @@ const PROCESSES_DEFAULT: u64 = 32_768;
 pub(crate) struct Settings {
     /// Host processes and threads of the whole sandbox, monitor and stubs.
     pub threads_max: u64,
+    /// As who starts it is (nice(2)).
+    pub nice: i32,
     /// The trap path, unless it is to be the host's best.
     pub path: Option<TrapPath>,
 }
@@ -26,22 +29,24 @@ impl Settings {
     pub(crate) fn of_host() -> Result<Self> {
         let path = std::env::var(PATH_VARIABLE).ok().map(|name| parse_path(&name)).transpose()?;
         let all = ["pid_max", "threads-max"].map(kernel_number).into_iter().min().unwrap_or(PROCESSES_DEFAULT);
-        Ok(Self { threads_max: all / SHARE, path })
+        let nice = getpriority_process(None).map_err(|errno| Error::os("read the own niceness", errno))?;
+        Ok(Self { threads_max: all / SHARE, nice, path })
     }
 
     /// As words.
     pub(crate) fn words(self) -> Vec<String> {
         let path = self.path.map(|path| path.name().to_owned());
-        std::iter::once(self.threads_max.to_string()).chain(path).collect()
+        [self.threads_max.to_string(), self.nice.to_string()].into_iter().chain(path).collect()
     }
 
     /// Back.
     pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let [threads, path @ ..] = words else {
+        let [threads, nice, path @ ..] = words else {
             return Err(Error::Other("the monitor was told nothing".into()));
         };
         let threads_max = threads.parse().map_err(|_| Error::Other(format!("{threads:?} is no number of threads")))?;
-        Ok(Self { threads_max, path: path.first().map(|name| parse_path(name)).transpose()? })
+        let nice = nice.parse().map_err(|_| Error::Other(format!("{nice:?} is no niceness")))?;
+        Ok(Self { threads_max, nice, path: path.first().map(|name| parse_path(name)).transpose()? })
     }
 }
 
@@ -63,11 +68,12 @@ mod tests {
     #[test]
     fn words_come_back() {
         for path in [None, Some(TrapPath::Interruptible), Some(TrapPath::Pinned), Some(TrapPath::Sync)] {
-            let settings = Settings { threads_max: 8192, path };
+            let settings = Settings { threads_max: 8192, nice: -3, path };
             assert_eq!(Settings::parse(&settings.words()).expect("words of its own"), settings);
         }
-        for words in [&[][..], &["many".to_owned()], &["5".to_owned(), "fast".to_owned()]] {
-            assert!(Settings::parse(words).is_err(), "{words:?}");
+        for words in ["", "5", "many 0", "5 very", "5 0 fast"] {
+            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+            assert!(Settings::parse(&words).is_err(), "{words:?}");
         }
         assert!(Settings::of_host().expect("no variable is set").threads_max >= 1000);
     }

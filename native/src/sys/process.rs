@@ -127,14 +127,22 @@ pub(crate) fn set_io_priority(value: libc::c_int) -> io::Result<()> {
 /// What sched_setattr(2) reads (linux/sched/types.h).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SchedAttr {
+pub struct SchedAttr {
+    /// Its own, in bytes.
     pub size: u32,
+    /// SCHED_OTHER, ...
     pub policy: u32,
+    /// SCHED_FLAG_RESET_ON_FORK, ...
     pub flags: u64,
+    /// -20..=19
     pub nice: i32,
+    /// 1..=99 for SCHED_FIFO and SCHED_RR.
     pub priority: u32,
+    /// For SCHED_DEADLINE, in nanoseconds.
     pub runtime: u64,
+    /// The same.
     pub deadline: u64,
+    /// The same.
     pub period: u64,
 }
 

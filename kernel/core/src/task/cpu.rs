@@ -2,7 +2,7 @@
 
 /// Scheduling policy, priority and niceness of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Scheduling {
+pub struct Scheduling {
     /// SCHED_OTHER, ...
     pub policy: u32,
     /// 1..=99 for SCHED_FIFO and SCHED_RR, 0 otherwise.

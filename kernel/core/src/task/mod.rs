@@ -46,7 +46,7 @@ pub use capabilities::Capabilities;
 pub(crate) use counts::Counters;
 pub use counts::Counts;
 pub(crate) use counts::Late;
-pub(crate) use cpu::Scheduling;
+pub use cpu::Scheduling;
 pub use credentials::Credentials;
 pub use exec::{HostProcess, Program};
 pub(crate) use identity::NewIds;
@@ -62,7 +62,7 @@ pub(crate) use robust::{HEAD_BYTES as ROBUST_HEAD_BYTES, RobustList};
 pub use session::{Session, Terminal};
 pub(crate) use sleep::{Claim, Job, Poke, Sleep};
 pub(crate) use spawn::{Clone, CloneFlags};
-pub use spawn::{FirstProcess, Resources};
+pub use spawn::{FirstProcess, Manner, Resources};
 pub use status::{CpuTime, Dump, ExitStatus, ProcessWatcher, ticks};
 
 /// One thread of an application.

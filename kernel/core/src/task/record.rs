@@ -89,6 +89,12 @@ impl Process {
         self.record.oom_score_adj.load(Ordering::Relaxed)
     }
 
+    /// What it has from outside, below which only privilege gets.
+    pub(super) fn begin_with_oom_score_adj(&self, value: i32) {
+        self.set_oom_score_adj(value);
+        self.record.set_oom_floor(value);
+    }
+
     /// Changes that.
     pub fn set_oom_score_adj(&self, value: i32) {
         self.record.oom_score_adj.store(value, Ordering::Relaxed);

@@ -46,6 +46,19 @@ pub struct FirstProcess {
     pub setup: Vec<HostCall>,
     /// Hears how it ends.
     pub watcher: Option<Arc<dyn ProcessWatcher>>,
+    /// How it begins otherwise.
+    pub manner: Manner,
+}
+
+/// What a process inherits from whoever makes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// How it wants to be scheduled.
+    pub scheduling: Scheduling,
+    /// personality(2)
+    pub personality: u32,
+    /// How willingly it is killed when memory runs out: -1000..=1000.
+    pub oom_score_adj: i32,
 }
 
 impl Process {
@@ -63,13 +76,15 @@ impl Process {
             actions: Arc::new(Mutex::new(Actions::default())),
             watcher: first.watcher,
         });
+        let Manner { scheduling, personality, oom_score_adj } = first.manner;
+        process.begin_with_oom_score_adj(oom_score_adj);
         let task = Task::new(NewTask {
             tid: pid,
             process: &process,
             credentials: Arc::new(first.credentials),
             resources: first.resources,
             signals: TaskSignals::default(),
-            settings: Settings::default(),
+            settings: Settings { scheduling, personality, ..Settings::default() },
         });
         task.set_name(&first.name);
         let space = task.memory().space().clone();

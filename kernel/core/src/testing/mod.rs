@@ -23,7 +23,7 @@ use crate::Kernel;
 use crate::fs::{Tmpfs, TmpfsOptions};
 use crate::mm::Memory;
 use crate::platform::{Frame, Machine as _};
-use crate::task::{Capabilities, Credentials, FirstProcess, Limits, Namespaces, Process, Resources, Task};
+use crate::task::{Capabilities, Credentials, FirstProcess, Limits, Manner, Namespaces, Process, Resources, Task};
 use crate::vfs::{FdTable, FsContext, MountFlags, MountNamespace};
 
 /// A kernel on a fake machine, with one task of root's that has a thread.
@@ -76,6 +76,7 @@ fn add_task(kernel: &Arc<Kernel>, namespaces: &Arc<Namespaces>, memory: Arc<Memo
         frame: Frame::default(),
         setup: alloc::vec::Vec::new(),
         watcher: None,
+        manner: Manner::default(),
     };
     let task = Process::first(kernel, first).expect("the fake never runs out");
     task.start();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use oci_spec::runtime::{LinuxResources, Process as ProcessSpec, Spec};
 use stockade_kernel::Kernel;
 use stockade_kernel::signal::{Signal, SignalInfo};
-use stockade_kernel::task::{ExitStatus, Namespaces, Pid, ProcessWatcher, Task};
+use stockade_kernel::task::{ExitStatus, Manner, Namespaces, Pid, ProcessWatcher, Task};
 use stockade_kernel::trace::Tracer;
 use stockade_kernel::vfs::FsContext;
 use stockade_kernel_platform::HostMachine;
@@ -20,7 +20,7 @@ use super::server::{Endings, ProcessName};
 use super::stream::Stream;
 use super::tell::Counted;
 use super::trace::Lines;
-use super::{limits, process, root, tell};
+use super::{limits, manner, process, root, tell};
 
 /// The descriptors that came with a request, by what they are.
 #[derive(Debug, Default)]
@@ -74,6 +74,8 @@ pub(super) struct Container {
     /// What its root lies on, unless that is an image.
     directory: Option<Arc<Directory>>,
     counted: Counted,
+    /// How its processes begin where they do not say.
+    manner: Manner,
     /// By name; the init has none.
     processes: BTreeMap<String, Arc<Task>>,
 }
@@ -84,6 +86,8 @@ pub(super) struct Place<'a> {
     pub kernel: &'a Arc<Kernel>,
     pub machine: &'a Arc<HostMachine>,
     pub namespaces: Arc<Namespaces>,
+    /// As the sandbox was started (nice(2)).
+    pub nice: i32,
 }
 
 /// Tells the loop how a process ended.
@@ -108,7 +112,7 @@ impl Container {
         mut luggage: Luggage,
         endings: &Arc<Endings>,
     ) -> Result<Self> {
-        let Place { kernel, machine, namespaces } = place;
+        let Place { kernel, machine, namespaces, nice } = place;
         if let Some(resources) = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref()) {
             limits::apply(kernel, &namespaces, resources);
         }
@@ -124,7 +128,9 @@ impl Container {
         let Root { fs, directory } = root.build(spec, source, &request.files)?;
         let (kernel, id) = (kernel.clone(), request.id.clone());
         let counted = if request.beside.is_some() { Counted::Processes } else { Counted::Sandbox };
-        let mut container = Self { kernel, id, namespaces, fs, directory, counted, processes: BTreeMap::new() };
+        let personality = spec.linux().as_ref().and_then(|linux| linux.personality().as_ref());
+        let manner = manner::of_container(nice, personality)?;
+        let mut container = Self { kernel, id, namespaces, fs, directory, counted, manner, processes: BTreeMap::new() };
         container.add("", process, request.user.as_deref(), luggage, endings)?;
         Ok(container)
     }
@@ -138,7 +144,11 @@ impl Container {
         endings: &Arc<Endings>,
     ) -> Result<Arc<Task>> {
         let watcher = Arc::new(Watcher { name: (self.id.clone(), name.to_owned()), endings: endings.clone() });
-        let place = process::Place { kernel: &self.kernel, namespaces: &self.namespaces, fs: self.fs.copy() };
+        let manner = match name {
+            "" => manner::of_process(self.manner, process)?,
+            _ => manner::of_joining(self.manner, process, &self.kernel)?,
+        };
+        let place = process::Place { kernel: &self.kernel, namespaces: &self.namespaces, fs: self.fs.copy(), manner };
         let task = process::make(place, process, user, luggage, watcher)?;
         self.processes.insert(name.to_owned(), task.clone());
         Ok(task)

@@ -12,6 +12,7 @@ mod container;
 mod directory;
 pub(crate) mod filter;
 mod limits;
+mod manner;
 mod masks;
 mod namespaces;
 mod process;

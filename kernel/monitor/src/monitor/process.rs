@@ -6,8 +6,8 @@ use oci_spec::runtime::{Capability, LinuxCapabilities, PosixRlimit, PosixRlimitT
 use stockade_kernel::exec::{self, Request};
 use stockade_kernel::fs::open_stream;
 use stockade_kernel::task::{
-    Capabilities, Credentials, FirstProcess, Limit, Limits, Namespaces, Process, ProcessWatcher, Resource, Resources,
-    Task,
+    Capabilities, Credentials, FirstProcess, Limit, Limits, Manner, Namespaces, Process, ProcessWatcher, Resource,
+    Resources, Task,
 };
 use stockade_kernel::tty::{Owner, Terminals};
 use stockade_kernel::vfs::{Caller, FdFlags, FdTable, FileKind, Follow, FsContext, Name, Path};
@@ -28,6 +28,7 @@ pub(super) struct Place<'a> {
     pub kernel: &'a Arc<Kernel>,
     pub namespaces: &'a Arc<Namespaces>,
     pub fs: Arc<FsContext>,
+    pub manner: Manner,
 }
 
 /// Loads the program of a new process. It waits for its start.
@@ -38,7 +39,7 @@ pub(super) fn make(
     luggage: Luggage,
     watcher: Arc<dyn ProcessWatcher>,
 ) -> Result<Arc<Task>> {
-    let Place { kernel, namespaces, fs } = place;
+    let Place { kernel, namespaces, fs, manner } = place;
     let identity = resolve_with(user, spec.user(), !has_home(spec), |path| root::read_text(kernel, &fs, path))?;
     let credentials = credentials(spec, &identity);
     let caller = Caller::kernel(Arc::new(credentials.clone()));
@@ -62,7 +63,7 @@ pub(super) fn make(
         arguments: arguments.into_iter().map(String::into_bytes).collect(),
         environment: environment.into_iter().map(String::into_bytes).collect(),
         limits: &limits,
-        personality: 0,
+        personality: manner.personality,
         space: None,
     })
     .map_err(|errno| not_executable(&word, errno))?;
@@ -81,6 +82,7 @@ pub(super) fn make(
             frame: program.frame,
             setup: program.setup,
             watcher: Some(watcher),
+            manner,
         },
     )
     .map_err(|errno| Error::Other(format!("start a process: {errno}")))?;

@@ -30,6 +30,7 @@ pub(super) struct Sandbox {
     containers: BTreeMap<String, Container>,
     /// Set by the first container: a sandbox without containers is over only after it had one.
     began: bool,
+    nice: i32,
     /// Set when its proxy was gone before it came.
     lost_first: bool,
 }
@@ -68,7 +69,8 @@ impl Sandbox {
         let kernel = Kernel::new(machine.clone());
         kernel.limits().set_tasks_max(tasks_max);
         machine.on_timer(Arc::new(Rings(kernel.clone())));
-        Ok(Self { machine, kernel, containers: BTreeMap::new(), began: false, lost_first: false })
+        let (containers, nice) = (BTreeMap::new(), settings.nice);
+        Ok(Self { machine, kernel, containers, began: false, nice, lost_first: false })
     }
 
     /// How applications' calls come.
@@ -96,7 +98,7 @@ impl Sandbox {
         let watched = Watched { streams: luggage.streams(), file_server };
         let beside = request.beside.as_deref().map(|id| self.container(id)).transpose()?;
         let namespaces = namespaces::make(&spec, beside.map(Container::namespaces));
-        let place = Place { kernel: &self.kernel, machine: &self.machine, namespaces };
+        let place = Place { kernel: &self.kernel, machine: &self.machine, namespaces, nice: self.nice };
         let container = Container::new(place, request, &spec, luggage, endings)?;
         self.began = true;
         self.containers.insert(request.id.clone(), container);
