@@ -61,10 +61,10 @@ fn limits_hold() {
     let hog = "my @all; push @all, 'x' x (1 << 20) for 1..400; print scalar @all, \"\\n\"";
     kernel.run(&["-m", "64m"], &["perl", "-e", hog]).exits(137);
     assert_eq!(kernel.run(&["-m", "1g"], &["perl", "-e", hog]).ok().out(), "400");
-    let show =
-        "grep -c . /proc/meminfo; awk '/MemTotal/ {print $2}' /proc/meminfo; nproc; cat /sys/fs/cgroup/memory.max";
-    let shown = kernel.run(&["-m", "64m", "--cpus", "1"], &["bash", "-c", show]).ok().stdout;
-    assert!(shown.ends_with("\n65536\n1\n67108864\n"), "{shown}");
+    let show = "grep -c . /proc/meminfo; awk '/MemTotal/ {print $2}' /proc/meminfo; nproc; \
+         cat /sys/fs/cgroup/{memory.max,cpu.weight}";
+    let shown = kernel.run(&["-m", "64m", "--cpus", "1", "--cpu-shares", "2048"], &["bash", "-c", show]).ok().stdout;
+    assert!(shown.ends_with("\n65536\n1\n67108864\n174\n"), "{shown}");
     let forks = "for n in 1 2 3 4 5 6 7 8; do sleep 3 & done; wait; echo end";
     let refused = kernel.run(&["--pids-limit", "5"], &["bash", "-c", forks]).run();
     assert!(refused.stderr.contains("fork"), "{refused}");

@@ -38,6 +38,7 @@ mod v2_tests;
 pub(crate) use create::Making;
 pub use error::CgroupError;
 pub(crate) use file::{read, write_each};
+pub use limits::cpu::weight;
 
 /// One container's cgroup: a directory in each hierarchy of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

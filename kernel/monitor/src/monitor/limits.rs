@@ -3,6 +3,7 @@
 use oci_spec::runtime::{LinuxResources, Spec};
 use stockade_kernel::task::Namespaces;
 use stockade_kernel::{CpuQuota, Kernel};
+use stockade_native::cgroup::weight;
 
 /// CFS's own period where the spec has a quota alone (Documentation/scheduler/sched-bwc.rst).
 const PERIOD_US: u64 = 100_000;
@@ -23,6 +24,9 @@ pub(super) fn apply(kernel: &Kernel, namespaces: &Namespaces, resources: &LinuxR
         let period_us = cpu.period().filter(|us| *us > 0).unwrap_or(PERIOD_US);
         let quota = u64::try_from(quota).ok().filter(|quota| *quota > 0);
         kernel.limits().set_cpu_quota(quota.map(|quota_us| CpuQuota { quota_us, period_us }));
+    }
+    if let Some(weight) = cpu.shares().filter(|shares| *shares > 0).and_then(|shares| weight(shares).parse().ok()) {
+        kernel.limits().set_cpu_weight(weight);
     }
     if let Some(count) = cpu.cpus().as_deref().map(count_cpus).filter(|count| *count > 0) {
         kernel.limits().set_cpus_max(count);

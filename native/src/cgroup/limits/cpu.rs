@@ -113,7 +113,7 @@ fn bandwidth_v2(dir: &Path, cpu: &LinuxCpu) -> Result<Option<String>, CgroupErro
 
 /// Shares 2..=262144 to weight 1..=10000, with the defaults 1024 and 100 on one curve: the formula of runc and crun
 /// since 2025 (github.com/opencontainers/cgroups, pull request 20).
-fn weight(shares: u64) -> String {
+pub fn weight(shares: u64) -> String {
     match shares {
         0..=2 => "1".to_owned(),
         262_144.. => "10000".to_owned(),

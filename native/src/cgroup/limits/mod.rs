@@ -5,7 +5,7 @@ use oci_spec::runtime::LinuxResources;
 use super::{Cgroup, CgroupError, Home};
 
 mod block_io;
-mod cpu;
+pub(super) mod cpu;
 mod memory;
 mod others;
 
