@@ -18,6 +18,7 @@ mod proxy;
 pub mod rlimits;
 mod stream;
 pub mod terminal;
+mod writable;
 
 pub use exec::exec;
 pub use launch::{connect, copy, null, pack, proxy_of};
@@ -25,6 +26,7 @@ pub use luggage::Luggage;
 pub use monitors::Monitors;
 pub use owner::Owner;
 pub use stream::{Readiness, Stream};
+pub use writable::Writable;
 
 use std::ffi::OsString;
 
