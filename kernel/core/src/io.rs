@@ -21,7 +21,7 @@ pub trait Sink {
     /// The same for `len` bytes of the pool.
     fn put_from_pool(&mut self, pool: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
         let mut buffer = alloc::vec![0; len.min(self.remaining())];
-        pool.read(offset, &mut buffer);
+        pool.read(offset, &mut buffer)?;
         self.put(&buffer)
     }
 
@@ -56,7 +56,7 @@ pub trait Source {
     fn take_into_pool(&mut self, pool: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
         let mut buffer = alloc::vec![0; len.min(self.remaining())];
         let count = self.take(&mut buffer)?;
-        pool.write(offset, &buffer[..count]);
+        pool.write(offset, &buffer[..count])?;
         Ok(count)
     }
 }
@@ -131,13 +131,16 @@ impl<'a> UserBuffer<'a> {
     fn walk(
         &mut self,
         len: usize,
-        mut copy: impl FnMut(&Memory, &[(u64, usize)], usize, usize) -> usize,
+        mut copy: impl FnMut(&Memory, &[(u64, usize)], usize, usize) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
         let mut done = 0;
         while done < len && self.current.len > 0 {
             let mut ranges = [(0, 0); RANGES_AT_ONCE];
             let (count, step) = self.front(len - done, &mut ranges);
-            let moved = copy(self.memory, &ranges[..count], done, step);
+            let moved = match copy(self.memory, &ranges[..count], done, step) {
+                Err(_) if done > 0 => return Ok(done),
+                moved => moved?,
+            };
             done += moved;
             self.skip(moved);
             if moved < step {
@@ -170,7 +173,7 @@ impl Sink for UserBuffer<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        self.walk(bytes.len(), |memory, ranges, done, step| memory.copy_out(ranges, &bytes[done..done + step]))
+        self.walk(bytes.len(), |memory, ranges, done, step| Ok(memory.copy_out(ranges, &bytes[done..done + step])))
     }
 
     fn put_from_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {
@@ -185,7 +188,7 @@ impl Source for UserBuffer<'_> {
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let len = buffer.len();
-        self.walk(len, |memory, ranges, done, step| memory.copy_in(ranges, &mut buffer[done..done + step]))
+        self.walk(len, |memory, ranges, done, step| Ok(memory.copy_in(ranges, &mut buffer[done..done + step])))
     }
 
     fn take_into_pool(&mut self, _: &dyn Pool, offset: u64, len: usize) -> Result<usize, Errno> {

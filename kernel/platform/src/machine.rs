@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stockade_kernel::Errno;
-use stockade_kernel::platform::{Blob, BlobId, HostClock, HostFile, Machine, MachineInfo, Pool, Space, Wake};
+use stockade_kernel::platform::{Blob, BlobId, HostClock, HostFile, Machine, MachineInfo, Pool, Space, Store, Wake};
 use stockade_kernel_stub::abi::{
     self, Command, Hello, Message, RawCall, SAID_BORN, SAID_STILLBORN, SAID_THREAD, Token,
 };
@@ -158,6 +158,12 @@ impl HostMachine {
     /// Takes a regular file of the host that anybody may change, so that the kernel can use it and spaces can map it.
     pub fn add_file(&self, file: OwnedFd) -> Arc<dyn HostFile> {
         self.shared.files.add(file)
+    }
+
+    /// Takes an unlinked file of the host that nobody else has, as a part of the pool. Its length says how much it may
+    /// hold.
+    pub fn add_store(&self, file: OwnedFd) -> io::Result<Arc<dyn Store>> {
+        Ok(self.shared.pool.add_store(file)?)
     }
 
     /// A blob that was added.

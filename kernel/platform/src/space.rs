@@ -13,6 +13,7 @@ use stockade_kernel_stub::abi::{Command, SAID_WORD};
 use crate::boot::Progress;
 use crate::machine::{NewStub, Order, Shared};
 use crate::path::TrapPath;
+use crate::pool::Place;
 use crate::procfs::Expendable;
 use crate::stub::Stub;
 use crate::sys::seccomp::Listener;
@@ -115,17 +116,23 @@ impl Space for HostSpace {
         if self.is_current() { memory::write_ranges(self.stub.pid(), ranges, bytes) } else { 0 }
     }
 
-    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
-        match self.is_current() {
-            true => self.machine.pool.mapping().write_to_process(pool_offset, self.stub.pid(), ranges),
-            false => 0,
+    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> Result<usize, Errno> {
+        if !self.is_current() {
+            return Ok(0);
+        }
+        match self.machine.pool.place(pool_offset)? {
+            Place::Memory(mapping) => Ok(mapping.write_to_process(pool_offset, self.stub.pid(), ranges)),
+            Place::Store(store, offset) => store.write_to_process(offset, self.stub.pid(), ranges),
         }
     }
 
-    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
-        match self.is_current() {
-            true => self.machine.pool.mapping().read_from_process(pool_offset, self.stub.pid(), ranges),
-            false => 0,
+    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> Result<usize, Errno> {
+        if !self.is_current() {
+            return Ok(0);
+        }
+        match self.machine.pool.place(pool_offset)? {
+            Place::Memory(mapping) => Ok(mapping.read_from_process(pool_offset, self.stub.pid(), ranges)),
+            Place::Store(store, offset) => store.read_from_process(offset, self.stub.pid(), ranges),
         }
     }
 

@@ -30,17 +30,17 @@ fn the_pool_keeps_what_is_written_and_forgets_what_is_freed() {
     let kernel = Kernel::start();
     let pool = kernel.machine.pool();
     let (a, b) = (pool.allocate(4 * PAGE).unwrap(), pool.allocate(8 * PAGE).unwrap());
-    pool.write(a + 100, b"text");
-    pool.copy(a, b, 4096);
+    pool.write(b + 100, b"text").unwrap();
     let mut bytes = [0; 4];
-    pool.read(b + 100, &mut bytes);
+    pool.read(b + 100, &mut bytes).unwrap();
     assert_eq!((&bytes, pool.used_bytes()), (b"text", 12 * PAGE));
     pool.zero(b + 101, 2);
-    pool.read(b + 100, &mut bytes);
+    pool.read(b + 100, &mut bytes).unwrap();
     assert_eq!(&bytes, b"t\0\0t");
+    pool.write(a + 100, b"text").unwrap();
     pool.free(a, 4 * PAGE);
     assert_eq!(pool.allocate(4 * PAGE), Ok(a));
-    pool.read(a + 100, &mut bytes);
+    pool.read(a + 100, &mut bytes).unwrap();
     assert_eq!(bytes, [0; 4]);
     assert_eq!(pool.allocate(1 << 40), Err(Errno::ENOMEM));
 }
@@ -53,7 +53,7 @@ fn spaces_share_the_pool_and_see_blobs() {
         let Event::Call { number: 59, arguments: [address, ..], form: Form::Trapped } = *event else { return None };
         let pool = task.kernel.machine.pool();
         let offset = pool.allocate(2 * PAGE).expect("room");
-        pool.write(offset, &[7]);
+        pool.write(offset, &[7]).unwrap();
         let (read, both) = (Protection::READ, Protection::READ | Protection::WRITE);
         let map =
             |at, protection, backing| HostCall::Map { address: address + at * PAGE, len: PAGE, protection, backing };
@@ -81,7 +81,7 @@ fn spaces_share_the_pool_and_see_blobs() {
         exit_group(at == 0 ? 100 : 101); }";
     assert_eq!(kernel.run(source).0, Ending::Code(100));
     let mut byte = [0];
-    kernel.machine.pool().read(0, &mut byte);
+    kernel.machine.pool().read(0, &mut byte).unwrap();
     assert_eq!(byte, [8]);
 }
 
@@ -128,10 +128,10 @@ fn memory_is_copied_between_pool_and_space() {
         Event::Call { number: OWN, arguments: [address, ..], .. } => {
             let pool = task.kernel.machine.pool();
             let offset = pool.allocate(2 * PAGE).expect("room");
-            pool.write(offset, b"from the pool");
-            assert_eq!(task.space.write_from_pool(&[(address, 5), (address + 50, 8)], offset), 13);
-            assert_eq!(task.space.read_into_pool(&[(address, 5), (address + 50, 8)], offset + PAGE), 13);
-            assert_eq!(task.space.read_into_pool(&[(0x6000_0000, 13)], offset + PAGE), 0);
+            pool.write(offset, b"from the pool").unwrap();
+            assert_eq!(task.space.write_from_pool(&[(address, 5), (address + 50, 8)], offset), Ok(13));
+            assert_eq!(task.space.read_into_pool(&[(address, 5), (address + 50, 8)], offset + PAGE), Ok(13));
+            assert_eq!(task.space.read_into_pool(&[(0x6000_0000, 13)], offset + PAGE), Ok(0));
             // What lies behind the first range that is not there stays as it is.
             let ranges = [(address + 100, 3), (0x6000_0000, 1), (address + 100, 3)];
             assert_eq!(task.space.read_ranges(&ranges, &mut [0; 7]), 3);
@@ -142,7 +142,7 @@ fn memory_is_copied_between_pool_and_space() {
             assert_eq!(task.space.read(address + 278, &mut both), 2);
             assert_eq!(both, [7, 0]);
             let mut back = [0; 13];
-            pool.read(offset + PAGE, &mut back);
+            pool.read(offset + PAGE, &mut back).unwrap();
             assert_eq!(&back, b"from the pool");
             // The page behind is not there.
             assert_eq!(task.space.read(address + 4000, &mut [0; 200]), 96);

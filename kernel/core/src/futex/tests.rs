@@ -85,7 +85,7 @@ fn holder(world: &World, at: u64) -> (Arc<Task>, Arc<FakeThread>) {
 /// What the pool has there.
 fn word(world: &World, at: u64) -> u32 {
     let mut bytes = [0; 4];
-    world.machine.pool().read(world.task.memory().pool_offset(at + 96).unwrap(), &mut bytes);
+    world.machine.pool().read(world.task.memory().pool_offset(at + 96).unwrap(), &mut bytes).unwrap();
     u32::from_le_bytes(bytes)
 }
 

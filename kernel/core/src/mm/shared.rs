@@ -26,7 +26,7 @@ impl SharedMemory {
     /// Pages that begin with these bytes.
     pub fn filled(machine: &Arc<dyn Machine>, bytes: &[u8], len: u64, name: MappedName) -> Result<Arc<Self>, Errno> {
         let range = PoolRange::allocate(machine, len)?;
-        machine.pool().write(range.offset(), bytes);
+        machine.pool().write(range.offset(), bytes)?;
         Ok(Arc::new(Self { range, name }))
     }
 

@@ -8,7 +8,7 @@ use core::fmt::Debug;
 
 use super::{Fixed, Mappers};
 use crate::Errno;
-use crate::platform::{Backing, Machine, Sharing};
+use crate::platform::{Backing, Machine, Sharing, Store};
 
 /// Part of what a mapping shows.
 #[derive(Clone, Debug)]
@@ -67,16 +67,29 @@ impl dyn Source {
 /// A range of the pool, given back when the last mapping and the last file let go of it.
 #[derive(Debug)]
 pub struct PoolRange {
-    machine: Arc<dyn Machine>,
+    home: Home,
     offset: u64,
     len: u64,
 }
 
+/// Where a range lies.
+#[derive(Debug)]
+enum Home {
+    Memory(Arc<dyn Machine>),
+    Store(Arc<dyn Store>),
+}
+
 impl PoolRange {
-    /// Takes a range that reads as zero.
+    /// Takes a range of memory that reads as zero.
     pub fn allocate(machine: &Arc<dyn Machine>, len: u64) -> Result<Arc<Self>, Errno> {
         let offset = machine.pool().allocate(len)?;
-        Ok(Arc::new(Self { machine: machine.clone(), offset, len }))
+        Ok(Arc::new(Self { home: Home::Memory(machine.clone()), offset, len }))
+    }
+
+    /// Takes a range of a store that reads as zero.
+    pub fn allocate_in(store: &Arc<dyn Store>, len: u64) -> Result<Arc<Self>, Errno> {
+        let offset = store.allocate(len)?;
+        Ok(Arc::new(Self { home: Home::Store(store.clone()), offset, len }))
     }
 
     /// Where it starts in the pool.
@@ -97,6 +110,9 @@ impl PoolRange {
 
 impl Drop for PoolRange {
     fn drop(&mut self) {
-        self.machine.pool().free(self.offset, self.len);
+        match &self.home {
+            Home::Memory(machine) => machine.pool().free(self.offset, self.len),
+            Home::Store(store) => store.free(self.offset, self.len),
+        }
     }
 }

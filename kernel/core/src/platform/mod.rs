@@ -10,6 +10,7 @@ mod event;
 mod host_call;
 mod range_usage;
 mod registers;
+mod store;
 mod stream;
 
 use alloc::sync::Arc;
@@ -24,6 +25,7 @@ pub use event::{Event, Fault, Form, Interruption, LayoutError, Reply, ThreadEven
 pub use host_call::{Advice, Backing, BlobId, FILL_BYTES_MAX, FileId, HostCall, Keep, Protection, Sharing};
 pub use range_usage::RangeUsage;
 pub use registers::{Frame, Registers};
+pub use store::Store;
 pub use stream::{Blob, HostStream, Readiness, Wake};
 
 /// Addresses that applications can have: `MIN..END`. What lies outside is the platform's or the host's.
@@ -109,11 +111,12 @@ pub trait Space: Debug + Send + Sync {
         self.write(address, bytes)
     }
 
-    /// Copies from the pool to several ranges of the application, one after the other, without a buffer between.
-    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize;
+    /// Copies from the pool to several ranges of the application, one after the other: out of memory without a buffer
+    /// between. Says how many bytes went before an address that cannot be written; fails when the pool cannot be read.
+    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> Result<usize, Errno>;
 
-    /// Copies from several ranges of the application, one after the other, to the pool without a buffer between.
-    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize;
+    /// Copies from several ranges of the application, one after the other, to the pool, in the same way.
+    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> Result<usize, Errno>;
 
     /// [`Self::read`] from several ranges (address and length), one after the other: `buffer` has room for all.
     fn read_ranges(&self, ranges: &[(u64, usize)], buffer: &mut [u8]) -> usize {
@@ -323,7 +326,8 @@ pub trait UserThread: Debug + Send + Sync {
 }
 
 /// Page-granular memory that every space can map and the kernel can read and write: what tmpfs files, shared anonymous
-/// memory and System V segments are made of. Offsets and lengths are bytes.
+/// memory and System V segments are made of. Offsets and lengths are bytes. A [`Store`]'s offsets lie behind those of
+/// memory; only with them reading and writing can fail.
 pub trait Pool: Debug + Send + Sync {
     /// Lets at most this many bytes be taken from now on, objects of the kernel ([`crate::account`]) included.
     fn set_limit(&self, bytes: u64);
@@ -335,23 +339,20 @@ pub trait Pool: Debug + Send + Sync {
     fn free(&self, offset: u64, len: u64);
 
     /// Copies out of the pool.
-    fn read(&self, offset: u64, buffer: &mut [u8]);
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Errno>;
 
     /// Copies into the pool.
-    fn write(&self, offset: u64, bytes: &[u8]);
-
-    /// Copies within the pool; the ranges do not overlap.
-    fn copy(&self, from: u64, to: u64, len: usize);
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
     /// Makes a range read as zero without giving it back.
     fn zero(&self, offset: u64, len: u64);
 
     /// Atomically replaces an aligned 32-bit word, if it holds `expected`. Returns what it held.
-    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32;
+    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> Result<u32, Errno>;
 
     /// Wakes one of those who wait for an aligned word in a native futex, in whichever space.
     fn wake_futex(&self, offset: u64);
 
-    /// Bytes taken now.
+    /// Bytes of memory taken now.
     fn used_bytes(&self) -> u64;
 }

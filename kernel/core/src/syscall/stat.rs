@@ -138,7 +138,7 @@ fn store_fs(task: &Arc<Task>, mount: &Mount, address: u64) -> Result<(), Errno> 
     let shown = bits.iter().filter(|(flag, _)| flags.contains(*flag)).fold(VALID, |all, (_, bit)| all | bit);
     let mut to = Encoder::with_capacity(120);
     to.put(u64::from(facts.magic)).put(facts.block_bytes).put(facts.blocks).put(facts.blocks_free);
-    to.put(facts.blocks_free).put(facts.files).put(facts.files_free);
+    to.put(facts.blocks_available).put(facts.files).put(facts.files_free);
     to.put(u32::try_from(device.encode()).unwrap_or_default()).put(0_u32);
     to.put(255_u64).put(facts.block_bytes).put(shown).zeros(32);
     task.memory().write_bytes(address, &to.finish())

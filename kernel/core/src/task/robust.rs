@@ -148,7 +148,7 @@ impl Word {
 
     fn exchange(&self, task: &Task, memory: &Memory, expected: u32, new: u32) -> Option<u32> {
         match &self.shared {
-            Some(word) => Some(task.kernel().machine().pool().compare_exchange_u32(word.offset, expected, new)),
+            Some(word) => task.kernel().machine().pool().compare_exchange_u32(word.offset, expected, new).ok(),
             None => memory.space().compare_exchange_u32(self.address, expected, new).ok(),
         }
     }

@@ -7,6 +7,7 @@ mod pool;
 mod program;
 pub mod random;
 mod space;
+mod store;
 mod thread;
 
 pub use caller::Caller;
@@ -15,6 +16,7 @@ pub use pages::PAGE;
 pub use pool::FakePool;
 pub use program::{Arg, Program};
 pub use space::FakeSpace;
+pub use store::FakeStore;
 pub use thread::FakeThread;
 
 use alloc::sync::Arc;

@@ -36,7 +36,9 @@ impl Content {
         let mut bytes = Box::new([0; LEN]);
         match self {
             Content::Own(own) => bytes.clone_from(own),
-            Content::Pool(offset) | Content::PoolUntilWritten(offset) => machine.pool().read(*offset, &mut *bytes),
+            Content::Pool(offset) | Content::PoolUntilWritten(offset) => {
+                machine.pool().read(*offset, &mut *bytes).ok()?
+            }
             Content::Nothing => return None,
         }
         Some(bytes)
@@ -133,8 +135,7 @@ impl Pages {
     pub fn write(&mut self, machine: &FakeMachine, page: u64, at: usize, bytes: &[u8]) -> Option<()> {
         let page = self.0.get_mut(&page).filter(|page| page.protection.contains(Protection::WRITE))?;
         if let Content::Pool(offset) = page.content {
-            machine.pool().write(offset + at as u64, bytes);
-            return Some(());
+            return machine.pool().write(offset + at as u64, bytes).ok();
         }
         let mut own = page.content.read(machine)?;
         own[at..at + bytes.len()].copy_from_slice(bytes);

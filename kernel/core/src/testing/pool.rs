@@ -88,34 +88,31 @@ impl Pool for FakePool {
         }
     }
 
-    fn read(&self, offset: u64, buffer: &mut [u8]) {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
         let at = index(offset);
         buffer.copy_from_slice(&self.0.lock().bytes[at..at + buffer.len()]);
+        Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) {
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
         let at = index(offset);
         self.0.lock().bytes[at..at + bytes.len()].copy_from_slice(bytes);
-    }
-
-    fn copy(&self, from: u64, to: u64, len: usize) {
-        let mut buffer = alloc::vec![0; len];
-        self.read(from, &mut buffer);
-        self.write(to, &buffer);
+        Ok(())
     }
 
     fn zero(&self, offset: u64, len: u64) {
-        self.write(offset, &alloc::vec![0; index(len)]);
+        let at = index(offset);
+        self.0.lock().bytes[at..at + index(len)].fill(0);
     }
 
-    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32 {
+    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> Result<u32, Errno> {
         let at = index(offset);
         let word = &mut self.0.lock().bytes[at..at + 4];
         let held = word.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
         if held == expected {
             word.copy_from_slice(&new.to_le_bytes());
         }
-        held
+        Ok(held)
     }
 
     fn wake_futex(&self, offset: u64) {

@@ -113,17 +113,17 @@ impl Space for FakeSpace {
         })
     }
 
-    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
+    fn write_from_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> Result<usize, Errno> {
         let mut bytes = alloc::vec![0; ranges.iter().map(|(_, len)| len).sum()];
-        self.machine.pool().read(pool_offset, &mut bytes);
-        self.write_ranges(ranges, &bytes)
+        self.machine.pool().read(pool_offset, &mut bytes)?;
+        Ok(self.write_ranges(ranges, &bytes))
     }
 
-    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> usize {
+    fn read_into_pool(&self, ranges: &[(u64, usize)], pool_offset: u64) -> Result<usize, Errno> {
         let mut bytes = alloc::vec![0; ranges.iter().map(|(_, len)| len).sum()];
         let count = self.read_ranges(ranges, &mut bytes);
-        self.machine.pool().write(pool_offset, &bytes[..count]);
-        count
+        self.machine.pool().write(pool_offset, &bytes[..count])?;
+        Ok(count)
     }
 
     fn compare_exchange_u32(&self, address: u64, expected: u32, new: u32) -> Result<u32, Errno> {

@@ -164,8 +164,10 @@ pub struct StatFs {
     pub block_bytes: u64,
     /// `f_blocks`
     pub blocks: u64,
-    /// `f_bfree` and `f_bavail`
+    /// `f_bfree`
     pub blocks_free: u64,
+    /// `f_bavail`: those of them that can be had.
+    pub blocks_available: u64,
     /// `f_files`
     pub files: u64,
     /// `f_ffree`
@@ -175,6 +177,7 @@ pub struct StatFs {
 impl StatFs {
     /// A file system without numbers of its own.
     pub const fn of(magic: u32) -> Self {
-        Self { magic, block_bytes: super::PAGE_BYTES, blocks: 0, blocks_free: 0, files: 0, files_free: 0 }
+        let block_bytes = super::PAGE_BYTES;
+        Self { magic, block_bytes, blocks: 0, blocks_free: 0, blocks_available: 0, files: 0, files_free: 0 }
     }
 }

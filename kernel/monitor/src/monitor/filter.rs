@@ -44,8 +44,9 @@ const CALLS: &[&str] = &[
     "lseek",
     "statx",
     "fsync",
-    // The pool, and own memory.
+    // The pool, its files, and own memory.
     "fallocate",
+    "fstatfs",
     "munmap",
     "madvise",
     "brk",

@@ -1,11 +1,13 @@
-//! Memory that spaces can map and the kernel can copy: one sparse memory file per sandbox.
+//! Memory that spaces can map and the kernel can copy: one sparse memory file per sandbox, and behind its offsets the
+//! files of the host that writable layers lie in.
 
 mod extents;
 mod kept;
+mod store;
 
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use stockade_kernel::Errno;
@@ -15,10 +17,22 @@ use stockade_kernel::platform::Pool;
 use crate::sys::mapping::Mapping;
 use extents::Extents;
 use kept::Kept;
+pub(crate) use store::HostStore;
+use store::{REGION_BYTES, Stores};
 
 const PAGE_BYTES: u64 = 4096;
 /// Zeroing by hand is cheaper than giving so little back to the host, until it is needed again.
 const PUNCH_BYTES_MIN: u64 = 4 * PAGE_BYTES;
+
+/// Whether an offset of the pool is one of memory.
+pub(crate) fn is_memory(offset: u64) -> bool {
+    offset < REGION_BYTES
+}
+
+/// Where an offset of the pool lies in its file.
+pub(crate) fn offset_in_file(offset: u64) -> u64 {
+    offset % REGION_BYTES
+}
 
 /// The pool.
 #[derive(Debug)]
@@ -26,25 +40,45 @@ pub(crate) struct HostPool {
     mapping: Mapping,
     extents: Mutex<Extents>,
     kept: Mutex<Kept>,
+    stores: Arc<Stores>,
+}
+
+/// Where an offset of the pool lies.
+#[derive(Debug)]
+pub(crate) enum Place<'a> {
+    /// In memory, at the same offset.
+    Memory(&'a Mapping),
+    /// In a file, at this offset of it.
+    Store(Arc<HostStore>, u64),
 }
 
 impl HostPool {
     /// At most this many bytes, rounded down to pages.
     pub(crate) fn new(bytes_max: u64) -> io::Result<Self> {
-        let len = bytes_max - bytes_max % PAGE_BYTES;
+        let len = (bytes_max - bytes_max % PAGE_BYTES).min(REGION_BYTES);
         let file = memfd_create(c"stockade-pool", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, len)?;
         let mapped = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         let (extents, kept) = (Mutex::new(Extents::new(len)), Mutex::default());
-        Ok(Self { mapping: Mapping::new(file, mapped)?, extents, kept })
+        Ok(Self { mapping: Mapping::new(file, mapped)?, extents, kept, stores: Arc::default() })
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.mapping.file()
     }
 
-    pub(crate) fn mapping(&self) -> &Mapping {
-        &self.mapping
+    /// Takes a file of the host that nobody else has; its length says how much it may hold.
+    pub(crate) fn add_store(&self, file: OwnedFd) -> io::Result<Arc<HostStore>> {
+        self.stores.add(file)
+    }
+
+    /// Where an offset lies that was given out.
+    pub(crate) fn place(&self, offset: u64) -> Result<Place<'_>, Errno> {
+        if is_memory(offset) {
+            return Ok(Place::Memory(&self.mapping));
+        }
+        let (store, offset) = self.stores.at(offset).ok_or(Errno::EIO)?;
+        Ok(Place::Store(store, offset))
     }
 
     fn extents(&self) -> MutexGuard<'_, Extents> {
@@ -105,19 +139,29 @@ impl Pool for HostPool {
         MEMORY.give(len);
     }
 
-    fn read(&self, offset: u64, buffer: &mut [u8]) {
-        self.mapping.read(offset, buffer);
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+        match self.place(offset)? {
+            Place::Memory(mapping) => mapping.read(offset, buffer),
+            Place::Store(store, offset) => store.read(offset, buffer)?,
+        }
+        Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) {
-        self.mapping.write(offset, bytes);
-    }
-
-    fn copy(&self, from: u64, to: u64, len: usize) {
-        self.mapping.copy(from, to, len);
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        match self.place(offset)? {
+            Place::Memory(mapping) => mapping.write(offset, bytes),
+            Place::Store(store, offset) => store.write(offset, bytes)?,
+        }
+        Ok(())
     }
 
     fn zero(&self, offset: u64, len: u64) {
+        if let Ok(Place::Store(store, offset)) = self.place(offset) {
+            if let Err(error) = store.zero(offset, len) {
+                tracing::error!(%error, "a part of a writable layer keeps what it held");
+            }
+            return;
+        }
         let is_whole = offset.is_multiple_of(PAGE_BYTES) && len.is_multiple_of(PAGE_BYTES);
         match is_whole && len >= PUNCH_BYTES_MIN {
             true => self.punch(offset, len),
@@ -125,12 +169,23 @@ impl Pool for HostPool {
         }
     }
 
-    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> u32 {
-        self.mapping.compare_exchange_u32(offset, expected, new)
+    fn compare_exchange_u32(&self, offset: u64, expected: u32, new: u32) -> Result<u32, Errno> {
+        match self.place(offset)? {
+            Place::Memory(mapping) => Ok(mapping.compare_exchange_u32(offset, expected, new)),
+            Place::Store(store, offset) => store.compare_exchange_u32(offset, expected, new),
+        }
     }
 
     fn wake_futex(&self, offset: u64) {
-        self.mapping.wake_futex(offset);
+        match self.place(offset) {
+            Ok(Place::Memory(mapping)) => mapping.wake_futex(offset),
+            Ok(Place::Store(store, offset)) => {
+                if let Err(error) = store.wake_futex(offset) {
+                    tracing::warn!(%error, "who waits for a word of a writable layer is not woken");
+                }
+            }
+            Err(_) => {}
+        }
     }
 
     fn used_bytes(&self) -> u64 {

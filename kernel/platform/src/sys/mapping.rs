@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 use rustix::process::Pid;
 
 use super::memory;
 
-/// A shared mapping of a whole file.
+/// A shared mapping of a file.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -26,9 +26,22 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps `len` bytes of `file`.
     pub(crate) fn new(file: OwnedFd, len: usize) -> io::Result<Self> {
+        Self::part(file, 0, len)
+    }
+
+    /// Maps `len` bytes of `file`, from a page on. They are in memory when this returns: a page that the host cannot
+    /// read or has no room for is an error here, and SIGBUS to who touches it.
+    pub(crate) fn loaded(file: OwnedFd, offset: u64, len: usize) -> io::Result<Self> {
+        let mapping = Self::part(file, offset, len)?;
+        // SAFETY: the mapping is ours; its content does not change.
+        unsafe { madvise(mapping.start.as_ptr().cast(), len, Advice::LinuxPopulateWrite) }?;
+        Ok(mapping)
+    }
+
+    fn part(file: OwnedFd, offset: u64, len: usize) -> io::Result<Self> {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::NORESERVE);
         // SAFETY: the host picks a free address.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, protection, flags, &file, 0) }?;
+        let start = unsafe { mmap(std::ptr::null_mut(), len, protection, flags, &file, offset) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, len, file })
     }
@@ -50,13 +63,6 @@ impl Mapping {
         let to = self.at(offset, bytes.len());
         // SAFETY: as above.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    }
-
-    /// Copies within.
-    pub(crate) fn copy(&self, from: u64, to: u64, len: usize) {
-        let (from, to) = (self.at(from, len), self.at(to, len));
-        // SAFETY: `at` checked both ranges.
-        unsafe { from.copy_to(to, len) };
     }
 
     /// Fills with zeros.

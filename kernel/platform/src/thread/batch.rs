@@ -1,6 +1,6 @@
 //! Host calls that the handler makes for the kernel, and the check of each against what was ordered.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use stockade_kernel::Errno;
 use stockade_kernel::platform::HostCall;
@@ -9,6 +9,7 @@ use stockade_kernel_stub::abi::{self, BATCH_BYTES_MAX, MAX_CALLS, RawCall};
 use super::layout::{self, Descriptor};
 use super::notice::Kind;
 use super::{Doom, Heard, Inner, Segments, State};
+use crate::pool::Place;
 use crate::sys::memory;
 use crate::sys::seccomp::{Answer, Notification};
 
@@ -274,19 +275,18 @@ impl Inner {
     fn has_descriptor(&self, call: &HostCall, id: u64) -> bool {
         let Some(descriptor) = layout::descriptor(call) else { return true };
         let number = descriptor.number(self.slot);
-        // One number serves all files that the thread maps one after another.
-        if let Descriptor::File(file) = descriptor {
-            let file = self.machine.files.get(file);
-            return file.is_some_and(|file| self.listener.add_descriptor(id, file.as_fd(), number).is_ok());
+        let add = |file: BorrowedFd<'_>| self.listener.add_descriptor(id, file, number);
+        match descriptor {
+            Descriptor::Pool => self.stub.ensure_descriptor(number, || add(self.machine.pool.file())),
+            Descriptor::Blob(blob) => self.stub.ensure_descriptor(number, || {
+                add(self.machine.blobs.file(blob).ok_or(std::io::ErrorKind::NotFound)?.as_fd())
+            }),
+            // One number serves all files that the thread maps one after another.
+            Descriptor::File(file) => self.machine.files.get(file).is_some_and(|file| add(file.as_fd()).is_ok()),
+            Descriptor::Store(offset) => match self.machine.pool.place(offset) {
+                Ok(Place::Store(store, _)) => add(store.as_fd()).is_ok(),
+                _ => false,
+            },
         }
-        self.stub.ensure_descriptor(number, || match descriptor {
-            Descriptor::Pool | Descriptor::File(_) => {
-                self.listener.add_descriptor(id, self.machine.pool.file(), number)
-            }
-            Descriptor::Blob(blob) => {
-                let file = self.machine.blobs.file(blob).ok_or(std::io::ErrorKind::NotFound)?;
-                self.listener.add_descriptor(id, file.as_fd(), number)
-            }
-        })
     }
 }

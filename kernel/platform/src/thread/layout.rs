@@ -5,6 +5,7 @@ use stockade_kernel_stub::abi::{
     FILL, FIRST_BLOB_FD, FIRST_FILE_FD, NO_FILE, POOL_FD, RawCall, ZERO, ZEROS, slot_address,
 };
 
+use crate::pool;
 use crate::range::is_applications;
 
 const MMAP: u64 = 9;
@@ -26,7 +27,10 @@ const FUTEX_WAKE_PRIVATE: u64 = 129;
 /// A file that mappings show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Descriptor {
+    /// Memory of the pool.
     Pool,
+    /// What of the pool lies in a file of the host, by an offset.
+    Store(u64),
     Blob(BlobId),
     File(FileId),
 }
@@ -37,7 +41,7 @@ impl Descriptor {
         match self {
             Descriptor::Pool => POOL_FD,
             Descriptor::Blob(BlobId(number)) => FIRST_BLOB_FD.saturating_add(number),
-            Descriptor::File(_) => FIRST_FILE_FD.saturating_add(slot),
+            Descriptor::Store(_) | Descriptor::File(_) => FIRST_FILE_FD.saturating_add(slot),
         }
     }
 }
@@ -45,11 +49,15 @@ impl Descriptor {
 /// The file that a call needs in the stub.
 pub(super) fn descriptor(call: &HostCall) -> Option<Descriptor> {
     match call {
-        HostCall::Map { backing: Backing::Pool { .. }, .. } => Some(Descriptor::Pool),
+        HostCall::Map { backing: Backing::Pool { offset, .. }, .. } => Some(of_pool(*offset)),
         HostCall::Map { backing: Backing::Blob { blob, .. }, .. } => Some(Descriptor::Blob(*blob)),
         HostCall::Map { backing: Backing::File { file, .. }, .. } => Some(Descriptor::File(*file)),
         _ => None,
     }
+}
+
+fn of_pool(offset: u64) -> Descriptor {
+    if pool::is_memory(offset) { Descriptor::Pool } else { Descriptor::Store(offset) }
 }
 
 /// The call as the handler of the thread in a slot makes it.
@@ -93,7 +101,9 @@ fn map(address: u64, len: u64, protection: Protection, backing: Backing, slot: u
     let number = |descriptor: Descriptor| u64::from(descriptor.number(slot));
     let (flags, file, offset) = match backing {
         Backing::Anonymous | Backing::Nothing => (ZEROS, NO_FILE, 0),
-        Backing::Pool { offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::Pool), offset),
+        Backing::Pool { offset, sharing } => {
+            (MAP_FIXED | share(sharing), number(of_pool(offset)), pool::offset_in_file(offset))
+        }
         Backing::Blob { blob, offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::Blob(blob)), offset),
         Backing::File { file, offset, sharing } => (MAP_FIXED | share(sharing), number(Descriptor::File(file)), offset),
     };

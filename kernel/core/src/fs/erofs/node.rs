@@ -64,7 +64,7 @@ impl Node {
         let mut page = alloc::vec![0; usize::try_from(PAGE_BYTES).map_err(|_| Errno::EIO)?];
         self.volume.image.read(&self.inode, position, &mut page).map_err(damaged)?;
         let range = PoolRange::allocate(&self.volume.machine, PAGE_BYTES)?;
-        self.volume.machine.pool().write(range.offset(), &page);
+        self.volume.machine.pool().write(range.offset(), &page)?;
         // Private even when shared was asked for: nobody can write to it.
         let backing = Backing::Pool { offset: range.offset(), sharing: Sharing::Private };
         Ok(MapPiece { len: PAGE_BYTES, backing, keep: Some(range), fixed: None })

@@ -187,7 +187,8 @@ impl Data {
             return Err(Errno::EPERM);
         }
         if what != Allocation::Punch {
-            state.fill_all(&self.shared, offset, end, take_counted)?;
+            state.reserve(&self.shared, offset, end)?;
+            state.fill_all(&self.shared, offset, end, take_reserved)?;
         }
         if longer {
             state.len = end;
@@ -312,6 +313,22 @@ impl State {
         Ok(())
     }
 
+    /// Has the host keep room for what a range has, where that is not memory.
+    fn reserve(&self, shared: &Shared, from: u64, to: u64) -> Result<(), Errno> {
+        let Some(store) = &shared.store else { return Ok(()) };
+        let mut at = from;
+        while let Some(run) = self.run_to(at, to) {
+            at += match run {
+                Run::Hole(len) => len,
+                Run::Data { range: _range, offset, len } => {
+                    store.reserve(offset, len)?;
+                    len
+                }
+            };
+        }
+        Ok(())
+    }
+
     /// Makes a range read as zero, and gives back the whole pages of it that nobody has mapped.
     fn clear(&mut self, shared: &Shared, from: u64, len: u64) {
         let to = from + len;
@@ -365,24 +382,31 @@ impl Extent {
     }
 }
 
-/// Takes room for an extent.
+/// How room for an extent is taken.
 type Take = fn(&Shared, u64) -> Result<Extent, Errno>;
 
 fn take_counted(shared: &Shared, len: u64) -> Result<Extent, Errno> {
     Ok(Extent::new(take(shared, len)?, Charge::Counted))
 }
 
+/// What the host has no room for is given back whole.
+fn take_reserved(shared: &Shared, len: u64) -> Result<Extent, Errno> {
+    let extent = take_counted(shared, len)?;
+    if let Some(store) = &shared.store {
+        store.reserve(extent.range.offset(), len).inspect_err(|_| shared.release_bytes(len))?;
+    }
+    Ok(extent)
+}
+
 fn take_somehow(shared: &Shared, len: u64) -> Result<Extent, Errno> {
-    take_counted(shared, len).or_else(|_| {
-        let range = PoolRange::allocate(&shared.machine, len).map_err(|_| Errno::ENOSPC)?;
-        Ok(Extent::new(range, Charge::Uncounted))
+    // A store has no more than it may have.
+    take_counted(shared, len).or_else(|errno| match shared.store {
+        Some(_) => Err(errno),
+        None => Ok(Extent::new(shared.take(len)?, Charge::Uncounted)),
     })
 }
 
 fn take(shared: &Shared, len: u64) -> Result<Arc<PoolRange>, Errno> {
     shared.charge_bytes(len)?;
-    PoolRange::allocate(&shared.machine, len).map_err(|_| {
-        shared.release_bytes(len);
-        Errno::ENOSPC
-    })
+    shared.take(len).inspect_err(|_| shared.release_bytes(len))
 }

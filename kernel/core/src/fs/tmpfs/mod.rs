@@ -1,4 +1,5 @@
-//! tmpfs: files in the machine's pool, so that they can be mapped and shared (tmpfs(5)).
+//! tmpfs: files in the machine's pool, so that they can be mapped and shared (tmpfs(5)). Their data lies in memory, or
+//! in a file of the host (`Store`): that is a writable layer on a disk.
 //!
 //! Lock order: a file's writers, its data, an inode's facts. A directory's names are locked alone, or with those of a
 //! second directory during a rename, which the vfs serialises.
@@ -8,6 +9,8 @@ mod directory;
 mod node;
 mod options;
 mod seals;
+#[cfg(test)]
+mod tests;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -18,7 +21,8 @@ use stockade_kernel_sync::Mutex;
 
 use crate::Errno;
 use crate::account::MEMORY;
-use crate::platform::{HostClock, Machine};
+use crate::mm::PoolRange;
+use crate::platform::{HostClock, Machine, Store};
 use crate::vfs::{Filesystem, HandleForm, Inode, NewInode, NewKind, PAGE_BYTES, StatFs, Timestamp};
 
 pub use node::Node;
@@ -50,6 +54,8 @@ pub struct Tmpfs {
 #[derive(Debug)]
 struct Shared {
     machine: Arc<dyn Machine>,
+    /// Where data lies, unless that is memory.
+    store: Option<Arc<dyn Store>>,
     bytes_max: AtomicU64,
     inodes_max: AtomicU64,
     bytes: AtomicU64,
@@ -66,8 +72,28 @@ impl Tmpfs {
 
     /// The same, for a file system of another name that is like it.
     pub fn called(name: &'static str, machine: &Arc<dyn Machine>, options: TmpfsOptions) -> Result<Arc<Self>, Errno> {
+        Self::with(name, machine, None, options)
+    }
+
+    /// One whose files lie in a store, as many as fit.
+    pub fn stored(
+        machine: &Arc<dyn Machine>,
+        store: &Arc<dyn Store>,
+        options: TmpfsOptions,
+    ) -> Result<Arc<Self>, Errno> {
+        let options = TmpfsOptions { bytes: Some(store.bytes_max()), ..options };
+        Self::with("tmpfs", machine, Some(store.clone()), options)
+    }
+
+    fn with(
+        name: &'static str,
+        machine: &Arc<dyn Machine>,
+        store: Option<Arc<dyn Store>>,
+        options: TmpfsOptions,
+    ) -> Result<Arc<Self>, Errno> {
         let shared = Arc::new(Shared {
             machine: machine.clone(),
+            store,
             bytes_max: AtomicU64::new(options.bytes.unwrap_or(u64::MAX)),
             inodes_max: AtomicU64::new(options.inodes.unwrap_or(u64::MAX)),
             bytes: AtomicU64::new(0),
@@ -113,9 +139,13 @@ impl Filesystem for Tmpfs {
         let free = |max: u64, used: &AtomicU64| (max, max.saturating_sub(used.load(Ordering::Relaxed)));
         let options = self.options.lock().clone();
         let (bytes, bytes_free) = free(options.bytes.unwrap_or(memory), &self.shared.bytes);
+        let available = match &self.shared.store {
+            Some(store) => bytes_free.min(store.host_free_bytes()?),
+            None => bytes_free,
+        };
         let (files, files_free) = free(options.inodes.unwrap_or(memory / PAGE_BYTES), &self.shared.inodes);
-        let (blocks, blocks_free) = (bytes / PAGE_BYTES, bytes_free / PAGE_BYTES);
-        Ok(StatFs { blocks, blocks_free, files, files_free, ..StatFs::of(MAGIC) })
+        let [blocks, blocks_free, blocks_available] = [bytes, bytes_free, available].map(|bytes| bytes / PAGE_BYTES);
+        Ok(StatFs { blocks, blocks_free, blocks_available, files, files_free, ..StatFs::of(MAGIC) })
     }
 
     fn handles(&self) -> HandleForm {
@@ -184,6 +214,15 @@ impl Shared {
         let bytes = xattr_bytes(name, value);
         self.xattr_bytes.fetch_sub(bytes, Ordering::Relaxed);
         MEMORY.give(bytes);
+    }
+
+    /// A range for data, which counts for the size already.
+    fn take(&self, bytes: u64) -> Result<Arc<PoolRange>, Errno> {
+        let range = match &self.store {
+            Some(store) => PoolRange::allocate_in(store, bytes),
+            None => PoolRange::allocate(&self.machine, bytes),
+        };
+        range.map_err(|_| Errno::ENOSPC)
     }
 
     fn charge_bytes(&self, bytes: u64) -> Result<(), Errno> {

@@ -242,7 +242,7 @@ impl HostDirectory for Directory {
     fn statfs(&self) -> Result<StatFs, Errno> {
         let FileSystem { block_bytes, blocks, blocks_free, files, files_free, magic } =
             self.ask(&Request::FileSystem, FileSystem::decode)?;
-        Ok(StatFs { magic, block_bytes, blocks, blocks_free, files, files_free })
+        Ok(StatFs { magic, block_bytes, blocks, blocks_free, blocks_available: blocks_free, files, files_free })
     }
 
     fn sync(&self, node: NodeId) -> Result<(), Errno> {
