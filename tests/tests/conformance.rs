@@ -7,6 +7,9 @@ use kernel::PATIENCE;
 use kernel::conformance::{DRIVER, assert_same, install};
 use stockade_tests::{CONFORMANCE, Cmd, Scratch, rootfs};
 
+/// Those that are about files and mappings.
+const OF_FILES: &str = "aio directories execs files flags handles locks mapfiles memory seldom shared vectors";
+
 const IMAGE: &str = "localhost/conformance:latest";
 
 #[test]
@@ -18,12 +21,18 @@ fn programs_say_the_same_on_linux_and_in_class_kernel() {
     let names = CONFORMANCE.names();
     install(&names, &root);
     scratch.stockade(&["image", "import", "--change", "ENV PATH=/bin", &root.display().to_string(), IMAGE]).ok();
-    let [native, kernel] = ["native", "kernel"].map(|class| run(&scratch, class, &names));
+    let [native, kernel] = ["native", "kernel"].map(|class| run(&scratch, class, &[], &names));
     assert_same(&names, &native, &kernel);
+    // Where files lie on the host's disk.
+    let names: Vec<&str> = OF_FILES.split(' ').collect();
+    let stored = ["--annotation", "dev.stockade.kernel.writable=1g"];
+    let kernel = run(&scratch, "kernel", &stored, &names);
+    assert_same(&names, &run(&scratch, "native", &[], &names), &kernel);
 }
 
-fn run(scratch: &Scratch, class: &str, names: &[String]) -> String {
+fn run<S: AsRef<str>>(scratch: &Scratch, class: &str, more: &[&str], names: &[S]) -> String {
     let flags = ["run", "--rm", "-h", "box", "--isolation", class, "--cap-add", "ALL"];
-    let all = [&flags[..], &["--security-opt", "seccomp=unconfined", IMAGE, "sh", "-c", DRIVER]].concat();
-    scratch.stockade(&all).args(["sh", "/tmp"]).args(names).timeout(PATIENCE * 10).ok().stdout
+    let command = ["--security-opt", "seccomp=unconfined", IMAGE, "sh", "-c", DRIVER];
+    let all = [&flags[..], more, &command].concat();
+    scratch.stockade(&all).args(["sh", "/tmp"]).args(names.iter().map(AsRef::as_ref)).timeout(PATIENCE * 10).ok().stdout
 }

@@ -58,7 +58,7 @@ pub enum FdRole {
     Preserved = 6,
     /// Where the kernel's trace of the container goes.
     Trace = 7,
-    /// The file of a disk that catches the container's writes.
+    /// The file that catches the container's writes: a disk of its machine, or a part of its kernel's pool.
     Upper = 9,
 }
 

@@ -43,6 +43,11 @@ impl Kernel {
         let scratch = Scratch::new();
         let tag = image.rsplit(':').next().expect("a tag");
         scratch.stockade(&["load", &format!("oci:{}:{tag}", oci_layout().display())]).ok();
+        Self::with(scratch, image)
+    }
+
+    /// With an image that is there.
+    pub fn with(scratch: Scratch, image: &'static str) -> Self {
         Self { scratch, image, path: None }
     }
 

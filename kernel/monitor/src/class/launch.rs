@@ -14,7 +14,7 @@ use stockade_native::jail::{self, Authority, Network, NewNetwork, Starting};
 use stockade_sandbox::protocol::{CreateContainer, Empty, FdRole, Method};
 use stockade_sandbox::{ContainerId, CreateRequest, Error, IsolationClass, Result};
 
-use super::{clocks, limits};
+use super::{clocks, limits, upper};
 use crate::settings::Settings;
 use crate::{FILES, MONITOR};
 
@@ -42,6 +42,7 @@ pub(super) fn launch(
     spec: &Spec,
     request: &mut CreateRequest,
 ) -> Result<u32> {
+    let upper = upper::of(spec, &request.rootfs)?;
     let monitor = match home {
         Home::Another(owner) => {
             make_groups(&stage, spec)?;
@@ -56,7 +57,10 @@ pub(super) fn launch(
     };
     let (server, connection) = server.unzip();
     let mut client = connect(&stage.dir)?;
-    let (terminal, luggage) = pack(request, connection)?;
+    let (terminal, mut luggage) = pack(request, connection)?;
+    if let Some(file) = upper {
+        luggage.add(FdRole::Upper, file);
+    }
     let monitors = monitor.as_ref().map(Starting::pid);
     let start_proxy = || start_proxy(id, &stage, monitors, terminal.as_ref());
     // A monitor that runs may remember how a container of this name ended, and tell that to a proxy that is early.

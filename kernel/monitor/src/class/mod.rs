@@ -6,6 +6,7 @@ mod launch;
 mod limits;
 mod owner;
 mod stats;
+mod upper;
 
 use std::path::{Path, PathBuf};
 

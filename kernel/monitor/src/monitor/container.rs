@@ -31,6 +31,8 @@ pub(super) struct Luggage {
     pub terminal: Option<Arc<Stream>>,
     /// Layers, lowest first.
     pub layers: Vec<OwnedFd>,
+    /// The file that catches writes, unless that is memory.
+    pub upper: Option<OwnedFd>,
     /// What takes the trace.
     pub trace: Option<OwnedFd>,
     /// A connection to the file server of the root.
@@ -49,6 +51,7 @@ impl Luggage {
                 Ok(FdRole::Stdin | FdRole::Stdout | FdRole::Stderr) => luggage.streams.push(Stream::new(descriptor)),
                 Ok(FdRole::Terminal) => luggage.terminal = Some(Stream::new(descriptor)),
                 Ok(FdRole::Layer) => luggage.layers.push(descriptor),
+                Ok(FdRole::Upper) => luggage.upper = Some(descriptor),
                 Ok(FdRole::Trace) => luggage.trace = Some(descriptor),
                 Ok(FdRole::FileServer) => luggage.file_server = Some(descriptor),
                 _ => return Err(Error::Other(format!("the monitor knows no use for descriptor role {role}"))),
@@ -122,7 +125,7 @@ impl Container {
         let process = spec.process().as_ref().ok_or_else(|| Error::InvalidConfig("process is missing".into()))?;
         let source = match luggage.file_server.take() {
             Some(socket) => root::Source::FileServer(socket),
-            None => root::Source::Layers(std::mem::take(&mut luggage.layers)),
+            None => root::Source::Layers(std::mem::take(&mut luggage.layers), luggage.upper.take()),
         };
         let root = root::Builder { kernel, machine, namespaces: &namespaces };
         let Root { fs, directory } = root.build(spec, source, &request.files)?;

@@ -23,11 +23,13 @@ use super::masks;
 /// A longer text file than this is an attack on our memory.
 const TEXT_BYTES_MAX: usize = 16 << 20;
 
+const UPPER_OPTIONS: &[u8] = b"mode=0755";
+
 /// What the root is made of.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// Layers of an image, the lowest first, below a writable one in memory.
-    Layers(Vec<OwnedFd>),
+    /// Layers of an image, the lowest first, below a writable one: in this file, or in memory.
+    Layers(Vec<OwnedFd>, Option<OwnedFd>),
     /// A directory of the host, behind this connection to its file server.
     FileServer(OwnedFd),
 }
@@ -51,8 +53,8 @@ impl Builder<'_> {
     /// The root, what the spec mounts in it, and files of the host.
     pub(super) fn build(&self, spec: &Spec, source: Source, files: &[BoundFile]) -> Result<Root> {
         match source {
-            Source::Layers(layers) => {
-                let fs = self.root(self.overlay(&layers)?, b"overlay");
+            Source::Layers(layers, upper) => {
+                let fs = self.root(self.overlay(&layers, upper)?, b"overlay");
                 self.fill(&fs, spec)?;
                 files.iter().try_for_each(|file| self.copy(&fs, &file.destination, file))?;
                 masks::apply(self.kernel, self.namespaces, &fs, spec)?;
@@ -86,11 +88,19 @@ impl Builder<'_> {
         spec.mounts().iter().flatten().try_for_each(|mount| self.mount(fs, mount))
     }
 
-    fn overlay(&self, layers: &[OwnedFd]) -> Result<Arc<dyn Filesystem>> {
+    fn overlay(&self, layers: &[OwnedFd], upper: Option<OwnedFd>) -> Result<Arc<dyn Filesystem>> {
         let mut filesystems = layers.iter().map(|layer| open_layer(self.machine, layer)).collect::<Result<Vec<_>>>()?;
         filesystems.reverse();
-        let overlay = Overlay::new(&filesystems, self.tmpfs(b"mode=0755")?);
+        let overlay = Overlay::new(&filesystems, self.upper(upper)?);
         Ok(overlay.map_err(at("make the root file system"))?)
+    }
+
+    /// What is written, in a file of the host or in memory.
+    fn upper(&self, file: Option<OwnedFd>) -> Result<Arc<dyn Filesystem>> {
+        let Some(file) = file else { return self.tmpfs(UPPER_OPTIONS) };
+        let store = self.machine.add_store(file).map_err(|error| Error::os("take the writable layer", error))?;
+        let tmpfs = Tmpfs::stored(self.kernel.shared_machine(), &store, tmpfs_options(UPPER_OPTIONS)?);
+        Ok(tmpfs.map_err(at("make the writable layer"))?)
     }
 
     /// Mounts each file on its place, which is made if it is not there.
@@ -130,8 +140,7 @@ impl Builder<'_> {
     }
 
     fn tmpfs(&self, options: &[u8]) -> Result<Arc<dyn Filesystem>> {
-        let options = TmpfsOptions::parse(options).map_err(at("read the options of a tmpfs"))?;
-        let tmpfs = Tmpfs::new(self.kernel.shared_machine(), options).map_err(at("make a tmpfs"))?;
+        let tmpfs = Tmpfs::new(self.kernel.shared_machine(), tmpfs_options(options)?).map_err(at("make a tmpfs"))?;
         Ok(tmpfs)
     }
 
@@ -179,6 +188,10 @@ impl Builder<'_> {
         self.make_parent(fs, path)?;
         write().map_err(|errno| Error::Other(format!("write {path}: {errno}")))
     }
+}
+
+fn tmpfs_options(text: &[u8]) -> Result<TmpfsOptions> {
+    TmpfsOptions::parse(text).map_err(at("read the options of a tmpfs"))
 }
 
 /// Makes the root's mount read-only if the spec says so; its flags.
