@@ -24,11 +24,11 @@ pub const STACK_OFFSET: u64 = FP_OFFSET + FP_BYTES;
 pub const BOOT_FD: u64 = 3;
 /// Where the monitor puts the pool when a stub first maps it.
 pub const POOL_FD: u32 = 8;
-/// Where the monitor puts blobs: this and the blob's number.
+/// Where the monitor puts blobs: this and the blob's number, as far as that is below the numbers of files.
 pub const FIRST_BLOB_FD: u32 = 16;
 
-/// Where the monitor puts a file of the host while a thread maps it: this and the thread's slot. The next one that the
-/// thread maps takes its place.
+/// Where the monitor puts what else a thread maps of the host: this and the thread's slot. The next one that the thread
+/// maps takes its place.
 pub const FIRST_FILE_FD: u32 = 512;
 
 /// Host signal that makes a thread raise an event.

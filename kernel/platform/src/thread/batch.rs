@@ -1,5 +1,6 @@
 //! Host calls that the handler makes for the kernel, and the check of each against what was ordered.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use stockade_kernel::Errno;
@@ -274,18 +275,22 @@ impl Inner {
     /// Puts the file that a call maps into the stub, unless it is there.
     fn has_descriptor(&self, call: &HostCall, id: u64) -> bool {
         let Some(descriptor) = layout::descriptor(call) else { return true };
-        let number = descriptor.number(self.slot);
-        let add = |file: BorrowedFd<'_>| self.listener.add_descriptor(id, file, number);
+        match descriptor.own_number() {
+            Some(number) => self.stub.ensure_descriptor(number, || self.add_descriptor(descriptor, id)),
+            None => self.add_descriptor(descriptor, id).is_ok(),
+        }
+    }
+
+    fn add_descriptor(&self, descriptor: Descriptor, id: u64) -> io::Result<()> {
+        let add = |file: BorrowedFd<'_>| self.listener.add_descriptor(id, file, descriptor.number(self.slot));
+        let absent = io::ErrorKind::NotFound;
         match descriptor {
-            Descriptor::Pool => self.stub.ensure_descriptor(number, || add(self.machine.pool.file())),
-            Descriptor::Blob(blob) => self.stub.ensure_descriptor(number, || {
-                add(self.machine.blobs.file(blob).ok_or(std::io::ErrorKind::NotFound)?.as_fd())
-            }),
-            // One number serves all files that the thread maps one after another.
-            Descriptor::File(file) => self.machine.files.get(file).is_some_and(|file| add(file.as_fd()).is_ok()),
+            Descriptor::Pool => add(self.machine.pool.file()),
+            Descriptor::Blob(blob) => add(self.machine.blobs.file(blob).ok_or(absent)?.as_fd()),
+            Descriptor::File(file) => add(self.machine.files.get(file).ok_or(absent)?.as_fd()),
             Descriptor::Store(offset) => match self.machine.pool.place(offset) {
-                Ok(Place::Store(store, _)) => add(store.as_fd()).is_ok(),
-                _ => false,
+                Ok(Place::Store(store, _)) => add(store.as_fd()),
+                _ => Err(absent.into()),
             },
         }
     }

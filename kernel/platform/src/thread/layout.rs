@@ -38,10 +38,18 @@ pub(super) enum Descriptor {
 impl Descriptor {
     /// Its number in the stub, when a thread in a slot maps it.
     pub(super) fn number(self, slot: u32) -> u32 {
+        self.own_number().unwrap_or(FIRST_FILE_FD.saturating_add(slot))
+    }
+
+    /// The number at which the stub keeps it, for all of its threads. `None`: it has the number that the thread has for
+    /// what it maps one after another.
+    pub(super) fn own_number(self) -> Option<u32> {
         match self {
-            Descriptor::Pool => POOL_FD,
-            Descriptor::Blob(BlobId(number)) => FIRST_BLOB_FD.saturating_add(number),
-            Descriptor::Store(_) | Descriptor::File(_) => FIRST_FILE_FD.saturating_add(slot),
+            Descriptor::Pool => Some(POOL_FD),
+            Descriptor::Blob(BlobId(number)) => {
+                FIRST_BLOB_FD.checked_add(number).filter(|number| *number < FIRST_FILE_FD)
+            }
+            Descriptor::Store(_) | Descriptor::File(_) => None,
         }
     }
 }
