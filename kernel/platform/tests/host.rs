@@ -112,42 +112,6 @@ fn many_blobs_and_a_store_are_not_taken_for_each_other() {
     // More than there are numbers for them alone.
     let add = || kernel.machine.add_blob(file.try_clone().unwrap().into()).expect("a blob");
     let added: Vec<_> = (0..=497).map(|_| add()).collect();
-    blob.set(added.id()).unwrap();
-    let source = "void start(void) { char *p = map(5 * 4096); long at = sys(59, p, 0, 0);
-        if (p[0] != 7) exit_group(1); p[0] = 8; if (p[4096] != 8) exit_group(2);
-        if (p[8192] != 8) exit_group(3); p[8192] = 5; if (p[0] != 8) exit_group(4);
-        if (p[3 * 4096] != 9 || p[4 * 4096] != 9) exit_group(5); p[4 * 4096] = 1; if (p[3 * 4096] != 9) exit_group(6);
-        exit_group(at == 0 ? 100 : 101); }";
-    assert_eq!(kernel.run(source).0, Ending::Code(100));
-    let mut byte = [0];
-    kernel.machine.pool().read(0, &mut byte).unwrap();
-    assert_eq!(byte, [8]);
-}
-
-#[test]
-fn many_blobs_and_a_store_are_not_taken_for_each_other() {
-    let blob = Arc::new(OnceLock::new());
-    let store: Arc<OnceLock<Arc<dyn Store>>> = Arc::default();
-    let (blob_of_hook, store_of_hook) = (blob.clone(), store.clone());
-    let kernel = Kernel::with_hook(Box::new(move |task, event| {
-        let Event::Call { number: 59, arguments: [address, ..], form: Form::Trapped } = *event else { return None };
-        let offset = store_of_hook.get().expect("the store is there").allocate(PAGE).expect("room");
-        task.kernel.machine.pool().write(offset, &[7]).unwrap();
-        let blob = *blob_of_hook.get().expect("the blob is there");
-        let (read, sharing) = (Protection::READ, Sharing::Shared);
-        let map =
-            |at, protection, backing| HostCall::Map { address: address + at * PAGE, len: PAGE, protection, backing };
-        let calls = vec![
-            map(0, read, Backing::Blob { blob, offset: 0, sharing }),
-            map(1, read | Protection::WRITE, Backing::Pool { offset, sharing }),
-            map(2, read, Backing::Blob { blob, offset: 0, sharing }),
-        ];
-        Some(Reply::Layout { calls, value: 0 })
-    }));
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&[9; 4096]).unwrap();
-    // More than there are numbers for them alone.
-    let added = (0..=497).map(|_| kernel.machine.add_blob(file.try_clone().unwrap().into()).expect("a blob"));
     blob.set(added.last().expect("the last").id()).unwrap();
     let file = tempfile::tempfile().unwrap();
     file.set_len(PAGE).unwrap();
