@@ -24,12 +24,19 @@ pub const STACK_OFFSET: u64 = FP_OFFSET + FP_BYTES;
 pub const BOOT_FD: u64 = 3;
 /// Where the monitor puts the pool when a stub first maps it.
 pub const POOL_FD: u32 = 8;
-/// Where the monitor puts blobs: this and the blob's number, as far as that is below the numbers of files.
+/// Where the monitor puts the first blobs: this and the blob's number. The host makes a process's table of descriptors
+/// larger for numbers from 64 on, and waits milliseconds for that where threads share it.
 pub const FIRST_BLOB_FD: u32 = 16;
 
-/// Where the monitor puts what else a thread maps of the host: this and the thread's slot. The next one that the thread
-/// maps takes its place.
-pub const FIRST_FILE_FD: u32 = 512;
+/// Where the monitor puts what else a thread in one of the first slots maps of the host: this and the slot. The next
+/// one that the thread maps takes its place.
+pub const FIRST_FILE_FD: u32 = 40;
+
+/// The same for more blobs: this and the blob's number.
+pub const FIRST_HIGH_BLOB_FD: u32 = 64;
+
+/// The same for threads in more slots.
+pub const FIRST_HIGH_FILE_FD: u32 = 512;
 
 /// Host signal that makes a thread raise an event.
 pub const KICK_SIGNAL: i32 = 10;

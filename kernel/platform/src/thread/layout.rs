@@ -1,8 +1,11 @@
 //! Host calls as numbers, and which of them are let through.
 
+use std::ops::Range;
+
 use stockade_kernel::platform::{Backing, BlobId, FILL_BYTES_MAX, FileId, HostCall, Keep, Protection, Sharing};
 use stockade_kernel_stub::abi::{
-    FILL, FIRST_BLOB_FD, FIRST_FILE_FD, NO_FILE, POOL_FD, RawCall, ZERO, ZEROS, slot_address,
+    FILL, FIRST_BLOB_FD, FIRST_FILE_FD, FIRST_HIGH_BLOB_FD, FIRST_HIGH_FILE_FD, NO_FILE, POOL_FD, RawCall, ZERO, ZEROS,
+    slot_address,
 };
 
 use crate::pool;
@@ -38,7 +41,7 @@ pub(super) enum Descriptor {
 impl Descriptor {
     /// Its number in the stub, when a thread in a slot maps it.
     pub(super) fn number(self, slot: u32) -> u32 {
-        self.own_number().unwrap_or(FIRST_FILE_FD.saturating_add(slot))
+        self.own_number().unwrap_or_else(|| one_of(slot, FIRST_FILE_FD..FIRST_HIGH_BLOB_FD, FIRST_HIGH_FILE_FD))
     }
 
     /// The number at which the stub keeps it, for all of its threads. `None`: it has the number that the thread has for
@@ -46,12 +49,22 @@ impl Descriptor {
     pub(super) fn own_number(self) -> Option<u32> {
         match self {
             Descriptor::Pool => Some(POOL_FD),
-            Descriptor::Blob(BlobId(number)) => {
-                FIRST_BLOB_FD.checked_add(number).filter(|number| *number < FIRST_FILE_FD)
+            Descriptor::Blob(BlobId(index)) => {
+                Some(one_of(index, FIRST_BLOB_FD..FIRST_FILE_FD, FIRST_HIGH_BLOB_FD)).filter(is_below_files)
             }
             Descriptor::Store(_) | Descriptor::File(_) => None,
         }
     }
+}
+
+/// A low number, as far as they go.
+fn one_of(index: u32, low: Range<u32>, high: u32) -> u32 {
+    let number = low.start.saturating_add(index);
+    if low.contains(&number) { number } else { high.saturating_add(index) }
+}
+
+fn is_below_files(number: &u32) -> bool {
+    *number < FIRST_HIGH_FILE_FD
 }
 
 /// The file that a call needs in the stub.
@@ -154,4 +167,27 @@ pub(super) fn is_permitted(call: &HostCall) -> bool {
 
 fn writes_blob(protection: Protection, backing: Backing) -> bool {
     matches!(backing, Backing::Blob { sharing: Sharing::Shared, .. }) && protection.contains(Protection::WRITE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_files_have_one_number_in_a_stub() {
+        let blobs = (0..600).filter_map(|index| Descriptor::Blob(BlobId(index)).own_number());
+        let files = (0..600).map(|slot| Descriptor::File(FileId(1)).number(slot));
+        let mut all: Vec<u32> = blobs.chain(files).chain([POOL_FD]).collect();
+        all.sort_unstable();
+        let count = all.len();
+        all.dedup();
+        assert_eq!((all.len(), all[0]), (count, POOL_FD));
+    }
+
+    #[test]
+    fn the_first_ones_need_no_larger_table() {
+        let numbers =
+            [Descriptor::Blob(BlobId(23)).number(1), Descriptor::Store(0).number(1), Descriptor::Store(0).number(23)];
+        assert_eq!(numbers, [39, 41, 63]);
+    }
 }
