@@ -94,7 +94,9 @@ fn offset_of(name: &str, offset: &LinuxTimeOffset) -> Result<(Clock, Offset)> {
 /// Moves the caller, which must have one thread, into a new time namespace that was unshared, once its clocks are set:
 /// that must be done while it has no process.
 pub(crate) fn enter(offsets: &[(Clock, Offset)]) -> Result<()> {
-    offsets.iter().try_for_each(|(clock, offset)| set(*clock, *offset))?;
+    if !offsets.is_empty() {
+        fs::write(OFFSETS, lines(offsets)).at("set the clocks' offsets")?;
+    }
     let namespace = File::open("/proc/thread-self/ns/time_for_children").at("open the time namespace")?;
     setns(namespace, CloneFlags::NEWTIME).at("enter the time namespace")
 }
@@ -116,9 +118,10 @@ pub fn can_be_own() -> bool {
     fs::exists("/proc/self/ns/time_for_children").unwrap_or(false)
 }
 
-fn set(clock: Clock, (seconds, nanoseconds): Offset) -> Result<()> {
-    let text = format!("{} {seconds} {nanoseconds}\n", clock.name());
-    fs::write(OFFSETS, text).at_with(|| format!("set the offset of clock {}", clock.name()))
+fn lines(offsets: &[(Clock, Offset)]) -> String {
+    let line =
+        |(clock, (seconds, nanoseconds)): &(Clock, Offset)| format!("{} {seconds} {nanoseconds}\n", clock.name());
+    offsets.iter().map(line).collect()
 }
 
 fn own_offset(text: &str, clock: Clock) -> Offset {
@@ -148,6 +151,8 @@ mod tests {
         let text = "monotonic         -74394   64600694\nboottime            5         0\n";
         assert_eq!(Clock::ALL.map(|clock| own_offset(text, clock)), [(-74_394, 64_600_694), (5, 0)]);
         assert_eq!(own_offset("", Clock::Boottime), (0, 0));
+        let both = [(Clock::Monotonic, (-74_394, 64_600_694)), (Clock::Boottime, (5, 0))];
+        assert_eq!(Clock::ALL.map(|clock| own_offset(&lines(&both), clock)), both.map(|(_, offset)| offset));
     }
 
     /// By who is in a time namespace already.

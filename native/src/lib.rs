@@ -15,6 +15,7 @@ pub mod clocks;
 pub mod gate;
 pub mod hosted;
 pub mod jail;
+pub mod personality;
 pub mod rest;
 pub mod schedule;
 pub mod seal;

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 
-use oci_spec::runtime::{LinuxPersonality, LinuxPersonalityDomain, Process};
+use oci_spec::runtime::{LinuxPersonality, Process};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{chdir, umask};
@@ -14,6 +14,7 @@ use stockade_sandbox::{Error, Result};
 use crate::caps::CapSets;
 use crate::fail::{Context, invalid};
 use crate::lookup::{find_program, not_executable};
+use crate::personality::domain;
 use crate::procfs::ProcFs;
 use crate::seccomp::Program;
 use crate::sys::process::{CStrings, execve, personality};
@@ -112,7 +113,7 @@ impl<'a> Workload<'a> {
 
     fn set_attributes(&self) -> Result<()> {
         if let Some(wanted) = self.personality {
-            set_personality(wanted)?;
+            personality(domain(wanted)?.into()).at("set the personality")?;
         }
         schedule::apply(self.process)?;
         umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(0o022)));
@@ -228,15 +229,4 @@ fn set_apparmor(procfs: &ProcFs, profile: &str) -> Result<()> {
         answer => answer,
     };
     written.at_with(|| format!("apply apparmor profile {profile:?}: is AppArmor enabled and the profile loaded?"))
-}
-
-fn set_personality(wanted: &LinuxPersonality) -> Result<()> {
-    if wanted.flags().as_ref().is_some_and(|flags| !flags.is_empty()) {
-        return Err(invalid("personality flags are not supported"));
-    }
-    let domain = match wanted.domain() {
-        LinuxPersonalityDomain::PerLinux => 0,
-        LinuxPersonalityDomain::PerLinux32 => 8,
-    };
-    personality(domain).at("set the personality")
 }

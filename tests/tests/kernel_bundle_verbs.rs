@@ -177,3 +177,24 @@ fn the_log_says_why_a_stub_was_killed() {
     assert!(text.len() < 300 << 10, "{} bytes", text.len());
     assert!(text.lines().all(|line| line.starts_with("stockade-monitor: ")), "{text}");
 }
+
+/// What a container's spec says of all of its processes, and a process of where it runs, in both classes.
+#[test]
+fn processes_of_exec_play_the_containers_system_where_they_are_told_to() {
+    let scratch = Scratch::new();
+    for class in ["native", "kernel"] {
+        let bundle = with_capabilities(scratch.bundle(&["sh", "-c", WAIT]))
+            .set("/linux/personality", json!({"domain": "LINUX32"}));
+        let id = scratch.id(class);
+        oci(&scratch, class, &["run", "--detach", "--bundle"]).arg(bundle.path()).arg(&id).ok();
+        wait_until("it to be up", PATIENCE, || bundle.rootfs().join("up").exists());
+        let mut process = bundle.config()["process"].clone();
+        process["args"] = json!(["sh", "-c", "uname -m; taskset -p $$"]);
+        process["execCPUAffinity"] = json!({"final": "0"});
+        let file = scratch.path("process.json");
+        fs::write(&file, process.to_string()).expect("write a process");
+        let said = scratch.oci(&["exec", "--process"]).arg(&file).arg(&id).ok().stdout;
+        assert!(said.starts_with("i686\n") && said.ends_with(": 1\n"), "{class}: {said}");
+        scratch.oci(&["delete", "--force", &id]).ok();
+    }
+}

@@ -1,8 +1,9 @@
 //! What a spec says of how processes are scheduled, played to and chosen when memory runs out.
 
-use oci_spec::runtime::{LinuxPersonality, LinuxPersonalityDomain, Process as Spec};
+use oci_spec::runtime::{LinuxPersonality, Process as Spec};
 use stockade_kernel::Kernel;
 use stockade_kernel::task::{Manner, Scheduling};
+use stockade_native::personality;
 use stockade_native::schedule::{attributes, cpus, io_priority};
 use stockade_sandbox::{Error, Result};
 
@@ -10,20 +11,13 @@ use stockade_sandbox::{Error, Result};
 const DEADLINE: u32 = 6;
 /// SCHED_FLAG_RESET_ON_FORK
 const RESET_ON_FORK: u64 = 1;
-/// PER_LINUX32
-const LINUX32: u32 = 8;
+/// How far `oomScoreAdj` goes either way (proc_pid_oom_score_adj(5)).
+const OOM_SCORE_MAX: i32 = 1000;
 
 /// Of a container on a sandbox that whoever started it made so nice.
 pub(super) fn of_container(nice: i32, personality: Option<&LinuxPersonality>) -> Result<Manner> {
     let scheduling = Scheduling { nice, ..Scheduling::default() };
-    let Some(wanted) = personality else { return Ok(Manner { scheduling, ..Manner::default() }) };
-    if wanted.flags().as_ref().is_some_and(|flags| !flags.is_empty()) {
-        return Err(invalid("personality flags are not supported"));
-    }
-    let personality = match wanted.domain() {
-        LinuxPersonalityDomain::PerLinux => 0,
-        LinuxPersonalityDomain::PerLinux32 => LINUX32,
-    };
+    let personality = personality.map_or(Ok(0), personality::domain)?;
     Ok(Manner { scheduling, personality, ..Manner::default() })
 }
 
@@ -31,6 +25,9 @@ pub(super) fn of_container(nice: i32, personality: Option<&LinuxPersonality>) ->
 pub(super) fn of_process(container: Manner, spec: &Spec) -> Result<Manner> {
     let mut manner = container;
     manner.oom_score_adj = spec.oom_score_adj().unwrap_or(0);
+    if !(-OOM_SCORE_MAX..=OOM_SCORE_MAX).contains(&manner.oom_score_adj) {
+        return Err(invalid("oomScoreAdj must be -1000 to 1000"));
+    }
     if let Some(wanted) = spec.io_priority() {
         manner.scheduling.io_priority = io_priority(wanted)?.unsigned_abs();
     }
@@ -96,6 +93,7 @@ mod tests {
             let said = of(text).expect_err("refused").to_string();
             assert!(said.contains(expected), "{said}");
         };
+        check(r#""oomScoreAdj": 1001"#, "-1000 to 1000");
         check(r#""scheduler": {"policy": "SCHED_DEADLINE"}"#, "SCHED_DEADLINE");
         check(r#""scheduler": {"policy": "SCHED_RR"}"#, "1 to 99");
         check(r#""scheduler": {"policy": "SCHED_OTHER", "priority": 3}"#, "0 for others");
